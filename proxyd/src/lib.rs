@@ -1,0 +1,1 @@
+//! proxyd: a load balancer that reads an unchanged haproxy.cfg.

@@ -1,0 +1,3 @@
+//! The language of haproxy.cfg (haproxy configuration manual, section 2).
+
+pub mod ast;

@@ -1,0 +1,159 @@
+//! Words of a statement, and the cursor that hands them out one by one.
+
+use crate::source::Span;
+use std::ops::Range;
+
+/// One word after quotes, escapes and variables are resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// What the word says.
+    pub text: String,
+    /// Where it stands in the source, quotes included.
+    pub span: Span,
+    /// Where the pieces of `text` come from, in order. Empty when `text` is the source as it stands.
+    pieces: Vec<Piece>,
+}
+
+/// A run of decoded text and the source it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Offset in [`Word::text`] at which the run starts.
+    pub at: u32,
+    /// The source of the run. When as long as the run, it maps byte by byte; else all of it stands for all of the run.
+    pub span: Span,
+}
+
+impl Word {
+    /// A word that stands in the source just as it reads.
+    pub fn plain(text: impl Into<String>, span: Span) -> Self {
+        Self { text: text.into(), span, pieces: Vec::new() }
+    }
+
+    /// A word put together from pieces that are sorted by [`Piece::at`].
+    pub fn decoded(text: impl Into<String>, span: Span, pieces: Vec<Piece>) -> Self {
+        Self { text: text.into(), span, pieces }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The source of a part of the decoded text, for an error inside a word.
+    pub fn span_of(&self, range: Range<usize>) -> Span {
+        if self.pieces.is_empty() {
+            let start = self.span.start as usize;
+            return Span::new(self.span.source, start + range.start..(start + range.end).min(self.span.end as usize));
+        }
+        let first = self.locate(range.start).map_or(self.span, |(span, offset)| advance(span, offset));
+        if range.is_empty() {
+            return first.head();
+        }
+        let last = self.locate(range.end - 1).map_or(self.span, |(span, offset)| match offset {
+            Some(offset) => Span { end: (span.start + offset + 1).min(span.end), ..span },
+            None => span,
+        });
+        first.to(last)
+    }
+
+    /// The piece that holds a decoded offset, and the offset in its source where that maps byte by byte.
+    fn locate(&self, at: usize) -> Option<(Span, Option<u32>)> {
+        let at = u32::try_from(at).ok()?;
+        let index = self.pieces.partition_point(|piece| piece.at <= at).checked_sub(1)?;
+        let piece = &self.pieces[index];
+        let end = self.pieces.get(index + 1).map_or(u32::try_from(self.text.len()).ok()?, |next| next.at);
+        let verbatim = piece.span.end - piece.span.start == end - piece.at;
+        Some((piece.span, verbatim.then_some(at - piece.at)))
+    }
+}
+
+fn advance(span: Span, offset: Option<u32>) -> Span {
+    Span { start: (span.start + offset.unwrap_or(0)).min(span.end), ..span }
+}
+
+/// A cursor over the words of one statement.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    words: &'a [Word],
+    next: usize,
+    /// The whole statement, for errors about what is missing at its end.
+    statement: Span,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a Word;
+
+    fn next(&mut self) -> Option<&'a Word> {
+        let word = self.words.get(self.next)?;
+        self.next += 1;
+        Some(word)
+    }
+}
+
+impl<'a> Words<'a> {
+    pub fn new(words: &'a [Word], statement: Span) -> Self {
+        Self { words, next: 0, statement }
+    }
+
+    pub fn peek(&self) -> Option<&'a Word> {
+        self.words.get(self.next)
+    }
+
+    /// Takes the next word if it is this one.
+    pub fn take(&mut self, text: &str) -> Option<&'a Word> {
+        if self.peek()?.text == text { self.next() } else { None }
+    }
+
+    /// All words that are left; the cursor is then at the end.
+    #[must_use]
+    pub fn rest(&mut self) -> &'a [Word] {
+        let rest = &self.words[self.next..];
+        self.next = self.words.len();
+        rest
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.next >= self.words.len()
+    }
+
+    /// The word taken last.
+    pub fn last_taken(&self) -> Option<&'a Word> {
+        self.words.get(self.next.checked_sub(1)?)
+    }
+
+    pub fn statement(&self) -> Span {
+        self.statement
+    }
+
+    /// Just after the word taken last: where the missing one should stand.
+    pub fn here(&self) -> Span {
+        match self.last_taken() {
+            Some(word) => Span { start: word.span.end, ..word.span },
+            None => self.statement.head(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sources;
+
+    #[test]
+    fn spans_inside_a_decoded_word() {
+        let mut sources = Sources::new();
+        let id = sources.add("a.cfg", br#"a\ b"c$X""#);
+        let span = |range| Span::new(id, range);
+        // `a\ b` is "a b", `"c` is "c", `$X` is "xyz".
+        let pieces = vec![
+            Piece { at: 0, span: span(0..1) },
+            Piece { at: 1, span: span(1..3) },
+            Piece { at: 2, span: span(3..4) },
+            Piece { at: 3, span: span(5..6) },
+            Piece { at: 4, span: span(6..8) },
+        ];
+        let word = Word::decoded("a bcxyz", span(0..9), pieces);
+        for (range, expected) in [(0..1, 0..1), (1..2, 1..3), (2..4, 3..6), (5..6, 6..8), (0..7, 0..8), (3..3, 5..5)] {
+            assert_eq!(word.span_of(range.clone()), span(expected), "{range:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! vrrpd: a VRRP speaker that reads an unchanged keepalived.conf.
