@@ -1,1 +1,4 @@
 //! proxyd: a load balancer that reads an unchanged haproxy.cfg.
+
+pub mod balance;
+pub mod health;

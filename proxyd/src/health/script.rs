@@ -1,0 +1,101 @@
+//! What a check says and expects: the steps of `option httpchk`, `http-check`, `tcp-check` and their relatives.
+
+/// How a server is checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A connection that opens is a success.
+    #[default]
+    Tcp,
+    /// `option httpchk`: requests and what their responses must be.
+    Http(Vec<HttpStep>),
+    /// `option tcp-check`: bytes to send and to expect.
+    TcpScript(Vec<TcpStep>),
+    /// `option ssl-hello-chk`: a TLS hello is answered by one.
+    SslHello,
+}
+
+/// One `http-check` rule, after `option httpchk` became rules too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpStep {
+    /// Opens the connection.
+    Connect(ConnectStep),
+    /// Sends a request.
+    Send(HttpSend),
+    /// Judges the response.
+    Expect(Expect),
+}
+
+/// One `tcp-check` rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TcpStep {
+    /// Opens the connection.
+    Connect(ConnectStep),
+    /// Sends bytes.
+    Send(Vec<u8>),
+    /// Judges what was received.
+    Expect(Expect),
+}
+
+/// `connect` of a check script.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectStep {
+    /// Instead of the check's port.
+    pub port: Option<u16>,
+    /// A PROXY header is sent first.
+    pub send_proxy: bool,
+    /// Shown as the step's name in check reports.
+    pub comment: Option<String>,
+}
+
+/// The request of an HTTP check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSend {
+    /// The method, `OPTIONS` without one.
+    pub method: String,
+    /// The request target, `/` without one.
+    pub uri: String,
+    /// The version as written, `HTTP/1.0` without one.
+    pub version: String,
+    /// Header fields in the order given.
+    pub headers: Vec<(String, String)>,
+    /// The body; a `content-length` is added when there is one.
+    pub body: Vec<u8>,
+}
+
+impl Default for HttpSend {
+    fn default() -> Self {
+        Self {
+            method: "OPTIONS".into(),
+            uri: "/".into(),
+            version: "HTTP/1.0".into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+}
+
+/// `expect` of a check script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// The match must fail (`!`).
+    pub negate: bool,
+    /// What is looked for.
+    pub pattern: ExpectPattern,
+    /// Do not judge before so many bytes came.
+    pub min_recv: Option<u32>,
+    /// Shown as the step's name in check reports.
+    pub comment: Option<String>,
+}
+
+/// What a check expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExpectPattern {
+    /// `status`: codes and ranges of codes, both ends included.
+    Status(Vec<(u16, u16)>),
+    /// `rstatus`: a regular expression over the status code.
+    StatusRegex(String),
+    /// `string` (and `binary`): bytes somewhere in the body, or in what a TCP check received.
+    Bytes(Vec<u8>),
+    /// `rstring` (and `rbinary`): a regular expression over the same.
+    Regex(String),
+}
