@@ -1,1 +1,3 @@
 //! vrrpd: a VRRP speaker that reads an unchanged keepalived.conf.
+
+pub mod config;

@@ -1,0 +1,3 @@
+//! A keepalived.conf from its files to the [`model`].
+
+pub mod model;
