@@ -28,14 +28,18 @@ pub type Code = &'static str;
 /// A place that helps to understand, and what it has to do with the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
+    /// The place.
     pub span: Span,
+    /// What it has to do with the problem.
     pub text: String,
 }
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// How bad it is.
     pub severity: Severity,
+    /// The kind of problem.
     pub code: Code,
     /// What is wrong, in one line without the place. In haproxy's or keepalived's own words where they have some, since
     /// scripts search for them.
@@ -48,11 +52,26 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     /// What to write instead.
     pub help: Option<String>,
-    /// The one-line form has no `parsing [file:line]` in front, as haproxy words what it finds after parsing.
-    pub whole_file: bool,
+    /// How the one-line form says where.
+    pub place: Place,
+}
+
+/// How haproxy's one-line form says where a problem is. It has four ways, and scripts match them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `parsing [file:line] : `, by far the most frequent.
+    #[default]
+    Parsing,
+    /// `parsing [file:line]: `, as the reader of lines says it.
+    ParsingLine,
+    /// `[file:line] : `, as `server` lines and some later checks say it.
+    Bare,
+    /// No place at all, as haproxy words most of what it finds after parsing.
+    WholeFile,
 }
 
 impl Diagnostic {
+    /// A problem without labels or help; the methods below add them.
     pub fn new(severity: Severity, code: Code, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self {
             severity,
@@ -62,41 +81,52 @@ impl Diagnostic {
             label: String::new(),
             related: Vec::new(),
             help: None,
-            whole_file: false,
+            place: Place::Parsing,
         }
     }
 
+    /// [`Severity::Error`]
     pub fn error(code: Code, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, span, message)
     }
 
+    /// [`Severity::Warning`]
     pub fn warning(code: Code, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, span, message)
     }
 
+    /// Sets what is said under the caret.
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Self {
         self.label = text.into();
         self
     }
 
+    /// Adds another place that helps to understand.
     #[must_use]
     pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
         self.related.push(Label { span, text: text.into() });
         self
     }
 
+    /// Sets what to write instead.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
         self
     }
 
-    /// Found after parsing; see [`Diagnostic::whole_file`].
+    /// Sets how the one-line form says where.
     #[must_use]
-    pub fn whole_file(mut self) -> Self {
-        self.whole_file = true;
+    pub fn place(mut self, place: Place) -> Self {
+        self.place = place;
         self
+    }
+
+    /// Found after parsing: the one-line form names no place; see [`Place::WholeFile`].
+    #[must_use]
+    pub fn whole_file(self) -> Self {
+        self.place(Place::WholeFile)
     }
 }
 
@@ -110,10 +140,12 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
+    /// An empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Adds a problem; only counts it once [`DIAGNOSTICS_MAX`] are held.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.worst = self.worst.max(Some(diagnostic.severity));
         if self.list.len() < DIAGNOSTICS_MAX {
@@ -123,6 +155,7 @@ impl Diagnostics {
         }
     }
 
+    /// Adds all of another list.
     pub fn extend(&mut self, more: Diagnostics) {
         self.dropped += more.dropped;
         self.worst = self.worst.max(more.worst);
@@ -131,14 +164,17 @@ impl Diagnostics {
         }
     }
 
+    /// In the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
     }
 
+    /// How many came after [`DIAGNOSTICS_MAX`].
     pub fn dropped(&self) -> usize {
         self.dropped
     }
 
+    /// Whether nothing at all was found.
     pub fn is_empty(&self) -> bool {
         self.worst.is_none()
     }
@@ -148,10 +184,12 @@ impl Diagnostics {
         self.worst
     }
 
+    /// Whether the configuration cannot be used.
     pub fn has_errors(&self) -> bool {
         self.worst == Some(Severity::Error)
     }
 
+    /// How many of the kept ones are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.list.iter().filter(|d| d.severity == severity).count()
     }

@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod haproxy;
 pub mod keepalived;
 pub mod keyword;
+pub mod render;
 pub mod source;
 pub mod suggest;
 pub mod value;

@@ -9,6 +9,9 @@ pub const FILE_BYTES_MAX: usize = 256 << 20;
 /// The first of the 128 private characters that stand for bytes which are not UTF-8 (0x80 to 0xff).
 const RAW_BYTE_FIRST: u32 = 0x10_FF00;
 
+/// The private characters that stand for bytes which are not UTF-8.
+pub(crate) const RAW_BYTES: std::ops::RangeInclusive<char> = '\u{10FF80}'..='\u{10FFFF}';
+
 /// The number of a file within [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
@@ -16,6 +19,7 @@ pub struct SourceId(u32);
 /// A range of bytes in one file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
+    /// Which file.
     pub source: SourceId,
     /// Offset of the first byte.
     pub start: u32,
@@ -24,6 +28,7 @@ pub struct Span {
 }
 
 impl Span {
+    /// The span of a byte range; what lies beyond 4 GiB is cut.
     pub fn new(source: SourceId, range: Range<usize>) -> Self {
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self { source, start: clamp(range.start), end: clamp(range.end) }
@@ -44,6 +49,7 @@ impl Span {
         Span { end: self.start, ..self }
     }
 
+    /// The offsets, to slice a text with.
     pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -52,6 +58,7 @@ impl Span {
 /// A place as people and editors name it; both numbers count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
+    /// Counts line feeds.
     pub line: u32,
     /// In characters, not bytes.
     pub column: u32,
@@ -80,6 +87,7 @@ impl Source {
         &self.path
     }
 
+    /// All of it, decoded as [`decode`] does.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -97,6 +105,7 @@ impl Source {
         Some(start..end)
     }
 
+    /// Line and column of a byte offset; an offset beyond the end is the end.
     pub fn position(&self, offset: u32) -> Position {
         let index = self.line_starts.partition_point(|&start| start <= offset).saturating_sub(1);
         let start = self.line_starts[index] as usize;
@@ -120,6 +129,7 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// No files yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -131,12 +141,15 @@ impl Sources {
         id
     }
 
+    /// The file with this number.
+    ///
     /// # Panics
     /// With an id that another `Sources` gave out.
     pub fn get(&self, id: SourceId) -> &Source {
         &self.sources[id.0 as usize]
     }
 
+    /// The text of a span; empty if it lies outside its file.
     pub fn text(&self, span: Span) -> &str {
         self.get(span.source).text.get(span.range()).unwrap_or_default()
     }

@@ -15,10 +15,12 @@ pub struct ValueError {
 }
 
 impl ValueError {
+    /// An error about a part of the word.
     pub fn new(message: impl Into<String>, range: Range<usize>) -> Self {
         Self { message: message.into(), range, help: None }
     }
 
+    /// Sets what to write instead.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

@@ -34,6 +34,7 @@ impl Word {
         Self { text: text.into(), span, pieces }
     }
 
+    /// What the word says.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -90,10 +91,12 @@ impl<'a> Iterator for Words<'a> {
 }
 
 impl<'a> Words<'a> {
+    /// A cursor before the first of `words`.
     pub fn new(words: &'a [Word], statement: Span) -> Self {
         Self { words, next: 0, statement }
     }
 
+    /// The next word, without taking it.
     pub fn peek(&self) -> Option<&'a Word> {
         self.words.get(self.next)
     }
@@ -111,6 +114,7 @@ impl<'a> Words<'a> {
         rest
     }
 
+    /// Whether all words are taken.
     pub fn is_empty(&self) -> bool {
         self.next >= self.words.len()
     }
@@ -120,6 +124,7 @@ impl<'a> Words<'a> {
         self.words.get(self.next.checked_sub(1)?)
     }
 
+    /// The whole statement.
     pub fn statement(&self) -> Span {
         self.statement
     }

@@ -8,6 +8,7 @@ use crate::words::{Word, Words};
 /// All files of one command line, read one after the other as haproxy reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct File {
+    /// In the order of the files.
     pub sections: Vec<Section>,
 }
 
@@ -16,6 +17,7 @@ pub struct File {
 pub struct Section {
     /// The line that opens it: `backend app from base` has three words.
     pub head: Statement,
+    /// The lines up to the next section.
     pub statements: Vec<Statement>,
 }
 
@@ -34,12 +36,14 @@ impl Section {
 /// One logical line with at least one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
+    /// The keyword and its arguments; never empty.
     pub words: Vec<Word>,
     /// From the first word to the last.
     pub span: Span,
 }
 
 impl Statement {
+    /// The first word.
     pub fn keyword(&self) -> Option<&Word> {
         self.words.first()
     }
