@@ -1,0 +1,315 @@
+//! What one `vrrp_instance` was told to do: complete, defaulted, plain data. The configuration's model embeds these
+//! types; the instance owns a copy of them.
+
+use crate::packet::{Family, Version, auth::Password};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// Priority of the address owner (RFC 3768 section 5.3.4): never changed by weights.
+pub const PRIORITY_OWNER: u8 = 255;
+/// Priority of an instance that names none.
+pub const PRIORITY_DEFAULT: u8 = 100;
+/// 224.0.0.18, RFC 3768 section 5.2.2.
+pub const GROUP_INET: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+/// ff02::12, RFC 5798 section 5.1.2.2.
+pub const GROUP_INET6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+
+/// One `vrrp_instance`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Name of the instance, as it appears in every log line.
+    pub name: String,
+    /// `interface`; absent only for unicast instances whose addresses all name a device.
+    pub interface: Option<String>,
+    /// `virtual_router_id`, 1 to 255.
+    pub vrid: u8,
+    /// `version`; an IPv6 instance is always version 3.
+    pub version: Version,
+    /// Family of the adverts, that of the first virtual address (or `native_ipv6`).
+    pub family: Family,
+    /// `state`: only matters together with priority 255.
+    pub initial: InitialState,
+    /// `priority`, 1 to 255.
+    pub priority: u8,
+    /// `advert_int`: whole seconds in version 2, multiples of 10 ms in version 3; never zero.
+    pub advert_interval: Duration,
+    /// `authentication`; version 2 only.
+    pub auth: Auth,
+    /// How adverts travel.
+    pub transport: Transport,
+    /// `virtual_ipaddress` in the order of the file, which is the order in the packet.
+    pub addresses: Vec<VirtualAddress>,
+    /// `virtual_ipaddress_excluded`: follow the state but are not advertised.
+    pub excluded: Vec<VirtualAddress>,
+    /// `preempt` / `nopreempt`.
+    pub preempt: bool,
+    /// `preempt_delay`; zero for none.
+    pub preempt_delay: Duration,
+    /// `vrrp_startup_delay`: held back for so long after the start; zero for none.
+    pub startup_delay: Duration,
+    /// `down_timer_adverts`, default 3.
+    pub down_timer_adverts: u8,
+    /// `lower_prio_no_advert`: a master does not answer a lower-priority advert at once.
+    pub lower_prio_no_advert: bool,
+    /// `higher_prio_send_advert`: a master sends one more advert before it yields.
+    pub higher_prio_send_advert: bool,
+    /// `owner_ignore_adverts`: priority 255 does not look at adverts.
+    pub owner_ignore_adverts: bool,
+    /// `skip_check_adv_addr`: do not compare the address list again while the master stays the same.
+    pub skip_check_adv_addr: bool,
+    /// `v3_checksum_as_v2`: version 3 over IPv4 is sent without the pseudo header in its checksum.
+    pub v3_checksum_as_v2: bool,
+    /// `old_unicast_checksum`: the pseudo header of a unicast advert names 224.0.0.18.
+    pub old_unicast_checksum: bool,
+    /// `dont_track_primary`: the link state of `interface` is ignored.
+    pub dont_track_primary: bool,
+    /// The `garp_*` family.
+    pub garp: Garp,
+    /// `track_interface`.
+    pub track_interfaces: Vec<TrackInterface>,
+    /// `track_script`; a reference names a script of the router's settings.
+    pub track_scripts: Vec<TrackScript>,
+    /// `notify_priority_changes`.
+    pub notify_priority_changes: bool,
+    /// `notify_deleted`: an instance removed by a reload notifies DELETED rather than FAULT.
+    pub notify_deleted: bool,
+}
+
+/// The word after `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitialState {
+    /// `state MASTER`: with priority 255, master at once.
+    Master,
+    /// `state BACKUP`, the default.
+    Backup,
+}
+
+/// `auth_type` and `auth_pass`. Types that we cannot speak never get this far: the configuration refuses the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// No authentication (RFC 3768).
+    None,
+    /// Simple text password of RFC 2338.
+    Pass(Password),
+}
+
+/// How adverts travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// To a multicast group on the instance's interface.
+    Multicast {
+        /// `vrrp_mcast_group4`/`6` or `mcast_dst_ip`.
+        group: IpAddr,
+        /// `mcast_src_ip`; the interface's first address when absent.
+        source: Option<IpAddr>,
+    },
+    /// One copy to each peer.
+    Unicast {
+        /// `unicast_src_ip`; the interface's first address when absent.
+        source: Option<IpAddr>,
+        /// `unicast_peer`, never empty.
+        peers: Vec<Peer>,
+        /// `unicast_ttl`.
+        ttl: u8,
+        /// `check_unicast_src`: drop what does not come from a peer.
+        check_source: bool,
+    },
+}
+
+/// One line of `unicast_peer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Address of the other node.
+    pub address: IpAddr,
+    /// `min_ttl`: received adverts must not have a smaller one.
+    pub min_ttl: Option<u8>,
+    /// `max_ttl`: received adverts must not have a greater one.
+    pub max_ttl: Option<u8>,
+}
+
+/// A line of `virtual_ipaddress`, in the words of `ip address`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VirtualAddress {
+    /// The address itself.
+    pub address: IpAddr,
+    /// Length of its network prefix; 32 or 128 when the file gives none.
+    pub prefix: u8,
+    /// `dev`; the instance's interface when absent.
+    pub device: Option<String>,
+    /// `brd`.
+    pub broadcast: Broadcast,
+    /// `scope`: number of rtnetlink (0 global, 200 site, 253 link, 254 host).
+    pub scope: Option<u8>,
+    /// `label`, at most 15 characters.
+    pub label: Option<String>,
+    /// `peer` of a point-to-point address.
+    pub peer: Option<(IpAddr, u8)>,
+    /// The flags.
+    pub flags: AddressFlags,
+    /// `preferred_lft` in seconds; `u32::MAX` is forever.
+    pub preferred_lifetime: Option<u32>,
+}
+
+/// `brd` of a virtual address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broadcast {
+    /// Not set.
+    None,
+    /// `brd +`: the host bits all ones.
+    Ones,
+    /// `brd -`: the host bits all zero.
+    Zeros,
+    /// An address.
+    Address(Ipv4Addr),
+}
+
+/// `home`, `-nodad`, `mngtmpaddr`, `noprefixroute`, `autojoin`, `no_track`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct AddressFlags {
+    /// `home` (IPv6).
+    pub home: bool,
+    /// `-nodad` was given: duplicate address detection stays on.
+    pub dad: bool,
+    /// `mngtmpaddr` (IPv6).
+    pub mngtmpaddr: bool,
+    /// `noprefixroute`.
+    pub noprefixroute: bool,
+    /// `autojoin`.
+    pub autojoin: bool,
+    /// `no_track`: not put back when somebody else removes it.
+    pub no_track: bool,
+}
+
+impl VirtualAddress {
+    /// An address with nothing but a prefix length.
+    pub fn new(address: IpAddr, prefix: u8) -> Self {
+        Self {
+            address,
+            prefix,
+            device: None,
+            broadcast: Broadcast::None,
+            scope: None,
+            label: None,
+            peer: None,
+            flags: AddressFlags::default(),
+            preferred_lifetime: None,
+        }
+    }
+}
+
+/// Gratuitous ARP and unsolicited neighbour advertisements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Garp {
+    /// `garp_master_repeat`: rounds sent at once on becoming master.
+    pub repeat: u32,
+    /// `garp_master_delay`: when the second, equal set follows; zero for none.
+    pub delay: Duration,
+    /// `garp_master_refresh`: period of the refresh; zero for none.
+    pub refresh: Duration,
+    /// `garp_master_refresh_repeat`: rounds in one refresh.
+    pub refresh_repeat: u32,
+    /// `garp_lower_prio_repeat`: rounds after a lower-priority advert.
+    pub lower_prio_repeat: u32,
+    /// `garp_lower_prio_delay`: when their second set follows; zero for none.
+    pub lower_prio_delay: Duration,
+    /// `vrrp_garp_interval`: pause between two frames; zero for none.
+    pub interval: Duration,
+    /// `vrrp_gna_interval`: the same for neighbour advertisements.
+    pub gna_interval: Duration,
+}
+
+impl Default for Garp {
+    fn default() -> Self {
+        let delay = Duration::from_secs(5);
+        Self {
+            repeat: 5,
+            delay,
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+            lower_prio_repeat: 5,
+            lower_prio_delay: delay,
+            interval: Duration::ZERO,
+            gna_interval: Duration::ZERO,
+        }
+    }
+}
+
+/// A line of `track_interface`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackInterface {
+    /// Interface name.
+    pub interface: String,
+    /// Zero: down means FAULT. Otherwise -253 to 253.
+    pub weight: i16,
+    /// `reverse`.
+    pub reverse: bool,
+}
+
+/// A line of `track_script`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackScript {
+    /// Name of the `vrrp_script`.
+    pub script: String,
+    /// Weight of this reference, or that of the script. Zero: failed means FAULT. Otherwise -253 to 253.
+    pub weight: i16,
+    /// `reverse`.
+    pub reverse: bool,
+}
+
+impl Settings {
+    /// An instance with keepalived's defaults: what a file of `interface`, `virtual_router_id` and addresses means.
+    pub fn new(name: impl Into<String>, interface: impl Into<String>, vrid: u8) -> Self {
+        Self {
+            name: name.into(),
+            interface: Some(interface.into()),
+            vrid,
+            version: Version::V2,
+            family: Family::Inet,
+            initial: InitialState::Backup,
+            priority: PRIORITY_DEFAULT,
+            advert_interval: Duration::from_secs(1),
+            auth: Auth::None,
+            transport: Transport::Multicast { group: IpAddr::V4(GROUP_INET), source: None },
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            startup_delay: Duration::ZERO,
+            down_timer_adverts: 3,
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: false,
+            owner_ignore_adverts: false,
+            skip_check_adv_addr: false,
+            v3_checksum_as_v2: false,
+            old_unicast_checksum: false,
+            dont_track_primary: false,
+            garp: Garp::default(),
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            notify_priority_changes: false,
+            notify_deleted: false,
+        }
+    }
+
+    /// Whether this instance owns the addresses (priority 255).
+    pub fn is_owner(&self) -> bool {
+        self.priority == PRIORITY_OWNER
+    }
+
+    /// Every address that follows the state: the advertised ones first.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.addresses.iter().chain(&self.excluded)
+    }
+
+    /// The device an address belongs on, if the file names any.
+    pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> Option<&'a str> {
+        address.device.as_deref().or(self.interface.as_deref())
+    }
+
+    /// The configured source of adverts.
+    pub fn source(&self) -> Option<IpAddr> {
+        match self.transport {
+            Transport::Multicast { source, .. } | Transport::Unicast { source, .. } => source,
+        }
+    }
+}
