@@ -1,4 +1,6 @@
 //! proxyd: a load balancer that reads an unchanged haproxy.cfg.
 
 pub mod balance;
+pub mod config;
 pub mod health;
+pub mod ids;

@@ -1,0 +1,3 @@
+//! From the text of haproxy.cfg to the [`Model`](model::Model).
+
+pub mod model;

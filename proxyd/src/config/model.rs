@@ -1,0 +1,929 @@
+//! What a configuration says once everything is resolved: plain data, complete and defaulted.
+//!
+//! A `None` here always means something to the reader ("never", "no limit", "not asked for"), never "not filled in yet".
+//! References to other sections are ids into this model's lists. The running process builds its own objects from the
+//! model and does not carry it along.
+
+use crate::balance::Algorithm;
+use crate::balance::hash::{HashKey, HashType};
+use crate::balance::persist::{CookieSettings, Redispatch};
+use crate::health::script::CheckKind;
+use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace};
+use crate::ids::{BackendId, FrontendId, ServerIndex};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Model {
+    /// The merged `global` sections.
+    pub global: Global,
+    /// In the order of the file; `FrontendId` indexes it.
+    pub frontends: Vec<Frontend>,
+    /// In the order of the file; `BackendId` indexes it.
+    pub backends: Vec<Backend>,
+    /// `UserlistId` indexes it.
+    pub userlists: Vec<Userlist>,
+}
+
+impl Model {
+    /// A frontend by its id.
+    ///
+    /// # Panics
+    /// With an id of another model.
+    pub fn frontend(&self, id: FrontendId) -> &Frontend {
+        &self.frontends[id.index()]
+    }
+
+    /// A backend by its id.
+    ///
+    /// # Panics
+    /// With an id of another model.
+    pub fn backend(&self, id: BackendId) -> &Backend {
+        &self.backends[id.index()]
+    }
+}
+
+/// The process as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// `maxconn`: concurrent connections over all frontends. `None`: derived from the limit of file descriptors at start.
+    pub maxconn: Option<u32>,
+    /// `nbthread`: worker threads. `None`: one per usable CPU.
+    pub nbthread: Option<u16>,
+    /// `user` or `uid`: the user to become once everything is bound.
+    pub uid: Option<u32>,
+    /// `group` or `gid`: likewise.
+    pub gid: Option<u32>,
+    /// `chroot`: the directory to enter before dropping privileges.
+    pub chroot: Option<PathBuf>,
+    /// `pidfile`; the command line's `-p` wins.
+    pub pidfile: Option<PathBuf>,
+    /// `daemon`: go to the background.
+    pub daemon: bool,
+    /// `quiet`: say nothing at start, not even errors.
+    pub quiet: bool,
+    /// `master-worker`: as if started with `-W`.
+    pub master_worker: bool,
+    /// `ulimit-n`: file descriptors to ask for. `None`: derived from `maxconn`.
+    pub ulimit_n: Option<u32>,
+    /// `log`: where `log global` sends.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`. `None`: the name the program was started under.
+    pub log_tag: Option<String>,
+    /// `log-send-hostname`: the name to send. `None`: no host field at all in RFC3164 lines sent to a local socket.
+    pub log_hostname: LogHostname,
+    /// `stats socket`: where the runtime commands are served.
+    pub stats_sockets: Vec<StatsSocket>,
+    /// `stats timeout`: how long such a connection may idle.
+    pub stats_timeout: Duration,
+    /// `stats maxconn`: concurrent connections to the stats sockets.
+    pub stats_maxconn: u32,
+    /// `hard-stop-after`: how long a soft stop may take. `None`: until the last connection ends.
+    pub hard_stop_after: Option<Duration>,
+    /// `grace`: how long to go on accepting after a soft stop was asked for.
+    pub grace: Duration,
+    /// `spread-checks`: per cent by which the interval of checks varies, 0 to 50.
+    pub spread_checks: u8,
+    /// `node`: the name shown on the stats page. `None`: the host's name.
+    pub node: Option<String>,
+    /// `description`: shown on the stats page.
+    pub description: Option<String>,
+    /// `localpeer` or `-L`. `None`: the host's name.
+    pub localpeer: Option<String>,
+    /// `tune.*` that are not left to the program.
+    pub tune: Tune,
+    /// `server-state-base`: the directory of relative server state files.
+    pub server_state_base: Option<PathBuf>,
+    /// `server-state-file` in `global`.
+    pub server_state_file: Option<PathBuf>,
+    /// `external-check` was allowed.
+    pub external_check: bool,
+    /// `setenv` and friends: the environment of programs that are run, after all changes. `None` value: removed.
+    pub environment: Vec<(String, Option<String>)>,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Self {
+            maxconn: None,
+            nbthread: None,
+            uid: None,
+            gid: None,
+            chroot: None,
+            pidfile: None,
+            daemon: false,
+            quiet: false,
+            master_worker: false,
+            ulimit_n: None,
+            logs: Vec::new(),
+            log_tag: None,
+            log_hostname: LogHostname::Absent,
+            stats_sockets: Vec::new(),
+            stats_timeout: Duration::from_secs(10),
+            stats_maxconn: 10,
+            hard_stop_after: None,
+            grace: Duration::ZERO,
+            spread_checks: 0,
+            node: None,
+            description: None,
+            localpeer: None,
+            tune: Tune::default(),
+            server_state_base: None,
+            server_state_file: None,
+            external_check: false,
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// Sizes of buffers and messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tune {
+    /// `tune.bufsize`: bytes of one buffer; a message head must fit into it less [`Tune::maxrewrite`].
+    pub bufsize: u32,
+    /// `tune.maxrewrite`: bytes kept free for added headers.
+    pub maxrewrite: u32,
+    /// `tune.http.maxhdr`: header fields in one message.
+    pub http_maxhdr: u16,
+    /// `tune.http.cookielen`: bytes of a captured cookie.
+    pub http_cookielen: u16,
+    /// `tune.http.logurilen`: bytes of a logged request line.
+    pub http_logurilen: u16,
+    /// `tune.maxaccept`: connections accepted in a row. `None`: left to the program.
+    pub maxaccept: Option<u32>,
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Self {
+            bufsize: 16_384,
+            maxrewrite: 1_024,
+            http_maxhdr: 101,
+            http_cookielen: 63,
+            http_logurilen: 1_024,
+            maxaccept: None,
+        }
+    }
+}
+
+/// `log-send-hostname`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogHostname {
+    /// Not set: no host name in RFC3164 lines.
+    Absent,
+    /// Set without a name: the host's own.
+    System,
+    /// This name.
+    Name(String),
+}
+
+/// One `log` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTarget {
+    /// Where the lines go.
+    pub address: LogAddress,
+    /// `len`: the longest line in bytes; the rest is cut.
+    pub max_len: u16,
+    /// `format`.
+    pub format: SyslogFormat,
+    /// `sample`: which of so many lines are sent. `None`: all.
+    pub sample: Option<LogSample>,
+    /// The facility, 0 (`kern`) to 23 (`local7`).
+    pub facility: u8,
+    /// The least severe level that is sent, 0 (`emerg`) to 7 (`debug`).
+    pub max_level: u8,
+    /// What is more severe than this is sent as this level.
+    pub min_level: u8,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogAddress {
+    /// Datagrams.
+    Udp(SocketAddr),
+    /// A unix socket, such as `/dev/log`.
+    Unix(PathBuf),
+    /// A unix socket in the abstract name space.
+    Abstract(String),
+    /// A descriptor that was open at start: `fd@N`, `stdout` (1), `stderr` (2).
+    Fd(i32),
+    /// A ring section or one of the built-in rings.
+    Ring(String),
+}
+
+/// `format` of a `log` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SyslogFormat {
+    /// Not set: `rfc3164`, and `raw` when written to a descriptor or a ring.
+    Default,
+    /// BSD syslog.
+    Rfc3164,
+    /// Syslog with structured data.
+    Rfc5424,
+    /// `<LEVEL>` and the message.
+    Short,
+    /// As `short`, with the level as systemd reads it.
+    Priority,
+    /// A time in front.
+    Timed,
+    /// ISO time, as `rfc5424` without the rest.
+    Iso,
+    /// Host, tag and message only (`local`).
+    Local,
+    /// The message alone.
+    Raw,
+}
+
+/// `sample 1,3-5:8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSample {
+    /// Which of the [`LogSample::size`] lines are sent, counted from 1; both ends belong to a range.
+    pub ranges: Vec<(u32, u32)>,
+    /// The period.
+    pub size: u32,
+}
+
+/// `stats socket` of the global section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsSocket {
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// What may be done there.
+    pub level: StatsLevel,
+    /// Who owns the socket's file and its mode.
+    pub owner: SocketOwner,
+    /// `expose-fd listeners`: hands the listening sockets to a new process.
+    pub expose_fd_listeners: bool,
+}
+
+/// What a runtime connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatsLevel {
+    /// Non-sensitive reads.
+    User,
+    /// All reads; the default.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+/// Owner and mode of a unix socket's file; `None` leaves what the system gives.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SocketOwner {
+    /// `mode`, octal in the file.
+    pub mode: Option<u32>,
+    /// `user` or `uid`.
+    pub uid: Option<u32>,
+    /// `group` or `gid`.
+    pub gid: Option<u32>,
+}
+
+/// What a section carries on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Bytes.
+    Tcp,
+    /// Requests and responses.
+    Http,
+    /// Log messages.
+    Log,
+    /// 1.4's `mode health`: answers `OK` and closes.
+    Health,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+    /// A unix socket in the abstract name space.
+    Abstract(String),
+    /// A listening descriptor that was inherited.
+    Fd(i32),
+}
+
+/// One listener; a `bind` line with several addresses or a range of ports makes several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// Where to listen.
+    pub address: ListenAddress,
+    /// `name`. `None`: shown as `sock-N`.
+    pub name: Option<String>,
+    /// `id`, or one given out in order.
+    pub id: u32,
+    /// As written, `*:80` or `/run/a.sock`, for messages.
+    pub text: String,
+    /// `accept-proxy`: a PROXY header must come first.
+    pub accept_proxy: bool,
+    /// `interface`: listen on this device only.
+    pub interface: Option<String>,
+    /// `transparent`: also for addresses that this host does not have.
+    pub transparent: bool,
+    /// `v4v6`, `v6only`. `None`: as the system does.
+    pub v6only: Option<bool>,
+    /// `defer-accept`: wait for the first bytes.
+    pub defer_accept: bool,
+    /// `tfo`: TCP Fast Open.
+    pub tfo: bool,
+    /// `mss`. `None`: as the system does.
+    pub mss: Option<i32>,
+    /// `tcp-ut`. `None`: as the system does.
+    pub tcp_user_timeout: Option<Duration>,
+    /// `maxconn` of this listener. `None`: the frontend's.
+    pub maxconn: Option<u32>,
+    /// `backlog` of this listener. `None`: the frontend's.
+    pub backlog: Option<u32>,
+    /// Owner and mode where it is a unix socket.
+    pub owner: SocketOwner,
+    /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
+    pub ssl: bool,
+}
+
+/// How long things may take; `None`: for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// `timeout client`: inactivity of the client.
+    pub client: Option<Duration>,
+    /// `timeout client-fin`: the same once the server has half-closed.
+    pub client_fin: Option<Duration>,
+    /// `timeout http-request`: the whole request head.
+    pub http_request: Option<Duration>,
+    /// `timeout http-keep-alive`: until the next request begins.
+    pub http_keep_alive: Option<Duration>,
+    /// `timeout connect`: establishing the connection to a server.
+    pub connect: Option<Duration>,
+    /// `timeout server`: inactivity of the server.
+    pub server: Option<Duration>,
+    /// `timeout server-fin`: the same once the client has half-closed.
+    pub server_fin: Option<Duration>,
+    /// `timeout tunnel`: inactivity once both sides only relay bytes.
+    pub tunnel: Option<Duration>,
+    /// `timeout queue`: waiting for a place on a server; unset, it is `connect`.
+    pub queue: Option<Duration>,
+    /// `timeout tarpit`; unset, it is `connect`.
+    pub tarpit: Option<Duration>,
+    /// `timeout check`: the answer to a health check.
+    pub check: Option<Duration>,
+}
+
+/// How connections end between requests, in rising strength: of frontend and backend the stronger one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum ConnectionMode {
+    /// Both sides stay open.
+    #[default]
+    KeepAlive,
+    /// The server's side closes after each request.
+    ServerClose,
+    /// Both sides close after each request.
+    Close,
+}
+
+/// Which line is logged for a connection or a request.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// No option: a short line when the connection is accepted.
+    #[default]
+    Connect,
+    /// `option tcplog`.
+    Tcp,
+    /// `option httplog`.
+    Http,
+    /// `option httplog clf`.
+    HttpClf,
+    /// `option httpslog`.
+    Https,
+    /// `log-format`, as written.
+    Custom(String),
+}
+
+/// `option forwardfor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardFor {
+    /// `except`: clients within these networks get no header.
+    pub except: Option<Network>,
+    /// `header`.
+    pub header: String,
+    /// `if-none`: only where the request has none.
+    pub if_none: bool,
+}
+
+/// An address and how many leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// The address; bits after the prefix are zero.
+    pub address: IpAddr,
+    /// 0 to 32, or to 128.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether an address lies in the network; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32 - u32::from(self.prefix.min(32));
+                u32::from(net).checked_shr(shift) == u32::from(ip).checked_shr(shift)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let shift = 128 - u32::from(self.prefix.min(128));
+                u128::from(net).checked_shr(shift) == u128::from(ip).checked_shr(shift)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// `errorfile`: the bytes to send for a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorFile {
+    /// The status it replaces.
+    pub status: u16,
+    /// What to do instead of the built-in answer.
+    pub answer: ErrorAnswer,
+}
+
+/// What an error is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorAnswer {
+    /// `errorfile`: these bytes, head and body.
+    File {
+        /// Where they were read.
+        path: PathBuf,
+        /// The whole answer.
+        bytes: Vec<u8>,
+    },
+    /// `errorloc`, `errorloc302`, `errorloc303`: a redirect.
+    Redirect {
+        /// 302 or 303.
+        status: u16,
+        /// The `Location`.
+        location: String,
+    },
+}
+
+/// What frontends and backends have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proxy {
+    /// The section's name.
+    pub name: String,
+    /// `id`, or one given out in order: `iid` in the statistics. Both halves of a `listen` have the same.
+    pub id: u32,
+    /// The word that opened the section.
+    pub kind: ProxyKind,
+    /// `mode`.
+    pub mode: Mode,
+    /// `disabled`: known, but never started.
+    pub disabled: bool,
+    /// `description`.
+    pub description: Option<String>,
+    /// `timeout …`.
+    pub timeouts: Timeouts,
+    /// Where lines are logged, `log global` already resolved.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`. `None`: the global one.
+    pub log_tag: Option<String>,
+    /// `option http-keep-alive`, `http-server-close`, `httpclose`.
+    pub connection_mode: ConnectionMode,
+    /// `option forwardfor`.
+    pub forward_for: Option<ForwardFor>,
+    /// `option originalto`: the header's name.
+    pub original_to: Option<ForwardFor>,
+    /// `option http-buffer-request`: wait for the body before rules and balancing.
+    pub http_buffer_request: bool,
+    /// `option contstats`: count bytes while they pass, not at the end.
+    pub contstats: bool,
+    /// `option independent-streams`: sending does not count as activity.
+    pub independent_streams: bool,
+    /// `errorfile` and `errorloc`, the last one of a status.
+    pub error_files: Vec<ErrorFile>,
+    /// `stats …`: the page this section serves. `None`: none.
+    pub stats: Option<Stats>,
+    /// `grace` of 1.4: how long this section goes on accepting after a soft stop was asked for.
+    pub grace: Duration,
+}
+
+/// The word that opened a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyKind {
+    /// `frontend`.
+    Frontend,
+    /// `backend`.
+    Backend,
+    /// `listen`: a frontend and a backend of one name.
+    Listen,
+}
+
+/// What accepts connections.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frontend {
+    /// What backends have too.
+    pub proxy: Proxy,
+    /// The listeners.
+    pub binds: Vec<Bind>,
+    /// The backend half of the same `listen` section.
+    pub listen: Option<BackendId>,
+    /// `maxconn`. `None`: the global one.
+    pub maxconn: Option<u32>,
+    /// `backlog`. `None`: `maxconn`.
+    pub backlog: Option<u32>,
+    /// `rate-limit sessions`: new connections per second. `None`: no limit.
+    pub rate_limit_sessions: Option<u32>,
+    /// What is logged.
+    pub log_format: LogFormat,
+    /// `option dontlognull`: nothing for a connection without a byte.
+    pub dontlognull: bool,
+    /// `option dontlog-normal`: nothing for what went well.
+    pub dontlog_normal: bool,
+    /// `option log-separate-errors`: what went wrong is logged as `err`.
+    pub log_separate_errors: bool,
+    /// `option logasap`: log when the response's head arrived.
+    pub logasap: bool,
+    /// `option http-ignore-probes`: nothing for a connection without a byte, not even a 408.
+    pub http_ignore_probes: bool,
+    /// `option socket-stats`: counters per listener.
+    pub socket_stats: bool,
+    /// `option tcp-smart-accept`, off with `no`.
+    pub tcp_smart_accept: bool,
+    /// `option clitcpka` or `tcpka`: TCP keep-alives towards clients.
+    pub tcp_keep_alive: bool,
+    /// `option nolinger`: reset towards clients.
+    pub nolinger: bool,
+    /// `option accept-unsafe-violations-in-http-request` and its older name.
+    pub accept_unsafe_requests: bool,
+    /// `monitor-uri`: this path is answered 200 here.
+    pub monitor_uri: Option<String>,
+    /// `monitor-net` of 1.4: clients within it are answered and closed at once, unlogged.
+    pub monitor_net: Option<Network>,
+    /// `default_backend`, or the backend half of the same section. `None`: requests that no rule takes get a 503.
+    pub default_backend: Option<BackendId>,
+    /// `capture request header`, in order.
+    pub capture_request: Vec<HeaderCapture>,
+    /// `capture response header`, in order.
+    pub capture_response: Vec<HeaderCapture>,
+    /// `capture cookie`.
+    pub capture_cookie: Option<CookieCapture>,
+    /// `unique-id-header`.
+    pub unique_id_header: Option<String>,
+    /// `unique-id-format`, as written.
+    pub unique_id_format: Option<String>,
+}
+
+/// `capture request header` or `response`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderCapture {
+    /// The header's name.
+    pub name: String,
+    /// Bytes kept.
+    pub len: u32,
+}
+
+/// `capture cookie`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieCapture {
+    /// The cookie's name, or its beginning where [`CookieCapture::prefix`].
+    pub name: String,
+    /// The name ends with `*` or has no `=`: any cookie that begins so.
+    pub prefix: bool,
+    /// Bytes kept.
+    pub len: u32,
+}
+
+/// `stats …` of a proxy section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    /// `stats uri`: the page's path and query.
+    pub uri: String,
+    /// `stats realm`.
+    pub realm: String,
+    /// `stats auth`: who may look; empty: everybody.
+    pub auth: Vec<Credential>,
+    /// `stats refresh`. `None`: the page does not reload itself.
+    pub refresh: Option<Duration>,
+    /// `stats show-version` and not `hide-version`.
+    pub show_version: bool,
+    /// `stats show-legends`.
+    pub show_legends: bool,
+    /// `stats show-modules`.
+    pub show_modules: bool,
+    /// `stats show-node`: the name to show.
+    pub show_node: Option<String>,
+    /// `stats show-desc`: the text to show; the section's `description` where none is given.
+    pub show_desc: Option<String>,
+    /// `stats scope`: the sections to show, empty: all.
+    pub scope: Vec<String>,
+}
+
+/// A name and a password, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The user.
+    pub user: String,
+    /// In clear.
+    pub password: String,
+}
+
+/// What sends requests to servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// What frontends have too.
+    pub proxy: Proxy,
+    /// The frontend half of the same `listen` section.
+    pub listen: Option<FrontendId>,
+    /// `balance`.
+    pub balance: Algorithm,
+    /// The expression of `balance hash`, as written.
+    pub balance_expression: Option<String>,
+    /// `hash-type`.
+    pub hash_type: HashType,
+    /// `hash-balance-factor`: per cent of the average load that a server may have. `None`: no bound.
+    pub hash_balance_factor: Option<u32>,
+    /// In the order of declaration; `ServerIndex` indexes it.
+    pub servers: Vec<Server>,
+    /// `dispatch` of 1.4: where what no server takes goes.
+    pub dispatch: Option<SocketAddr>,
+    /// `option transparent`: what no server takes goes where the client wanted to go.
+    pub transparent: bool,
+    /// `cookie`.
+    pub cookie: Option<CookieSettings>,
+    /// `dynamic-cookie-key`: what dynamic cookie values are computed with.
+    pub dynamic_cookie_key: Option<String>,
+    /// `retries`: attempts to connect after the first.
+    pub retries: u32,
+    /// `option redispatch`: after which failures another server may be tried. `None`: never.
+    pub redispatch: Option<Redispatch>,
+    /// `retry-on`: after which failures a request is sent again.
+    pub retry_on: RetryOn,
+    /// `fullconn`: at how many connections `minconn` has grown to `maxconn`. `None`: a tenth of what may come in.
+    pub fullconn: Option<u32>,
+    /// What a health check says on the connection.
+    pub health_check: CheckKind,
+    /// `http-check disable-on-404`: a 404 takes no new clients but keeps the old ones.
+    pub disable_on_404: bool,
+    /// `http-check send-state`: the check tells the server's state in a header.
+    pub send_state: bool,
+    /// `option log-health-checks`: each result is logged.
+    pub log_health_checks: bool,
+    /// `option persist`: a cookie counts even when its server is down.
+    pub persist: bool,
+    /// `option abortonclose`: a client that is gone takes its queued request along.
+    pub abortonclose: bool,
+    /// `option allbackups`: all backup servers share the load.
+    pub allbackups: bool,
+    /// `option checkcache`: a response that could be cached with a cookie in it is refused.
+    pub checkcache: bool,
+    /// `http-reuse`.
+    pub http_reuse: HttpReuse,
+    /// `http-send-name-header`: the header that carries the server's name.
+    pub send_name_header: Option<String>,
+    /// `option srvtcpka` or `tcpka`: TCP keep-alives towards servers.
+    pub tcp_keep_alive: bool,
+    /// `option nolinger`: reset towards servers.
+    pub nolinger: bool,
+    /// `option prefer-last-server`.
+    pub prefer_last_server: bool,
+    /// `option accept-unsafe-violations-in-http-response` and its older name.
+    pub accept_unsafe_responses: bool,
+    /// `load-server-state-from-file`.
+    pub server_state: ServerStateFrom,
+    /// `server-state-file-name`. `None`: the backend's name.
+    pub server_state_file: Option<PathBuf>,
+}
+
+/// `load-server-state-from-file`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum ServerStateFrom {
+    /// `none`.
+    #[default]
+    None,
+    /// One file for all backends.
+    Global,
+    /// A file of its own.
+    Local,
+}
+
+/// `retry-on`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryOn {
+    /// `conn-failure`; on unless `none`.
+    pub conn_failure: bool,
+    /// `empty-response`.
+    pub empty_response: bool,
+    /// `junk-response`.
+    pub junk_response: bool,
+    /// `response-timeout`.
+    pub response_timeout: bool,
+    /// `0rtt-rejected`.
+    pub rejected_0rtt: bool,
+    /// Statuses, ascending.
+    pub statuses: Vec<u16>,
+}
+
+impl Default for RetryOn {
+    fn default() -> Self {
+        Self {
+            conn_failure: true,
+            empty_response: false,
+            junk_response: false,
+            response_timeout: false,
+            rejected_0rtt: false,
+            statuses: Vec::new(),
+        }
+    }
+}
+
+/// `http-reuse`: when an idle server connection may carry another client's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum HttpReuse {
+    /// Never.
+    Never,
+    /// Not for a client's first request.
+    #[default]
+    Safe,
+    /// Also for the first, over connections that were reused before.
+    Aggressive,
+    /// Always.
+    Always,
+}
+
+/// One server, `default-server` already folded in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// The name.
+    pub name: String,
+    /// `id`, or one given out in order: `sid` in the statistics and the key of consistent hashing.
+    pub puid: u32,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// Its port.
+    pub port: ServerPort,
+    /// The name it was found by, where the file has a name.
+    pub host: Option<String>,
+    /// `weight`, 0 to 256.
+    pub weight: u16,
+    /// `maxconn`. `None`: no limit.
+    pub maxconn: Option<u32>,
+    /// `minconn`. `None`: the limit does not move.
+    pub minconn: Option<u32>,
+    /// `maxqueue`. `None`: no limit.
+    pub maxqueue: Option<u32>,
+    /// `backup`.
+    pub backup: bool,
+    /// `disabled`: in maintenance until enabled.
+    pub disabled: bool,
+    /// `cookie`: its value.
+    pub cookie: Option<String>,
+    /// `redir`: requests are redirected to this prefix instead of forwarded.
+    pub redir: Option<String>,
+    /// `check`. `None`: not checked, always up.
+    pub check: Option<Check>,
+    /// `track`: the server whose state counts for this one.
+    pub track: Option<(BackendId, ServerIndex)>,
+    /// `send-proxy` and its kin.
+    pub send_proxy: Option<SendProxy>,
+    /// `source`: the address to connect from.
+    pub source: Option<Source>,
+    /// `slowstart`. `None`: full weight at once.
+    pub slowstart: Option<Duration>,
+    /// `pool-max-conn`: idle connections kept. `None`: no limit.
+    pub pool_max_conn: Option<u32>,
+    /// `pool-low-conn`.
+    pub pool_low_conn: u32,
+    /// `pool-purge-delay`.
+    pub pool_purge_delay: Duration,
+    /// `max-reuse`: requests over one connection. `None`: no limit.
+    pub max_reuse: Option<u32>,
+    /// `on-marked-down`.
+    pub on_marked_down: OnMarkedDown,
+    /// `on-marked-up`.
+    pub on_marked_up: OnMarkedUp,
+    /// `observe`: whether traffic counts as a check.
+    pub observe: Observe,
+    /// `error-limit`: observed failures in a row until [`Server::on_error`] happens.
+    pub error_limit: u32,
+    /// `on-error`.
+    pub on_error: OnError,
+    /// `init-state`.
+    pub init_state: InitState,
+    /// `hash-key`.
+    pub hash_key: HashKey,
+    /// `tcp-ut`. `None`: as the system does.
+    pub tcp_user_timeout: Option<Duration>,
+    /// `tfo`: TCP Fast Open.
+    pub tfo: bool,
+    /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
+    pub ssl: bool,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerAddress {
+    /// An address.
+    Ip(IpAddr),
+    /// `0.0.0.0` or `*`: where the client wanted to go.
+    Destination,
+    /// A unix socket.
+    Unix(PathBuf),
+    /// A unix socket in the abstract name space.
+    Abstract(String),
+    /// A name that `init-addr` allowed not to be found: down until it is.
+    Unresolved,
+}
+
+/// A server's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerPort {
+    /// This one; 0 where the address has no ports.
+    Fixed(u16),
+    /// The client's destination port plus this, `+0` where no port is written.
+    Mapped(i32),
+}
+
+/// How a server is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// `inter`, `fastinter`, `downinter`, `rise`, `fall`.
+    pub pace: Pace,
+    /// `addr`. `None`: the server's.
+    pub address: Option<IpAddr>,
+    /// `port`. `None`: the server's, which is then a fixed one.
+    pub port: Option<u16>,
+    /// A PROXY header comes first: `check-send-proxy`, or `send-proxy` where address and port are the server's.
+    pub send_proxy: bool,
+    /// `check-ssl`, or `ssl` on a server checked where it is: TLS was asked for. A start refuses it as long as TLS does not work.
+    pub ssl: bool,
+}
+
+/// The PROXY header sent to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SendProxy {
+    /// The text form.
+    V1,
+    /// The binary form.
+    V2,
+}
+
+/// `source` of a server or a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The address to connect from. `None`: as the system does.
+    pub address: Option<IpAddr>,
+    /// The ports to connect from, both ends included. `None`: as the system does.
+    pub ports: Option<(u16, u16)>,
+    /// `interface`.
+    pub interface: Option<String>,
+    /// `usesrc`: the client's own address and port. `Client` keeps the port, `ClientIp` does not.
+    pub usesrc: Option<UseSource>,
+}
+
+/// `usesrc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UseSource {
+    /// `client`.
+    Client,
+    /// `clientip`.
+    ClientIp,
+    /// A fixed address.
+    Address(SocketAddr),
+    /// `hdr_ip(name,occurrence)`.
+    Header {
+        /// The header that holds the address.
+        name: String,
+        /// Which one, negative from the end.
+        occurrence: i32,
+    },
+}
+
+/// `userlist`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Userlist {
+    /// The section's name.
+    pub name: String,
+    /// In the order of declaration.
+    pub users: Vec<User>,
+    /// The names of all groups.
+    pub groups: Vec<String>,
+}
+
+/// `user` of a userlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// How the password is kept. `None`: no password, never admitted.
+    pub password: Option<Password>,
+    /// Indices into [`Userlist::groups`], ascending.
+    pub groups: Vec<u32>,
+}
+
+/// The password of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// `insecure-password`.
+    Clear(String),
+    /// `password`: in the form of crypt(3).
+    Crypt(String),
+}
