@@ -4,3 +4,4 @@ pub mod balance;
 pub mod config;
 pub mod health;
 pub mod ids;
+pub mod stats;
