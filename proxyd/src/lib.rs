@@ -4,4 +4,6 @@ pub mod balance;
 pub mod config;
 pub mod health;
 pub mod ids;
+pub mod log;
+pub mod proxy;
 pub mod stats;

@@ -115,7 +115,7 @@ impl Event {
 /// Durations whose average over the last requests is shown, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Phase {
+pub enum Timing {
     /// `qtime`: waiting in a queue.
     Queue,
     /// `ctime`: connecting.
@@ -126,7 +126,7 @@ pub enum Phase {
     Total,
 }
 
-impl Phase {
+impl Timing {
     const LEN: usize = Self::Total as usize + 1;
 }
 
@@ -218,7 +218,7 @@ impl Average {
 pub struct Counters {
     counts: [Cell; Count::LEN],
     frequencies: [Frequency; Event::LEN],
-    averages: [Average; Phase::LEN],
+    averages: [Average; Timing::LEN],
     /// When the last session was assigned; 0 for never.
     last_session_ms: Cell,
 }
@@ -231,7 +231,7 @@ impl Counters {
     }
 
     /// Notes how long a phase of a request took. Only the worker that owns this shard may call it.
-    pub fn took(&self, phase: Phase, milliseconds: u64) {
+    pub fn took(&self, phase: Timing, milliseconds: u64) {
         self.averages[phase as usize].add(milliseconds);
     }
 }
@@ -339,7 +339,7 @@ impl Traffic {
     }
 
     /// Average duration of a phase over the last requests, in milliseconds.
-    pub fn average(&self, phase: Phase) -> u64 {
+    pub fn average(&self, phase: Timing) -> u64 {
         let (sum, samples) = self.workers.iter().fold((0, 0), |(sum, samples), shard| {
             let average = &shard.averages[phase as usize];
             (sum + average.sum.get(), samples + average.samples.get())
@@ -348,7 +348,7 @@ impl Traffic {
     }
 
     /// Longest duration of a phase ever seen, in milliseconds.
-    pub fn longest(&self, phase: Phase) -> u64 {
+    pub fn longest(&self, phase: Timing) -> u64 {
         self.workers.iter().map(|shard| shard.averages[phase as usize].largest.get()).max().unwrap_or(0)
     }
 
@@ -420,14 +420,14 @@ mod tests {
     #[test]
     fn an_average_covers_the_last_requests_and_keeps_the_longest() {
         let traffic = Traffic::new(1);
-        traffic.of(0).took(Phase::Queue, 900);
-        assert_eq!(traffic.average(Phase::Queue), 900);
+        traffic.of(0).took(Timing::Queue, 900);
+        assert_eq!(traffic.average(Timing::Queue), 900);
         for _ in 0..20_000 {
-            traffic.of(0).took(Phase::Queue, 10);
+            traffic.of(0).took(Timing::Queue, 10);
         }
-        assert!((10..=11).contains(&traffic.average(Phase::Queue)), "{}", traffic.average(Phase::Queue));
-        assert_eq!(traffic.longest(Phase::Queue), 900);
-        assert_eq!(traffic.average(Phase::Total), 0);
+        assert!((10..=11).contains(&traffic.average(Timing::Queue)), "{}", traffic.average(Timing::Queue));
+        assert_eq!(traffic.longest(Timing::Queue), 900);
+        assert_eq!(traffic.average(Timing::Total), 0);
     }
 
     #[test]

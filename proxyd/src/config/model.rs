@@ -10,6 +10,13 @@ use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::CheckKind;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace};
 use crate::ids::{BackendId, FrontendId, ServerIndex};
+pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
+pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
+pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+pub use crate::proxy::settings::{
+    ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, Mode,
+    Network, RetryOn, Stats, Timeouts, Tune,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -138,36 +145,6 @@ impl Default for Global {
     }
 }
 
-/// Sizes of buffers and messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tune {
-    /// `tune.bufsize`: bytes of one buffer; a message head must fit into it less [`Tune::maxrewrite`].
-    pub bufsize: u32,
-    /// `tune.maxrewrite`: bytes kept free for added headers.
-    pub maxrewrite: u32,
-    /// `tune.http.maxhdr`: header fields in one message.
-    pub http_maxhdr: u16,
-    /// `tune.http.cookielen`: bytes of a captured cookie.
-    pub http_cookielen: u16,
-    /// `tune.http.logurilen`: bytes of a logged request line.
-    pub http_logurilen: u16,
-    /// `tune.maxaccept`: connections accepted in a row. `None`: left to the program.
-    pub maxaccept: Option<u32>,
-}
-
-impl Default for Tune {
-    fn default() -> Self {
-        Self {
-            bufsize: 16_384,
-            maxrewrite: 1_024,
-            http_maxhdr: 101,
-            http_cookielen: 63,
-            http_logurilen: 1_024,
-            maxaccept: None,
-        }
-    }
-}
-
 /// `log-send-hostname`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogHostname {
@@ -177,72 +154,6 @@ pub enum LogHostname {
     System,
     /// This name.
     Name(String),
-}
-
-/// One `log` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogTarget {
-    /// Where the lines go.
-    pub address: LogAddress,
-    /// `len`: the longest line in bytes; the rest is cut.
-    pub max_len: u16,
-    /// `format`.
-    pub format: SyslogFormat,
-    /// `sample`: which of so many lines are sent. `None`: all.
-    pub sample: Option<LogSample>,
-    /// The facility, 0 (`kern`) to 23 (`local7`).
-    pub facility: u8,
-    /// The least severe level that is sent, 0 (`emerg`) to 7 (`debug`).
-    pub max_level: u8,
-    /// What is more severe than this is sent as this level.
-    pub min_level: u8,
-}
-
-/// Where log lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogAddress {
-    /// Datagrams.
-    Udp(SocketAddr),
-    /// A unix socket, such as `/dev/log`.
-    Unix(PathBuf),
-    /// A unix socket in the abstract name space.
-    Abstract(String),
-    /// A descriptor that was open at start: `fd@N`, `stdout` (1), `stderr` (2).
-    Fd(i32),
-    /// A ring section or one of the built-in rings.
-    Ring(String),
-}
-
-/// `format` of a `log` line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SyslogFormat {
-    /// Not set: `rfc3164`, and `raw` when written to a descriptor or a ring.
-    Default,
-    /// BSD syslog.
-    Rfc3164,
-    /// Syslog with structured data.
-    Rfc5424,
-    /// `<LEVEL>` and the message.
-    Short,
-    /// As `short`, with the level as systemd reads it.
-    Priority,
-    /// A time in front.
-    Timed,
-    /// ISO time, as `rfc5424` without the rest.
-    Iso,
-    /// Host, tag and message only (`local`).
-    Local,
-    /// The message alone.
-    Raw,
-}
-
-/// `sample 1,3-5:8`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSample {
-    /// Which of the [`LogSample::size`] lines are sent, counted from 1; both ends belong to a range.
-    pub ranges: Vec<(u32, u32)>,
-    /// The period.
-    pub size: u32,
 }
 
 /// `stats socket` of the global section.
@@ -269,119 +180,6 @@ pub enum StatsLevel {
     Admin,
 }
 
-/// Owner and mode of a unix socket's file; `None` leaves what the system gives.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct SocketOwner {
-    /// `mode`, octal in the file.
-    pub mode: Option<u32>,
-    /// `user` or `uid`.
-    pub uid: Option<u32>,
-    /// `group` or `gid`.
-    pub gid: Option<u32>,
-}
-
-/// What a section carries on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Bytes.
-    Tcp,
-    /// Requests and responses.
-    Http,
-    /// Log messages.
-    Log,
-    /// 1.4's `mode health`: answers `OK` and closes.
-    Health,
-}
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ListenAddress {
-    /// A TCP address.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
-    /// A unix socket in the abstract name space.
-    Abstract(String),
-    /// A listening descriptor that was inherited.
-    Fd(i32),
-}
-
-/// One listener; a `bind` line with several addresses or a range of ports makes several.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// Where to listen.
-    pub address: ListenAddress,
-    /// `name`. `None`: shown as `sock-N`.
-    pub name: Option<String>,
-    /// `id`, or one given out in order.
-    pub id: u32,
-    /// As written, `*:80` or `/run/a.sock`, for messages.
-    pub text: String,
-    /// `accept-proxy`: a PROXY header must come first.
-    pub accept_proxy: bool,
-    /// `interface`: listen on this device only.
-    pub interface: Option<String>,
-    /// `transparent`: also for addresses that this host does not have.
-    pub transparent: bool,
-    /// `v4v6`, `v6only`. `None`: as the system does.
-    pub v6only: Option<bool>,
-    /// `defer-accept`: wait for the first bytes.
-    pub defer_accept: bool,
-    /// `tfo`: TCP Fast Open.
-    pub tfo: bool,
-    /// `mss`. `None`: as the system does.
-    pub mss: Option<i32>,
-    /// `tcp-ut`. `None`: as the system does.
-    pub tcp_user_timeout: Option<Duration>,
-    /// `maxconn` of this listener. `None`: the frontend's.
-    pub maxconn: Option<u32>,
-    /// `backlog` of this listener. `None`: the frontend's.
-    pub backlog: Option<u32>,
-    /// Owner and mode where it is a unix socket.
-    pub owner: SocketOwner,
-    /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
-    pub ssl: bool,
-}
-
-/// How long things may take; `None`: for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Timeouts {
-    /// `timeout client`: inactivity of the client.
-    pub client: Option<Duration>,
-    /// `timeout client-fin`: the same once the server has half-closed.
-    pub client_fin: Option<Duration>,
-    /// `timeout http-request`: the whole request head.
-    pub http_request: Option<Duration>,
-    /// `timeout http-keep-alive`: until the next request begins.
-    pub http_keep_alive: Option<Duration>,
-    /// `timeout connect`: establishing the connection to a server.
-    pub connect: Option<Duration>,
-    /// `timeout server`: inactivity of the server.
-    pub server: Option<Duration>,
-    /// `timeout server-fin`: the same once the client has half-closed.
-    pub server_fin: Option<Duration>,
-    /// `timeout tunnel`: inactivity once both sides only relay bytes.
-    pub tunnel: Option<Duration>,
-    /// `timeout queue`: waiting for a place on a server; unset, it is `connect`.
-    pub queue: Option<Duration>,
-    /// `timeout tarpit`; unset, it is `connect`.
-    pub tarpit: Option<Duration>,
-    /// `timeout check`: the answer to a health check.
-    pub check: Option<Duration>,
-}
-
-/// How connections end between requests, in rising strength: of frontend and backend the stronger one counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum ConnectionMode {
-    /// Both sides stay open.
-    #[default]
-    KeepAlive,
-    /// The server's side closes after each request.
-    ServerClose,
-    /// Both sides close after each request.
-    Close,
-}
-
 /// Which line is logged for a connection or a request.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum LogFormat {
@@ -398,71 +196,6 @@ pub enum LogFormat {
     Https,
     /// `log-format`, as written.
     Custom(String),
-}
-
-/// `option forwardfor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardFor {
-    /// `except`: clients within these networks get no header.
-    pub except: Option<Network>,
-    /// `header`.
-    pub header: String,
-    /// `if-none`: only where the request has none.
-    pub if_none: bool,
-}
-
-/// An address and how many leading bits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network {
-    /// The address; bits after the prefix are zero.
-    pub address: IpAddr,
-    /// 0 to 32, or to 128.
-    pub prefix: u8,
-}
-
-impl Network {
-    /// Whether an address lies in the network; an IPv4 address mapped into IPv6 counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => {
-                let shift = 32 - u32::from(self.prefix.min(32));
-                u32::from(net).checked_shr(shift) == u32::from(ip).checked_shr(shift)
-            }
-            (IpAddr::V6(net), IpAddr::V6(ip)) => {
-                let shift = 128 - u32::from(self.prefix.min(128));
-                u128::from(net).checked_shr(shift) == u128::from(ip).checked_shr(shift)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
-/// `errorfile`: the bytes to send for a status.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErrorFile {
-    /// The status it replaces.
-    pub status: u16,
-    /// What to do instead of the built-in answer.
-    pub answer: ErrorAnswer,
-}
-
-/// What an error is answered with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ErrorAnswer {
-    /// `errorfile`: these bytes, head and body.
-    File {
-        /// Where they were read.
-        path: PathBuf,
-        /// The whole answer.
-        bytes: Vec<u8>,
-    },
-    /// `errorloc`, `errorloc302`, `errorloc303`: a redirect.
-    Redirect {
-        /// 302 or 303.
-        status: u16,
-        /// The `Location`.
-        location: String,
-    },
 }
 
 /// What frontends and backends have in common.
@@ -572,60 +305,6 @@ pub struct Frontend {
     pub unique_id_format: Option<String>,
 }
 
-/// `capture request header` or `response`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderCapture {
-    /// The header's name.
-    pub name: String,
-    /// Bytes kept.
-    pub len: u32,
-}
-
-/// `capture cookie`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieCapture {
-    /// The cookie's name, or its beginning where [`CookieCapture::prefix`].
-    pub name: String,
-    /// The name ends with `*` or has no `=`: any cookie that begins so.
-    pub prefix: bool,
-    /// Bytes kept.
-    pub len: u32,
-}
-
-/// `stats …` of a proxy section.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stats {
-    /// `stats uri`: the page's path and query.
-    pub uri: String,
-    /// `stats realm`.
-    pub realm: String,
-    /// `stats auth`: who may look; empty: everybody.
-    pub auth: Vec<Credential>,
-    /// `stats refresh`. `None`: the page does not reload itself.
-    pub refresh: Option<Duration>,
-    /// `stats show-version` and not `hide-version`.
-    pub show_version: bool,
-    /// `stats show-legends`.
-    pub show_legends: bool,
-    /// `stats show-modules`.
-    pub show_modules: bool,
-    /// `stats show-node`: the name to show.
-    pub show_node: Option<String>,
-    /// `stats show-desc`: the text to show; the section's `description` where none is given.
-    pub show_desc: Option<String>,
-    /// `stats scope`: the sections to show, empty: all.
-    pub scope: Vec<String>,
-}
-
-/// A name and a password, as written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
-    /// The user.
-    pub user: String,
-    /// In clear.
-    pub password: String,
-}
-
 /// What sends requests to servers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backend {
@@ -705,50 +384,6 @@ pub enum ServerStateFrom {
     Local,
 }
 
-/// `retry-on`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryOn {
-    /// `conn-failure`; on unless `none`.
-    pub conn_failure: bool,
-    /// `empty-response`.
-    pub empty_response: bool,
-    /// `junk-response`.
-    pub junk_response: bool,
-    /// `response-timeout`.
-    pub response_timeout: bool,
-    /// `0rtt-rejected`.
-    pub rejected_0rtt: bool,
-    /// Statuses, ascending.
-    pub statuses: Vec<u16>,
-}
-
-impl Default for RetryOn {
-    fn default() -> Self {
-        Self {
-            conn_failure: true,
-            empty_response: false,
-            junk_response: false,
-            response_timeout: false,
-            rejected_0rtt: false,
-            statuses: Vec::new(),
-        }
-    }
-}
-
-/// `http-reuse`: when an idle server connection may carry another client's request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum HttpReuse {
-    /// Never.
-    Never,
-    /// Not for a client's first request.
-    #[default]
-    Safe,
-    /// Also for the first, over connections that were reused before.
-    Aggressive,
-    /// Always.
-    Always,
-}
-
 /// One server, `default-server` already folded in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
@@ -818,30 +453,6 @@ pub struct Server {
     pub ssl: bool,
 }
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ServerAddress {
-    /// An address.
-    Ip(IpAddr),
-    /// `0.0.0.0` or `*`: where the client wanted to go.
-    Destination,
-    /// A unix socket.
-    Unix(PathBuf),
-    /// A unix socket in the abstract name space.
-    Abstract(String),
-    /// A name that `init-addr` allowed not to be found: down until it is.
-    Unresolved,
-}
-
-/// A server's port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ServerPort {
-    /// This one; 0 where the address has no ports.
-    Fixed(u16),
-    /// The client's destination port plus this, `+0` where no port is written.
-    Mapped(i32),
-}
-
 /// How a server is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -855,46 +466,6 @@ pub struct Check {
     pub send_proxy: bool,
     /// `check-ssl`, or `ssl` on a server checked where it is: TLS was asked for. A start refuses it as long as TLS does not work.
     pub ssl: bool,
-}
-
-/// The PROXY header sent to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SendProxy {
-    /// The text form.
-    V1,
-    /// The binary form.
-    V2,
-}
-
-/// `source` of a server or a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The address to connect from. `None`: as the system does.
-    pub address: Option<IpAddr>,
-    /// The ports to connect from, both ends included. `None`: as the system does.
-    pub ports: Option<(u16, u16)>,
-    /// `interface`.
-    pub interface: Option<String>,
-    /// `usesrc`: the client's own address and port. `Client` keeps the port, `ClientIp` does not.
-    pub usesrc: Option<UseSource>,
-}
-
-/// `usesrc`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UseSource {
-    /// `client`.
-    Client,
-    /// `clientip`.
-    ClientIp,
-    /// A fixed address.
-    Address(SocketAddr),
-    /// `hdr_ip(name,occurrence)`.
-    Header {
-        /// The header that holds the address.
-        name: String,
-        /// Which one, negative from the end.
-        occurrence: i32,
-    },
 }
 
 /// `userlist`.

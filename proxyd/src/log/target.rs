@@ -1,0 +1,70 @@
+//! Where log lines go: one `log` line of the configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// One `log` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTarget {
+    /// Where the lines go.
+    pub address: LogAddress,
+    /// `len`: the longest line in bytes; the rest is cut.
+    pub max_len: u16,
+    /// `format`.
+    pub format: SyslogFormat,
+    /// `sample`: which of so many lines are sent. `None`: all.
+    pub sample: Option<LogSample>,
+    /// The facility, 0 (`kern`) to 23 (`local7`).
+    pub facility: u8,
+    /// The least severe level that is sent, 0 (`emerg`) to 7 (`debug`).
+    pub max_level: u8,
+    /// What is more severe than this is sent as this level.
+    pub min_level: u8,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogAddress {
+    /// Datagrams.
+    Udp(SocketAddr),
+    /// A unix socket, such as `/dev/log`.
+    Unix(PathBuf),
+    /// A unix socket in the abstract name space.
+    Abstract(String),
+    /// A descriptor that was open at start: `fd@N`, `stdout` (1), `stderr` (2).
+    Fd(i32),
+    /// A ring section or one of the built-in rings.
+    Ring(String),
+}
+
+/// `format` of a `log` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SyslogFormat {
+    /// Not set: `rfc3164`, and `raw` when written to a descriptor or a ring.
+    Default,
+    /// BSD syslog.
+    Rfc3164,
+    /// Syslog with structured data.
+    Rfc5424,
+    /// `<LEVEL>` and the message.
+    Short,
+    /// As `short`, with the level as systemd reads it.
+    Priority,
+    /// A time in front.
+    Timed,
+    /// ISO time, as `rfc5424` without the rest.
+    Iso,
+    /// Host, tag and message only (`local`).
+    Local,
+    /// The message alone.
+    Raw,
+}
+
+/// `sample 1,3-5:8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSample {
+    /// Which of the [`LogSample::size`] lines are sent, counted from 1; both ends belong to a range.
+    pub ranges: Vec<(u32, u32)>,
+    /// The period.
+    pub size: u32,
+}

@@ -1,0 +1,5 @@
+//! Frontends, backends and servers as the running process knows them.
+
+pub mod address;
+pub mod listen;
+pub mod settings;

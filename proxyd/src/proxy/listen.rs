@@ -1,0 +1,66 @@
+//! Where a frontend listens.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+    /// A unix socket in the abstract name space.
+    Abstract(String),
+    /// A listening descriptor that was inherited.
+    Fd(i32),
+}
+
+/// Owner and mode of a unix socket's file; `None` leaves what the system gives.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SocketOwner {
+    /// `mode`, octal in the file.
+    pub mode: Option<u32>,
+    /// `user` or `uid`.
+    pub uid: Option<u32>,
+    /// `group` or `gid`.
+    pub gid: Option<u32>,
+}
+
+/// One listener; a `bind` line with several addresses or a range of ports makes several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// Where to listen.
+    pub address: ListenAddress,
+    /// `name`. `None`: shown as `sock-N`.
+    pub name: Option<String>,
+    /// `id`, or one given out in order.
+    pub id: u32,
+    /// As written, `*:80` or `/run/a.sock`, for messages.
+    pub text: String,
+    /// `accept-proxy`: a PROXY header must come first.
+    pub accept_proxy: bool,
+    /// `interface`: listen on this device only.
+    pub interface: Option<String>,
+    /// `transparent`: also for addresses that this host does not have.
+    pub transparent: bool,
+    /// `v4v6`, `v6only`. `None`: as the system does.
+    pub v6only: Option<bool>,
+    /// `defer-accept`: wait for the first bytes.
+    pub defer_accept: bool,
+    /// `tfo`: TCP Fast Open.
+    pub tfo: bool,
+    /// `mss`. `None`: as the system does.
+    pub mss: Option<i32>,
+    /// `tcp-ut`. `None`: as the system does.
+    pub tcp_user_timeout: Option<Duration>,
+    /// `maxconn` of this listener. `None`: the frontend's.
+    pub maxconn: Option<u32>,
+    /// `backlog` of this listener. `None`: the frontend's.
+    pub backlog: Option<u32>,
+    /// Owner and mode where it is a unix socket.
+    pub owner: SocketOwner,
+    /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
+    pub ssl: bool,
+}

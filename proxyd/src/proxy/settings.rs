@@ -1,0 +1,252 @@
+//! What a `frontend`, `backend` or `listen` section decides for the data path: plain values, complete and defaulted.
+//!
+//! The model of the configuration and the running objects share these types, so that neither copies the other's.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a section carries on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Bytes.
+    Tcp,
+    /// Requests and responses.
+    Http,
+    /// Log messages.
+    Log,
+    /// 1.4's `mode health`: answers `OK` and closes.
+    Health,
+}
+
+/// How long things may take; `None`: for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// `timeout client`: inactivity of the client.
+    pub client: Option<Duration>,
+    /// `timeout client-fin`: the same once the server has half-closed.
+    pub client_fin: Option<Duration>,
+    /// `timeout http-request`: the whole request head.
+    pub http_request: Option<Duration>,
+    /// `timeout http-keep-alive`: until the next request begins.
+    pub http_keep_alive: Option<Duration>,
+    /// `timeout connect`: establishing the connection to a server.
+    pub connect: Option<Duration>,
+    /// `timeout server`: inactivity of the server.
+    pub server: Option<Duration>,
+    /// `timeout server-fin`: the same once the client has half-closed.
+    pub server_fin: Option<Duration>,
+    /// `timeout tunnel`: inactivity once both sides only relay bytes.
+    pub tunnel: Option<Duration>,
+    /// `timeout queue`: waiting for a place on a server; unset, it is `connect`.
+    pub queue: Option<Duration>,
+    /// `timeout tarpit`; unset, it is `connect`.
+    pub tarpit: Option<Duration>,
+    /// `timeout check`: the answer to a health check.
+    pub check: Option<Duration>,
+}
+
+/// How connections end between requests, in rising strength: of frontend and backend the stronger one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum ConnectionMode {
+    /// Both sides stay open.
+    #[default]
+    KeepAlive,
+    /// The server's side closes after each request.
+    ServerClose,
+    /// Both sides close after each request.
+    Close,
+}
+
+/// `option forwardfor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardFor {
+    /// `except`: clients within these networks get no header.
+    pub except: Option<Network>,
+    /// `header`.
+    pub header: String,
+    /// `if-none`: only where the request has none.
+    pub if_none: bool,
+}
+
+/// An address and how many leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// The address; bits after the prefix are zero.
+    pub address: IpAddr,
+    /// 0 to 32, or to 128.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether an address lies in the network; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32 - u32::from(self.prefix.min(32));
+                u32::from(net).checked_shr(shift) == u32::from(ip).checked_shr(shift)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let shift = 128 - u32::from(self.prefix.min(128));
+                u128::from(net).checked_shr(shift) == u128::from(ip).checked_shr(shift)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// `errorfile`: the bytes to send for a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorFile {
+    /// The status it replaces.
+    pub status: u16,
+    /// What to do instead of the built-in answer.
+    pub answer: ErrorAnswer,
+}
+
+/// What an error is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorAnswer {
+    /// `errorfile`: these bytes, head and body.
+    File {
+        /// Where they were read.
+        path: PathBuf,
+        /// The whole answer.
+        bytes: Vec<u8>,
+    },
+    /// `errorloc`, `errorloc302`, `errorloc303`: a redirect.
+    Redirect {
+        /// 302 or 303.
+        status: u16,
+        /// The `Location`.
+        location: String,
+    },
+}
+
+/// `capture request header` or `response`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderCapture {
+    /// The header's name.
+    pub name: String,
+    /// Bytes kept.
+    pub len: u32,
+}
+
+/// `capture cookie`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieCapture {
+    /// The cookie's name, or its beginning where [`CookieCapture::prefix`].
+    pub name: String,
+    /// The name ends with `*` or has no `=`: any cookie that begins so.
+    pub prefix: bool,
+    /// Bytes kept.
+    pub len: u32,
+}
+
+/// `stats …` of a proxy section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    /// `stats uri`: the page's path and query.
+    pub uri: String,
+    /// `stats realm`.
+    pub realm: String,
+    /// `stats auth`: who may look; empty: everybody.
+    pub auth: Vec<Credential>,
+    /// `stats refresh`. `None`: the page does not reload itself.
+    pub refresh: Option<Duration>,
+    /// `stats show-version` and not `hide-version`.
+    pub show_version: bool,
+    /// `stats show-legends`.
+    pub show_legends: bool,
+    /// `stats show-modules`.
+    pub show_modules: bool,
+    /// `stats show-node`: the name to show.
+    pub show_node: Option<String>,
+    /// `stats show-desc`: the text to show; the section's `description` where none is given.
+    pub show_desc: Option<String>,
+    /// `stats scope`: the sections to show, empty: all.
+    pub scope: Vec<String>,
+}
+
+/// A name and a password, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The user.
+    pub user: String,
+    /// In clear.
+    pub password: String,
+}
+
+/// `retry-on`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryOn {
+    /// `conn-failure`; on unless `none`.
+    pub conn_failure: bool,
+    /// `empty-response`.
+    pub empty_response: bool,
+    /// `junk-response`.
+    pub junk_response: bool,
+    /// `response-timeout`.
+    pub response_timeout: bool,
+    /// `0rtt-rejected`.
+    pub rejected_0rtt: bool,
+    /// Statuses, ascending.
+    pub statuses: Vec<u16>,
+}
+
+impl Default for RetryOn {
+    fn default() -> Self {
+        Self {
+            conn_failure: true,
+            empty_response: false,
+            junk_response: false,
+            response_timeout: false,
+            rejected_0rtt: false,
+            statuses: Vec::new(),
+        }
+    }
+}
+
+/// `http-reuse`: when an idle server connection may carry another client's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum HttpReuse {
+    /// Never.
+    Never,
+    /// Not for a client's first request.
+    #[default]
+    Safe,
+    /// Also for the first, over connections that were reused before.
+    Aggressive,
+    /// Always.
+    Always,
+}
+
+/// Sizes of buffers and messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tune {
+    /// `tune.bufsize`: bytes of one buffer; a message head must fit into it less [`Tune::maxrewrite`].
+    pub bufsize: u32,
+    /// `tune.maxrewrite`: bytes kept free for added headers.
+    pub maxrewrite: u32,
+    /// `tune.http.maxhdr`: header fields in one message.
+    pub http_maxhdr: u16,
+    /// `tune.http.cookielen`: bytes of a captured cookie.
+    pub http_cookielen: u16,
+    /// `tune.http.logurilen`: bytes of a logged request line.
+    pub http_logurilen: u16,
+    /// `tune.maxaccept`: connections accepted in a row. `None`: left to the program.
+    pub maxaccept: Option<u32>,
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Self {
+            bufsize: 16_384,
+            maxrewrite: 1_024,
+            http_maxhdr: 101,
+            http_cookielen: 63,
+            http_logurilen: 1_024,
+            maxaccept: None,
+        }
+    }
+}
