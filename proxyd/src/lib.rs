@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod config;
+pub mod generation;
 pub mod health;
 pub mod ids;
 pub mod log;

@@ -1,5 +1,63 @@
 //! Frontends, backends and servers as the running process knows them.
+//!
+//! `running` builds these objects from the configuration's model; workers reach them through one
+//! [`Generation`](crate::generation::Generation). They own what the data path needs, so that nothing of the model travels
+//! with a request. What must survive a reload (counters, the state of servers) sits behind an `Arc` of its own, which
+//! the next generation takes over for every object that it still has.
 
 pub mod address;
+pub mod backend;
+pub mod frontend;
 pub mod listen;
 pub mod settings;
+
+pub use backend::{Backend, Server};
+pub use frontend::{Frontend, Listener};
+
+use crate::log::target::LogTarget;
+use settings::{ErrorAnswer, ErrorFile, ForwardFor, Mode, Stats, Timeouts};
+use std::sync::Arc;
+
+/// What frontends and backends have in common.
+#[derive(Debug)]
+pub struct Section {
+    /// The section's name.
+    pub name: Arc<str>,
+    /// `iid` of the statistics. Both halves of a `listen` have the same.
+    pub id: u32,
+    /// `mode`.
+    pub mode: Mode,
+    /// `timeout …`.
+    pub timeouts: Timeouts,
+    /// `option forwardfor`.
+    pub forward_for: Option<ForwardFor>,
+    /// `option originalto`.
+    pub original_to: Option<ForwardFor>,
+    /// `option http-keep-alive`, `http-server-close`, `httpclose`.
+    pub connection_mode: settings::ConnectionMode,
+    /// `option http-buffer-request`.
+    pub http_buffer_request: bool,
+    /// `option contstats`: count bytes while they pass.
+    pub contstats: bool,
+    /// `option independent-streams`.
+    pub independent_streams: bool,
+    /// `errorfile` and `errorloc`.
+    pub error_files: Vec<ErrorFile>,
+    /// `stats …`: the page this section serves.
+    pub stats: Option<Stats>,
+    /// `description`.
+    pub description: Option<String>,
+    /// `log-tag`, or the process's.
+    pub log_tag: Arc<str>,
+    /// Where its lines go.
+    pub logs: Arc<[LogTarget]>,
+    /// What is counted.
+    pub traffic: Arc<crate::stats::Traffic>,
+}
+
+impl Section {
+    /// What a status of proxyd's own is answered with, where the configuration replaces the built-in text.
+    pub fn error_answer(&self, status: u16) -> Option<&ErrorAnswer> {
+        self.error_files.iter().find(|file| file.status == status).map(|file| &file.answer)
+    }
+}

@@ -1,0 +1,119 @@
+//! The configuration in force, as one value that is swapped whole.
+//!
+//! The control thread stores a new [`Generation`] into the [`Handle`]; each worker looks through a [`Reader`], which costs
+//! one relaxed load as long as nothing changed. A connection keeps the generation it began with until its next request.
+
+use crate::ids::{BackendId, FrontendId};
+use crate::proxy::settings::Tune;
+use crate::proxy::{Backend, Frontend};
+use crate::stats::Gauge;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All live objects of one configuration.
+#[derive(Debug)]
+pub struct Generation {
+    /// `FrontendId` indexes it.
+    pub frontends: Vec<Arc<Frontend>>,
+    /// `BackendId` indexes it.
+    pub backends: Vec<Arc<Backend>>,
+    /// What holds for all of them.
+    pub global: Global,
+}
+
+/// What the `global` section leaves to the running process.
+#[derive(Debug)]
+pub struct Global {
+    /// `maxconn`: connections of clients over all frontends.
+    pub maxconn: u64,
+    /// Connections of clients now (`actconn` of the logs). Outlives a generation.
+    pub connections: Arc<Gauge>,
+    /// `hard-stop-after`.
+    pub hard_stop_after: Option<Duration>,
+    /// `node`, or the host's name.
+    pub node: String,
+    /// `description`.
+    pub description: Option<String>,
+    /// Sizes of buffers and messages.
+    pub tune: Tune,
+    /// How many workers there are; fixed when the process starts.
+    pub workers: usize,
+}
+
+impl Generation {
+    /// A frontend by its id; `None` for an id of another generation.
+    pub fn frontend(&self, id: FrontendId) -> Option<&Arc<Frontend>> {
+        self.frontends.get(id.index())
+    }
+
+    /// A backend by its id; `None` for an id of another generation.
+    pub fn backend(&self, id: BackendId) -> Option<&Arc<Backend>> {
+        self.backends.get(id.index())
+    }
+}
+
+/// Where the generation in force is kept.
+#[derive(Debug, Clone)]
+pub struct Handle(Arc<ArcSwap<Generation>>);
+
+impl Handle {
+    /// Begins with a generation.
+    pub fn new(generation: Generation) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(generation)))
+    }
+
+    /// The generation in force.
+    pub fn load(&self) -> Arc<Generation> {
+        self.0.load_full()
+    }
+
+    /// Puts another generation in force; what runs on the old one finishes there.
+    pub fn store(&self, generation: Generation) {
+        self.0.store(Arc::new(generation));
+    }
+
+    /// A view for one worker.
+    pub fn reader(&self) -> Reader {
+        Reader(arc_swap::Cache::new(Arc::clone(&self.0)))
+    }
+}
+
+/// A worker's view of the [`Handle`].
+#[derive(Debug, Clone)]
+pub struct Reader(arc_swap::Cache<Arc<ArcSwap<Generation>>, Arc<Generation>>);
+
+impl Reader {
+    /// The generation in force.
+    pub fn current(&mut self) -> &Arc<Generation> {
+        self.0.load()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(maxconn: u64) -> Generation {
+        let global = Global {
+            maxconn,
+            connections: Arc::default(),
+            hard_stop_after: None,
+            node: String::new(),
+            description: None,
+            tune: Tune::default(),
+            workers: 1,
+        };
+        Generation { frontends: Vec::new(), backends: Vec::new(), global }
+    }
+
+    #[test]
+    fn a_reader_sees_the_next_generation_and_keeps_what_it_holds() {
+        let handle = Handle::new(generation(1));
+        let mut reader = handle.reader();
+        let held = Arc::clone(reader.current());
+        handle.store(generation(2));
+        assert_eq!(reader.current().global.maxconn, 2);
+        assert_eq!(held.global.maxconn, 1);
+    }
+}

@@ -1,0 +1,85 @@
+//! What requests are sent to.
+
+use super::Section;
+use super::address::{SendProxy, ServerAddress, ServerPort, Source};
+use super::settings::{HttpReuse, RetryOn};
+use crate::ids::FrontendId;
+use crate::stats::Traffic;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A `backend`, or the sending half of a `listen`.
+#[derive(Debug)]
+pub struct Backend {
+    /// What frontends have too.
+    pub section: Section,
+    /// The frontend half of the same `listen` section.
+    pub listen: Option<FrontendId>,
+    /// In the order of declaration, as in the farm.
+    pub servers: Vec<Arc<Server>>,
+    /// `dispatch` of 1.4.
+    pub dispatch: Option<SocketAddr>,
+    /// `option transparent`.
+    pub transparent: bool,
+    /// `retries`.
+    pub retries: u32,
+    /// `retry-on`.
+    pub retry_on: RetryOn,
+    /// `option abortonclose`.
+    pub abortonclose: bool,
+    /// `option checkcache`.
+    pub checkcache: bool,
+    /// `http-reuse`.
+    pub http_reuse: HttpReuse,
+    /// `http-send-name-header`.
+    pub send_name_header: Option<String>,
+    /// `option srvtcpka` or `tcpka`.
+    pub tcp_keep_alive: bool,
+    /// `option nolinger`.
+    pub nolinger: bool,
+    /// `option prefer-last-server`.
+    pub prefer_last_server: bool,
+    /// `option accept-unsafe-violations-in-http-response`.
+    pub accept_unsafe_responses: bool,
+}
+
+impl Backend {
+    /// The section's name.
+    pub fn name(&self) -> &str {
+        &self.section.name
+    }
+}
+
+/// How a server is reached and what is counted for it. Its state and its slots are the farm's.
+#[derive(Debug)]
+pub struct Server {
+    /// The name.
+    pub name: Arc<str>,
+    /// `sid` of the statistics.
+    pub id: u32,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// Its port.
+    pub port: ServerPort,
+    /// `redir`: requests are redirected to this prefix instead of forwarded.
+    pub redir: Option<String>,
+    /// `send-proxy` and its kin.
+    pub send_proxy: Option<SendProxy>,
+    /// `source`.
+    pub source: Option<Source>,
+    /// `pool-max-conn`: idle connections kept. `None`: no limit.
+    pub pool_max_conn: Option<u32>,
+    /// `pool-low-conn`.
+    pub pool_low_conn: u32,
+    /// `pool-purge-delay`.
+    pub pool_purge_delay: Duration,
+    /// `max-reuse`: requests over one connection. `None`: no limit.
+    pub max_reuse: Option<u32>,
+    /// `tcp-ut`.
+    pub tcp_user_timeout: Option<Duration>,
+    /// `tfo`.
+    pub tfo: bool,
+    /// What is counted.
+    pub traffic: Arc<Traffic>,
+}

@@ -1,0 +1,138 @@
+//! What accepts connections.
+
+use super::Section;
+use super::listen::Bind;
+use super::settings::{CookieCapture, HeaderCapture, Network};
+use crate::ids::BackendId;
+use crate::stats::Traffic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A `frontend`, or the accepting half of a `listen`.
+#[derive(Debug)]
+pub struct Frontend {
+    /// What backends have too.
+    pub section: Section,
+    /// The addresses it accepts on.
+    pub listeners: Vec<Arc<Listener>>,
+    /// The backend half of the same `listen` section.
+    pub listen: Option<BackendId>,
+    /// `default_backend`. `None`: what no rule takes gets a 503.
+    pub default_backend: Option<BackendId>,
+    /// Connections at the same time over all workers; at the limit, accepting stops.
+    pub maxconn: u64,
+    /// `rate-limit sessions`: new connections per second.
+    pub rate_limit_sessions: Option<u32>,
+    /// `option dontlognull`.
+    pub dontlognull: bool,
+    /// `option dontlog-normal`.
+    pub dontlog_normal: bool,
+    /// `option log-separate-errors`.
+    pub log_separate_errors: bool,
+    /// `option logasap`.
+    pub logasap: bool,
+    /// `option http-ignore-probes`.
+    pub http_ignore_probes: bool,
+    /// `option socket-stats`.
+    pub socket_stats: bool,
+    /// `option tcp-smart-accept`.
+    pub tcp_smart_accept: bool,
+    /// `option clitcpka` or `tcpka`.
+    pub tcp_keep_alive: bool,
+    /// `option nolinger`.
+    pub nolinger: bool,
+    /// `option accept-unsafe-violations-in-http-request`.
+    pub accept_unsafe_requests: bool,
+    /// `monitor-uri`.
+    pub monitor_uri: Option<String>,
+    /// `monitor-net` of 1.4.
+    pub monitor_net: Option<Network>,
+    /// `capture request header`.
+    pub capture_request: Vec<HeaderCapture>,
+    /// `capture response header`.
+    pub capture_response: Vec<HeaderCapture>,
+    /// `capture cookie`.
+    pub capture_cookie: Option<CookieCapture>,
+    /// `unique-id-header`.
+    pub unique_id_header: Option<String>,
+    /// Whether it accepts. Outlives a generation.
+    pub accepting: Arc<Accepting>,
+}
+
+impl Frontend {
+    /// The section's name.
+    pub fn name(&self) -> &str {
+        &self.section.name
+    }
+}
+
+/// One address a frontend accepts on.
+#[derive(Debug)]
+pub struct Listener {
+    /// The address and the options of its socket.
+    pub bind: Bind,
+    /// What is counted for it, shown with `option socket-stats`.
+    pub traffic: Arc<Traffic>,
+}
+
+impl Listener {
+    /// The name shown in logs (`%fl`…) and statistics.
+    pub fn name(&self) -> String {
+        self.bind.name.clone().unwrap_or_else(|| format!("sock-{}", self.bind.id))
+    }
+}
+
+/// What a frontend does with new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptState {
+    /// They are accepted.
+    Open,
+    /// Nothing listens, but the sockets are kept (SIGTTOU).
+    Paused,
+    /// The sockets are closed for good (SIGUSR1).
+    Stopped,
+}
+
+/// The [`AcceptState`] of a frontend, read by every worker.
+#[derive(Debug, Default)]
+pub struct Accepting(AtomicU8);
+
+impl Accepting {
+    /// What to do with new connections.
+    pub fn get(&self) -> AcceptState {
+        match self.0.load(Ordering::Acquire) {
+            0 => AcceptState::Open,
+            1 => AcceptState::Paused,
+            _ => AcceptState::Stopped,
+        }
+    }
+
+    /// Changes it; a stopped frontend stays stopped.
+    pub fn set(&self, state: AcceptState) {
+        let number = match state {
+            AcceptState::Open => 0,
+            AcceptState::Paused => 1,
+            AcceptState::Stopped => 2,
+        };
+        let keep_stopped = |old| (old != 2).then_some(number);
+        // Refused only where it is stopped already, and then nothing is to be changed.
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, keep_stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_frontend_stays_stopped() {
+        let accepting = Accepting::default();
+        assert_eq!(accepting.get(), AcceptState::Open);
+        accepting.set(AcceptState::Paused);
+        accepting.set(AcceptState::Open);
+        assert_eq!(accepting.get(), AcceptState::Open);
+        accepting.set(AcceptState::Stopped);
+        accepting.set(AcceptState::Open);
+        assert_eq!(accepting.get(), AcceptState::Stopped);
+    }
+}
