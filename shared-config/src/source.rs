@@ -164,7 +164,13 @@ impl Sources {
 pub fn decode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        for part in chunk.valid().split_inclusive(|c| RAW_BYTES.contains(&c)) {
+            // The private characters themselves, should they really occur, become four raw bytes each.
+            let stop =
+                part.char_indices().next_back().filter(|(_, c)| RAW_BYTES.contains(c)).map_or(part.len(), |(i, _)| i);
+            text.push_str(&part[..stop]);
+            text.extend(part[stop..].bytes().filter_map(|b| char::from_u32(RAW_BYTE_FIRST + u32::from(b))));
+        }
         text.extend(chunk.invalid().iter().filter_map(|&b| char::from_u32(RAW_BYTE_FIRST + u32::from(b))));
     }
     text
@@ -203,6 +209,12 @@ mod tests {
     proptest! {
         #[test]
         fn decode_loses_nothing(bytes: Vec<u8>) {
+            prop_assert_eq!(encode(&decode(&bytes)), bytes);
+        }
+
+        #[test]
+        fn decode_loses_no_text(text: String) {
+            let bytes = (text + "\u{10FF80}\u{10FFFF}").into_bytes();
             prop_assert_eq!(encode(&decode(&bytes)), bytes);
         }
     }

@@ -7,11 +7,12 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
     /// What the word says.
-    pub text: String,
+    pub text: Box<str>,
     /// Where it stands in the source, quotes included.
     pub span: Span,
-    /// Where the pieces of `text` come from, in order. Empty when `text` is the source as it stands.
-    pieces: Vec<Piece>,
+    /// Where the pieces of `text` come from, in order. Nothing when `text` is the source as it stands, which most are:
+    /// a large configuration has a million words, so a plain one is kept small.
+    pieces: Option<Box<[Piece]>>,
 }
 
 /// A run of decoded text and the source it came from.
@@ -25,13 +26,13 @@ pub struct Piece {
 
 impl Word {
     /// A word that stands in the source just as it reads.
-    pub fn plain(text: impl Into<String>, span: Span) -> Self {
-        Self { text: text.into(), span, pieces: Vec::new() }
+    pub fn plain(text: impl Into<Box<str>>, span: Span) -> Self {
+        Self { text: text.into(), span, pieces: None }
     }
 
     /// A word put together from pieces that are sorted by [`Piece::at`].
-    pub fn decoded(text: impl Into<String>, span: Span, pieces: Vec<Piece>) -> Self {
-        Self { text: text.into(), span, pieces }
+    pub fn decoded(text: impl Into<Box<str>>, span: Span, pieces: Vec<Piece>) -> Self {
+        Self { text: text.into(), span, pieces: Some(pieces.into()) }
     }
 
     /// What the word says.
@@ -41,7 +42,7 @@ impl Word {
 
     /// The source of a part of the decoded text, for an error inside a word.
     pub fn span_of(&self, range: Range<usize>) -> Span {
-        if self.pieces.is_empty() {
+        if self.pieces.is_none() {
             let start = self.span.start as usize;
             return Span::new(self.span.source, start + range.start..(start + range.end).min(self.span.end as usize));
         }
@@ -59,9 +60,10 @@ impl Word {
     /// The piece that holds a decoded offset, and the offset in its source where that maps byte by byte.
     fn locate(&self, at: usize) -> Option<(Span, Option<u32>)> {
         let at = u32::try_from(at).ok()?;
-        let index = self.pieces.partition_point(|piece| piece.at <= at).checked_sub(1)?;
-        let piece = &self.pieces[index];
-        let end = self.pieces.get(index + 1).map_or(u32::try_from(self.text.len()).ok()?, |next| next.at);
+        let pieces = self.pieces.as_deref()?;
+        let index = pieces.partition_point(|piece| piece.at <= at).checked_sub(1)?;
+        let piece = &pieces[index];
+        let end = pieces.get(index + 1).map_or(u32::try_from(self.text.len()).ok()?, |next| next.at);
         let verbatim = piece.span.end - piece.span.start == end - piece.at;
         Some((piece.span, verbatim.then_some(at - piece.at)))
     }
@@ -74,7 +76,7 @@ fn advance(span: Span, offset: Option<u32>) -> Span {
 /// A cursor over the words of one statement.
 #[derive(Clone, Debug)]
 pub struct Words<'a> {
-    words: &'a [Word],
+    all: &'a [Word],
     next: usize,
     /// The whole statement, for errors about what is missing at its end.
     statement: Span,
@@ -84,7 +86,7 @@ impl<'a> Iterator for Words<'a> {
     type Item = &'a Word;
 
     fn next(&mut self) -> Option<&'a Word> {
-        let word = self.words.get(self.next)?;
+        let word = self.all.get(self.next)?;
         self.next += 1;
         Some(word)
     }
@@ -93,35 +95,35 @@ impl<'a> Iterator for Words<'a> {
 impl<'a> Words<'a> {
     /// A cursor before the first of `words`.
     pub fn new(words: &'a [Word], statement: Span) -> Self {
-        Self { words, next: 0, statement }
+        Self { all: words, next: 0, statement }
     }
 
     /// The next word, without taking it.
     pub fn peek(&self) -> Option<&'a Word> {
-        self.words.get(self.next)
+        self.all.get(self.next)
     }
 
     /// Takes the next word if it is this one.
     pub fn take(&mut self, text: &str) -> Option<&'a Word> {
-        if self.peek()?.text == text { self.next() } else { None }
+        if self.peek()?.as_str() == text { self.next() } else { None }
     }
 
     /// All words that are left; the cursor is then at the end.
     #[must_use]
     pub fn rest(&mut self) -> &'a [Word] {
-        let rest = &self.words[self.next..];
-        self.next = self.words.len();
+        let rest = &self.all[self.next..];
+        self.next = self.all.len();
         rest
     }
 
     /// Whether all words are taken.
     pub fn is_empty(&self) -> bool {
-        self.next >= self.words.len()
+        self.next >= self.all.len()
     }
 
     /// The word taken last.
     pub fn last_taken(&self) -> Option<&'a Word> {
-        self.words.get(self.next.checked_sub(1)?)
+        self.all.get(self.next.checked_sub(1)?)
     }
 
     /// The whole statement.
