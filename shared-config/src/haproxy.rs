@@ -1,3 +1,4 @@
 //! The language of haproxy.cfg (haproxy configuration manual, section 2).
 
 pub mod ast;
+pub mod keyword;

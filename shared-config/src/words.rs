@@ -73,6 +73,12 @@ fn advance(span: Span, offset: Option<u32>) -> Span {
     Span { start: (span.start + offset.unwrap_or(0)).min(span.end), ..span }
 }
 
+impl AsRef<str> for Word {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
 /// A cursor over the words of one statement.
 #[derive(Clone, Debug)]
 pub struct Words<'a> {

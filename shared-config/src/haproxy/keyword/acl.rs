@@ -1,0 +1,98 @@
+//! ACL keywords that stand for a fetch with a match method.
+
+/// `path_beg` is `path -m beg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AclDerivative {
+    /// The word of the ACL line.
+    pub name: &'static str,
+    /// What is looked at.
+    pub fetch: &'static str,
+    /// The word after `-m`.
+    pub method: &'static str,
+}
+
+const fn derivative(name: &'static str, fetch: &'static str, method: &'static str) -> AclDerivative {
+    AclDerivative { name, fetch, method }
+}
+
+/// Sorted by name.
+#[rustfmt::skip]
+pub const ACL_DERIVATIVES: &[AclDerivative] = &[
+    derivative("base", "base", "str"),
+    derivative("base_beg", "base", "beg"),
+    derivative("base_dir", "base", "dir"),
+    derivative("base_dom", "base", "dom"),
+    derivative("base_end", "base", "end"),
+    derivative("base_len", "base", "len"),
+    derivative("base_reg", "base", "reg"),
+    derivative("base_sub", "base", "sub"),
+    derivative("cook", "req.cook", "str"),
+    derivative("cook_beg", "req.cook", "beg"),
+    derivative("cook_dir", "req.cook", "dir"),
+    derivative("cook_dom", "req.cook", "dom"),
+    derivative("cook_end", "req.cook", "end"),
+    derivative("cook_len", "req.cook", "len"),
+    derivative("cook_reg", "req.cook", "reg"),
+    derivative("cook_sub", "req.cook", "sub"),
+    derivative("hdr", "req.hdr", "str"),
+    derivative("hdr_beg", "req.hdr", "beg"),
+    derivative("hdr_dir", "req.hdr", "dir"),
+    derivative("hdr_dom", "req.hdr", "dom"),
+    derivative("hdr_end", "req.hdr", "end"),
+    derivative("hdr_len", "req.hdr", "len"),
+    derivative("hdr_reg", "req.hdr", "reg"),
+    derivative("hdr_sub", "req.hdr", "sub"),
+    derivative("http_auth_group", "http_auth_group", "str"),
+    derivative("method", "method", "str"),
+    derivative("path", "path", "str"),
+    derivative("path_beg", "path", "beg"),
+    derivative("path_dir", "path", "dir"),
+    derivative("path_dom", "path", "dom"),
+    derivative("path_end", "path", "end"),
+    derivative("path_len", "path", "len"),
+    derivative("path_reg", "path", "reg"),
+    derivative("path_sub", "path", "sub"),
+    derivative("payload", "req.payload", "bin"),
+    derivative("payload_lv", "req.payload_lv", "bin"),
+    derivative("req.ssl_ver", "req.ssl_ver", "int"),
+    derivative("req_rdp_cookie", "req.rdp_cookie", "str"),
+    derivative("req_rdp_cookie_cnt", "req.rdp_cookie_cnt", "int"),
+    derivative("req_ssl_sni", "req.ssl_sni", "str"),
+    derivative("req_ssl_ver", "req.ssl_ver", "int"),
+    derivative("req_ver", "req.ver", "str"),
+    derivative("resp_ver", "res.ver", "str"),
+    derivative("scook", "res.cook", "str"),
+    derivative("scook_beg", "res.cook", "beg"),
+    derivative("scook_dir", "res.cook", "dir"),
+    derivative("scook_dom", "res.cook", "dom"),
+    derivative("scook_end", "res.cook", "end"),
+    derivative("scook_len", "res.cook", "len"),
+    derivative("scook_reg", "res.cook", "reg"),
+    derivative("scook_sub", "res.cook", "sub"),
+    derivative("shdr", "res.hdr", "str"),
+    derivative("shdr_beg", "res.hdr", "beg"),
+    derivative("shdr_dir", "res.hdr", "dir"),
+    derivative("shdr_dom", "res.hdr", "dom"),
+    derivative("shdr_end", "res.hdr", "end"),
+    derivative("shdr_len", "res.hdr", "len"),
+    derivative("shdr_reg", "res.hdr", "reg"),
+    derivative("shdr_sub", "res.hdr", "sub"),
+    derivative("ssl_fc_sni_end", "ssl_fc_sni", "end"),
+    derivative("ssl_fc_sni_reg", "ssl_fc_sni", "reg"),
+    derivative("url", "url", "str"),
+    derivative("url_beg", "url", "beg"),
+    derivative("url_dir", "url", "dir"),
+    derivative("url_dom", "url", "dom"),
+    derivative("url_end", "url", "end"),
+    derivative("url_len", "url", "len"),
+    derivative("url_reg", "url", "reg"),
+    derivative("url_sub", "url", "sub"),
+    derivative("urlp", "urlp", "str"),
+    derivative("urlp_beg", "urlp", "beg"),
+    derivative("urlp_dir", "urlp", "dir"),
+    derivative("urlp_dom", "urlp", "dom"),
+    derivative("urlp_end", "urlp", "end"),
+    derivative("urlp_len", "urlp", "len"),
+    derivative("urlp_reg", "urlp", "reg"),
+    derivative("urlp_sub", "urlp", "sub"),
+];

@@ -1,0 +1,230 @@
+//! Filters, services and the commands of the runtime socket.
+
+use super::Support;
+use CliMode::{Experimental, Expert, Normal};
+use Support::{NoEffect, Unsupported};
+
+/// A filter or a service of an action `use-service`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The word in the configuration.
+    pub name: &'static str,
+    /// The family `-dKflt` prints beside it.
+    pub family: &'static str,
+    /// What this version does with it.
+    pub support: Support,
+}
+
+/// What must be switched on before a command is obeyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the words of the manual")]
+pub enum CliMode {
+    Normal,
+    Expert,
+    Experimental,
+}
+
+/// A command of the runtime socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CliCommand {
+    /// The words on the socket.
+    pub name: &'static str,
+    /// Known on the socket of the master (`-S`).
+    pub master: bool,
+    /// Known on the `stats socket`.
+    pub worker: bool,
+    /// What must be switched on first.
+    pub mode: CliMode,
+    /// What this version does with it.
+    pub support: Support,
+}
+
+const fn command(name: &'static str, master: bool, worker: bool, mode: CliMode, support: Support) -> CliCommand {
+    CliCommand { name, master, worker, mode, support }
+}
+
+/// Sorted by name.
+pub const FILTERS: &[Named] = &[
+    Named { name: "bwlim-in", family: "BWLIM", support: Unsupported },
+    Named { name: "bwlim-out", family: "BWLIM", support: Unsupported },
+    Named { name: "cache", family: "CACHE", support: NoEffect },
+    Named { name: "comp-req", family: "COMP", support: NoEffect },
+    Named { name: "comp-res", family: "COMP", support: NoEffect },
+    Named { name: "compression", family: "COMP", support: NoEffect },
+    Named { name: "fcgi-app", family: "FCGI", support: Unsupported },
+    Named { name: "opentracing", family: "OT", support: NoEffect },
+    Named { name: "spoe", family: "SPOE", support: Unsupported },
+    Named { name: "trace", family: "TRACE", support: NoEffect },
+];
+
+/// Sorted by name.
+pub const SERVICES: &[Named] = &[Named { name: "prometheus-exporter", family: "", support: Unsupported }];
+
+/// Sorted by name.
+#[rustfmt::skip]
+pub const CLI_COMMANDS: &[CliCommand] = &[
+    command("@!<pid>", true, false, Normal, Unsupported),
+    command("@<relative pid>", true, false, Normal, Unsupported),
+    command("@master", true, false, Normal, Unsupported),
+    command("_getsocks", false, true, Normal, Unsupported),
+    command("_loadstatus", true, false, Normal, Unsupported),
+    command("_send_status", true, false, Normal, Unsupported),
+    command("abort ssl ca-file", false, true, Normal, Unsupported),
+    command("abort ssl cert", false, true, Normal, Unsupported),
+    command("abort ssl crl-file", false, true, Normal, Unsupported),
+    command("acme challenge_ready", false, true, Normal, Unsupported),
+    command("acme renew", false, true, Normal, Unsupported),
+    command("acme status", false, true, Normal, Unsupported),
+    command("add acl", false, true, Normal, Unsupported),
+    command("add backend", false, true, Normal, Unsupported),
+    command("add map", false, true, Normal, Unsupported),
+    command("add server", false, true, Normal, Unsupported),
+    command("add ssl ca-file", false, true, Normal, Unsupported),
+    command("add ssl crt-list", false, true, Normal, Unsupported),
+    command("add ssl jwt", false, true, Normal, Unsupported),
+    command("clear acl", false, true, Normal, Unsupported),
+    command("clear counters", false, true, Normal, Unsupported),
+    command("clear map", false, true, Normal, Unsupported),
+    command("clear table", false, true, Normal, Unsupported),
+    command("commit acl", false, true, Normal, Unsupported),
+    command("commit map", false, true, Normal, Unsupported),
+    command("commit ssl ca-file", false, true, Normal, Unsupported),
+    command("commit ssl cert", false, true, Normal, Unsupported),
+    command("commit ssl crl-file", false, true, Normal, Unsupported),
+    command("debug counters", false, true, Normal, Unsupported),
+    command("debug dev abort", false, true, Expert, Unsupported),
+    command("debug dev bug", false, true, Expert, Unsupported),
+    command("debug dev check", false, true, Expert, Unsupported),
+    command("debug dev close", false, true, Expert, Unsupported),
+    command("debug dev deadlock", false, true, Expert, Unsupported),
+    command("debug dev delay", false, true, Expert, Unsupported),
+    command("debug dev exit", false, true, Expert, Unsupported),
+    command("debug dev fd", false, true, Expert, Unsupported),
+    command("debug dev hash", false, true, Normal, Unsupported),
+    command("debug dev hex", false, true, Expert, Unsupported),
+    command("debug dev log", false, true, Expert, Unsupported),
+    command("debug dev loop", false, true, Expert, Unsupported),
+    command("debug dev panic", false, true, Expert, Unsupported),
+    command("debug dev sched", false, true, Expert, Unsupported),
+    command("debug dev stream", false, true, Expert, Unsupported),
+    command("debug dev sym", false, true, Expert, Unsupported),
+    command("debug dev task", false, true, Expert, Unsupported),
+    command("debug dev tkill", false, true, Expert, Unsupported),
+    command("debug dev warn", false, true, Expert, Unsupported),
+    command("debug dev write", false, true, Expert, Unsupported),
+    command("del acl", false, true, Normal, Unsupported),
+    command("del backend", false, true, Normal, Unsupported),
+    command("del map", false, true, Normal, Unsupported),
+    command("del server", false, true, Normal, Unsupported),
+    command("del ssl ca-file", false, true, Normal, Unsupported),
+    command("del ssl cert", false, true, Normal, Unsupported),
+    command("del ssl crl-file", false, true, Normal, Unsupported),
+    command("del ssl crt-list", false, true, Normal, Unsupported),
+    command("del ssl jwt", false, true, Normal, Unsupported),
+    command("disable agent", false, true, Normal, Unsupported),
+    command("disable dynamic-cookie backend", false, true, Normal, Unsupported),
+    command("disable frontend", false, true, Normal, Unsupported),
+    command("disable health", false, true, Normal, Unsupported),
+    command("disable server", false, true, Normal, Unsupported),
+    command("dump ssl cert", false, true, Normal, Unsupported),
+    command("dump stats-file", false, true, Normal, Unsupported),
+    command("echo", true, true, Normal, Unsupported),
+    command("enable agent", false, true, Normal, Unsupported),
+    command("enable dynamic-cookie backend", false, true, Normal, Unsupported),
+    command("enable frontend", false, true, Normal, Unsupported),
+    command("enable health", false, true, Normal, Unsupported),
+    command("enable server", false, true, Normal, Unsupported),
+    command("experimental-mode", true, true, Normal, Unsupported),
+    command("expert-mode", true, true, Normal, Unsupported),
+    command("get acl", false, true, Normal, Unsupported),
+    command("get map", false, true, Normal, Unsupported),
+    command("get var", false, true, Normal, Unsupported),
+    command("get weight", false, true, Normal, Unsupported),
+    command("hard-reload", true, false, Normal, Unsupported),
+    command("help", true, true, Normal, Unsupported),
+    command("httpclient", false, true, Expert, Unsupported),
+    command("mcli-debug-mode", true, false, Normal, Unsupported),
+    command("new ssl ca-file", false, true, Normal, Unsupported),
+    command("new ssl cert", false, true, Normal, Unsupported),
+    command("new ssl crl-file", false, true, Normal, Unsupported),
+    command("operator", true, true, Normal, Unsupported),
+    command("prepare acl", false, true, Normal, Unsupported),
+    command("prepare map", false, true, Normal, Unsupported),
+    command("prompt", true, true, Normal, Unsupported),
+    command("publish backend", false, true, Normal, Unsupported),
+    command("quit", true, true, Normal, Unsupported),
+    command("reload", true, false, Normal, Unsupported),
+    command("set anon global-key", false, true, Normal, Unsupported),
+    command("set anon off", false, true, Normal, Unsupported),
+    command("set anon on", false, true, Normal, Unsupported),
+    command("set dynamic-cookie-key backend", false, true, Normal, Unsupported),
+    command("set map", false, true, Normal, Unsupported),
+    command("set maxconn frontend", false, true, Normal, Unsupported),
+    command("set maxconn global", false, true, Normal, Unsupported),
+    command("set maxconn server", false, true, Normal, Unsupported),
+    command("set profiling", false, true, Normal, Unsupported),
+    command("set rate-limit", false, true, Normal, Unsupported),
+    command("set server", false, true, Normal, Unsupported),
+    command("set severity-output", false, true, Normal, Unsupported),
+    command("set ssl ca-file", false, true, Normal, Unsupported),
+    command("set ssl cert", false, true, Normal, Unsupported),
+    command("set ssl crl-file", false, true, Normal, Unsupported),
+    command("set ssl ocsp-response", false, true, Normal, Unsupported),
+    command("set ssl tls-key", false, true, Normal, Unsupported),
+    command("set table", false, true, Normal, Unsupported),
+    command("set timeout", false, true, Normal, Unsupported),
+    command("set var", false, true, Experimental, Unsupported),
+    command("set weight", false, true, Normal, Unsupported),
+    command("show acl", false, true, Normal, Unsupported),
+    command("show activity", false, true, Normal, Unsupported),
+    command("show anon", false, true, Normal, Unsupported),
+    command("show backend", false, true, Normal, Unsupported),
+    command("show cache", false, true, Normal, Unsupported),
+    command("show cli level", true, true, Normal, Unsupported),
+    command("show cli sockets", true, true, Normal, Unsupported),
+    command("show default-server", false, true, Normal, Unsupported),
+    command("show defaults", false, true, Normal, Unsupported),
+    command("show dev", false, true, Normal, Unsupported),
+    command("show env", true, true, Normal, Unsupported),
+    command("show errors", false, true, Normal, Unsupported),
+    command("show events", false, true, Normal, Unsupported),
+    command("show fd", false, true, Normal, Unsupported),
+    command("show info", false, true, Normal, Unsupported),
+    command("show libs", false, true, Normal, Unsupported),
+    command("show map", false, true, Normal, Unsupported),
+    command("show peers", false, true, Normal, Unsupported),
+    command("show pools", false, true, Normal, Unsupported),
+    command("show proc", true, false, Normal, Unsupported),
+    command("show profiling", false, true, Normal, Unsupported),
+    command("show quic", false, true, Normal, Unsupported),
+    command("show resolvers", false, true, Normal, Unsupported),
+    command("show schema json", false, true, Normal, Unsupported),
+    command("show servers conn", false, true, Normal, Unsupported),
+    command("show servers state", false, true, Normal, Unsupported),
+    command("show sess", false, true, Normal, Unsupported),
+    command("show ssl ca-file", false, true, Normal, Unsupported),
+    command("show ssl cert", false, true, Normal, Unsupported),
+    command("show ssl crl-file", false, true, Normal, Unsupported),
+    command("show ssl crt-list", false, true, Normal, Unsupported),
+    command("show ssl jwt", false, true, Normal, Unsupported),
+    command("show ssl ocsp-response", false, true, Normal, Unsupported),
+    command("show ssl ocsp-updates", false, true, Normal, Unsupported),
+    command("show ssl providers", false, true, Normal, Unsupported),
+    command("show ssl sni", false, true, Normal, Unsupported),
+    command("show startup-logs", true, true, Normal, Unsupported),
+    command("show stat", false, true, Normal, Unsupported),
+    command("show table", false, true, Normal, Unsupported),
+    command("show tasks", false, true, Normal, Unsupported),
+    command("show threads", false, true, Normal, Unsupported),
+    command("show tls-keys", false, true, Normal, Unsupported),
+    command("show trace", false, true, Normal, Unsupported),
+    command("show version", true, true, Normal, Unsupported),
+    command("shutdown frontend", false, true, Normal, Unsupported),
+    command("shutdown session", false, true, Normal, Unsupported),
+    command("shutdown sessions server", false, true, Normal, Unsupported),
+    command("trace", false, true, Normal, Unsupported),
+    command("unpublish backend", false, true, Normal, Unsupported),
+    command("update ssl ocsp-response", false, true, Normal, Unsupported),
+    command("user", true, true, Normal, Unsupported),
+    command("wait", false, true, Normal, Unsupported),
+];

@@ -1,0 +1,78 @@
+//! The words after `option` in the proxies.
+
+use super::{Arity, Keyword, Sections, Support, row};
+use Support::{NoEffect, Unsupported, Works};
+
+/// No argument.
+const NONE: Arity = Arity::exactly(0);
+/// One argument.
+const ONE: Arity = Arity::exactly(1);
+
+/// Sorted by name.
+#[rustfmt::skip]
+pub const OPTIONS: &[Keyword] = &[
+    row("abortonclose", Sections::PROXIES, NONE, Works).no_or_default(),
+    row("accept-invalid-http-request", Sections::FRONTENDS, NONE, Unsupported).no_or_default().http().legacy("'option accept-unsafe-violations-in-http-request'"),
+    row("accept-invalid-http-response", Sections::BACKENDS, NONE, Unsupported).no_or_default().http().legacy("'option accept-unsafe-violations-in-http-response'"),
+    row("accept-unsafe-violations-in-http-request", Sections::FRONTENDS, NONE, Unsupported).no_or_default().http(),
+    row("accept-unsafe-violations-in-http-response", Sections::BACKENDS, NONE, Unsupported).no_or_default().http(),
+    row("allbackups", Sections::BACKENDS, NONE, Works).no_or_default(),
+    row("checkcache", Sections::BACKENDS, NONE, Unsupported).no_or_default().http(),
+    row("clitcpka", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("contstats", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("disable-h2-upgrade", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
+    row("dontlog-normal", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("dontlognull", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("external-check", Sections::BACKENDS, NONE, Unsupported),
+    row("forceclose", Sections::PROXIES, NONE, Works).no_or_default().http().legacy("'option httpclose'"),
+    row("forwarded", Sections::BACKENDS, Arity::at_least(0), NoEffect).no_or_default().http(),
+    row("forwardfor", Sections::PROXIES, Arity::range(0, 5), Works).http(),
+    row("h1-case-adjust-bogus-client", Sections::FRONTENDS, NONE, NoEffect).no_or_default(),
+    row("h1-case-adjust-bogus-server", Sections::BACKENDS, NONE, NoEffect).no_or_default(),
+    row("http-buffer-request", Sections::PROXIES, NONE, NoEffect).no_or_default().http(),
+    row("http-drop-request-trailers", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
+    row("http-drop-response-trailers", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
+    row("http-ignore-probes", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
+    row("http-keep-alive", Sections::PROXIES, NONE, Works).no_or_default().http(),
+    row("http-no-delay", Sections::PROXIES, NONE, NoEffect).no_or_default().http(),
+    row("http-pretend-keepalive", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
+    row("http-restrict-req-hdr-names", Sections::PROXIES, ONE, Unsupported).http(),
+    row("http-server-close", Sections::PROXIES, NONE, Works).no_or_default().http(),
+    row("http-tunnel", Sections::PROXIES, NONE, NoEffect).no_or_default().http().legacy("nothing: it is not needed any more"),
+    row("http-use-htx", Sections::PROXIES, NONE, Works).no_or_default().http().legacy("nothing: it is always so"),
+    row("http-use-proxy-header", Sections::FRONTENDS, NONE, Unsupported).no_or_default().http(),
+    row("http_proxy", Sections::PROXIES, NONE, Unsupported).no_or_default().http().legacy("'http-request set-dst' and 'http-request set-uri'"),
+    row("httpchk", Sections::BACKENDS, Arity::at_least(0), Works),
+    row("httpclose", Sections::PROXIES, NONE, Works).no_or_default().http(),
+    row("httplog", Sections::FRONTENDS, Arity::range(0, 1), Works),
+    row("httpslog", Sections::FRONTENDS, NONE, NoEffect),
+    row("idle-close-on-response", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
+    row("independent-streams", Sections::PROXIES, NONE, NoEffect).no_or_default(),
+    row("ldap-check", Sections::BACKENDS, NONE, Unsupported),
+    row("log-health-checks", Sections::BACKENDS, NONE, Works).no_or_default(),
+    row("log-separate-errors", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("logasap", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("mysql-check", Sections::BACKENDS, Arity::at_least(0), Unsupported),
+    row("nolinger", Sections::PROXIES, NONE, NoEffect).no_or_default(),
+    row("originalto", Sections::PROXIES, Arity::range(0, 4), NoEffect).http(),
+    row("persist", Sections::BACKENDS, NONE, Works).no_or_default(),
+    row("pgsql-check", Sections::BACKENDS, Arity::at_least(2), Unsupported),
+    row("prefer-last-server", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
+    row("redis-check", Sections::BACKENDS, NONE, Unsupported),
+    row("redispatch", Sections::BACKENDS, Arity::range(0, 1), Works).no_or_default(),
+    row("smtpchk", Sections::BACKENDS, Arity::at_least(0), Unsupported),
+    row("socket-stats", Sections::FRONTENDS, NONE, NoEffect).no_or_default(),
+    row("splice-auto", Sections::PROXIES, NONE, NoEffect).no_or_default(),
+    row("splice-request", Sections::PROXIES, NONE, NoEffect).no_or_default(),
+    row("splice-response", Sections::PROXIES, NONE, NoEffect).no_or_default(),
+    row("spop-check", Sections::BACKENDS, NONE, Unsupported),
+    row("srvtcpka", Sections::BACKENDS, NONE, Works).no_or_default(),
+    row("ssl-hello-chk", Sections::BACKENDS, NONE, Works),
+    row("tcp-check", Sections::BACKENDS, NONE, Unsupported),
+    row("tcp-smart-accept", Sections::FRONTENDS, NONE, Works).no_or_default(),
+    row("tcp-smart-connect", Sections::BACKENDS, NONE, Works).no_or_default(),
+    row("tcpka", Sections::PROXIES, NONE, Works),
+    row("tcplog", Sections::PROXIES, NONE, Works),
+    row("tcpsplice", Sections::PROXIES, NONE, NoEffect).no_or_default().legacy("'option splice-auto'"),
+    row("transparent", Sections::BACKENDS, NONE, Unsupported).no_or_default().legacy("a 'server' line with the address 0.0.0.0"),
+];

@@ -1,0 +1,265 @@
+//! The parameters of `bind` and `server` lines.
+
+use super::{Arity, Support};
+use Support::{NoEffect, Unsupported, Works};
+
+/// A parameter of a `bind` or `server` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// The word on the line.
+    pub name: &'static str,
+    /// Words after it. `set-proxy-v2-tlv-fmt` is followed by `(…)` first.
+    pub arity: Arity,
+    /// Has a meaning only with TLS.
+    pub ssl: bool,
+    /// May stand on `default-server`.
+    pub in_default_server: bool,
+    /// For a word that current versions refuse: what to write instead.
+    pub legacy: Option<&'static str>,
+    /// What this version does with it.
+    pub support: Support,
+}
+
+/// A row without anything special; the methods below add it.
+const fn param(name: &'static str, arity: Arity, support: Support) -> Param {
+    Param { name, arity, ssl: false, in_default_server: true, legacy: None, support }
+}
+
+impl Param {
+    const fn ssl(mut self) -> Self {
+        self.ssl = true;
+        self
+    }
+
+    const fn not_default(mut self) -> Self {
+        self.in_default_server = false;
+        self
+    }
+
+    const fn legacy(mut self, instead: &'static str) -> Self {
+        self.legacy = Some(instead);
+        self
+    }
+}
+
+/// No argument.
+const NONE: Arity = Arity::exactly(0);
+/// One argument.
+const ONE: Arity = Arity::exactly(1);
+
+/// Sorted by name.
+#[rustfmt::skip]
+pub const BIND_PARAMS: &[Param] = &[
+    param("accept-netscaler-cip", ONE, Unsupported),
+    param("accept-proxy", NONE, Unsupported),
+    param("allow-0rtt", NONE, Unsupported).ssl(),
+    param("alpn", ONE, Unsupported).ssl(),
+    param("backlog", ONE, NoEffect),
+    param("ca-file", ONE, Unsupported).ssl(),
+    param("ca-ignore-err", ONE, Unsupported).ssl(),
+    param("ca-sign-file", ONE, Unsupported).ssl(),
+    param("ca-sign-pass", ONE, Unsupported).ssl(),
+    param("ca-verify-file", ONE, Unsupported).ssl(),
+    param("cc", ONE, NoEffect),
+    param("ciphers", ONE, Unsupported).ssl(),
+    param("ciphersuites", ONE, Unsupported).ssl(),
+    param("client-sigalgs", ONE, Unsupported).ssl(),
+    param("crl-file", ONE, Unsupported).ssl(),
+    param("crt", ONE, Unsupported).ssl(),
+    param("crt-ignore-err", ONE, Unsupported).ssl(),
+    param("crt-list", ONE, Unsupported).ssl(),
+    param("curves", ONE, NoEffect).ssl(),
+    param("default-crt", ONE, Unsupported).ssl(),
+    param("defer-accept", NONE, NoEffect),
+    param("ecdhe", ONE, NoEffect).ssl(),
+    param("expose-fd", ONE, NoEffect),
+    param("force-sslv3", NONE, Unsupported).ssl(),
+    param("force-tlsv10", NONE, Unsupported).ssl(),
+    param("force-tlsv11", NONE, Unsupported).ssl(),
+    param("force-tlsv12", NONE, Unsupported).ssl(),
+    param("force-tlsv13", NONE, Unsupported).ssl(),
+    param("generate-certificates", NONE, Unsupported).ssl(),
+    param("gid", ONE, Unsupported),
+    param("group", ONE, Unsupported),
+    param("guid-prefix", ONE, NoEffect),
+    param("id", ONE, Works),
+    param("idle-ping", ONE, NoEffect),
+    param("interface", ONE, Unsupported),
+    param("ktls", ONE, NoEffect).ssl(),
+    param("label", ONE, NoEffect),
+    param("level", ONE, NoEffect),
+    param("maxconn", ONE, Unsupported),
+    param("mode", ONE, Unsupported),
+    param("mss", ONE, NoEffect),
+    param("name", ONE, Works),
+    param("namespace", ONE, Unsupported),
+    param("nbconn", ONE, NoEffect),
+    param("nice", ONE, NoEffect),
+    param("no-alpn", NONE, Unsupported).ssl(),
+    param("no-ca-names", NONE, Unsupported).ssl(),
+    param("no-sslv3", NONE, Unsupported).ssl(),
+    param("no-strict-sni", NONE, Unsupported).ssl(),
+    param("no-tls-tickets", NONE, NoEffect).ssl(),
+    param("no-tlsv10", NONE, Unsupported).ssl(),
+    param("no-tlsv11", NONE, Unsupported).ssl(),
+    param("no-tlsv12", NONE, Unsupported).ssl(),
+    param("no-tlsv13", NONE, Unsupported).ssl(),
+    param("npn", ONE, NoEffect).ssl(),
+    param("prefer-client-ciphers", NONE, NoEffect).ssl(),
+    param("process", ONE, NoEffect).legacy("'thread'"),
+    param("proto", ONE, Unsupported),
+    param("quic-cc-algo", ONE, NoEffect),
+    param("quic-force-retry", NONE, Unsupported),
+    param("quic-socket", ONE, NoEffect),
+    param("severity-output", ONE, NoEffect),
+    param("shards", ONE, NoEffect),
+    param("sigalgs", ONE, Unsupported).ssl(),
+    param("ssl", NONE, Unsupported).ssl(),
+    param("ssl-max-ver", ONE, Unsupported).ssl(),
+    param("ssl-min-ver", ONE, Unsupported).ssl(),
+    param("strict-sni", NONE, Unsupported).ssl(),
+    param("tcp-md5sig", ONE, Unsupported),
+    param("tcp-ss", ONE, NoEffect),
+    param("tcp-ut", ONE, NoEffect),
+    param("tfo", NONE, NoEffect),
+    param("thread", ONE, NoEffect),
+    param("tls-ticket-keys", ONE, Unsupported).ssl(),
+    param("tls-tickets", NONE, NoEffect).ssl(),
+    param("transparent", NONE, Unsupported),
+    param("uid", ONE, Unsupported),
+    param("user", ONE, Unsupported),
+    param("v4v6", NONE, Works),
+    param("v6only", NONE, Works),
+    param("verify", ONE, Unsupported).ssl(),
+];
+
+/// Sorted by name.
+#[rustfmt::skip]
+pub const SERVER_PARAMS: &[Param] = &[
+    param("addr", ONE, Works),
+    param("agent-addr", ONE, NoEffect),
+    param("agent-check", NONE, Unsupported),
+    param("agent-inter", ONE, NoEffect),
+    param("agent-port", ONE, NoEffect),
+    param("agent-send", ONE, NoEffect),
+    param("allow-0rtt", NONE, Unsupported).ssl(),
+    param("alpn", ONE, Unsupported).ssl(),
+    param("backup", NONE, Works),
+    param("ca-file", ONE, Unsupported).ssl(),
+    param("cc", ONE, NoEffect),
+    param("check", NONE, Works),
+    param("check-alpn", ONE, Unsupported),
+    param("check-pool-conn-name", ONE, NoEffect),
+    param("check-proto", ONE, Unsupported),
+    param("check-reuse-pool", NONE, NoEffect),
+    param("check-send-proxy", NONE, Unsupported),
+    param("check-sni", ONE, Unsupported),
+    param("check-sni-auto", NONE, NoEffect),
+    param("check-ssl", NONE, Unsupported),
+    param("check-via-socks4", NONE, Unsupported),
+    param("ciphers", ONE, Unsupported).ssl(),
+    param("ciphersuites", ONE, Unsupported).ssl(),
+    param("client-sigalgs", ONE, Unsupported).ssl(),
+    param("cookie", ONE, Works),
+    param("crl-file", ONE, Unsupported).ssl(),
+    param("crt", ONE, Unsupported).ssl(),
+    param("curves", ONE, NoEffect).ssl(),
+    param("disabled", NONE, Works),
+    param("downinter", ONE, Works),
+    param("enabled", NONE, Works),
+    param("error-limit", ONE, NoEffect),
+    param("fall", ONE, Works),
+    param("fastinter", ONE, Works),
+    param("force-sslv3", NONE, Unsupported).ssl(),
+    param("force-tlsv10", NONE, Unsupported).ssl(),
+    param("force-tlsv11", NONE, Unsupported).ssl(),
+    param("force-tlsv12", NONE, Unsupported).ssl(),
+    param("force-tlsv13", NONE, Unsupported).ssl(),
+    param("guid", ONE, NoEffect),
+    param("hash-key", ONE, Unsupported),
+    param("healthcheck", ONE, Unsupported),
+    param("id", ONE, Works).not_default(),
+    param("idle-ping", ONE, NoEffect),
+    param("init-addr", ONE, Unsupported),
+    param("init-state", ONE, Unsupported),
+    param("inter", ONE, Works),
+    param("ktls", ONE, NoEffect).ssl(),
+    param("log-bufsize", ONE, NoEffect),
+    param("log-proto", ONE, Unsupported),
+    param("max-reuse", ONE, NoEffect),
+    param("maxconn", ONE, Works),
+    param("maxqueue", ONE, Works),
+    param("minconn", ONE, Works),
+    param("namespace", ONE, Unsupported),
+    param("no-agent-check", NONE, Works),
+    param("no-backup", NONE, Works),
+    param("no-check", NONE, Works),
+    param("no-check-reuse-pool", NONE, NoEffect),
+    param("no-check-send-proxy", NONE, Works),
+    param("no-check-sni-auto", NONE, NoEffect),
+    param("no-check-ssl", NONE, Works),
+    param("no-renegotiate", NONE, NoEffect).ssl(),
+    param("no-send-proxy", NONE, Works),
+    param("no-send-proxy-v2", NONE, Works),
+    param("no-send-proxy-v2-ssl", NONE, NoEffect),
+    param("no-send-proxy-v2-ssl-cn", NONE, NoEffect),
+    param("no-sni-auto", NONE, NoEffect).ssl(),
+    param("no-ssl", NONE, Works).ssl(),
+    param("no-ssl-reuse", NONE, NoEffect).ssl(),
+    param("no-sslv3", NONE, NoEffect).ssl().not_default(),
+    param("no-tfo", NONE, Works),
+    param("no-tls-tickets", NONE, NoEffect).ssl(),
+    param("no-tlsv10", NONE, NoEffect).ssl().not_default(),
+    param("no-tlsv11", NONE, NoEffect).ssl().not_default(),
+    param("no-tlsv12", NONE, NoEffect).ssl().not_default(),
+    param("no-tlsv13", NONE, NoEffect).ssl().not_default(),
+    param("non-stick", NONE, Unsupported),
+    param("npn", ONE, NoEffect).ssl(),
+    param("observe", ONE, Unsupported),
+    param("on-error", ONE, Unsupported),
+    param("on-marked-down", ONE, Works),
+    param("on-marked-up", ONE, Unsupported),
+    param("pool-conn-name", ONE, NoEffect),
+    param("pool-low-conn", ONE, NoEffect),
+    param("pool-max-conn", ONE, NoEffect),
+    param("pool-purge-delay", ONE, NoEffect),
+    param("port", ONE, Works),
+    param("proto", ONE, Unsupported),
+    param("proxy-v2-options", ONE, Unsupported),
+    param("quic-cc-algo", ONE, NoEffect),
+    param("redir", ONE, Works),
+    param("renegotiate", NONE, NoEffect).ssl(),
+    param("resolve-net", ONE, NoEffect),
+    param("resolve-opts", ONE, NoEffect),
+    param("resolve-prefer", ONE, NoEffect),
+    param("resolvers", ONE, Unsupported),
+    param("rise", ONE, Works),
+    param("send-proxy", NONE, Works),
+    param("send-proxy-v2", NONE, Unsupported),
+    param("send-proxy-v2-ssl", NONE, Unsupported),
+    param("send-proxy-v2-ssl-cn", NONE, Unsupported),
+    param("set-proxy-v2-tlv-fmt", ONE, Unsupported),
+    param("shard", ONE, NoEffect),
+    param("sigalgs", ONE, Unsupported).ssl(),
+    param("slowstart", ONE, Works),
+    param("sni", ONE, Unsupported).ssl(),
+    param("sni-auto", NONE, NoEffect).ssl(),
+    param("socks4", ONE, Unsupported),
+    param("source", Arity::at_least(1), Works),
+    param("ssl", NONE, Unsupported).ssl(),
+    param("ssl-max-ver", ONE, Unsupported).ssl(),
+    param("ssl-min-ver", ONE, Unsupported).ssl(),
+    param("ssl-reuse", NONE, NoEffect).ssl(),
+    param("stick", NONE, Unsupported),
+    param("strict-maxconn", NONE, Unsupported),
+    param("tcp-md5sig", ONE, Unsupported),
+    param("tcp-ut", ONE, NoEffect),
+    param("tfo", NONE, NoEffect),
+    param("tls-tickets", NONE, NoEffect).ssl(),
+    param("track", ONE, Unsupported),
+    param("usesrc", ONE, Works),
+    param("verify", ONE, Unsupported).ssl(),
+    param("verifyhost", ONE, Unsupported).ssl(),
+    param("weight", ONE, Works),
+    param("ws", ONE, NoEffect),
+];
