@@ -1,10 +1,14 @@
 //! proxyd: a load balancer that reads an unchanged haproxy.cfg.
 
 pub mod balance;
+pub mod clock;
 pub mod config;
 pub mod generation;
 pub mod health;
+pub mod http;
 pub mod ids;
+pub mod limits;
 pub mod log;
 pub mod proxy;
 pub mod stats;
+pub mod termination;

@@ -1,0 +1,356 @@
+//! One HTTP message head, whatever wire it came from.
+//!
+//! A [`Head`] is a start line and an ordered list of fields. Its text is kept in the form in which HTTP/1 sends it (lower-case
+//! names, one `name: value` line each), so that an unedited head leaves with one copy and the rules work on plain
+//! byte ranges. HTTP/2 fills the same type from its own frames.
+//!
+//! - [`h1`] reads heads from bytes and writes them: everything that decides where a message ends
+//! - [`chunk`] the chunked transfer coding, validated and re-written canonically
+//! - [`header`] characters and lists inside field values
+//! - [`status`] reason phrases and haproxy's error pages
+//!
+//! Standards: RFC 9110 (semantics), RFC 9112 (HTTP/1.1), and haproxy's departures as noted where they are made.
+
+pub mod chunk;
+pub mod h1;
+pub mod header;
+pub mod status;
+
+use std::ops::Range;
+
+/// A range of [`Head`]'s text. Heads are bounded by [`crate::limits::HEAD_MAX`], so 32 bits are ample.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// The version as written in the start line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord)]
+pub struct Version {
+    /// The digit before the dot.
+    pub major: u8,
+    /// The digit after the dot.
+    pub minor: u8,
+}
+
+impl Version {
+    /// HTTP/1.0.
+    pub const HTTP_10: Self = Self { major: 1, minor: 0 };
+    /// HTTP/1.1.
+    pub const HTTP_11: Self = Self { major: 1, minor: 1 };
+
+    /// The version this head is sent with: 1.0 stays, everything later is sent as 1.1.
+    #[must_use]
+    pub fn sent(self) -> Self {
+        if self <= Self::HTTP_10 { Self::HTTP_10 } else { Self::HTTP_11 }
+    }
+
+    /// `HTTP/x.y`.
+    pub fn text(self) -> [u8; 8] {
+        [b'H', b'T', b'T', b'P', b'/', b'0' + self.major, b'.', b'0' + self.minor]
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    name: Span,
+    value: Span,
+}
+
+/// A request or response head.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    text: Vec<u8>,
+    /// Method of a request, unused in a response.
+    method: Span,
+    /// Target of a request, reason phrase of a response.
+    target: Span,
+    status: u16,
+    version: Version,
+    fields: Vec<Field>,
+    /// Where the lines of the fields begin in `text`.
+    fields_start: u32,
+    /// The lines in `text` are no longer exactly the fields in order.
+    edited: bool,
+}
+
+impl Head {
+    /// Forgets everything but keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+        self.method = Span::default();
+        self.target = Span::default();
+        self.status = 0;
+        self.version = Version::default();
+        self.fields_start = 0;
+        self.edited = false;
+    }
+
+    /// True before anything was read into it.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Starts a request head.
+    pub fn start_request(&mut self, method: &[u8], target: &[u8], version: Version) {
+        self.clear();
+        self.method = self.push(method);
+        self.target = self.push(target);
+        self.fields_start = self.end();
+        self.version = version;
+    }
+
+    /// Starts a response head.
+    pub fn start_response(&mut self, version: Version, status: u16, reason: &[u8]) {
+        self.clear();
+        self.target = self.push(reason);
+        self.fields_start = self.end();
+        self.version = version;
+        self.status = status;
+    }
+
+    /// The method of a request.
+    pub fn method(&self) -> &[u8] {
+        &self.text[self.method.range()]
+    }
+
+    /// The request target as sent: origin, absolute, authority or asterisk form.
+    pub fn target(&self) -> &[u8] {
+        &self.text[self.target.range()]
+    }
+
+    /// The path of the target without its query string, empty for `*` and the authority form.
+    pub fn path(&self) -> &[u8] {
+        let target = self.target();
+        let path = match target.first() {
+            Some(b'/') => target,
+            _ => match header::find(target, b"://") {
+                Some(at) => {
+                    let after = &target[at + 3..];
+                    after.iter().position(|&byte| byte == b'/').map_or(&b""[..], |slash| &after[slash..])
+                }
+                None => b"",
+            },
+        };
+        path.iter().position(|&byte| byte == b'?').map_or(path, |query| &path[..query])
+    }
+
+    /// The part of the target after the first `?`.
+    pub fn query(&self) -> Option<&[u8]> {
+        let target = self.target();
+        target.iter().position(|&byte| byte == b'?').map(|at| &target[at + 1..])
+    }
+
+    /// The status of a response, 0 in a request.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase of a response.
+    pub fn reason(&self) -> &[u8] {
+        self.target()
+    }
+
+    /// The version as received.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How many fields there are.
+    pub fn field_count(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// All fields in order; names are lower-case.
+    pub fn fields(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + ExactSizeIterator {
+        self.fields.iter().map(|field| (&self.text[field.name.range()], &self.text[field.value.range()]))
+    }
+
+    /// The values of every field line of this (lower-case) name, in order.
+    pub fn values<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.fields().filter(move |(field, _)| *field == name).map(|(_, value)| value)
+    }
+
+    /// The value of the first field line of this (lower-case) name.
+    pub fn value<'a>(&'a self, name: &'a [u8]) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
+    /// Appends a field; `name` must already be lower-case.
+    pub fn append(&mut self, name: &[u8], value: &[u8]) {
+        let name = self.push(name);
+        self.text.extend_from_slice(b": ");
+        let value = self.push(value);
+        self.text.extend_from_slice(b"\r\n");
+        self.fields.push(Field { name, value });
+    }
+
+    /// Appends a field whose name still has its capitals; `value` writes its value.
+    pub(crate) fn append_lower(&mut self, name: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+        let name = self.push(name);
+        self.text[name.range()].make_ascii_lowercase();
+        self.text.extend_from_slice(b": ");
+        let start = self.end();
+        value(&mut self.text);
+        let value = Span { start, end: self.end() };
+        self.text.extend_from_slice(b"\r\n");
+        self.fields.push(Field { name, value });
+    }
+
+    /// The field appended last, two empty ranges before the first.
+    pub(crate) fn last_field(&self) -> (&[u8], &[u8]) {
+        self.fields().next_back().unwrap_or_default()
+    }
+
+    /// Removes every field line of this name; says whether there was one.
+    pub fn remove(&mut self, name: &[u8]) -> bool {
+        let (text, before) = (&self.text, self.fields.len());
+        self.fields.retain(|field| &text[field.name.range()] != name);
+        let removed = self.fields.len() != before;
+        self.edited |= removed;
+        removed
+    }
+
+    /// Keeps the fields for which `keep(name, value)` holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        let (text, before) = (&self.text, self.fields.len());
+        self.fields.retain(|field| keep(&text[field.name.range()], &text[field.value.range()]));
+        self.edited |= self.fields.len() != before;
+    }
+
+    /// Replaces all field lines of this name by one at the end (haproxy's `set-header`).
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    /// Rewrites the value of the field at `index` (in the order of [`Head::fields`]); out of range does nothing.
+    pub fn set_value(&mut self, index: usize, value: &[u8]) {
+        let value = self.push(value);
+        if let Some(field) = self.fields.get_mut(index) {
+            field.value = value;
+        }
+        self.edited = true;
+    }
+
+    /// Removes the field at `index` (in the order of [`Head::fields`]); out of range does nothing.
+    pub fn remove_at(&mut self, index: usize) {
+        if index < self.fields.len() {
+            self.fields.remove(index);
+            self.edited = true;
+        }
+    }
+
+    /// Replaces the method.
+    pub fn set_method(&mut self, method: &[u8]) {
+        self.method = self.push(method);
+        self.edited = true;
+    }
+
+    /// Replaces the request target.
+    pub fn set_target(&mut self, target: &[u8]) {
+        self.target = self.push(target);
+        self.edited = true;
+    }
+
+    /// Replaces the status and, where given, the reason phrase.
+    pub fn set_status(&mut self, status: u16, reason: Option<&[u8]>) {
+        self.status = status;
+        let reason = reason.unwrap_or_else(|| status::reason(status).as_bytes());
+        self.target = self.push(reason);
+        self.edited = true;
+    }
+
+    /// The bytes this head takes on the wire, without the final empty line.
+    pub fn wire_len(&self) -> usize {
+        let fields: usize =
+            self.fields.iter().map(|field| field.name.range().len() + field.value.range().len() + 4).sum();
+        self.method.range().len() + self.target.range().len() + b"HTTP/1.1 200 \r\n".len() + fields
+    }
+
+    /// Writes the field lines, without the final empty line.
+    pub fn write_fields(&self, out: &mut Vec<u8>) {
+        if self.edited {
+            for (name, value) in self.fields() {
+                header::write(out, name, value);
+            }
+        } else {
+            out.extend_from_slice(&self.text[self.fields_start as usize..]);
+        }
+    }
+
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Span {
+        let start = self.end();
+        self.text.extend_from_slice(bytes);
+        Span { start, end: self.end() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Head {
+        let mut head = Head::default();
+        head.start_request(b"GET", b"/a/b?c=d", Version::HTTP_11);
+        head.append(b"host", b"h");
+        head.append(b"x", b"1");
+        head.append(b"x", b"2");
+        head
+    }
+
+    fn wire(head: &Head) -> String {
+        let mut out = Vec::new();
+        head.write_fields(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_unedited_head_is_its_text() {
+        assert_eq!(wire(&sample()), "host: h\r\nx: 1\r\nx: 2\r\n");
+    }
+
+    #[test]
+    fn edits_keep_the_order_of_the_rest() {
+        let mut head = sample();
+        head.set(b"host", b"other");
+        assert_eq!(wire(&head), "x: 1\r\nx: 2\r\nhost: other\r\n");
+        head.set_value(1, b"3");
+        head.append(b"y", b"z");
+        head.set_target(b"/e");
+        assert_eq!(wire(&head), "x: 1\r\nx: 3\r\nhost: other\r\ny: z\r\n");
+        head.remove_at(0);
+        head.remove_at(17);
+        assert_eq!(head.values(b"x").collect::<Vec<_>>(), [b"3"]);
+        assert_eq!((head.target(), head.method()), (&b"/e"[..], &b"GET"[..]));
+    }
+
+    #[test]
+    fn paths_of_every_target_form() {
+        for (target, path, query) in [
+            ("/a/b?c=d?e", "/a/b", Some("c=d?e")),
+            ("/", "/", None),
+            ("http://h/a?x", "/a", Some("x")),
+            ("http://h", "", None),
+            ("*", "", None),
+            ("h:443", "", None),
+        ] {
+            let mut head = Head::default();
+            head.start_request(b"GET", target.as_bytes(), Version::HTTP_11);
+            assert_eq!(head.path(), path.as_bytes(), "{target}");
+            assert_eq!(head.query(), query.map(str::as_bytes), "{target}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The chunked transfer coding (RFC 9112 section 7.1), checked and written anew.
+//!
+//! What leaves is canonical: sizes in hexadecimal without leading zeros or extensions, trailers with lower-case names. Chunk
+//! boundaries stay, so data passes through without being held.
+
+use super::h1::{Limits, Refused, fields};
+use super::{Head, header};
+use crate::limits::{BODY_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
+
+/// Reads one chunked body piece by piece.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum State {
+    /// At a chunk-size line.
+    #[default]
+    Size,
+    /// So many bytes of the chunk are still to come.
+    Data(u64),
+    /// At the CRLF after a chunk's data.
+    DataEnd,
+    /// At the trailer section.
+    Trailers,
+    Done,
+}
+
+/// What one call of [`Decoder::read`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Bytes of the input that were used; the rest must be given again with more behind it.
+    pub consumed: usize,
+    /// The body is complete.
+    pub done: bool,
+}
+
+impl Decoder {
+    /// Takes what it can of `input` and appends its canonical form to `out`.
+    pub fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Step, Refused> {
+        let mut at = 0;
+        loop {
+            let rest = &input[at..];
+            match self.state {
+                State::Size => {
+                    let Some((size, length)) = size_line(rest)? else { break };
+                    at += length;
+                    write_size(size, out);
+                    self.state = if size == 0 { State::Trailers } else { State::Data(size) };
+                }
+                State::Data(left) => {
+                    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                    out.extend_from_slice(&rest[..taken]);
+                    at += taken;
+                    let left = left - taken as u64;
+                    if left > 0 {
+                        self.state = State::Data(left);
+                        break;
+                    }
+                    self.state = State::DataEnd;
+                }
+                State::DataEnd => match rest {
+                    [b'\r', b'\n', ..] => {
+                        out.extend_from_slice(b"\r\n");
+                        at += 2;
+                        self.state = State::Size;
+                    }
+                    [] | [b'\r'] => break,
+                    _ => return Err(Refused::BAD),
+                },
+                State::Trailers => {
+                    let Some(length) = trailers(rest, out)? else { break };
+                    at += length;
+                    self.state = State::Done;
+                }
+                State::Done => break,
+            }
+        }
+        Ok(Step { consumed: at, done: self.state == State::Done })
+    }
+}
+
+/// `size [white space] [; extension] CRLF`. The extension is dropped; a lone LF or CR in the line is refused, because
+/// programs disagree about where such a line ends.
+fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, Refused> {
+    let digits = input.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(input.len());
+    let size = input[..digits]
+        .iter()
+        .try_fold(0_u64, |sum, &digit| {
+            let value = char::from(digit).to_digit(16)?;
+            sum.checked_mul(16)?.checked_add(u64::from(value)).filter(|&sum| sum <= BODY_MAX)
+        })
+        .ok_or(Refused::BAD)?;
+    let Some(end) = input.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+        let possible = input.len() < CHUNK_LINE_MAX && (digits > 0 || input.is_empty());
+        return if possible && tail_is_good(&input[digits..]) { Ok(None) } else { Err(Refused::BAD) };
+    };
+    if digits == 0 || end >= CHUNK_LINE_MAX || !tail_is_good(&input[digits..end]) {
+        return Err(Refused::BAD);
+    }
+    match input[end..] {
+        [b'\r', b'\n', ..] => Ok(Some((size, end + 2))),
+        [b'\r'] => Ok(None),
+        _ => Err(Refused::BAD),
+    }
+}
+
+/// What may follow the size in its line.
+fn tail_is_good(tail: &[u8]) -> bool {
+    match header::trim(tail) {
+        [] => true,
+        extension => extension[0] == b';' && !extension.contains(&0),
+    }
+}
+
+fn write_size(size: u64, out: &mut Vec<u8>) {
+    let digits = if size == 0 { 1 } else { (64 - size.leading_zeros()).div_ceil(4) };
+    for digit in (0..digits).rev() {
+        let value = (size >> (digit * 4)) & 0xf;
+        out.push(b"0123456789abcdef"[usize::try_from(value).unwrap_or(0)]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The trailer section and its empty line; read only when it is all there.
+fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Refused> {
+    let mut head = Head::default();
+    // Trailers do not frame anything: a content-length among them is only forwarded, so what it "says" is not kept.
+    let room = &input[..input.len().min(TRAILERS_MAX)];
+    let Some(length) = fields::read(room, 0, &mut head, None, Limits::default())? else {
+        return if input.len() >= TRAILERS_MAX { Err(Refused::BAD) } else { Ok(None) };
+    };
+    head.write_fields(out);
+    out.extend_from_slice(b"\r\n");
+    Ok(Some(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(input: &[u8]) -> Result<(Vec<u8>, Step), Refused> {
+        let mut out = Vec::new();
+        let step = Decoder::default().read(input, &mut out)?;
+        Ok((out, step))
+    }
+
+    #[test]
+    fn accepted_and_canonical() {
+        for (input, output) in [
+            ("3\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+            ("003;ext=\"a b\"\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+            ("3 \t\r\nabc\r\n00\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+            ("B\r\n01234567890\r\n0\r\nX-T: v\r\n\r\n", "b\r\n01234567890\r\n0\r\nx-t: v\r\n\r\n"),
+            (
+                "1\r\na\r\n0\r\nContent-Length: 5\r\nHost: z\r\n\r\n",
+                "1\r\na\r\n0\r\ncontent-length: 5\r\nhost: z\r\n\r\n",
+            ),
+        ] {
+            let (out, step) = whole(input.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), output);
+            assert_eq!(step, Step { consumed: input.len(), done: true });
+        }
+    }
+
+    #[test]
+    fn what_follows_is_left() {
+        let (_, step) = whole(b"0\r\n\r\nGET / HTTP/1.1\r\n").unwrap();
+        assert_eq!(step, Step { consumed: 5, done: true });
+    }
+
+    #[test]
+    fn refused() {
+        for input in [
+            "0x3\r\nabc\r\n",
+            "3\nabc\r\n",
+            "3;a\nabc\r\n",
+            "\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "3\r\nabcd\r\n",
+            "3\r\nabc\n",
+            " 3\r\n",
+            "3 3\r\n",
+            "3\rabc",
+            "fffffffffffffffff\r\n",
+            "8000000000000000\r\n",
+            "0\r\nbad name: v\r\n\r\n",
+            "x",
+            "3 x",
+        ] {
+            assert!(whole(input.as_bytes()).is_err(), "{input:?}");
+        }
+        assert!(whole(&[b'1'; 20]).is_err());
+        let long = [b"1;".as_slice(), &vec![b'a'; CHUNK_LINE_MAX]].concat();
+        assert!(whole(&long).is_err());
+    }
+
+    proptest! {
+        /// However the bytes are cut, the same comes out; any bytes at all do no harm.
+        #[test]
+        fn cuts_do_not_matter(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6), cut in 1..9_usize) {
+            let mut wire = Vec::new();
+            for chunk in &chunks {
+                write_size(chunk.len() as u64, &mut wire);
+                wire.extend_from_slice(chunk);
+                wire.extend_from_slice(b"\r\n");
+            }
+            wire.extend_from_slice(b"0\r\nx: y\r\n\r\n");
+            let (mut decoder, mut out, mut held, mut done) = (Decoder::default(), Vec::new(), Vec::new(), false);
+            for piece in wire.chunks(cut) {
+                held.extend_from_slice(piece);
+                let step = decoder.read(&held, &mut out).unwrap();
+                held.drain(..step.consumed);
+                done = step.done;
+            }
+            prop_assert!(done && held.is_empty());
+            prop_assert_eq!(out, wire);
+        }
+
+        #[test]
+        fn any_bytes(input in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = whole(&input);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! HTTP/1 on the wire: heads from bytes and back, and what a head says about its body and its connection.
+//!
+//! - [`fields`] field lines, shared by requests, responses and trailers
+//! - [`request`] the request line, `host`, and what makes a request acceptable
+//! - [`response`] the status line and where a response's body ends
+//!
+//! The parser is our own and not a library's because what haproxy lets pass (folded lines, lone LF, control characters in values,
+//! `HTTP/1.2`) and what it refuses is measured behaviour that users rely on; the tests hold it against httparse on the part of
+//! the language both accept. A head is read in one go from the connection's buffer and copied out in canonical form, so
+//! that a byte that was not understood is never forwarded: no two programs on the way can read a message differently.
+
+pub mod fields;
+pub mod request;
+pub mod response;
+
+use super::{Head, Version, header};
+
+/// Why bytes are no acceptable message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The status a client is answered with: 400, 413, 414, 422 or 431. A bad response makes a 502 of any.
+    pub status: u16,
+}
+
+impl Refused {
+    /// The message violates the syntax.
+    pub const BAD: Self = Self { status: 400 };
+    /// More or longer fields than there is room for.
+    pub const FIELDS_TOO_LARGE: Self = Self { status: 431 };
+    /// The first line alone exceeds the room.
+    pub const TARGET_TOO_LONG: Self = Self { status: 414 };
+}
+
+/// How far reading a head got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress<T> {
+    /// The head is not complete yet; nothing was wrong so far.
+    Partial,
+    /// The head is complete.
+    Complete {
+        /// Bytes of the input it took.
+        consumed: usize,
+        /// What it says.
+        wire: T,
+    },
+}
+
+/// Where a message's body ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// There is none.
+    None,
+    /// After so many bytes.
+    Length(u64),
+    /// With the last chunk.
+    Chunked,
+    /// When the sender closes (responses only).
+    UntilClose,
+    /// Never: what follows the head is another protocol.
+    Tunnel,
+}
+
+/// Room for a head.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the head, its empty line included.
+    pub head: usize,
+    /// Fields, the start line counted as one.
+    pub fields: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head: crate::limits::HEAD_MAX, fields: crate::limits::FIELDS_MAX }
+    }
+}
+
+/// What the fields that rule framing and the connection said, collected while the fields are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) content_length: Option<u64>,
+    pub(crate) chunked: bool,
+    /// A transfer coding under `chunked` that we do not forward.
+    pub(crate) other_coding: bool,
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) upgrade_token: bool,
+    /// Where the first `host`, `connection`, `upgrade` stand among the fields.
+    pub(crate) host: Option<usize>,
+    pub(crate) has_connection: bool,
+    pub(crate) has_upgrade: bool,
+    pub(crate) expects_continue: bool,
+    pub(crate) duplicates: bool,
+}
+
+impl Seen {
+    /// Looks at one field; `index` is its place.
+    fn field(&mut self, index: usize, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+        match name {
+            b"content-length" => self.content_length(value)?,
+            b"transfer-encoding" => self.transfer_encoding(value)?,
+            b"connection" => {
+                self.has_connection = true;
+                for token in header::list(value) {
+                    self.close |= token.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                    self.upgrade_token |= token.eq_ignore_ascii_case(b"upgrade");
+                }
+            }
+            b"upgrade" => self.has_upgrade = true,
+            b"expect" => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            b"host" => match self.host {
+                None => self.host = Some(index),
+                Some(_) => self.duplicates = true,
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `3`, `3,3` and repeated equal lines are one length; anything else is refused, because the next program might
+    /// choose another reading.
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Refused> {
+        for element in value.split(|&byte| byte == b',').map(header::trim) {
+            if element.is_empty() || !element.iter().all(u8::is_ascii_digit) {
+                return Err(Refused::BAD);
+            }
+            let length = element
+                .iter()
+                .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+                .filter(|&length| length <= crate::limits::BODY_MAX)
+                .ok_or(Refused::BAD)?;
+            match self.content_length {
+                None => self.content_length = Some(length),
+                Some(earlier) if earlier == length => self.duplicates = true,
+                Some(_) => return Err(Refused::BAD),
+            }
+        }
+        Ok(())
+    }
+
+    /// Only `chunked`, last and once, delimits a message. Other codings before it are understood but not served (422).
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refused> {
+        let mut any = false;
+        for coding in header::list(value) {
+            any = true;
+            if self.chunked {
+                return Err(Refused::BAD);
+            }
+            if coding.eq_ignore_ascii_case(b"chunked") {
+                self.chunked = true;
+            } else if matches!(
+                coding.to_ascii_lowercase().as_slice(),
+                b"gzip" | b"x-gzip" | b"deflate" | b"compress" | b"x-compress"
+            ) {
+                self.other_coding = true;
+            } else {
+                return Err(Refused::BAD);
+            }
+        }
+        if any { Ok(()) } else { Err(Refused::BAD) }
+    }
+
+    /// Leaves one `content-length` line, and none beside `transfer-encoding`: the ambiguity ends here.
+    fn canonical_framing(&self, head: &mut Head) {
+        if self.chunked {
+            if self.content_length.is_some() {
+                head.remove(b"content-length");
+            }
+            return;
+        }
+        if let (Some(length), true) = (self.content_length, self.duplicates) {
+            let mut kept = false;
+            head.retain(|name, _| name != b"content-length" || !std::mem::replace(&mut kept, true));
+            let index = head.fields().position(|(name, _)| name == b"content-length");
+            if let Some(index) = index {
+                head.set_value(index, length.to_string().as_bytes());
+            }
+        }
+    }
+
+    /// Takes `close` and `keep-alive`, which concern one hop, out of `connection`. Everything else in it stays, and so
+    /// do the fields it names: haproxy forwards them, and servers have come to rely on it.
+    fn strip_connection(&self, head: &mut Head, drop_upgrade: bool) {
+        if !self.has_connection || !(self.close || self.keep_alive || drop_upgrade) {
+            return;
+        }
+        let hop = |token: &[u8]| {
+            token.eq_ignore_ascii_case(b"close")
+                || token.eq_ignore_ascii_case(b"keep-alive")
+                || (drop_upgrade && token.eq_ignore_ascii_case(b"upgrade"))
+        };
+        let rest_of = |value: &[u8]| {
+            let others: Vec<&[u8]> = header::list(value).filter(|token| !hop(token)).collect();
+            others.join(&b", "[..])
+        };
+        let mut index = 0;
+        while index < head.field_count() {
+            let rest = head.fields().nth(index).and_then(|(name, value)| {
+                (name == b"connection" && header::list(value).any(hop)).then(|| rest_of(value))
+            });
+            match rest {
+                None => index += 1,
+                Some(rest) if rest.is_empty() => head.remove_at(index),
+                Some(rest) => {
+                    head.set_value(index, &rest);
+                    index += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Writes a request head without its final empty line, so that the caller may add fields of its own.
+pub fn write_request(head: &Head, out: &mut Vec<u8>) {
+    out.reserve(head.wire_len() + 2);
+    out.extend_from_slice(head.method());
+    out.push(b' ');
+    out.extend_from_slice(head.target());
+    out.push(b' ');
+    out.extend_from_slice(&head.version().sent().text());
+    out.extend_from_slice(b"\r\n");
+    head.write_fields(out);
+}
+
+/// Writes a response head without its final empty line.
+pub fn write_response(head: &Head, out: &mut Vec<u8>) {
+    out.reserve(head.wire_len() + 2);
+    out.extend_from_slice(&head.version().sent().text());
+    out.push(b' ');
+    write_status(out, head.status());
+    out.push(b' ');
+    out.extend_from_slice(head.reason());
+    out.extend_from_slice(b"\r\n");
+    head.write_fields(out);
+}
+
+fn write_status(out: &mut Vec<u8>, status: u16) {
+    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+    if status >= 100 {
+        out.push(digit(status / 100));
+    }
+    if status >= 10 {
+        out.push(digit(status / 10));
+    }
+    out.push(digit(status));
+}
+
+/// `HTTP/x.y`: one digit each, 1.0 at least.
+fn version(text: &[u8]) -> Option<Version> {
+    let [b'H', b'T', b'T', b'P', b'/', major @ b'1'..=b'9', b'.', minor @ b'0'..=b'9'] = text else { return None };
+    Some(Version { major: major - b'0', minor: minor - b'0' })
+}
+
+/// A start line or field that is cut short: how much is there decides whether more may come.
+fn partial<T>(length: usize, limits: Limits, in_start_line: bool) -> Result<Progress<T>, Refused> {
+    match (length >= limits.head, in_start_line) {
+        (false, _) => Ok(Progress::Partial),
+        (true, true) => Err(Refused::TARGET_TOO_LONG),
+        (true, false) => Err(Refused::FIELDS_TOO_LARGE),
+    }
+}

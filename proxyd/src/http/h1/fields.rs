@@ -1,0 +1,136 @@
+//! Field lines: `name: value`, up to the empty line.
+
+use super::{Limits, Refused, Seen};
+use crate::http::Head;
+use crate::http::header::{TOKEN_LOWER, is_ows};
+
+/// Reads field lines of `input` from `at` into `head`. `Ok(None)`: not all there yet. Otherwise where the bytes after the
+/// empty line begin. `seen` notes what rules framing; trailers have none.
+///
+/// As haproxy does: names are lower-cased, white space around values is dropped, a folded line is joined (its line
+/// break becomes two spaces), a lone LF ends a line, bytes above 0x7f and control characters inside a value pass.
+/// Refused: white space before the colon or the first name, empty names, lines without a colon, a lone CR, NUL.
+pub(crate) fn read(
+    input: &[u8],
+    mut at: usize,
+    head: &mut Head,
+    mut seen: Option<&mut Seen>,
+    limits: Limits,
+) -> Result<Option<usize>, Refused> {
+    loop {
+        match input.get(at..) {
+            Some([b'\r', b'\n', ..]) => return Ok(Some(at + 2)),
+            Some([b'\n', ..]) => return Ok(Some(at + 1)),
+            Some([b'\r'] | []) | None => return Ok(None),
+            Some(_) => {}
+        }
+        let Some((name_end, value_start)) = name(input, at)? else { return Ok(None) };
+        let Some(value) = value(input, value_start)? else { return Ok(None) };
+        if head.field_count() + 1 >= limits.fields {
+            return Err(Refused::BAD);
+        }
+        let index = head.field_count();
+        head.append_lower(&input[at..name_end], |text| {
+            if value.folded {
+                text.extend(unfold(&input[value.start..value.end]));
+            } else {
+                text.extend_from_slice(&input[value.start..value.end]);
+            }
+        });
+        if let Some(seen) = seen.as_deref_mut() {
+            let (name, text) = head.last_field();
+            if is_noted(name) {
+                seen.field(index, name, text)?;
+            }
+        }
+        at = value.next;
+    }
+}
+
+/// Whether a field has a say in framing or the connection, found by its first letter and length before it is compared.
+fn is_noted(name: &[u8]) -> bool {
+    matches!(
+        (name.first(), name.len()),
+        (Some(b'c'), 10 | 14) | (Some(b't'), 17) | (Some(b'u'), 7) | (Some(b'e'), 6) | (Some(b'h'), 4)
+    )
+}
+
+/// The end of the name at `at`, and where its value may begin.
+fn name(input: &[u8], at: usize) -> Result<Option<(usize, usize)>, Refused> {
+    let rest = &input[at..];
+    let Some(length) = rest.iter().position(|&byte| TOKEN_LOWER[usize::from(byte)] == 0) else { return Ok(None) };
+    if length == 0 || rest[length] != b':' {
+        return Err(Refused::BAD);
+    }
+    Ok(Some((at + length, at + length + 1)))
+}
+
+struct Value {
+    start: usize,
+    end: usize,
+    /// Where the next line begins.
+    next: usize,
+    folded: bool,
+}
+
+/// The value that begins at `start`, with the lines folded into it. Whether a line is folded shows only in the byte after it.
+fn value(input: &[u8], start: usize) -> Result<Option<Value>, Refused> {
+    let mut start = start;
+    while input.get(start).copied().is_some_and(is_ows) {
+        start += 1;
+    }
+    let (mut at, mut folded) = (start, false);
+    loop {
+        let Some(length) = line_length(&input[at..]) else { return Ok(None) };
+        let line_end = at + length;
+        let next = match input[line_end..] {
+            [b'\n', ..] => line_end + 1,
+            [b'\r', b'\n', ..] => line_end + 2,
+            [b'\r'] => return Ok(None),
+            _ => return Err(Refused::BAD),
+        };
+        match input.get(next).copied() {
+            None => return Ok(None),
+            Some(byte) if is_ows(byte) => {
+                folded = true;
+                at = next;
+            }
+            Some(_) => {
+                let mut end = line_end;
+                while end > start && matches!(input[end - 1], b' ' | b'\t' | b'\r' | b'\n') {
+                    end -= 1;
+                }
+                while folded && start < end && matches!(input[start], b' ' | b'\t' | b'\r' | b'\n') {
+                    start += 1;
+                }
+                return Ok(Some(Value { start, end, next, folded }));
+            }
+        }
+    }
+}
+
+/// Bytes before the next CR, LF or NUL, eight at a time: this loop sees every byte of every value.
+fn line_length(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        // A byte below 0x0e sets its high bit in the difference, unless it was set before: LF, CR, NUL and few others.
+        let below = word.wrapping_sub(LOW * 0x0e) & !word & HIGH;
+        if below != 0 {
+            break;
+        }
+        at += 8;
+    }
+    bytes[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)).map(|length| at + length)
+}
+
+/// A folded value with each line break as two spaces.
+fn unfold(value: &[u8]) -> impl Iterator<Item = u8> {
+    value.iter().enumerate().flat_map(|(index, &byte)| {
+        let lone = byte == b'\n' && (index == 0 || value[index - 1] != b'\r');
+        let shown = if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
+        std::iter::repeat_n(shown, if lone { 2 } else { 1 })
+    })
+}

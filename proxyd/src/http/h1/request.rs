@@ -1,0 +1,232 @@
+//! Request heads.
+
+use super::{Body, Limits, Progress, Refused, Seen, fields, partial};
+use crate::http::header::{self, TOKEN_LOWER, is_ows, is_target};
+use crate::http::{Head, Version};
+
+/// What a request head says about its body and its connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestWire {
+    /// Where the request's body ends.
+    pub body: Body,
+    /// The client keeps the connection for another request.
+    pub keep_alive: bool,
+    /// The client asks for another protocol (`upgrade`), or for a tunnel (`CONNECT`).
+    pub tunnel: Tunnel,
+    /// The method is HEAD: the response will have no body whatever it says.
+    pub head: bool,
+    /// The client waits for `100 (Continue)` before it sends the body.
+    pub expects_continue: bool,
+}
+
+/// What a request asks its connection to become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tunnel {
+    /// Nothing else.
+    No,
+    /// `101 (Switching Protocols)` makes it a tunnel.
+    Upgrade,
+    /// A successful response makes it a tunnel.
+    Connect,
+}
+
+/// Reads a request head at the start of `input` into `head`, in canonical form. See [`fields::read`] for what is let pass.
+pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<RequestWire>, Refused> {
+    let room = &input[..input.len().min(limits.head)];
+    let start = room.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(room.len());
+    let Some(at) = start_line(room, start, head)? else { return partial(input.len(), limits, true) };
+    let mut seen = Seen::default();
+    let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
+        return partial(input.len(), limits, false);
+    };
+    Ok(Progress::Complete { consumed, wire: accept(head, &seen)? })
+}
+
+/// `METHOD SP target SP HTTP/x.y`; where the fields begin.
+fn start_line(input: &[u8], start: usize, head: &mut Head) -> Result<Option<usize>, Refused> {
+    let line = &input[start..];
+    let Some(method) = line.iter().position(|&byte| TOKEN_LOWER[usize::from(byte)] == 0) else { return Ok(None) };
+    if method == 0 || !is_ows(line[method]) {
+        return Err(Refused::BAD);
+    }
+    let Some(target) = line[method..].iter().position(|&byte| !is_ows(byte)).map(|skip| method + skip) else {
+        return Ok(None);
+    };
+    let Some(target_end) = line[target..].iter().position(|&byte| !is_target(byte)).map(|length| target + length)
+    else {
+        return Ok(None);
+    };
+    if target_end == target || !is_ows(line[target_end]) {
+        return Err(Refused::BAD);
+    }
+    let Some(text) = line[target_end..].iter().position(|&byte| !is_ows(byte)).map(|skip| target_end + skip) else {
+        return Ok(None);
+    };
+    let Some(end) = line[text..].iter().position(|&byte| byte == b'\n').map(|length| text + length) else {
+        // `HTTP/1.1` CR is the longest that may still become a good line.
+        let so_far = line[text..].strip_suffix(b"\r").unwrap_or(&line[text..]);
+        let possible = so_far.len() <= 8 && so_far.iter().zip(b"HTTP/").all(|(have, want)| have == want);
+        return if possible { Ok(None) } else { Err(Refused::BAD) };
+    };
+    let version = line[text..end].strip_suffix(b"\r").unwrap_or(&line[text..end]);
+    let version = super::version(version).ok_or(Refused::BAD)?;
+    head.start_request(&line[..method], &line[target..target_end], version);
+    Ok(Some(start + end + 1))
+}
+
+/// The checks that need the whole head, and the canonical form of what decides framing.
+fn accept(head: &mut Head, seen: &Seen) -> Result<RequestWire, Refused> {
+    let connect = head.method() == b"CONNECT";
+    check_target(head, connect)?;
+    if seen.host.is_some() {
+        single_host(head, seen)?;
+    }
+    match_authority(head, connect)?;
+    if seen.other_coding {
+        return Err(if seen.chunked { Refused { status: 422 } } else { Refused::BAD });
+    }
+    let old = head.version() < Version::HTTP_11;
+    let has_body = seen.chunked || seen.content_length.is_some_and(|length| length > 0);
+    if old && has_body && matches!(head.method(), b"GET" | b"HEAD" | b"DELETE") {
+        return Err(Refused { status: 413 });
+    }
+    seen.canonical_framing(head);
+    let upgrade = seen.has_upgrade && seen.upgrade_token;
+    let h2c =
+        upgrade && head.values(b"upgrade").any(|value| header::list(value).any(|it| it.eq_ignore_ascii_case(b"h2c")));
+    if upgrade && !h2c {
+        check_websocket(head)?;
+    }
+    if h2c {
+        // HTTP/2 is not offered by upgrade, and the server must not be asked for it either.
+        head.remove(b"upgrade");
+    }
+    seen.strip_connection(head, h2c);
+    // Two framings at once, or a coding HTTP/1.0 does not know: served as haproxy does, but nothing after it is trusted.
+    let ambiguous = seen.chunked && (old || seen.content_length.is_some());
+    let keep_alive = !seen.close && !ambiguous && (!old || seen.keep_alive);
+    Ok(RequestWire {
+        body: match (seen.chunked, seen.content_length) {
+            (true, _) => Body::Chunked,
+            (false, Some(length)) if length > 0 => Body::Length(length),
+            (false, _) => Body::None,
+        },
+        keep_alive,
+        tunnel: match (connect, upgrade && !h2c) {
+            (true, _) => Tunnel::Connect,
+            (false, true) => Tunnel::Upgrade,
+            (false, false) => Tunnel::No,
+        },
+        head: head.method() == b"HEAD",
+        expects_continue: seen.expects_continue && !old,
+    })
+}
+
+/// Origin, absolute, authority (CONNECT only) or asterisk form (OPTIONS only).
+fn check_target(head: &Head, connect: bool) -> Result<(), Refused> {
+    let target = head.target();
+    let good = if connect {
+        split_port(target).is_some_and(|(host, port)| !host.is_empty() && !port.is_empty())
+    } else {
+        match target.first() {
+            Some(b'/') => true,
+            Some(b'*') => target == b"*" && head.method() == b"OPTIONS",
+            Some(_) | None => authority(target).is_some(),
+        }
+    };
+    if good { Ok(()) } else { Err(Refused::BAD) }
+}
+
+/// Two equal `host` fields become one; different ones, or one that is no host, are refused.
+fn single_host(head: &mut Head, seen: &Seen) -> Result<(), Refused> {
+    let Some(host) = head.value(b"host") else { return Ok(()) };
+    if host.iter().any(|byte| matches!(byte, b'@' | b'/' | b' ' | b',') || byte.is_ascii_control()) {
+        return Err(Refused::BAD);
+    }
+    if !seen.duplicates || head.values(b"host").nth(1).is_none() {
+        return Ok(());
+    }
+    if head.values(b"host").any(|other| !other.eq_ignore_ascii_case(host)) {
+        return Err(Refused::BAD);
+    }
+    let mut kept = false;
+    head.retain(|name, _| name != b"host" || !std::mem::replace(&mut kept, true));
+    Ok(())
+}
+
+/// An authority in the target must agree with `host`; a port that the scheme implies is dropped from both.
+fn match_authority(head: &mut Head, connect: bool) -> Result<(), Refused> {
+    let target = head.target();
+    if matches!(target.first(), Some(b'/' | b'*')) {
+        return Ok(());
+    }
+    let (start, end, default_ports): (usize, usize, &[&[u8]]) = if connect {
+        (0, target.len(), &[b"443", b"80"])
+    } else {
+        let Some((start, end)) = authority(target) else { return Err(Refused::BAD) };
+        let default: &[&[u8]] = match target[..start].to_ascii_lowercase().as_slice() {
+            b"http://" => &[b"80"],
+            b"https://" => &[b"443"],
+            _ => &[],
+        };
+        (start, end, default)
+    };
+    let without_port = |authority: &[u8]| match split_port(authority) {
+        Some((host, port)) if port.is_empty() || default_ports.contains(&port) => Some(host.len()),
+        Some(_) | None => None,
+    };
+    let named = &target[start..end];
+    let bare = without_port(named).map_or(named, |length| &named[..length]);
+    if let Some(host) = head.value(b"host") {
+        let bare_host = without_port(host).map_or(host, |length| &host[..length]);
+        // A user name before the host is no part of what `host` repeats.
+        let bare_named = bare.iter().rposition(|&byte| byte == b'@').map_or(bare, |at| &bare[at + 1..]);
+        if !bare_host.eq_ignore_ascii_case(bare_named) {
+            return Err(Refused::BAD);
+        }
+    }
+    if bare.len() == named.len() {
+        return Ok(());
+    }
+    let bare = bare.to_vec();
+    if !connect {
+        let target = [&target[..start], &bare, &target[end..]].concat();
+        head.set_target(&target);
+    }
+    let index = head.fields().position(|(name, _)| name == b"host");
+    if let Some(index) = index {
+        head.set_value(index, &bare);
+    }
+    Ok(())
+}
+
+/// Where the authority of an absolute target stands.
+fn authority(target: &[u8]) -> Option<(usize, usize)> {
+    let scheme = header::find(target, b"://").filter(|&length| length > 0)?;
+    let good = target[0].is_ascii_alphabetic()
+        && target[..scheme].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let start = scheme + 3;
+    let end = target[start..]
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?'))
+        .map_or(target.len(), |length| start + length);
+    (good && end > start).then_some((start, end))
+}
+
+/// `host:port`; the port may be empty, the host may be a bracketed address.
+fn split_port(authority: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = authority.iter().rposition(|&byte| byte == b':')?;
+    let (host, port) = (&authority[..colon], &authority[colon + 1..]);
+    port.iter().all(u8::is_ascii_digit).then_some((host, port))
+}
+
+/// A WebSocket handshake needs a key of 16 bytes in base64: 24 characters.
+fn check_websocket(head: &Head) -> Result<(), Refused> {
+    let websocket = head.values(b"upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket"));
+    let key = head.value(b"sec-websocket-key").map_or(0, <[u8]>::len);
+    if websocket && key != 24 { Err(Refused::BAD) } else { Ok(()) }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

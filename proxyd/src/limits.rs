@@ -1,0 +1,35 @@
+//! Every hard limit of the data path, with its unit and where it comes from. What can be configured names the keyword;
+//! the constant is then the default.
+
+/// Bytes of a connection's buffer (`tune.bufsize`).
+pub const BUFFER_SIZE: usize = 16_384;
+
+/// Bytes of a buffer kept free for rewriting (`tune.maxrewrite`).
+pub const REWRITE_RESERVE: usize = 1_024;
+
+/// Bytes of a message head, start line and final empty line included.
+pub const HEAD_MAX: usize = BUFFER_SIZE - REWRITE_RESERVE;
+
+/// Fields of a head, the start line counted as one (`tune.http.maxhdr`).
+pub const FIELDS_MAX: usize = 101;
+
+/// Bytes of a chunked message's trailer section.
+pub const TRAILERS_MAX: usize = HEAD_MAX;
+
+/// Bytes of one chunk-size line, extensions included.
+pub const CHUNK_LINE_MAX: usize = 4_096;
+
+/// Largest body length accepted in `content-length` or as a chunk: what a signed 64-bit number holds.
+pub const BODY_MAX: u64 = i64::MAX as u64;
+
+/// Informational (1xx) responses forwarded for one request.
+pub const INFORMATIONAL_MAX: usize = 100;
+
+/// Bytes of a read while a large body is relayed: bigger than a head buffer, because the cost of bulk is the number of calls.
+pub const BULK_BUFFER_SIZE: usize = 131_072;
+
+/// Buffers of each size a worker keeps for re-use; more are freed.
+pub const BUFFERS_KEPT: usize = 1_024;
+
+/// Connections accepted in one turn of a listener before others get their turn (`tune.maxaccept`).
+pub const ACCEPTS_PER_TURN: usize = 64;
