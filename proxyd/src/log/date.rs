@@ -1,0 +1,164 @@
+//! Dates as logs write them: civil-calendar arithmetic on seconds since 1970, without the system's clock or time zone.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+/// A moment and the local time's distance from UTC at that moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date {
+    /// Since 1970, UTC.
+    pub since_epoch: Duration,
+    /// Seconds to add for local time.
+    pub utc_offset: i32,
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A date of the Gregorian calendar.
+struct Civil {
+    year: i64,
+    /// 1 to 12.
+    month: u8,
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+}
+
+impl Civil {
+    /// Counts days in 400-year cycles that begin on 1 March of year 0, so that the leap day is the last of its year.
+    fn from_unix(seconds: i64) -> Self {
+        let days = seconds.div_euclid(SECONDS_PER_DAY) + 719_468;
+        let (cycle, day_of_cycle) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_cycle =
+            (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
+        let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+        let march_month = (5 * day_of_year + 2) / 153;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        Self {
+            year: cycle * 400 + year_of_cycle + i64::from(month <= 2),
+            month: small(month),
+            day: small(day_of_year - (153 * march_month + 2) / 5 + 1),
+            hour: small(of_day / 3_600),
+            minute: small(of_day / 60 % 60),
+            second: small(of_day % 60),
+        }
+    }
+
+    fn month_name(&self) -> &'static str {
+        MONTHS.get(usize::from(self.month) - 1).copied().unwrap_or("Jan")
+    }
+}
+
+/// A number that the calendar keeps below 100.
+fn small(value: i64) -> u8 {
+    u8::try_from(value).unwrap_or(0)
+}
+
+impl Date {
+    fn civil(self, utc_offset: i32) -> Civil {
+        Civil::from_unix(i64::try_from(self.since_epoch.as_secs()).unwrap_or(0) + i64::from(utc_offset))
+    }
+
+    /// `28/Nov/2026:13:34:53`, local.
+    fn write_seconds(self, out: &mut Vec<u8>, utc_offset: i32) {
+        let c = self.civil(utc_offset);
+        let (day, month, year) = (c.day, c.month_name(), c.year);
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{day:02}/{month}/{year}:{:02}:{:02}:{:02}", c.hour, c.minute, c.second);
+    }
+
+    /// `28/Nov/2026:13:34:53.782`, local (`%t`, `%tr`).
+    pub fn write_millis(self, out: &mut Vec<u8>) {
+        self.write_seconds(out, self.utc_offset);
+        let _ = write!(out, ".{:03}", self.since_epoch.subsec_millis());
+    }
+
+    /// `28/Nov/2026:13:34:53 +0000` (`%T`, `%trg`).
+    pub fn write_gmt(self, out: &mut Vec<u8>) {
+        self.write_seconds(out, 0);
+        out.extend_from_slice(b" +0000");
+    }
+
+    /// `28/Nov/2026:14:34:53 +0100` (`%Tl`, `%trl`).
+    pub fn write_local(self, out: &mut Vec<u8>) {
+        self.write_seconds(out, self.utc_offset);
+        let (sign, hours, minutes) = self.zone();
+        let _ = write!(out, " {sign}{hours:02}{minutes:02}");
+    }
+
+    /// `Nov 28 13:34:53`, local, the day padded with a blank (RFC 3164, 4.1.2).
+    pub fn write_rfc3164(self, out: &mut Vec<u8>) {
+        let c = self.civil(self.utc_offset);
+        let _ = write!(out, "{} {:2} {:02}:{:02}:{:02}", c.month_name(), c.day, c.hour, c.minute, c.second);
+    }
+
+    /// `2026-11-28T13:36:04.635971+00:00`, local (RFC 5424, 6.2.3).
+    pub fn write_iso(self, out: &mut Vec<u8>) {
+        let c = self.civil(self.utc_offset);
+        let (sign, hours, minutes) = self.zone();
+        let _ = write!(
+            out,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}{sign}{hours:02}:{minutes:02}",
+            c.year,
+            c.month,
+            c.day,
+            c.hour,
+            c.minute,
+            c.second,
+            self.since_epoch.subsec_micros()
+        );
+    }
+
+    fn zone(self) -> (char, u32, u32) {
+        let minutes = self.utc_offset.unsigned_abs() / 60;
+        (if self.utc_offset < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl Fn(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn dates_are_written_as_haproxy_writes_them() {
+        let date = Date { since_epoch: Duration::from_micros(1_795_872_893_782_971), utc_offset: 0 };
+        assert_eq!(text(|out| date.write_millis(out)), "28/Nov/2026:13:34:53.782");
+        assert_eq!(text(|out| date.write_gmt(out)), "28/Nov/2026:13:34:53 +0000");
+        assert_eq!(text(|out| date.write_rfc3164(out)), "Nov 28 13:34:53");
+        assert_eq!(text(|out| date.write_iso(out)), "2026-11-28T13:34:53.782971+00:00");
+    }
+
+    #[test]
+    fn local_time_moves_the_day_and_names_its_zone() {
+        let west = Date { since_epoch: Duration::from_secs(1_772_326_801), utc_offset: -12_600 };
+        assert_eq!(text(|out| west.write_gmt(out)), "01/Mar/2026:01:00:01 +0000");
+        assert_eq!(text(|out| west.write_local(out)), "28/Feb/2026:21:30:01 -0330");
+        assert_eq!(text(|out| west.write_iso(out)), "2026-02-28T21:30:01.000000-03:30");
+        let east = Date { utc_offset: 3_600, ..west };
+        assert_eq!(text(|out| east.write_local(out)), "01/Mar/2026:02:00:01 +0100");
+        assert_eq!(text(|out| east.write_rfc3164(out)), "Mar  1 02:00:01");
+    }
+
+    #[test]
+    fn the_calendar_knows_its_leap_years() {
+        for (seconds, expected) in [
+            (0, "01/Jan/1970:00:00:00 +0000"),
+            (951_782_400, "29/Feb/2000:00:00:00 +0000"),
+            (1_709_164_800, "29/Feb/2024:00:00:00 +0000"),
+            (4_107_542_400, "01/Mar/2100:00:00:00 +0000"),
+            (4_107_542_399, "28/Feb/2100:23:59:59 +0000"),
+        ] {
+            let date = Date { since_epoch: Duration::from_secs(seconds), utc_offset: 0 };
+            assert_eq!(text(|out| date.write_gmt(out)), expected);
+        }
+    }
+}

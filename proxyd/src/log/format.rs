@@ -1,0 +1,276 @@
+//! `log-format`: a list of pieces that writes a [`Record`] as one message.
+//!
+//! The formats with a name of their own (`option httplog`, `option tcplog` …) are such lists too. Expressions in
+//! `%[…]` are evaluated by the caller, because their samples live where the request lives.
+
+mod alias;
+mod builtin;
+
+pub use alias::Alias;
+
+use super::Record;
+use super::date::Date;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+/// How a piece is written: the letters between the braces of `%{+Q}…`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `Q`: between quotation marks.
+    pub quoted: bool,
+    /// `X`: addresses, ports, the pid and the counters in hexadecimal.
+    pub hexadecimal: bool,
+    /// `E`: `"`, `\` and `]` get a backslash.
+    pub escaped: bool,
+}
+
+/// One piece of a format. `E` is a compiled sample expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item<E> {
+    /// As written.
+    Text(String),
+    /// One blank, unless the line ends in one or nothing was written since the last.
+    Separator,
+    /// A variable such as `%ci`.
+    Alias(Alias, Flags),
+    /// `%[…]`.
+    Expression(E, Flags),
+}
+
+/// A compiled format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program<E> {
+    items: Vec<Item<E>>,
+}
+
+/// What a line may say about the process rather than about the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Process<'a> {
+    /// The host's name (`%H`).
+    pub hostname: &'a str,
+    /// The process (`%pid`).
+    pub pid: u32,
+}
+
+impl<E> Program<E> {
+    /// A format of these pieces.
+    pub fn new(items: Vec<Item<E>>) -> Self {
+        Self { items }
+    }
+
+    /// The pieces in order.
+    pub fn items(&self) -> &[Item<E>] {
+        &self.items
+    }
+
+    /// Appends the message for a record. `evaluate` gives the value of an expression; `None` is a sample that is not there.
+    pub fn write<'r>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_>,
+        process: Process<'_>,
+        mut evaluate: impl FnMut(&E) -> Option<Cow<'r, [u8]>>,
+    ) {
+        // A separator follows something that was written: an empty piece between two separators leaves one blank.
+        let mut after_blank = false;
+        for item in &self.items {
+            let before = out.len();
+            match item {
+                Item::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Item::Separator if after_blank => {}
+                Item::Separator => out.push(b' '),
+                Item::Alias(alias, flags) => alias.write(&mut Writer { out, flags: *flags }, record, process),
+                Item::Expression(expression, flags) => {
+                    let value = evaluate(expression);
+                    Writer { out, flags: *flags }.sample(value.as_deref());
+                }
+            }
+            if out.len() > before {
+                after_blank = matches!(item, Item::Separator);
+            }
+        }
+    }
+}
+
+/// Characters that are written as `#` and two hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encode {
+    /// What cannot be printed, `"` and `#`.
+    Url,
+    /// Also `{`, `|` and `}`, which frame captured headers.
+    Header,
+    /// What cannot be printed below blank, and DEL: a sample's own text is kept as far as it cannot break the line.
+    Control,
+}
+
+impl Encode {
+    fn applies(self, byte: u8) -> bool {
+        let unprintable = !(b' '..=b'~').contains(&byte);
+        match self {
+            Self::Url => unprintable || matches!(byte, b'"' | b'#'),
+            Self::Header => unprintable || matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}'),
+            Self::Control => byte < b' ' || byte == 0x7f,
+        }
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Writes values as the flags of a piece ask.
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    flags: Flags,
+}
+
+impl Writer<'_> {
+    fn quote(&mut self) {
+        if self.flags.quoted {
+            self.out.push(b'"');
+        }
+    }
+
+    fn push(&mut self, byte: u8, encode: Encode) {
+        if encode.applies(byte) {
+            self.out.extend_from_slice(&[b'#', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        } else {
+            if self.flags.escaped && matches!(byte, b'"' | b'\\' | b']') {
+                self.out.push(b'\\');
+            }
+            self.out.push(byte);
+        }
+    }
+
+    fn encoded(&mut self, text: &[u8], encode: Encode) {
+        for &byte in text {
+            self.push(byte, encode);
+        }
+    }
+
+    /// A name or a part of the request line, which may be empty.
+    fn string(&mut self, text: &[u8]) {
+        self.quote();
+        self.encoded(text, Encode::Url);
+        self.quote();
+    }
+
+    /// A text that need not be there: `-`, or `""` where quoted.
+    fn optional(&mut self, text: Option<&[u8]>, encode: Encode) {
+        let text = text.unwrap_or_default();
+        if text.is_empty() && !self.flags.quoted {
+            return self.out.push(b'-');
+        }
+        self.quote();
+        self.encoded(text, encode);
+        self.quote();
+    }
+
+    /// The value of an expression. Its text is not encoded but for control characters, which would break the line.
+    fn sample(&mut self, value: Option<&[u8]>) {
+        self.optional(value, Encode::Control);
+    }
+
+    /// A number in its shortest form.
+    fn number(&mut self, value: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = value;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+    }
+
+    /// A time; `-1` where its phase was not reached.
+    fn time(&mut self, value: Option<u64>) {
+        match value {
+            Some(value) => self.number(value),
+            None => self.out.extend_from_slice(b"-1"),
+        }
+    }
+
+    /// A number with a mark: a total that may still grow, retries that ended at another server.
+    fn total(&mut self, value: u64, marked: bool) {
+        if marked {
+            self.out.push(b'+');
+        }
+        self.number(value);
+    }
+
+    /// A number that `X` turns into at least `digits` hexadecimal ones.
+    fn hexadecimal(&mut self, value: u64, digits: usize) {
+        if !self.flags.hexadecimal {
+            return self.number(value);
+        }
+        let needed = (16 - value.leading_zeros() as usize / 4).max(1);
+        for nibble in (0..needed.max(digits)).rev() {
+            self.out.push(HEX[usize::try_from(value >> (4 * nibble) & 15).unwrap_or(0)]);
+        }
+    }
+
+    fn ip(&mut self, address: Option<SocketAddr>) {
+        let Some(address) = address else { return self.optional(None, Encode::Url) };
+        self.quote();
+        let ip = address.ip().to_canonical();
+        if self.flags.hexadecimal {
+            match ip {
+                std::net::IpAddr::V4(ip) => self.hex_bytes(&ip.octets()),
+                std::net::IpAddr::V6(ip) => self.hex_bytes(&ip.octets()),
+            }
+        } else {
+            let _ = std::io::Write::write_fmt(self.out, format_args!("{ip}"));
+        }
+        self.quote();
+    }
+
+    fn port(&mut self, address: Option<SocketAddr>) {
+        match address {
+            Some(address) => self.hexadecimal(address.port().into(), 4),
+            None => self.out.push(b'-'),
+        }
+    }
+
+    fn hex_bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+
+    /// Captured headers between braces, separated by bars; nothing where none are captured.
+    fn captures(&mut self, values: &[Option<&[u8]>]) {
+        if values.is_empty() {
+            return;
+        }
+        self.quote();
+        self.out.push(b'{');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b'|');
+            }
+            self.encoded(value.unwrap_or_default(), Encode::Header);
+        }
+        self.out.push(b'}');
+        self.quote();
+    }
+
+    /// Captured headers one by one, separated by blanks.
+    fn capture_list(&mut self, values: &[Option<&[u8]>]) {
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b' ');
+            }
+            self.optional(*value, Encode::Header);
+        }
+    }
+
+    fn date(&mut self, date: Date, write: impl Fn(Date, &mut Vec<u8>)) {
+        write(date, self.out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

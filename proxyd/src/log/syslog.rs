@@ -1,0 +1,155 @@
+//! The frame around a log line: what a syslog server expects before the message.
+
+use super::date::Date;
+use super::target::{LogTarget, SyslogFormat};
+use std::io::Write as _;
+
+/// Levels of severity (RFC 5424, 6.2.1); less is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// `emerg`.
+    Emergency = 0,
+    /// `alert`.
+    Alert = 1,
+    /// `crit`.
+    Critical = 2,
+    /// `err`.
+    Error = 3,
+    /// `warning`.
+    Warning = 4,
+    /// `notice`.
+    Notice = 5,
+    /// `info`.
+    Info = 6,
+    /// `debug`.
+    Debug = 7,
+}
+
+/// What the frame says about the sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// `log-send-hostname`; `None` where it is not asked for.
+    pub hostname: Option<&'a str>,
+    /// `log-tag`, or the name the program was started under.
+    pub tag: &'a str,
+    /// The process.
+    pub pid: u32,
+}
+
+impl LogTarget {
+    /// Whether lines of this level are sent at all: nothing that is less severe than `max_level`.
+    pub fn takes(&self, level: Level) -> bool {
+        level as u8 <= self.max_level
+    }
+
+    /// Appends one framed line: header and message, at most [`LogTarget::max_len`] bytes of them, and a line feed.
+    pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: &[u8]) {
+        let start = out.len();
+        // Nothing is shown as more severe than `min_level`.
+        let level = (level as u8).max(self.min_level);
+        let priority = self.facility * 8 + level;
+        let format = match (self.format, sender.hostname) {
+            (SyslogFormat::Default, Some(_)) => SyslogFormat::Rfc3164,
+            (SyslogFormat::Default, None) => SyslogFormat::Local,
+            (format, _) => format,
+        };
+        // Writing to a Vec cannot fail.
+        match format {
+            SyslogFormat::Default | SyslogFormat::Local | SyslogFormat::Rfc3164 => {
+                let _ = write!(out, "<{priority}>");
+                date.write_rfc3164(out);
+                if format == SyslogFormat::Rfc3164 {
+                    let _ = write!(out, " {}", sender.hostname.unwrap_or("localhost"));
+                }
+                let _ = write!(out, " {}[{}]: ", sender.tag, sender.pid);
+            }
+            SyslogFormat::Rfc5424 => {
+                let _ = write!(out, "<{priority}>1 ");
+                date.write_iso(out);
+                let _ = write!(out, " {} {} {} - - ", sender.hostname.unwrap_or("-"), sender.tag, sender.pid);
+            }
+            SyslogFormat::Short => {
+                let _ = write!(out, "<{level}>");
+            }
+            SyslogFormat::Priority => {
+                let _ = write!(out, "<{priority}>");
+            }
+            SyslogFormat::Timed => {
+                let _ = write!(out, "<{level}>");
+                date.write_iso(out);
+                out.push(b' ');
+            }
+            SyslogFormat::Iso => {
+                date.write_iso(out);
+                out.push(b' ');
+            }
+            SyslogFormat::Raw => {}
+        }
+        out.extend_from_slice(message);
+        out.truncate(start + usize::from(self.max_len));
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::target::LogAddress;
+    use std::time::Duration;
+
+    fn target(format: SyslogFormat, facility: u8) -> LogTarget {
+        let address = LogAddress::Udp(([127, 0, 0, 1], 514).into());
+        LogTarget { address, max_len: 1024, format, sample: None, facility, max_level: 7, min_level: 0 }
+    }
+
+    fn framed(target: &LogTarget, level: Level, hostname: Option<&str>, message: &str) -> String {
+        let date = Date { since_epoch: Duration::from_micros(1_795_872_964_635_971), utc_offset: 0 };
+        let mut out = Vec::new();
+        target.frame(&mut out, level, date, Sender { hostname, tag: "haproxy", pid: 29532 }, message.as_bytes());
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Recorded from haproxy 2.6, which was given one `log` line per format.
+    #[test]
+    fn frames_are_haproxys() {
+        for (format, facility, expected) in [
+            (SyslogFormat::Default, 16, "<134>Nov 28 13:36:04 haproxy[29532]: b=h1\n"),
+            (SyslogFormat::Rfc3164, 17, "<142>Nov 28 13:36:04 localhost haproxy[29532]: b=h1\n"),
+            (SyslogFormat::Rfc5424, 18, "<150>1 2026-11-28T13:36:04.635971+00:00 - haproxy 29532 - - b=h1\n"),
+            (SyslogFormat::Short, 19, "<6>b=h1\n"),
+            (SyslogFormat::Priority, 20, "<166>b=h1\n"),
+            (SyslogFormat::Timed, 21, "<6>2026-11-28T13:36:04.635971+00:00 b=h1\n"),
+            (SyslogFormat::Iso, 22, "2026-11-28T13:36:04.635971+00:00 b=h1\n"),
+            (SyslogFormat::Local, 23, "<190>Nov 28 13:36:04 haproxy[29532]: b=h1\n"),
+            (SyslogFormat::Raw, 3, "b=h1\n"),
+        ] {
+            assert_eq!(framed(&target(format, facility), Level::Info, None, "b=h1"), expected);
+        }
+    }
+
+    #[test]
+    fn a_host_name_turns_the_default_into_rfc3164() {
+        let line = framed(&target(SyslogFormat::Default, 16), Level::Alert, Some("lb1"), "x");
+        assert_eq!(line, "<129>Nov 28 13:36:04 lb1 haproxy[29532]: x\n");
+        let line = framed(&target(SyslogFormat::Local, 16), Level::Alert, Some("lb1"), "x");
+        assert_eq!(line, "<129>Nov 28 13:36:04 haproxy[29532]: x\n");
+    }
+
+    #[test]
+    fn levels_have_a_ceiling_and_a_floor() {
+        let err_only = LogTarget { max_level: 3, ..target(SyslogFormat::Short, 16) };
+        assert!(err_only.takes(Level::Error) && err_only.takes(Level::Emergency) && !err_only.takes(Level::Info));
+        let no_worse_than_notice = LogTarget { min_level: 5, ..target(SyslogFormat::Short, 16) };
+        assert_eq!(framed(&no_worse_than_notice, Level::Alert, None, "x"), "<5>x\n");
+        assert_eq!(framed(&no_worse_than_notice, Level::Info, None, "x"), "<6>x\n");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_still_ends_in_a_line_feed() {
+        let short = LogTarget { max_len: 80, ..target(SyslogFormat::Default, 1) };
+        let line = framed(&short, Level::Info, None, &"b=h1 s=<NOSRV> ".repeat(9));
+        assert_eq!(line.len(), 81);
+        assert!(line.ends_with('\n'));
+    }
+}
