@@ -56,7 +56,7 @@ pub struct Diagnostic {
     pub place: Place,
 }
 
-/// How haproxy's one-line form says where a problem is. It has four ways, and scripts match them.
+/// How haproxy's one-line form says where a problem is. Scripts match these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Place {
     /// `parsing [file:line] : `, by far the most frequent.
@@ -64,6 +64,8 @@ pub enum Place {
     Parsing,
     /// `parsing [file:line]: `, as the reader of lines says it.
     ParsingLine,
+    /// As [`Place::ParsingLine`], and the line and a caret follow on two more lines.
+    Excerpt,
     /// `[file:line] : `, as `server` lines and some later checks say it.
     Bare,
     /// No place at all, as haproxy words most of what it finds after parsing.

@@ -11,8 +11,13 @@ pub use human::human;
 pub use json::json;
 
 use crate::diagnostic::{Diagnostic, Place, Severity};
-use crate::source::{RAW_BYTES, Sources};
+use crate::source::{RAW_BYTES, Sources, Span};
 use std::fmt::Write as _;
+
+/// How many bytes of a long line are shown before the place in haproxy's excerpt.
+const EXCERPT_BEFORE: usize = 100;
+/// How many characters of a line are shown in haproxy's excerpt.
+const EXCERPT_LENGTH: usize = 160;
 
 /// Whether escape sequences for colours may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +43,36 @@ pub fn haproxy_line(diagnostic: &Diagnostic, sources: &Sources, pid: u32) -> Str
         // Writing to a String cannot fail.
         let _ = match diagnostic.place {
             Place::Parsing => write!(line, "parsing [{path}:{row}] : "),
-            Place::ParsingLine => write!(line, "parsing [{path}:{row}]: "),
+            Place::ParsingLine | Place::Excerpt => write!(line, "parsing [{path}:{row}]: "),
             Place::Bare => write!(line, "[{path}:{row}] : "),
             Place::WholeFile => Ok(()),
         };
     }
     line.push_str(&diagnostic.message);
+    if let (Some(span), Place::Excerpt) = (diagnostic.span, diagnostic.place) {
+        excerpt(&mut line, span, sources);
+    }
     line
+}
+
+/// haproxy's own excerpt: the line without its indentation, and a caret below. A long line is cut on both sides.
+fn excerpt(out: &mut String, span: Span, sources: &Sources) {
+    let source = sources.get(span.source);
+    let Some(line) = source.line_range(source.position(span.start).line) else { return };
+    let (text, place) = (source.text(), (span.start as usize).min(line.end));
+    let from = text.floor_char_boundary(line.start.max(place.saturating_sub(EXCERPT_BEFORE)));
+    let indented = &text[from..line.end];
+    let from = from + indented.len() - indented.trim_start().len();
+    let shown: String = text[from..line.end].chars().take(EXCERPT_LENGTH).collect();
+    let caret = text.get(from..place).map_or(0, |before| before.chars().count());
+    // Writing to a String cannot fail.
+    let _ = write!(out, ":\n  {}\n  {:caret$}^", shown.trim_end(), "");
 }
 
 /// keepalived's form: `(/etc/keepalived/keepalived.conf: Line 7) Unknown keyword 'foo'`.
 pub fn keepalived_line(diagnostic: &Diagnostic, sources: &Sources) -> String {
     match (diagnostic.span, diagnostic.place) {
-        (Some(span), Place::Parsing | Place::ParsingLine | Place::Bare) => {
+        (Some(span), Place::Parsing | Place::ParsingLine | Place::Excerpt | Place::Bare) => {
             let path = sources.get(span.source).path().display();
             format!("({path}: Line {}) {}", sources.position(span).line, diagnostic.message)
         }
@@ -66,7 +88,6 @@ fn readable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Span;
 
     const TEXT: &str = "global\n  maxcon 7\nlisten a\n  bind :x\n";
 
@@ -96,6 +117,9 @@ mod tests {
             let warning = Diagnostic::warning("x", error.span, "m").place(place);
             assert_eq!(haproxy_line(&warning, &sources, 12), expected);
         }
+        let excerpt = Diagnostic::error("x", error.span, "m at position 3").place(Place::Excerpt);
+        let expected = "[ALERT]    (12) : config : parsing [a.cfg:2]: m at position 3:\n  maxcon 7\n  ^";
+        assert_eq!(haproxy_line(&excerpt, &sources, 12), expected);
         let nowhere = Diagnostic::error("x", None, "m");
         assert_eq!(haproxy_line(&nowhere, &sources, 12), "[ALERT]    (12) : config : m");
         assert_eq!(keepalived_line(&nowhere, &sources), "m");

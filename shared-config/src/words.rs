@@ -35,6 +35,29 @@ impl Word {
         Self { text: text.into(), span, pieces: Some(pieces.into()) }
     }
 
+    /// Several words as one text again, with one space between two; nothing of no words.
+    pub fn join(words: &[Word]) -> Option<Self> {
+        let (first, rest) = words.split_first()?;
+        let (mut text, mut pieces, mut span) = (String::new(), Vec::new(), first.span);
+        let mut add = |text: &mut String, word: &Word| {
+            let base = count(text.len());
+            match &word.pieces {
+                Some(decoded) => pieces.extend(decoded.iter().map(|p| Piece { at: base + p.at, span: p.span })),
+                None => pieces.push(Piece { at: base, span: word.span }),
+            }
+            text.push_str(&word.text);
+        };
+        add(&mut text, first);
+        for word in rest {
+            let gap = Span { start: span.end, end: word.span.start.max(span.end), ..span };
+            let space = Word::decoded(" ", gap, vec![Piece { at: 0, span: gap }]);
+            add(&mut text, &space);
+            add(&mut text, word);
+            span = span.to(word.span);
+        }
+        Some(Self::decoded(text, span, pieces))
+    }
+
     /// What the word says.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -67,6 +90,10 @@ impl Word {
         let verbatim = piece.span.end - piece.span.start == end - piece.at;
         Some((piece.span, verbatim.then_some(at - piece.at)))
     }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn advance(span: Span, offset: Option<u32>) -> Span {
