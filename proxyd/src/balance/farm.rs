@@ -1,0 +1,272 @@
+//! One backend's servers as all workers share them: who is eligible, how many slots each has, who waits.
+//!
+//! A worker that finds a free slot touches one atomic and no lock. The lock is for the queues, and for the rare
+//! moments when the state of a server changes. Changes end in a new epoch, by which each worker's
+//! [`Dispatcher`](super::dispatcher::Dispatcher) notices that its own view is stale.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::Algorithm;
+use super::hash::{HashKey, HashType};
+use super::persist::{CookieSettings, Redispatch};
+use super::queue::Queues;
+use super::server_state::{AdminState, Running, ServerState};
+
+/// What the configuration says of a backend, as far as balancing cares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FarmSettings {
+    /// The backend's name.
+    pub name: String,
+    /// `balance`.
+    pub algorithm: Algorithm,
+    /// `hash-type`.
+    pub hash_type: HashType,
+    /// `hash-balance-factor` in percent of the average load; 0 means unbounded.
+    pub balance_factor: u32,
+    /// `hash-key` of the servers.
+    pub hash_key: HashKey,
+    /// `option allbackups`: all backup servers share the load, not only the first one.
+    pub all_backups: bool,
+    /// `fullconn`: with so many requests in the backend, servers with a `minconn` reach their `maxconn`.
+    pub fullconn: u32,
+    /// `cookie`.
+    pub cookie: Option<CookieSettings>,
+    /// `option redispatch`.
+    pub redispatch: Option<Redispatch>,
+    /// `option persist`: a dead server is tried when persistence says so.
+    pub persist: bool,
+}
+
+/// How many servers a farm can use right now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usable {
+    /// Servers that are not backup servers.
+    pub active: u32,
+    /// Backup servers, whether or not their turn has come.
+    pub backup: u32,
+}
+
+/// What a change of a server's state did to the requests that waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Servers left after the change.
+    pub usable: Usable,
+    /// Requests that waited for the server and were told to choose another one, or that now got a slot.
+    pub requeued: u32,
+    /// Whether the last usable server has just gone.
+    pub lost_last: bool,
+}
+
+/// One backend's servers.
+#[derive(Debug)]
+pub struct Farm {
+    settings: FarmSettings,
+    servers: Box<[Arc<ServerState>]>,
+    /// Whether some server's limit depends on the number of requests in the backend.
+    dynamic: bool,
+    epoch: AtomicU32,
+    /// Requests in the backend, served or waiting; counted only when some limit depends on it.
+    sessions: AtomicU32,
+    pub(super) queues: Queues,
+}
+
+impl Farm {
+    /// A farm of these servers, in the order of their lines.
+    pub fn new(settings: FarmSettings, servers: Vec<Arc<ServerState>>) -> Arc<Self> {
+        let dynamic = servers.iter().any(|server| {
+            let settings = server.settings();
+            settings.minconn != 0 && settings.minconn < settings.maxconn
+        });
+        let farm = Self {
+            queues: Queues::new(servers.len()),
+            settings,
+            servers: servers.into(),
+            dynamic,
+            epoch: AtomicU32::new(0),
+            sessions: AtomicU32::new(0),
+        };
+        farm.refresh_eligible();
+        Arc::new(farm)
+    }
+
+    /// What was configured.
+    pub fn settings(&self) -> &FarmSettings {
+        &self.settings
+    }
+
+    /// The servers in the order of their lines.
+    pub fn servers(&self) -> &[Arc<ServerState>] {
+        &self.servers
+    }
+
+    /// Changes whenever a server's eligibility or weight does.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Requests that wait for any server of the backend.
+    pub fn queued(&self) -> u32 {
+        self.queues.in_backend()
+    }
+
+    /// Requests that wait for this backend or for one of its servers.
+    pub fn queued_in_total(&self) -> u32 {
+        self.queues.waiting()
+    }
+
+    /// How many servers are usable.
+    pub fn usable(&self) -> Usable {
+        let mut usable = Usable::default();
+        for server in &self.servers {
+            match (server.usable(), server.settings().backup) {
+                (true, false) => usable.active += 1,
+                (true, true) => usable.backup += 1,
+                (false, _) => {}
+            }
+        }
+        usable
+    }
+
+    /// The limit of requests served by a server right now; 0 means none.
+    ///
+    /// With a `minconn` it grows with the number of requests in the backend until `fullconn` is reached. A server
+    /// that starts slowly is granted its share, at least one.
+    pub fn limit(&self, index: usize) -> u32 {
+        let Some(server) = self.servers.get(index) else { return 0 };
+        let maxconn = server.maxconn();
+        let minconn = server.settings().minconn;
+        let sessions = self.sessions.load(Ordering::SeqCst);
+        let limit = if maxconn == 0 {
+            return 0;
+        } else if minconn == 0 || minconn >= maxconn || sessions >= self.settings.fullconn {
+            maxconn
+        } else {
+            let share = u64::from(sessions) * u64::from(maxconn) / u64::from(self.settings.fullconn);
+            minconn.max(u32::try_from(share).unwrap_or(maxconn))
+        };
+        match server.ramp() {
+            100 => limit,
+            percent => (limit * percent / 100).max(1),
+        }
+    }
+
+    /// Counts a request that entered the backend, until the guard is dropped.
+    ///
+    /// Only needed where limits depend on it, but harmless elsewhere: it costs nothing there.
+    pub fn enter(self: &Arc<Self>) -> Presence {
+        if !self.dynamic {
+            return Presence(None);
+        }
+        self.sessions.fetch_add(1, Ordering::SeqCst);
+        // A limit may have grown past the slots taken while others wait.
+        if self.queues.waiting() != 0 {
+            self.serve_all();
+        }
+        Presence(Some(Arc::clone(self)))
+    }
+
+    /// Takes a slot of a server unless it is full or others wait for it.
+    pub(super) fn try_take(&self, index: usize) -> bool {
+        let Some(server) = self.servers.get(index) else { return false };
+        let others_wait = server.queued() != 0 || (self.queued() != 0 && server.eligible());
+        !others_wait && server.take_below(self.limit(index))
+    }
+
+    /// Gives a slot back and hands it to the request that waited longest, if any.
+    ///
+    /// A waiter counts itself before it looks for a free slot one last time, and this looks for waiters after the
+    /// slot is free; all of it is sequentially consistent, so that one of the two sees the other.
+    pub(super) fn release(&self, index: usize) {
+        let Some(server) = self.servers.get(index) else { return };
+        server.give_back();
+        if self.queues.waiting() != 0 {
+            self.queues.serve(self, &[index]);
+        }
+    }
+
+    /// Hands every free slot to those who wait.
+    fn serve_all(&self) -> u32 {
+        let all: Vec<usize> = (0..self.servers.len()).collect();
+        self.queues.serve(self, &all)
+    }
+
+    /// The administrator's word.
+    pub fn set_admin(&self, index: usize, admin: AdminState) -> Change {
+        self.change(index, |server| server.set_admin(admin))
+    }
+
+    /// What health has found.
+    pub fn set_running(&self, index: usize, running: Running) -> Change {
+        self.change(index, |server| server.set_running(running))
+    }
+
+    /// A new weight, 0 to 256.
+    pub fn set_weight(&self, index: usize, weight: u32) -> Change {
+        self.change(index, |server| server.set_weight(weight))
+    }
+
+    /// A new limit of requests served; 0 means none.
+    pub fn set_maxconn(&self, index: usize, maxconn: u32) -> Change {
+        self.change(index, |server| server.set_maxconn(maxconn))
+    }
+
+    /// How far a slow start has come, in percent.
+    pub fn set_ramp(&self, index: usize, percent: u32) -> Change {
+        self.change(index, |server| server.set_ramp(percent))
+    }
+
+    fn change(&self, index: usize, apply: impl FnOnce(&ServerState)) -> Change {
+        let Some(server) = self.servers.get(index) else { return Change::default() };
+        let before = self.usable();
+        let _held = self.queues.writers();
+        apply(server);
+        self.refresh_eligible();
+        let mut requeued = 0;
+        if !server.reachable() && self.settings.redispatch.is_some() && !self.settings.persist {
+            requeued = self.queues.redistribute(self, index);
+        }
+        if self.queues.waiting() != 0 {
+            requeued += self.serve_all();
+        }
+        let usable = self.usable();
+        let lost_last = before != Usable::default() && usable == Usable::default();
+        Change { usable, requeued, lost_last }
+    }
+
+    /// Recomputes who may be chosen: the active servers, or when there is none the first backup server or all.
+    fn refresh_eligible(&self) {
+        let any_active = self.servers.iter().any(|server| server.usable() && !server.settings().backup);
+        let mut backups_left = if any_active {
+            0
+        } else if self.settings.all_backups {
+            usize::MAX
+        } else {
+            1
+        };
+        for server in &self.servers {
+            let eligible = server.usable()
+                && if server.settings().backup {
+                    let chosen = backups_left > 0;
+                    backups_left = backups_left.saturating_sub(1);
+                    chosen
+                } else {
+                    true
+                };
+            server.set_eligible(eligible);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// A request counted in its backend.
+#[derive(Debug)]
+pub struct Presence(Option<Arc<Farm>>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(farm) = &self.0 {
+            farm.sessions.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Sequences and mappings recorded from haproxy 2.6 and 3.5, and what must hold for any servers and weights.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::dispatcher::{Choice, Dispatcher, Wanted};
+use super::farm::{Farm, FarmSettings};
+use super::hash::{Function, HashType, Method};
+use super::key::{RequestKey, hash};
+use super::server_state::{ServerSettings, ServerState};
+use super::{Algorithm, KeySource};
+
+fn farm_with(algorithm: Algorithm, hash_type: HashType, weights: &[u32]) -> Rc<Dispatcher> {
+    let servers = weights.iter().zip(1..).map(|(&weight, id)| {
+        let name = format!("s{id}");
+        Arc::new(ServerState::new(ServerSettings { id, name, weight, ..ServerSettings::default() }))
+    });
+    let settings = FarmSettings { algorithm, hash_type, ..FarmSettings::default() };
+    Dispatcher::new(Farm::new(settings, servers.collect()), 7)
+}
+
+fn farm(algorithm: Algorithm, weights: &[u32]) -> Rc<Dispatcher> {
+    farm_with(algorithm, HashType::default(), weights)
+}
+
+fn choose(dispatcher: &Rc<Dispatcher>, wanted: &Wanted) -> String {
+    match dispatcher.choose(wanted) {
+        Choice::Slot(slot) => slot.server().unwrap().name().to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn sequence(dispatcher: &Rc<Dispatcher>, count: usize) -> String {
+    (0..count).map(|_| choose(dispatcher, &Wanted::default())).collect::<Vec<_>>().join(" ")
+}
+
+struct Key<'a> {
+    address: Option<IpAddr>,
+    text: &'a str,
+}
+
+impl RequestKey for Key<'_> {
+    fn source(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    fn target(&self) -> Option<&[u8]> {
+        Some(self.text.as_bytes())
+    }
+
+    fn header(&self, _name: &str) -> Option<&[u8]> {
+        Some(self.text.as_bytes())
+    }
+
+    fn expression(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+        match self.address {
+            Some(IpAddr::V4(address)) => Some(address.octets().to_vec().into()),
+            Some(IpAddr::V6(address)) => Some(address.octets().to_vec().into()),
+            None => Some(self.text.split('?').next().unwrap().as_bytes().into()),
+        }
+    }
+}
+
+/// `src5_map_sdbm_av` and the like: source, servers of weight 1, method, function, avalanche.
+fn vector_settings(name: &str) -> (Algorithm, HashType, Vec<u32>) {
+    let uri = |len| KeySource::Uri { len, depth: None, whole: false, path_only: false };
+    let mut hash_type = HashType::default();
+    let words: Vec<&str> = name.split('_').collect();
+    let source = match words[0] {
+        "src5" | "src" => KeySource::Source,
+        "uri5" => uri((words[1] == "len4").then_some(4)),
+        "hdr5" => KeySource::Header { name: "host".into(), domain_only: false },
+        "par5" => KeySource::UrlParam { name: "u".into(), check_post: false },
+        "hash5" => KeySource::Expression,
+        other => panic!("unknown vector {other}"),
+    };
+    for word in &words[1..] {
+        match *word {
+            "map" => hash_type.method = Method::MapBased,
+            "con" => hash_type.method = Method::Consistent,
+            "sdbm" => hash_type.function = Function::Sdbm,
+            "djb2" => hash_type.function = Function::Djb2,
+            "wt6" => hash_type.function = Function::Wt6,
+            "crc32" => hash_type.function = Function::Crc32,
+            "av" => hash_type.avalanche = true,
+            "W123" | "def" | "len4" | "path" | "src" => {}
+            other => panic!("unknown word {other} in {name}"),
+        }
+    }
+    let weights = if name == "src_W123" { vec![1, 2, 3] } else { vec![1; 5] };
+    (Algorithm::Hash(source), hash_type, weights)
+}
+
+#[test]
+fn recorded_mappings_of_keys() {
+    let mut checked = 0;
+    for row in include_str!("../../tests/vectors/balance.tsv").lines() {
+        let columns: Vec<&str> = row.split('\t').collect();
+        if !columns[2].contains('=') {
+            continue;
+        }
+        let (algorithm, hash_type, weights) = vector_settings(columns[0]);
+        let dispatcher = farm_with(algorithm, hash_type, &weights);
+        for pair in columns[2].split(' ') {
+            let (key, expected) = pair.rsplit_once('=').unwrap();
+            let address = columns[0].contains("src").then(|| key.parse().unwrap());
+            let parameter = format!("/x?u={key}");
+            let text = if columns[0] == "par5" { &parameter } else { key };
+            let hash = hash(dispatcher.farm().settings(), &Key { address, text });
+            assert!(hash.is_some(), "{}: {key} has no hash", columns[0]);
+            let chosen = choose(&dispatcher, &Wanted { hash, ..Wanted::default() });
+            assert_eq!(chosen, expected, "{}: {key}", columns[0]);
+            checked += 1;
+        }
+    }
+    assert!(checked == 785, "only {checked} pairs were read");
+}
+
+/// The sequences of the column that both versions share, or haproxy 2.6's where they differ.
+#[test]
+fn recorded_sequences() {
+    for row in include_str!("../../tests/vectors/balance.tsv").lines() {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let (algorithm, weights): (_, &[u32]) = match columns[0] {
+            "srr3" => (Algorithm::StaticRr, &[1, 1, 1]),
+            "srrSeed" => (Algorithm::StaticRr, &[12, 12, 26, 26]),
+            "lcW123" => (Algorithm::LeastConn, &[1, 2, 3]),
+            "first3" => (Algorithm::First, &[1, 1, 1]),
+            "rr_w0" => (Algorithm::RoundRobin, &[0, 1, 1]),
+            _ => continue,
+        };
+        let expected = columns[2].trim();
+        let count = expected.split(' ').count();
+        assert_eq!(sequence(&farm(algorithm, weights), count), expected, "{}", columns[0]);
+    }
+}
+
+#[test]
+fn round_robin_of_unequal_weights() {
+    let three = farm(Algorithm::RoundRobin, &[1, 2, 3]);
+    assert_eq!(sequence(&three, 6), "s3 s2 s3 s1 s3 s2");
+    let seed = farm(Algorithm::RoundRobin, &[12, 12, 26, 26]);
+    assert_eq!(sequence(&seed, 8), "s3 s4 s3 s4 s1 s3 s4 s2");
+}
