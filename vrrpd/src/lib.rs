@@ -1,5 +1,6 @@
 //! vrrpd: a VRRP speaker that reads an unchanged keepalived.conf.
 
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod notify;

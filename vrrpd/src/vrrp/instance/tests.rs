@@ -1,0 +1,336 @@
+use super::*;
+use crate::vrrp::settings::{Transport, VirtualAddress};
+
+/// An instance on a clock of its own, with what it did as text.
+struct Bench {
+    instance: Instance,
+    start: Instant,
+    at: Duration,
+}
+
+const OURS: [u8; 4] = [10, 99, 0, 5];
+const UP: Link = Link { up: true, source: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 5))) };
+
+fn settings(priority: u8) -> Settings {
+    let mut settings = Settings::new("VI_1", "eth0", 51);
+    settings.priority = priority;
+    settings.addresses = vec![VirtualAddress::new(IpAddr::from([10, 99, 0, 50]), 24)];
+    settings
+}
+
+fn text(output: &Output) -> Option<String> {
+    match output {
+        Output::Advertise(advert) => Some(format!("advert {}", advert.message[2])),
+        Output::AddAddress(vip) => Some(format!("+{}", vip.address)),
+        Output::RemoveAddress(vip) => Some(format!("-{}", vip.address)),
+        Output::Announce(_) => Some("garp".to_owned()),
+        Output::Notify(event, priority) => Some(format!("notify {} {priority}", event.word())),
+        Output::Changed(_) => None,
+        Output::Log(_, line) if line.starts_with("Sending") || line.contains("Sending/queueing") => None,
+        Output::Log(_, line) => Some(line.trim_start_matches("(VI_1) ").to_owned()),
+    }
+}
+
+impl Bench {
+    fn new(settings: Settings) -> Self {
+        let mut bench = Self { instance: Instance::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+        bench.feed(Input::Link(UP));
+        bench
+    }
+
+    fn started(settings: Settings) -> Self {
+        let mut bench = Self::new(settings);
+        bench.feed(Input::Start);
+        bench
+    }
+
+    /// Started and left alone until it is master.
+    fn master(settings: Settings) -> Self {
+        let mut bench = Self::started(settings);
+        bench.run(4000);
+        assert_eq!(bench.instance.phase(), Phase::Master);
+        bench
+    }
+
+    fn feed(&mut self, input: Input<'_>) -> Vec<String> {
+        let mut out = Outputs::new();
+        self.instance.handle(self.start + self.at, input, &mut out);
+        out.iter().filter_map(text).collect()
+    }
+
+    /// Lets time pass, waking the instance whenever it wants to be.
+    fn run(&mut self, ms: u64) -> Vec<String> {
+        let end = self.at + Duration::from_millis(ms);
+        let mut all = Vec::new();
+        while let Some(due) = self.instance.next_deadline().map(|due| due - self.start).filter(|&due| due <= end) {
+            self.at = due;
+            all.extend(self.feed(Input::Time));
+        }
+        self.at = end;
+        all
+    }
+
+    fn advert(&mut self, priority: u8, last: u8) -> Vec<String> {
+        let sender = Settings { priority, ..self.instance.settings.clone() };
+        let mut sent = Outputs::new();
+        transmit::advertise(&sender, Some(IpAddr::from([10, 99, 0, last])), priority, 1, &mut sent);
+        let Some(Output::Advertise(advert)) = sent.first() else { panic!("nothing sent") };
+        let destination = match sender.transport {
+            Transport::Multicast { group, .. } => group,
+            Transport::Unicast { .. } => IpAddr::from(OURS),
+        };
+        let message = &advert.message;
+        self.feed(Input::Packet(Datagram { source: advert.source, destination, ttl: 255, header_len: 20, message }))
+    }
+}
+
+#[test]
+fn a_lone_instance_becomes_master_after_the_down_interval() {
+    let mut bench = Bench::new(settings(100));
+    let started = bench.feed(Input::Start);
+    assert_eq!(started, ["removing VIPs.", "-10.99.0.50", "Entering BACKUP STATE (init)", "notify BACKUP 100"]);
+    assert_eq!(bench.run(3609), Vec::<String>::new());
+    let mut expected =
+        vec!["Receive advertisement timeout", "Entering MASTER STATE", "advert 100", "setting VIPs.", "+10.99.0.50"];
+    expected.extend(["garp"; 5]);
+    expected.push("notify MASTER 100");
+    assert_eq!(bench.run(1), expected);
+    assert_eq!(bench.run(4500), ["advert 100"; 4]);
+    assert_eq!(bench.run(500).iter().filter(|line| *line == "garp").count(), 5);
+}
+
+#[test]
+fn the_owner_is_master_at_once_and_weights_do_not_touch_it() {
+    let mut bench = Bench::new(Settings { initial: InitialState::Master, ..settings(255) });
+    bench.feed(Input::Tracked(Tracked { bonus: -50, fault: false, waiting: false }));
+    let started = bench.feed(Input::Start);
+    assert_eq!(started[2..4], ["Entering MASTER STATE", "advert 255"]);
+    let mut waiting = Bench::started(settings(255));
+    assert_eq!(waiting.instance.phase(), Phase::Backup);
+    waiting.run(3005);
+    assert_eq!(waiting.instance.phase(), Phase::Master);
+}
+
+#[test]
+fn what_a_backup_makes_of_an_advert() {
+    let nopreempt = |priority| Settings { preempt: false, ..settings(priority) };
+    for (settings, priority, lines, master_after_ms) in [
+        (settings(100), 150, vec![], 3610),
+        (settings(100), 100, vec![], 3610),
+        (settings(100), 0, vec!["Backup received priority 0 advertisement"], 610),
+        (settings(100), 50, vec!["received lower priority (50) advert from 10.99.0.9 - discarding"], 1110),
+        (nopreempt(100), 50, vec![], 3610),
+    ] {
+        let mut bench = Bench::started(settings);
+        bench.run(2500);
+        assert_eq!(bench.advert(priority, 9), lines, "priority {priority}");
+        bench.run(master_after_ms - 2);
+        assert_eq!(bench.instance.phase(), Phase::Backup, "priority {priority}");
+        bench.run(2);
+        assert_eq!(bench.instance.phase(), Phase::Master, "priority {priority}");
+    }
+}
+
+#[test]
+fn what_a_master_makes_of_an_advert() {
+    let mut bench = Bench::master(settings(100));
+    assert_eq!(bench.advert(0, 9), ["Master received priority 0 message", "advert 100"]);
+    let forced = bench.advert(50, 9);
+    let line = "Received advert from 10.99.0.9 with lower priority 50, ours 100, forcing new election";
+    assert_eq!(forced[..2], [line, "advert 100"]);
+    assert_eq!(forced[2..7], ["garp"; 5]);
+    assert_eq!(forced[7], "notify MASTER_RX_LOWER_PRI 100");
+    let line = "WARNING - equal priority advert received from remote host with our IP address.";
+    assert_eq!(bench.advert(100, OURS[3]), [line]);
+    assert_eq!(bench.advert(100, OURS[3]), Vec::<String>::new());
+    assert_eq!(bench.advert(100, 4).len(), 8);
+    let yielded = bench.advert(150, 9);
+    let line = "Master received advert from 10.99.0.9 with higher priority 150, ours 100";
+    assert_eq!(yielded, [line, "Entering BACKUP STATE", "removing VIPs.", "-10.99.0.50", "notify BACKUP 100"]);
+    let mut equal = Bench::master(settings(100));
+    equal.advert(100, 6);
+    assert_eq!(equal.instance.phase(), Phase::Backup);
+}
+
+#[test]
+fn faults_resign_and_their_end_leads_to_backup() {
+    for (fault, clear) in [
+        (Input::Link(Link { up: false, ..UP }), Input::Link(UP)),
+        (Input::Tracked(Tracked { fault: true, ..Tracked::default() }), Input::Tracked(Tracked::default())),
+        (Input::Group(Sync::Fault), Input::Group(Sync::Clear)),
+    ] {
+        let mut bench = Bench::master(settings(100));
+        let lines = bench.feed(fault.clone());
+        let expected = [
+            "Entering FAULT STATE",
+            "advert 0",
+            "advert 0",
+            "sent 0 priority",
+            "removing VIPs.",
+            "-10.99.0.50",
+            "notify FAULT 100",
+        ];
+        assert_eq!(lines, expected, "{fault:?}");
+        assert_eq!(bench.run(10_000), Vec::<String>::new());
+        assert_eq!(bench.advert(0, 9), Vec::<String>::new());
+        assert_eq!(bench.feed(clear), ["Entering BACKUP STATE", "notify BACKUP 100"]);
+    }
+}
+
+#[test]
+fn a_lost_address_of_the_interface_is_a_fault() {
+    let mut bench = Bench::master(settings(100));
+    let lines = bench.feed(Input::Link(Link { up: true, source: None }));
+    assert_eq!(lines[0], "entering FAULT state (no IPv4 address for interface)");
+    assert_eq!(bench.instance.phase(), Phase::Fault);
+}
+
+#[test]
+fn the_first_result_of_a_tracker_is_waited_for_in_silence() {
+    let mut bench = Bench::new(settings(100));
+    bench.feed(Input::Tracked(Tracked { waiting: true, ..Tracked::default() }));
+    assert_eq!(bench.feed(Input::Start), ["removing VIPs.", "-10.99.0.50"]);
+    assert_eq!(bench.run(60_000), Vec::<String>::new());
+    let good = bench.feed(Input::Tracked(Tracked::default()));
+    assert_eq!(good, ["Entering BACKUP STATE", "notify BACKUP 100"]);
+    let mut bench = Bench::new(settings(100));
+    bench.feed(Input::Tracked(Tracked { waiting: true, ..Tracked::default() }));
+    bench.feed(Input::Start);
+    let bad = bench.feed(Input::Tracked(Tracked { fault: true, ..Tracked::default() }));
+    assert_eq!(bad, ["notify FAULT 100"]);
+}
+
+#[test]
+fn weights_change_the_next_advert() {
+    let mut bench = Bench::master(settings(100));
+    let lines = bench.feed(Input::Tracked(Tracked { bonus: -30, ..Tracked::default() }));
+    assert_eq!(lines, ["Changing effective priority from 100 to 70"]);
+    assert_eq!(bench.run(1000), ["advert 70"]);
+}
+
+#[test]
+fn preempt_delay_waits_but_misses_the_master_all_the_same() {
+    let delayed = Settings { preempt_delay: Duration::from_secs(30), ..settings(200) };
+    let mut bench = Bench::started(delayed);
+    assert_eq!(bench.advert(100, 9), ["start preempt delay (30.000000)"]);
+    for _ in 0..29 {
+        bench.run(1000);
+        assert_eq!(bench.advert(100, 9), Vec::<String>::new());
+    }
+    bench.run(1000);
+    bench.run(225);
+    assert_eq!(bench.instance.phase(), Phase::Master);
+
+    let mut bench = Bench::started(Settings { preempt_delay: Duration::from_secs(30), ..settings(200) });
+    bench.advert(100, 9);
+    bench.run(3300);
+    assert_eq!(bench.instance.phase(), Phase::Master);
+}
+
+#[test]
+fn a_version_3_backup_follows_the_interval_of_its_master() {
+    let mut bench = Bench::started(Settings { version: Version::V3, ..settings(100) });
+    bench.instance.settings.advert_interval = Duration::from_millis(500);
+    bench.advert(150, 9);
+    bench.instance.settings.advert_interval = Duration::from_secs(1);
+    bench.run(1800);
+    assert_eq!(bench.instance.phase(), Phase::Backup);
+    bench.run(5);
+    assert_eq!(bench.instance.phase(), Phase::Master);
+}
+
+#[test]
+fn a_stalled_master_steps_down_before_it_hears_or_says_anything() {
+    let mut bench = Bench::master(settings(200));
+    bench.at += Duration::from_secs(6);
+    let lines = bench.advert(100, 9);
+    assert!(lines[0].starts_with("A thread timer expired 5."), "{lines:?}");
+    let expected = [
+        "Entering BACKUP STATE",
+        "removing VIPs.",
+        "-10.99.0.50",
+        "notify BACKUP 200",
+        "received lower priority (100) advert from 10.99.0.9 - discarding",
+    ];
+    assert_eq!(lines[1..], expected);
+    let mut short = Bench::master(settings(200));
+    short.at += Duration::from_millis(1500);
+    assert_eq!(short.feed(Input::Time), ["advert 200"]);
+}
+
+#[test]
+fn a_stalled_backup_gives_the_master_its_time_again() {
+    let mut bench = Bench::started(settings(100));
+    bench.advert(200, 9);
+    bench.at += Duration::from_secs(20);
+    let lines = bench.feed(Input::Time);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("A thread timer expired 16."));
+    bench.run(3600);
+    assert_eq!(bench.instance.phase(), Phase::Backup);
+    bench.run(10);
+    assert_eq!(bench.instance.phase(), Phase::Master);
+}
+
+#[test]
+fn an_address_that_vanishes_is_put_back_by_the_master_only() {
+    let mut bench = Bench::started(settings(100));
+    let vip = IpAddr::from([10, 99, 0, 50]);
+    assert_eq!(bench.feed(Input::AddressVanished(vip)), Vec::<String>::new());
+    bench.run(4000);
+    let lines = bench.feed(Input::AddressVanished(vip));
+    assert_eq!(lines[1..], ["+10.99.0.50", "garp"]);
+    assert_eq!(bench.feed(Input::AddressVanished(IpAddr::from([1, 2, 3, 4]))), Vec::<String>::new());
+}
+
+#[test]
+fn stop_resigns_only_when_master() {
+    let mut bench = Bench::master(settings(100));
+    let lines = bench.feed(Input::Stop(Reason::Shutdown));
+    assert_eq!(lines, ["advert 0", "sent 0 priority", "removing VIPs.", "-10.99.0.50", "notify STOP 100"]);
+    assert_eq!(bench.instance.next_deadline(), None);
+    let mut bench = Bench::started(settings(100));
+    assert_eq!(bench.feed(Input::Stop(Reason::Deleted)), ["notify FAULT 100"]);
+}
+
+#[test]
+fn a_reload_touches_what_differs() {
+    let mut bench = Bench::master(settings(100));
+    let mut out = Outputs::new();
+    let now = bench.start + bench.at;
+    bench.instance.reload(now, settings(100), &mut out);
+    assert_eq!(out, []);
+    let mut changed = settings(120);
+    changed.addresses = vec![VirtualAddress::new(IpAddr::from([10, 99, 0, 60]), 24)];
+    bench.instance.reload(now, changed, &mut out);
+    let lines: Vec<String> = out.iter().filter_map(text).collect();
+    let expected = [
+        "Changing effective priority from 100 to 120",
+        "ip address 10.99.0.50 dev eth0, no longer exist",
+        "-10.99.0.50",
+        "+10.99.0.60",
+    ];
+    assert_eq!(lines[..4], expected);
+    assert_eq!(lines[4..], ["garp"; 5]);
+    assert_eq!(bench.instance.phase(), Phase::Master);
+}
+
+#[test]
+fn spaced_announcements_leave_one_by_one() {
+    let mut spaced = settings(100);
+    spaced.garp.interval = Duration::from_millis(100);
+    let mut bench = Bench::started(spaced);
+    let count = |lines: &[String]| lines.iter().filter(|line| *line == "garp").count();
+    assert_eq!(count(&bench.run(3615)), 1);
+    assert_eq!(count(&bench.run(250)), 2);
+    assert_eq!(count(&bench.run(1000)), 2);
+}
+
+#[test]
+fn a_group_takes_an_instance_along() {
+    let mut bench = Bench::started(settings(100));
+    assert_eq!(bench.feed(Input::Group(Sync::Master))[0], "Entering MASTER STATE");
+    let lines = bench.feed(Input::Group(Sync::Backup));
+    assert_eq!(lines[..3], ["Entering BACKUP STATE", "advert 0", "sent 0 priority"]);
+    assert_eq!(bench.feed(Input::Group(Sync::Backup)), Vec::<String>::new());
+}

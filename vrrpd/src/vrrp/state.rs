@@ -1,0 +1,92 @@
+//! The states of an instance.
+//!
+//! ```text
+//!                            Start
+//!                              |
+//!                        +-----v------+   owner with `state MASTER`
+//!              +---------|    Init    |--------------------------------+
+//!              |         +-----+------+                                |
+//!              | fault         | anyone else                           |
+//!              |               v                                       v
+//!              |         +------------+   master-down timer,     +-----------+
+//!              |         |            |   sync group             |           |
+//!              |         |   Backup   +------------------------->|  Master   |
+//!              |         |            |<-------------------------+           |
+//!              |         +---+----^---+   better advert, sync    +-----+-----+
+//!              |       fault |    |       group, own stall             | fault
+//!              |             v    | fault over                         |
+//!              |         +--------+---+                                |
+//!              +-------->|   Fault    |<-------------------------------+
+//!                        +------------+
+//! ```
+//!
+//! `Init` holds an instance until its trackers have a first result and the startup delay is over. `Fault` is left
+//! only through `Backup`: the election decides whether the instance becomes master again. `Stop` leads from any state
+//! to `Init`, and from `Master` with an advert of priority 0.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Where an instance is, with what only that state knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not started, or held back before the first decision.
+    Init,
+    /// Listens for a master.
+    Backup {
+        /// The master that was last heard, if any was.
+        master: Option<Heard>,
+    },
+    /// Holds the addresses.
+    Master,
+    /// Cannot take part.
+    Fault,
+}
+
+/// The master as a backup knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Where its adverts come from.
+    pub address: IpAddr,
+    /// The priority it gave.
+    pub priority: u8,
+    /// Its advertisement interval: version 3 backups follow it.
+    pub interval: Duration,
+}
+
+/// The name of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// [`State::Init`]
+    Init,
+    /// [`State::Backup`]
+    Backup,
+    /// [`State::Master`]
+    Master,
+    /// [`State::Fault`]
+    Fault,
+}
+
+impl State {
+    /// The name of this state.
+    pub fn phase(&self) -> Phase {
+        match self {
+            State::Init => Phase::Init,
+            State::Backup { .. } => Phase::Backup,
+            State::Master => Phase::Master,
+            State::Fault => Phase::Fault,
+        }
+    }
+}
+
+impl Phase {
+    /// As log lines and dumps name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Init => "INIT",
+            Phase::Backup => "BACKUP",
+            Phase::Master => "MASTER",
+            Phase::Fault => "FAULT",
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What an instance sends: one message, or one copy for each peer.
+
+use super::event::{Advertisement, Output, Outputs};
+use super::settings::{Auth, GROUP_INET, Settings, Transport};
+use crate::packet::ip::TTL_VRRP;
+use crate::packet::{Family, Version, vrrp2, vrrp3};
+use std::net::IpAddr;
+
+/// Pushes the adverts of `settings` with this priority. Without a source address nothing can be sent.
+pub fn advertise(settings: &Settings, source: Option<IpAddr>, priority: u8, id: u16, out: &mut Outputs) {
+    let Some(source) = source else { return };
+    let addresses: Vec<IpAddr> = settings.addresses.iter().map(|vip| vip.address).collect();
+    let mut send = |destination, ttl| {
+        let message = message(settings, priority, &addresses, source, destination);
+        out.push(Output::Advertise(Advertisement { source, destination, ttl, id, message }));
+    };
+    match &settings.transport {
+        Transport::Multicast { group, .. } => send(*group, TTL_VRRP),
+        Transport::Unicast { peers, ttl, .. } => {
+            // A file copied to every node lists the node itself: nothing to tell it.
+            for peer in peers.iter().filter(|peer| peer.address != source) {
+                send(peer.address, *ttl);
+            }
+        }
+    }
+}
+
+fn message(settings: &Settings, priority: u8, addresses: &[IpAddr], source: IpAddr, destination: IpAddr) -> Vec<u8> {
+    let vrid = settings.vrid;
+    match settings.version {
+        Version::V2 => {
+            let password = match settings.auth {
+                Auth::None => None,
+                Auth::Pass(password) => Some(password),
+            };
+            let interval = u8::try_from(settings.advert_interval.as_secs()).unwrap_or(u8::MAX);
+            vrrp2::Repr { vrid, priority, interval, password, addresses }.emit()
+        }
+        Version::V3 => {
+            let covered = match settings.family {
+                Family::Inet if settings.v3_checksum_as_v2 => None,
+                Family::Inet if settings.old_unicast_checksum => Some((source, IpAddr::V4(GROUP_INET))),
+                Family::Inet | Family::Inet6 => Some((source, destination)),
+            };
+            vrrp3::Repr { vrid, priority, interval: settings.advert_interval, addresses }.emit(covered)
+        }
+    }
+}
