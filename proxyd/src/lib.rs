@@ -9,6 +9,8 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod log_sink;
 pub mod proxy;
 pub mod stats;
+pub mod sys;
 pub mod termination;

@@ -14,7 +14,7 @@ pub mod settings;
 pub use backend::{Backend, Server};
 pub use frontend::{Frontend, Listener};
 
-use crate::log::target::LogTarget;
+use crate::log::target::Logger;
 use settings::{ErrorAnswer, ErrorFile, ForwardFor, Mode, Stats, Timeouts};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub struct Section {
     /// `log-tag`, or the process's.
     pub log_tag: Arc<str>,
     /// Where its lines go.
-    pub logs: Arc<[LogTarget]>,
+    pub logs: Arc<[Logger]>,
     /// What is counted.
     pub traffic: Arc<crate::stats::Traffic>,
 }

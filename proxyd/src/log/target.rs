@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One `log` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,4 +69,44 @@ pub struct LogSample {
     pub ranges: Vec<(u32, u32)>,
     /// The period.
     pub size: u32,
+}
+
+/// A [`LogTarget`] at work.
+#[derive(Debug, Clone)]
+pub struct Logger {
+    /// Where lines go.
+    pub target: LogTarget,
+    /// Lines that met `sample`, over all workers.
+    position: Arc<AtomicU64>,
+}
+
+impl Logger {
+    /// Begins its count of lines.
+    pub fn new(target: LogTarget) -> Self {
+        Self { target, position: Arc::default() }
+    }
+
+    /// Counts a line and says whether `sample` takes it.
+    pub fn chooses_this_line(&self) -> bool {
+        let Some(sample) = &self.target.sample else { return true };
+        let position = self.position.fetch_add(1, Ordering::Relaxed) % u64::from(sample.size.max(1)) + 1;
+        sample.ranges.iter().any(|&(first, last)| (u64::from(first)..=u64::from(last)).contains(&position))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_takes_its_lines_of_each_period() {
+        let address = LogAddress::Fd(1);
+        let sample = Some(LogSample { ranges: vec![(1, 1), (3, 4)], size: 5 });
+        let format = SyslogFormat::Raw;
+        let target = LogTarget { address, max_len: 1024, format, sample, facility: 0, max_level: 7, min_level: 0 };
+        let logger = Logger::new(target.clone());
+        let taken: Vec<_> = (0..10).map(|_| logger.chooses_this_line()).collect();
+        assert_eq!(taken, [true, false, true, true, false, true, false, true, true, false]);
+        assert!(Logger::new(LogTarget { sample: None, ..target }).chooses_this_line());
+    }
 }

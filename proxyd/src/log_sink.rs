@@ -1,0 +1,267 @@
+//! Ships log lines. Each worker, and the control thread, has its own [`LogSink`]: lines are collected while a turn of the
+//! loop runs and leave together in [`LogSink::flush`], one system call for many. Nothing here ever waits: what a full
+//! socket does not take is dropped and counted.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, UnixAddr};
+
+use crate::log::Record;
+use crate::log::date::Date;
+use crate::log::format::{Process, Program};
+use crate::log::syslog::{Level, Sender};
+use crate::log::target::{LogAddress, Logger};
+use crate::sys;
+
+/// Lines that are sent before the turn ends when so many are waiting for one target.
+const MAX_BATCH_LINES: usize = 256;
+/// The same for their bytes.
+const MAX_BATCH_BYTES: usize = 256 * 1024;
+/// A time zone changes its offset on quarters of an hour only.
+const OFFSET_VALID_SECONDS: u64 = 900;
+
+/// What all sinks of the process share.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The host's name (`%H`).
+    pub hostname: Arc<str>,
+    /// `log-send-hostname`: the name in the frame.
+    pub sent_hostname: Option<Arc<str>>,
+    /// The process, after the last fork.
+    pub pid: u32,
+    /// Lines that could not be sent (`DroppedLogs` of `show info`).
+    pub dropped: Arc<AtomicU64>,
+}
+
+/// The log of one thread.
+#[derive(Debug)]
+pub struct LogSink {
+    settings: LogSettings,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    batches: Vec<Batch>,
+    message: Vec<u8>,
+    /// The local time's distance from UTC and the quarter of an hour it is known for.
+    offset: Option<(u64, i32)>,
+}
+
+impl LogSink {
+    /// A sink that has sent nothing yet. Its sockets are opened when they are first needed.
+    pub fn new(settings: LogSettings) -> Self {
+        Self { settings, inner: RefCell::default() }
+    }
+
+    /// A date with the local time's distance from UTC.
+    pub fn date(&self, since_epoch: Duration) -> Date {
+        let quarter = since_epoch.as_secs() / OFFSET_VALID_SECONDS;
+        let known = &mut self.inner.borrow_mut().offset;
+        let utc_offset = match *known {
+            Some((valid, offset)) if valid == quarter => offset,
+            _ => sys::utc_offset(i64::try_from(since_epoch.as_secs()).unwrap_or(0)),
+        };
+        *known = Some((quarter, utc_offset));
+        Date { since_epoch, utc_offset }
+    }
+
+    /// Logs what happened in a format, for each of the targets.
+    pub fn record<'r, E>(
+        &self,
+        log: Destination<'_>,
+        program: &Program<E>,
+        record: &Record<'_>,
+        evaluate: impl FnMut(&E) -> Option<Cow<'r, [u8]>>,
+    ) {
+        if !log.loggers.iter().any(|logger| logger.target.takes(log.level)) {
+            return;
+        }
+        let process = Process { hostname: &self.settings.hostname, pid: self.settings.pid };
+        self.message(log, |message| program.write(message, record, process, evaluate));
+    }
+
+    /// Logs an event that is not a request: a server's change of state, a start or a stop.
+    pub fn event(&self, log: Destination<'_>, text: &str) {
+        self.message(log, |message| message.extend_from_slice(text.as_bytes()));
+    }
+
+    fn message(&self, log: Destination<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+        let date = self.date(log.now);
+        let Inner { batches, message, .. } = &mut *self.inner.borrow_mut();
+        message.clear();
+        write(message);
+        let sender = Sender { hostname: self.settings.sent_hostname.as_deref(), tag: log.tag, pid: self.settings.pid };
+        for logger in log.loggers {
+            if !logger.target.takes(log.level) || !logger.chooses_this_line() {
+                continue;
+            }
+            let batch = Batch::of(batches, &logger.target.address);
+            if batch.is_full() {
+                batch.send(&self.settings.dropped);
+            }
+            batch.push(|out| logger.target.frame(out, log.level, date, sender, message));
+        }
+    }
+
+    /// Sends everything that was logged since the last call.
+    pub fn flush(&self) {
+        for batch in &mut self.inner.borrow_mut().batches {
+            batch.send(&self.settings.dropped);
+        }
+    }
+}
+
+impl Drop for LogSink {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Where one line goes, and as what.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The section's `log` lines.
+    pub loggers: &'a [Logger],
+    /// The section's `log-tag`.
+    pub tag: &'a str,
+    /// How severe it is.
+    pub level: Level,
+    /// The date now, since 1970.
+    pub now: Duration,
+}
+
+/// Lines that wait for one address.
+#[derive(Debug)]
+struct Batch {
+    address: LogAddress,
+    socket: Socket,
+    bytes: Vec<u8>,
+    /// Where each line ends in `bytes`.
+    ends: Vec<usize>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    /// Not needed yet, or it could not be opened, which the next batch tries again.
+    Closed,
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
+    /// A descriptor that was open when the process started; whoever started it owns it.
+    Inherited(RawFd),
+}
+
+impl Batch {
+    fn of<'b>(batches: &'b mut Vec<Self>, address: &LogAddress) -> &'b mut Self {
+        let at = batches.iter().position(|batch| batch.address == *address).unwrap_or_else(|| {
+            let address = address.clone();
+            batches.push(Self { address, socket: Socket::Closed, bytes: Vec::new(), ends: Vec::new() });
+            batches.len() - 1
+        });
+        &mut batches[at]
+    }
+
+    fn is_full(&self) -> bool {
+        self.ends.len() >= MAX_BATCH_LINES || self.bytes.len() >= MAX_BATCH_BYTES
+    }
+
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// The lines, in order.
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+
+    /// Sends what waits and counts what was not taken.
+    fn send(&mut self, dropped: &AtomicU64) {
+        if self.ends.is_empty() {
+            return;
+        }
+        if matches!(self.socket, Socket::Closed) {
+            self.socket = Socket::open(&self.address).unwrap_or(Socket::Closed);
+        }
+        let sent = match (&self.socket, &self.address) {
+            (Socket::Udp(socket), LogAddress::Udp(to)) => {
+                self.send_datagrams(socket.as_raw_fd(), SockaddrStorage::from(*to))
+            }
+            (Socket::Unix(socket), LogAddress::Unix(path)) => {
+                UnixAddr::new(path).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
+            }
+            (Socket::Unix(socket), LogAddress::Abstract(name)) => {
+                UnixAddr::new_abstract(name.as_bytes()).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
+            }
+            (Socket::Inherited(fd), _) => self.write_lines(*fd),
+            (Socket::Closed | Socket::Udp(_) | Socket::Unix(_), _) => 0,
+        };
+        let lost = self.ends.len() - sent;
+        if lost > 0 {
+            dropped.fetch_add(lost as u64, Ordering::Relaxed);
+        }
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Sends each line as a datagram; returns how many were taken.
+    fn send_datagrams<A: SockaddrLike + Copy>(&self, fd: RawFd, to: A) -> usize {
+        let slices: Vec<_> = self.lines().map(|line| [IoSlice::new(line)]).collect();
+        let mut taken = 0;
+        while taken < slices.len() {
+            let rest = &slices[taken..];
+            let mut headers = MultiHeaders::preallocate(rest.len(), None);
+            let addresses = vec![Some(to); rest.len()];
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            match nix::sys::socket::sendmmsg(fd, &mut headers, rest, &addresses, [], flags) {
+                Ok(results) => taken += results.count().max(1),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => break,
+            }
+        }
+        taken.min(slices.len())
+    }
+
+    /// Writes line by line, so that lines of several processes mix only where they are longer than a pipe's atomic write.
+    /// A descriptor that would block is left alone: it belongs to others too and keeps its mode.
+    fn write_lines(&self, fd: RawFd) -> usize {
+        let Some(fd) = sys::borrow_inherited(fd) else { return 0 };
+        self.lines().take_while(|line| writable(fd) && nix::unistd::write(fd, line).is_ok()).count()
+    }
+}
+
+/// Whether a write would go through now.
+fn writable(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    let ready = nix::poll::poll(&mut polled, PollTimeout::ZERO);
+    ready.is_ok_and(|count| count > 0) && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
+}
+
+impl Socket {
+    fn open(address: &LogAddress) -> std::io::Result<Self> {
+        match address {
+            LogAddress::Udp(to) => {
+                let any: SocketAddr =
+                    if to.is_ipv4() { ([0; 4], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
+                UdpSocket::bind(any).map(Self::Udp)
+            }
+            LogAddress::Unix(_) | LogAddress::Abstract(_) => UnixDatagram::unbound().map(Self::Unix),
+            LogAddress::Fd(fd) => Ok(Self::Inherited(*fd)),
+            // The configuration warns that rings do not work yet; their lines count as dropped.
+            LogAddress::Ring(_) => Ok(Self::Closed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
