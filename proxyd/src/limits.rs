@@ -30,6 +30,3 @@ pub const BULK_BUFFER_SIZE: usize = 131_072;
 
 /// Buffers of each size a worker keeps for re-use; more are freed.
 pub const BUFFERS_KEPT: usize = 1_024;
-
-/// Connections accepted in one turn of a listener before others get their turn (`tune.maxaccept`).
-pub const ACCEPTS_PER_TURN: usize = 64;

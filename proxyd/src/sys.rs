@@ -2,7 +2,8 @@
 
 #![expect(unsafe_code, reason = "this is the one place for it; every block says why it is sound")]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A descriptor that was open when the process started, such as standard output; `None` where it is not open.
 pub fn borrow_inherited(fd: RawFd) -> Option<BorrowedFd<'static>> {
@@ -20,6 +21,51 @@ pub fn utc_offset(unix_seconds: i64) -> i32 {
     // SAFETY: both pointers are to live values of the right type; `localtime_r` keeps neither of them.
     let filled = unsafe { libc::localtime_r(&raw const unix_seconds, &raw mut local) };
     if filled.is_null() { 0 } else { i32::try_from(local.tm_gmtoff).unwrap_or(0) }
+}
+
+/// Options of a socket that take one number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketOption {
+    /// `TCP_DEFER_ACCEPT`: seconds a connection may wait for its first bytes before it is handed over.
+    DeferAccept,
+    /// `TCP_FASTOPEN` on a listener: length of the queue of connections opened by their first bytes.
+    FastOpen,
+    /// `TCP_FASTOPEN_CONNECT`: the first bytes written open the connection.
+    FastOpenConnect,
+    /// `TCP_MAXSEG`: the largest segment announced.
+    MaximumSegment,
+    /// `IP_BIND_ADDRESS_NO_PORT`: a source address is bound without taking a port before the connection is made.
+    BindWithoutPort,
+}
+
+/// Sets an option of a socket.
+pub fn set_option(socket: impl AsFd, option: SocketOption, value: i32) -> io::Result<()> {
+    let (level, name) = match option {
+        SocketOption::DeferAccept => (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT),
+        SocketOption::FastOpen => (libc::IPPROTO_TCP, libc::TCP_FASTOPEN),
+        SocketOption::FastOpenConnect => (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
+        SocketOption::MaximumSegment => (libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+        SocketOption::BindWithoutPort => (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
+    };
+    let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
+    // SAFETY: the descriptor is open for the length of the borrow, and the pointer is to an i32 of the length given.
+    let result =
+        unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, std::ptr::from_ref(&value).cast(), length) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A duplicate of a descriptor that this process was started with, known by its number only.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: fcntl with F_DUPFD_CLOEXEC takes any number and fails where it is no open descriptor.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call above just opened it, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 #[cfg(test)]

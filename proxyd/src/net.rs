@@ -1,0 +1,117 @@
+//! Sockets: one stream type over TCP and unix sockets, and how they come to be.
+//!
+//! - [`listen`] opens the sockets of a `bind` line, one per worker where the system can spread connections
+//! - [`accept`] takes connections while there is room for them
+//! - [`connect`] reaches a server
+//!
+//! Reads and writes go through the runtime's readiness: after a read that did not fill the buffer nothing is tried until the
+//! kernel reports more, so a message costs one read and one write and no call that only says "not yet".
+
+pub mod accept;
+pub mod connect;
+pub mod listen;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected socket.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A unix socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Takes over a connected, non-blocking socket.
+    pub fn from_socket(socket: socket2::Socket, unix: bool) -> io::Result<Self> {
+        if unix {
+            UnixStream::from_std(socket.into()).map(Self::Unix)
+        } else {
+            TcpStream::from_std(socket.into()).map(Self::Tcp)
+        }
+    }
+
+    /// Ready when a read is worth trying.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    /// Reads into the free capacity of `block`, which must have some. Zero bytes: the peer will send no more.
+    pub fn poll_read(&mut self, context: &mut Context<'_>, block: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => pin!(stream.read_buf(block)).poll(context),
+            Self::Unix(stream) => pin!(stream.read_buf(block)).poll(context),
+        }
+    }
+
+    /// Writes what the socket takes of `bytes`.
+    pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    /// Ready once the connection stands or has failed.
+    pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => ready!(stream.poll_write_ready(context))?,
+            Self::Unix(stream) => ready!(stream.poll_write_ready(context))?,
+        }
+        Poll::Ready(self.socket().take_error()?.map_or(Ok(()), Err))
+    }
+
+    /// Tells the peer that no more bytes follow.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.socket().shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Makes the close that follows a reset, which leaves nothing behind in the kernel (`option nolinger`).
+    pub fn reset_on_close(&self) {
+        // Only a hint to the kernel: the connection is closed in any case.
+        let _ = self.socket().set_linger(Some(Duration::ZERO));
+    }
+
+    /// This side's address; `None` for unix sockets.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok().map(canonical),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether an idle connection can still be used: nothing has arrived on it and it is not closed. Costs no system call while
+    /// the kernel has reported nothing.
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read(&mut byte),
+            Self::Unix(stream) => stream.try_read(&mut byte),
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+}
+
+/// An IPv4 address that arrived mapped into IPv6 is shown and compared as IPv4.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,185 @@
+//! Takes connections, while the frontend and the process have room for them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use socket2::Socket;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
+
+use super::{Stream, canonical};
+use crate::stats::Gauge;
+
+/// A connection just accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket.
+    pub stream: Stream,
+    /// The client's address; `None` on unix sockets.
+    pub peer: Option<SocketAddr>,
+    /// Its places under the limits, given back when it ends.
+    pub places: Places,
+}
+
+/// Where listeners of all workers wait when a limit is reached.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    listeners: AtomicUsize,
+    freed: Notify,
+}
+
+impl Waiting {
+    /// Resolves when some connection of the process has ended since it was called.
+    async fn wait(&self, full: impl Fn() -> bool) {
+        let freed = self.freed.notified();
+        self.listeners.fetch_add(1, Ordering::SeqCst);
+        // Looked at again after announcing: a connection that ended before would not have told anyone.
+        if full() {
+            freed.await;
+        }
+        self.listeners.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn tell(&self) {
+        if self.listeners.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+}
+
+/// The gauges a connection is counted in, in the order they are entered, with their limits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// What is limited: the process and the frontend, with the largest number allowed.
+    pub gauges: [(Arc<Gauge>, u64); 2],
+    /// Shared by all workers.
+    pub waiting: Arc<Waiting>,
+}
+
+impl Limits {
+    fn full(&self) -> bool {
+        self.gauges.iter().any(|(gauge, limit)| gauge.current() >= *limit)
+    }
+
+    /// Resolves when no limit is reached.
+    async fn room(&self) {
+        while self.full() {
+            self.waiting.wait(|| self.full()).await;
+        }
+    }
+
+    fn take(self: &Rc<Self>) -> Option<Places> {
+        let mut taken = Places { limits: Rc::clone(self), entered: 0 };
+        for (gauge, limit) in &self.gauges {
+            if !gauge.enter_below(*limit) {
+                return None;
+            }
+            taken.entered += 1;
+        }
+        Some(taken)
+    }
+}
+
+/// A connection's places under the limits.
+#[derive(Debug)]
+pub struct Places {
+    limits: Rc<Limits>,
+    entered: usize,
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.limits.gauges.iter().take(self.entered).for_each(|(gauge, _)| gauge.leave());
+        self.limits.waiting.tell();
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(socket: Socket) -> io::Result<Self> {
+        if socket.domain()? == socket2::Domain::UNIX {
+            UnixListener::from_std(socket.into()).map(Self::Unix)
+        } else {
+            TcpListener::from_std(socket.into()).map(Self::Tcp)
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Some(canonical(peer))))
+            }
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), None)),
+        }
+    }
+}
+
+/// Accepts on one socket until the future is dropped, which closes it. At a limit nothing more is taken, the kernel holds what
+/// arrives. A failure that concerns one connection only is passed over; one that lasts (no descriptors left) waits for a
+/// connection to end.
+pub async fn serve(socket: Socket, limits: Limits, mut session: impl FnMut(Accepted)) -> io::Result<()> {
+    let listener = Listener::new(socket)?;
+    let limits = Rc::new(limits);
+    loop {
+        limits.room().await;
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let places = loop {
+                    // Other workers accept too: the last place may be gone, then this connection waits for one.
+                    match limits.take() {
+                        Some(places) => break places,
+                        None => limits.room().await,
+                    }
+                };
+                session(Accepted { stream, peer, places });
+            }
+            Err(error) if is_exhaustion(&error) => {
+                tracing::warn!(%error, "cannot accept");
+                limits.waiting.wait(|| true).await;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// A second client is not served before the first has gone.
+    #[test]
+    fn a_limit_is_kept_and_left() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let address = socket.local_addr().unwrap();
+            let gauge = Arc::new(Gauge::default());
+            let limits = Limits { gauges: [(Arc::clone(&gauge), 1), (Arc::default(), 9)], waiting: Arc::default() };
+            let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
+            tokio::task::spawn_local(serve(socket.into(), limits, move |it| sender.try_send(it).unwrap()));
+            let _clients = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+            let first = accepted.recv().await.unwrap();
+            tokio::task::yield_now().await;
+            assert!(accepted.try_recv().is_err());
+            assert_eq!(gauge.current(), 1);
+            drop(first);
+            assert!(accepted.recv().await.unwrap().peer.is_some());
+        });
+    }
+}

@@ -1,0 +1,98 @@
+//! Reaches a server.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::Stream;
+use crate::sys::{SocketOption, set_option};
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket in the file system.
+    Unix(PathBuf),
+    /// A unix socket in the abstract name space.
+    Abstract(String),
+}
+
+/// Where a connection is made from and how its socket is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Address to connect from; port 0 leaves the port to the system.
+    pub source: Option<SocketAddr>,
+    /// The source is not an address of this host (`usesrc`).
+    pub transparent: bool,
+    /// Device to connect through.
+    pub interface: Option<String>,
+    /// `SO_KEEPALIVE`.
+    pub tcp_keep_alive: bool,
+    /// `TCP_USER_TIMEOUT`.
+    pub tcp_user_timeout: Option<Duration>,
+    /// `TCP_FASTOPEN_CONNECT`.
+    pub fast_open: bool,
+}
+
+/// Begins to connect. The stream is usable once [`Stream::poll_connected`] says so.
+pub fn start(target: &Target, options: &Options) -> io::Result<Stream> {
+    match target {
+        Target::Tcp(address) => {
+            let socket = tcp_socket(*address, options)?;
+            begin(&socket, &SockAddr::from(*address))?;
+            Stream::from_socket(socket, false)
+        }
+        Target::Unix(path) => unix(&SockAddr::unix(path)?),
+        Target::Abstract(name) => unix(&SockAddr::unix(format!("\0{name}"))?),
+    }
+}
+
+fn unix(address: &SockAddr) -> io::Result<Stream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    begin(&socket, address)?;
+    Stream::from_socket(socket, true)
+}
+
+fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    if options.tcp_keep_alive {
+        socket.set_keepalive(true)?;
+    }
+    if options.tcp_user_timeout.is_some() {
+        socket.set_tcp_user_timeout(options.tcp_user_timeout)?;
+    }
+    if options.fast_open {
+        set_option(&socket, SocketOption::FastOpenConnect, 1)?;
+    }
+    if let Some(interface) = &options.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if let Some(source) = options.source {
+        if options.transparent {
+            match source.ip() {
+                IpAddr::V4(_) => socket.set_ip_transparent_v4(true)?,
+                IpAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
+        }
+        if source.port() == 0 && source.ip() != IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+            // The port is chosen with the destination, so that two servers can use the same one.
+            set_option(&socket, SocketOption::BindWithoutPort, 1)?;
+        } else if source.port() != 0 {
+            socket.set_reuse_address(true)?;
+        }
+        socket.bind(&SockAddr::from(source))?;
+    }
+    Ok(socket)
+}
+
+fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
+    match socket.connect(address) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,120 @@
+//! Opens the sockets of `bind` lines.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::unistd::{Gid, Uid};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+use crate::sys::{SocketOption, set_option};
+
+/// Connections the kernel holds that no worker has accepted yet, unless `backlog` or `maxconn` says otherwise.
+const DEFAULT_BACKLOG: i32 = 1024;
+
+/// Seconds a connection may stay without its first bytes with `defer-accept`.
+const DEFER_ACCEPT_SECONDS: i32 = 1;
+
+/// Listening sockets for `workers` workers. TCP addresses are opened once per worker (`SO_REUSEPORT`), so the kernel spreads
+/// the connections and no worker wakes for another's; unix and inherited sockets are shared.
+pub fn open(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
+    let workers = workers.max(1);
+    let shared = match &bind.address {
+        ListenAddress::Tcp(address) => {
+            return (0..workers).map(|_| tcp(bind, &SockAddr::from(*address))).collect();
+        }
+        ListenAddress::Unix(path) => unix(bind, path)?,
+        ListenAddress::Abstract(name) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+            socket.bind(&SockAddr::unix(format!("\0{name}"))?)?;
+            socket.listen(backlog(bind))?;
+            socket
+        }
+        ListenAddress::Fd(number) => inherited(*number)?,
+    };
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        sockets.push(shared.try_clone()?);
+    }
+    sockets.push(shared);
+    Ok(sockets)
+}
+
+fn backlog(bind: &Bind) -> i32 {
+    let wanted = bind.backlog.or(bind.maxconn).and_then(|number| i32::try_from(number).ok());
+    wanted.filter(|&number| number > 0).unwrap_or(DEFAULT_BACKLOG)
+}
+
+fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
+    let domain = if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Accepted sockets inherit it, which saves a call per connection.
+    socket.set_tcp_nodelay(true)?;
+    if let (Some(only), true) = (bind.v6only, address.is_ipv6()) {
+        socket.set_only_v6(only)?;
+    }
+    if let Some(interface) = &bind.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if bind.transparent {
+        if address.is_ipv6() {
+            socket.set_freebind_v6(true)?;
+        } else {
+            socket.set_ip_transparent_v4(true).or_else(|_| socket.set_freebind_v4(true))?;
+        }
+    }
+    if let Some(size) = bind.mss {
+        set_option(&socket, SocketOption::MaximumSegment, size.abs())?;
+    }
+    socket.set_tcp_user_timeout(bind.tcp_user_timeout)?;
+    socket.bind(address)?;
+    socket.listen(backlog(bind))?;
+    if bind.defer_accept {
+        set_option(&socket, SocketOption::DeferAccept, DEFER_ACCEPT_SECONDS)?;
+    }
+    if bind.tfo {
+        set_option(&socket, SocketOption::FastOpen, backlog(bind))?;
+    }
+    Ok(socket)
+}
+
+/// A socket in the file system. What an earlier process left at the path is replaced only if nobody listens there.
+fn unix(bind: &Bind, path: &Path) -> io::Result<Socket> {
+    let address = SockAddr::unix(path)?;
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match probe.connect(&address) {
+        Ok(()) => return Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+        Err(_) => {}
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&address)?;
+    own(path, &bind.owner)?;
+    socket.listen(backlog(bind))?;
+    Ok(socket)
+}
+
+fn own(path: &Path, owner: &SocketOwner) -> io::Result<()> {
+    if owner.uid.is_some() || owner.gid.is_some() {
+        nix::unistd::chown(path, owner.uid.map(Uid::from_raw), owner.gid.map(Gid::from_raw))?;
+    }
+    if let Some(mode) = owner.mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// A descriptor that the parent left open for us. It is duplicated, so that it stays open for the next program.
+fn inherited(number: RawFd) -> io::Result<Socket> {
+    let descriptor = crate::sys::inherited(number)?;
+    let socket = Socket::from(descriptor);
+    if !socket.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the inherited descriptor is not a listening socket"));
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}

@@ -1,0 +1,3 @@
+//! One worker.
+pub mod buffers;
+pub mod timers;
