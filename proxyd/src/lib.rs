@@ -12,6 +12,7 @@ pub mod log;
 pub mod log_sink;
 pub mod net;
 pub mod proxy;
+pub mod running;
 pub mod stats;
 pub mod sys;
 pub mod termination;

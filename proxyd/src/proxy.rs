@@ -27,6 +27,8 @@ pub struct Section {
     pub id: u32,
     /// `mode`.
     pub mode: Mode,
+    /// `disabled`: it is known, but never starts and is not shown.
+    pub disabled: bool,
     /// `timeout …`.
     pub timeouts: Timeouts,
     /// `option forwardfor`.

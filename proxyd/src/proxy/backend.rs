@@ -3,6 +3,7 @@
 use super::Section;
 use super::address::{SendProxy, ServerAddress, ServerPort, Source};
 use super::settings::{HttpReuse, RetryOn};
+use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
 use crate::stats::Traffic;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub struct Backend {
     pub listen: Option<FrontendId>,
     /// In the order of declaration, as in the farm.
     pub servers: Vec<Arc<Server>>,
+    /// The same servers as balancing and health see them: their state, their slots, the queues.
+    pub farm: Arc<Farm>,
     /// `dispatch` of 1.4.
     pub dispatch: Option<SocketAddr>,
     /// `option transparent`.

@@ -4,9 +4,11 @@ use super::Section;
 use super::listen::Bind;
 use super::settings::{CookieCapture, HeaderCapture, Network};
 use crate::ids::BackendId;
+use crate::log::format::Program;
 use crate::stats::Traffic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 /// A `frontend`, or the accepting half of a `listen`.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Frontend {
     pub maxconn: u64,
     /// `rate-limit sessions`: new connections per second.
     pub rate_limit_sessions: Option<u32>,
+    /// What is logged for a connection or a request.
+    pub log_format: Program<std::convert::Infallible>,
     /// `option dontlognull`.
     pub dontlognull: bool,
     /// `option dontlog-normal`.
@@ -55,6 +59,8 @@ pub struct Frontend {
     pub capture_cookie: Option<CookieCapture>,
     /// `unique-id-header`.
     pub unique_id_header: Option<String>,
+    /// `grace` of 1.4: how long it goes on accepting after a soft stop was asked for.
+    pub grace: Duration,
     /// Whether it accepts. Outlives a generation.
     pub accepting: Arc<Accepting>,
 }

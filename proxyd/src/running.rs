@@ -1,0 +1,273 @@
+//! From the model of a configuration to the objects that run.
+//!
+//! [`build`] makes one [`Generation`]. Given the generation that runs now, it hands on what did not change: the counters of
+//! every frontend, backend, listener and server that is still there by name, the state of servers whose line is the same,
+//! and whole farms, with their queues, where none of their servers changed.
+
+use std::sync::Arc;
+
+use crate::balance::farm::{Farm, FarmSettings};
+use crate::balance::server_state::{AdminState, ServerSettings, ServerState};
+use crate::config::model::{self, LogFormat, Mode, Model};
+use crate::generation::{Generation, Global};
+use crate::ids::BackendId;
+use crate::log::format::Program;
+use crate::log::target::Logger;
+use crate::proxy::address::{ServerAddress, ServerPort};
+use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::stats::Traffic;
+
+/// What the process, rather than the configuration, decides about a generation.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// How many workers there are.
+    pub workers: usize,
+    /// The name the program was started under: the `log-tag` where none is configured.
+    pub program: String,
+    /// The host's name.
+    pub hostname: String,
+    /// `maxconn` where none is configured: what the limit of file descriptors allows.
+    pub maxconn: u64,
+}
+
+/// Builds the objects of a model; `previous` is the generation that runs now.
+pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Generation {
+    let builder = Builder { model, facts, previous };
+    let maxconn = model.global.maxconn.map_or(facts.maxconn, u64::from);
+    let frontends: Vec<_> =
+        model.frontends.iter().map(|frontend| Arc::new(builder.frontend(frontend, maxconn))).collect();
+    let fullconn = |id| default_fullconn(model, &frontends, id);
+    let backends = model.backends.iter().enumerate().map(|(index, backend)| {
+        let id = BackendId(u32::try_from(index).unwrap_or(u32::MAX));
+        let fullconn = backend.fullconn.unwrap_or_else(|| fullconn(id));
+        Arc::new(builder.backend(backend, fullconn))
+    });
+    Generation { backends: backends.collect(), global: builder.global(maxconn), frontends }
+}
+
+/// `fullconn` where none is configured: a tenth of what the frontends that name the backend let in (configuration.txt,
+/// `fullconn`).
+fn default_fullconn(model: &Model, frontends: &[Arc<Frontend>], backend: BackendId) -> u32 {
+    let reaches = |frontend: &model::Frontend| {
+        frontend.default_backend == Some(backend)
+            || model.backend(backend).listen.is_some_and(|id| std::ptr::eq(model.frontend(id), frontend))
+    };
+    let reaching = model.frontends.iter().zip(frontends).filter(|(frontend, _)| reaches(frontend));
+    let sum: u64 = reaching.map(|(_, frontend)| frontend.maxconn).sum();
+    u32::try_from(sum.div_ceil(10).max(1)).unwrap_or(u32::MAX)
+}
+
+struct Builder<'m> {
+    model: &'m Model,
+    facts: &'m Facts,
+    previous: Option<&'m Generation>,
+}
+
+impl Builder<'_> {
+    fn global(&self, maxconn: u64) -> Global {
+        let global = &self.model.global;
+        Global {
+            maxconn,
+            connections: self.previous.map(|previous| Arc::clone(&previous.global.connections)).unwrap_or_default(),
+            hard_stop_after: global.hard_stop_after,
+            node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
+            description: global.description.clone(),
+            tune: global.tune.clone(),
+            workers: self.facts.workers,
+        }
+    }
+
+    fn traffic(&self, known: Option<&Arc<Traffic>>) -> Arc<Traffic> {
+        known.map_or_else(|| Arc::new(Traffic::new(self.facts.workers)), Arc::clone)
+    }
+
+    fn section(&self, proxy: &model::Proxy, known: Option<&Section>) -> Section {
+        let global = &self.model.global;
+        let tag = proxy.log_tag.as_deref().or(global.log_tag.as_deref()).unwrap_or(&self.facts.program);
+        Section {
+            name: proxy.name.as_str().into(),
+            id: proxy.id,
+            mode: proxy.mode,
+            disabled: proxy.disabled,
+            timeouts: proxy.timeouts.clone(),
+            forward_for: proxy.forward_for.clone(),
+            original_to: proxy.original_to.clone(),
+            connection_mode: proxy.connection_mode,
+            http_buffer_request: proxy.http_buffer_request,
+            contstats: proxy.contstats,
+            independent_streams: proxy.independent_streams,
+            error_files: proxy.error_files.clone(),
+            stats: proxy.stats.clone(),
+            description: proxy.description.clone(),
+            log_tag: tag.into(),
+            logs: proxy.logs.iter().cloned().map(Logger::new).collect(),
+            traffic: self.traffic(known.map(|section| &section.traffic)),
+        }
+    }
+
+    fn frontend(&self, frontend: &model::Frontend, maxconn: u64) -> Frontend {
+        let find = |previous: &'_ Generation| {
+            previous.frontends.iter().find(|known| *known.section.name == *frontend.proxy.name).map(Arc::clone)
+        };
+        let known = self.previous.and_then(find);
+        let known = known.as_deref();
+        Frontend {
+            section: self.section(&frontend.proxy, known.map(|known| &known.section)),
+            listeners: frontend.binds.iter().map(|bind| Arc::new(self.listener(bind, known))).collect(),
+            listen: frontend.listen,
+            default_backend: frontend.default_backend,
+            maxconn: frontend.maxconn.map_or(maxconn, u64::from),
+            rate_limit_sessions: frontend.rate_limit_sessions,
+            log_format: log_format(&frontend.log_format, frontend.proxy.mode),
+            dontlognull: frontend.dontlognull,
+            dontlog_normal: frontend.dontlog_normal,
+            log_separate_errors: frontend.log_separate_errors,
+            logasap: frontend.logasap,
+            http_ignore_probes: frontend.http_ignore_probes,
+            socket_stats: frontend.socket_stats,
+            tcp_smart_accept: frontend.tcp_smart_accept,
+            tcp_keep_alive: frontend.tcp_keep_alive,
+            nolinger: frontend.nolinger,
+            accept_unsafe_requests: frontend.accept_unsafe_requests,
+            monitor_uri: frontend.monitor_uri.clone(),
+            monitor_net: frontend.monitor_net,
+            capture_request: frontend.capture_request.clone(),
+            capture_response: frontend.capture_response.clone(),
+            capture_cookie: frontend.capture_cookie.clone(),
+            unique_id_header: frontend.unique_id_header.clone(),
+            grace: frontend.proxy.grace,
+            accepting: known.map(|known| Arc::clone(&known.accepting)).unwrap_or_default(),
+        }
+    }
+
+    fn listener(&self, bind: &model::Bind, known: Option<&Frontend>) -> Listener {
+        let same =
+            known.and_then(|frontend| frontend.listeners.iter().find(|listener| listener.bind.address == bind.address));
+        Listener { bind: bind.clone(), traffic: self.traffic(same.map(|listener| &listener.traffic)) }
+    }
+
+    fn backend(&self, backend: &model::Backend, fullconn: u32) -> Backend {
+        let find = |previous: &'_ Generation| {
+            previous.backends.iter().find(|known| *known.section.name == *backend.proxy.name).map(Arc::clone)
+        };
+        let known = self.previous.and_then(find);
+        let known = known.as_deref();
+        Backend {
+            section: self.section(&backend.proxy, known.map(|known| &known.section)),
+            listen: backend.listen,
+            servers: backend.servers.iter().map(|server| Arc::new(self.server(server, known))).collect(),
+            farm: farm(backend, fullconn, known),
+            dispatch: backend.dispatch,
+            transparent: backend.transparent,
+            retries: backend.retries,
+            retry_on: backend.retry_on.clone(),
+            abortonclose: backend.abortonclose,
+            checkcache: backend.checkcache,
+            http_reuse: backend.http_reuse,
+            send_name_header: backend.send_name_header.clone(),
+            tcp_keep_alive: backend.tcp_keep_alive,
+            nolinger: backend.nolinger,
+            prefer_last_server: backend.prefer_last_server,
+            accept_unsafe_responses: backend.accept_unsafe_responses,
+        }
+    }
+
+    fn server(&self, server: &model::Server, known: Option<&Backend>) -> Server {
+        let same = known.and_then(|backend| backend.servers.iter().find(|known| *known.name == *server.name));
+        Server {
+            name: server.name.as_str().into(),
+            id: server.puid,
+            address: server.address.clone(),
+            port: server.port,
+            redir: server.redir.clone(),
+            send_proxy: server.send_proxy,
+            source: server.source.clone(),
+            pool_max_conn: server.pool_max_conn,
+            pool_low_conn: server.pool_low_conn,
+            pool_purge_delay: server.pool_purge_delay,
+            max_reuse: server.max_reuse,
+            tcp_user_timeout: server.tcp_user_timeout,
+            tfo: server.tfo,
+            traffic: self.traffic(same.map(|known| &known.traffic)),
+        }
+    }
+}
+
+/// The line a frontend logs.
+fn log_format(format: &LogFormat, mode: Mode) -> Program<std::convert::Infallible> {
+    let http = mode == Mode::Http;
+    match format {
+        LogFormat::Connect => Program::connect(http),
+        LogFormat::Tcp => Program::tcp(),
+        LogFormat::Http => Program::http(),
+        LogFormat::HttpClf => Program::http_clf(),
+        LogFormat::Https | LogFormat::Custom(_) => {
+            if http {
+                Program::http()
+            } else {
+                Program::tcp()
+            }
+        }
+    }
+}
+
+/// The servers as the workers share them: those that run now where their lines did not change.
+fn farm(backend: &model::Backend, fullconn: u32, known: Option<&Backend>) -> Arc<Farm> {
+    let settings = FarmSettings {
+        name: backend.proxy.name.clone(),
+        algorithm: backend.balance.clone(),
+        hash_type: backend.hash_type,
+        balance_factor: backend.hash_balance_factor.unwrap_or(0),
+        hash_key: backend.servers.first().map(|server| server.hash_key).unwrap_or_default(),
+        all_backups: backend.allbackups,
+        fullconn,
+        cookie: backend.cookie.clone(),
+        redispatch: backend.redispatch,
+        persist: backend.persist,
+    };
+    let running = known.map(|known| &known.farm);
+    let state = |server: &model::Server| {
+        let settings = server_settings(server);
+        let same = running.and_then(|farm| farm.servers().iter().find(|state| *state.settings() == settings));
+        same.map_or_else(|| Arc::new(ServerState::new(settings)), Arc::clone)
+    };
+    let servers: Vec<_> = backend.servers.iter().map(state).collect();
+    match running {
+        Some(farm) if *farm.settings() == settings && same_servers(farm.servers(), &servers) => Arc::clone(farm),
+        _ => Farm::new(settings, servers),
+    }
+}
+
+fn same_servers(running: &[Arc<ServerState>], wanted: &[Arc<ServerState>]) -> bool {
+    running.len() == wanted.len() && running.iter().zip(wanted).all(|(one, other)| Arc::ptr_eq(one, other))
+}
+
+fn server_settings(server: &model::Server) -> ServerSettings {
+    let address = match (&server.address, server.port) {
+        (ServerAddress::Ip(ip), ServerPort::Fixed(port)) => Some((*ip, port).into()),
+        (ServerAddress::Ip(ip), ServerPort::Mapped(_)) => Some((*ip, 0).into()),
+        (
+            ServerAddress::Destination
+            | ServerAddress::Unix(_)
+            | ServerAddress::Abstract(_)
+            | ServerAddress::Unresolved,
+            _,
+        ) => None,
+    };
+    let pace = server.check.as_ref().map(|check| check.pace).unwrap_or_default();
+    ServerSettings {
+        id: server.puid,
+        name: server.name.clone(),
+        weight: server.weight.into(),
+        backup: server.backup,
+        maxconn: server.maxconn.unwrap_or(0),
+        minconn: server.minconn.unwrap_or(0),
+        maxqueue: server.maxqueue.unwrap_or(0),
+        cookie: server.cookie.clone(),
+        checked: server.check.is_some() || server.track.is_some(),
+        admin: if server.disabled { AdminState::Maint } else { AdminState::Ready },
+        address,
+        fall: pace.fall,
+        rise: pace.rise,
+    }
+}
