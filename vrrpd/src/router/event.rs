@@ -1,0 +1,112 @@
+//! The vocabulary between the router and its driver.
+
+use super::Settings;
+use super::interface::Interface;
+use crate::command::Command;
+use crate::packet::Datagram;
+use crate::track::script::Outcome;
+use crate::vrrp::event::Advertisement;
+use crate::vrrp::settings::VirtualAddress;
+use crate::vrrp::{Level, Phase};
+use std::net::IpAddr;
+
+/// A fact.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// All interfaces have been told; begin.
+    Start,
+    /// A VRRP message arrived on the interface of this index.
+    Packet {
+        /// Interface index.
+        interface: u32,
+        /// The message.
+        datagram: Datagram<'a>,
+    },
+    /// Time has passed.
+    Time,
+    /// An interface is new or has changed.
+    Interface(Interface),
+    /// An interface is gone.
+    InterfaceGone(String),
+    /// Somebody else removed an address.
+    AddressVanished {
+        /// Interface it was on.
+        interface: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A script's run ended.
+    ScriptFinished {
+        /// Name of the script.
+        script: String,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// New settings, complete and valid.
+    Reload(Settings),
+    /// The daemon stops.
+    Stop,
+}
+
+/// An instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a VRRP message.
+    Advertise {
+        /// Interface to send on; the routing decides when absent.
+        interface: Option<String>,
+        /// What to send.
+        advertisement: Advertisement,
+    },
+    /// Put an address on a device; it may be there already.
+    AddAddress {
+        /// The device.
+        device: String,
+        /// The address.
+        address: VirtualAddress,
+    },
+    /// Take an address off a device; it may be gone already.
+    RemoveAddress {
+        /// The device.
+        device: String,
+        /// The address.
+        address: VirtualAddress,
+    },
+    /// Send one gratuitous ARP or neighbour advertisement.
+    Announce {
+        /// The device.
+        device: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Run these commands one after another, after all earlier ones of the same subject.
+    Notify {
+        /// Name of the instance or group.
+        subject: String,
+        /// The commands.
+        commands: Vec<Command>,
+    },
+    /// Start a script; `Input::ScriptFinished` is expected.
+    RunScript {
+        /// Its name.
+        script: String,
+        /// What to run.
+        command: Command,
+    },
+    /// SIGTERM to the process group of a script.
+    TerminateScript(String),
+    /// SIGKILL to the process group of a script.
+    KillScript(String),
+    /// An instance changed its state: for the status, nothing needs to be done.
+    Changed {
+        /// Name of the instance.
+        instance: String,
+        /// Its new state.
+        phase: Phase,
+    },
+    /// Write a line to the log.
+    Log(Level, String),
+}
+
+/// Collects outputs in the order in which they are to be performed.
+pub type Outputs = Vec<Output>;

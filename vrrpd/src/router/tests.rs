@@ -1,0 +1,172 @@
+use super::*;
+use crate::command::Command;
+use crate::track::script;
+use crate::vrrp::settings::TrackScript;
+use std::time::Duration;
+
+struct Bench {
+    router: Router,
+    start: Instant,
+    at: Duration,
+}
+
+fn instance(name: &str, vrid: u8, vip: u8) -> Instance {
+    let mut vrrp = vrrp::Settings::new(name, "eth0", vrid);
+    vrrp.addresses = vec![VirtualAddress::new(IpAddr::from([10, 0, 0, vip]), 24)];
+    Instance { vrrp, notify: notify::Settings::default() }
+}
+
+fn check(name: &str) -> script::Settings {
+    script::Settings {
+        name: name.to_owned(),
+        command: Command::exec(["/bin/check"]),
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        weight: 0,
+        reverse: false,
+        rise: 1,
+        fall: 1,
+        init_fail: false,
+    }
+}
+
+fn eth0(running: bool) -> Interface {
+    Interface { name: "eth0".to_owned(), index: 2, running, addresses: vec![IpAddr::from([10, 0, 0, 1])] }
+}
+
+impl Bench {
+    fn started(settings: Settings) -> Self {
+        let mut bench = Self { router: Router::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+        bench.feed(Input::Interface(eth0(true)));
+        bench.feed(Input::Start);
+        bench
+    }
+
+    fn feed(&mut self, input: Input<'_>) -> Outputs {
+        let mut out = Outputs::new();
+        self.router.handle(self.start + self.at, input, &mut out);
+        out
+    }
+
+    /// Scripts that are started along the way succeed at once.
+    fn run(&mut self, ms: u64) {
+        let end = self.at + Duration::from_millis(ms);
+        while let Some(due) = self.router.next_deadline().map(|due| due - self.start).filter(|&due| due <= end) {
+            self.at = due;
+            for output in self.feed(Input::Time) {
+                if let Output::RunScript { script, .. } = output {
+                    self.feed(Input::ScriptFinished { script, outcome: Outcome::Exited(0) });
+                }
+            }
+        }
+        self.at = end;
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        self.router.instances().map(vrrp::Instance::phase).collect()
+    }
+}
+
+fn logs(out: &Outputs) -> Vec<&str> {
+    out.iter().filter_map(|output| if let Output::Log(_, line) = output { Some(line.as_str()) } else { None }).collect()
+}
+
+#[test]
+fn a_failing_script_takes_its_instance_down_and_up_again() {
+    let mut tracking = instance("VI_1", 51, 50);
+    tracking.vrrp.track_scripts = vec![TrackScript { script: "chk".to_owned(), weight: 0, reverse: false }];
+    let settings = Settings { instances: vec![tracking], scripts: vec![check("chk")], ..Settings::default() };
+    let mut bench = Bench::started(settings);
+    assert_eq!(bench.phases(), [Phase::Init]);
+    bench.feed(Input::ScriptFinished { script: "chk".to_owned(), outcome: Outcome::Exited(0) });
+    assert_eq!(bench.phases(), [Phase::Backup]);
+    bench.run(4000);
+    assert_eq!(bench.phases(), [Phase::Master]);
+    assert_eq!(bench.router.desired_addresses().count(), 1);
+    let out = bench.feed(Input::ScriptFinished { script: "chk".to_owned(), outcome: Outcome::Exited(1) });
+    let expected = ["Script `chk` now returning 1", "VRRP_Script(chk) failed (exited with status 1)"];
+    assert_eq!(logs(&out)[..2], expected);
+    assert_eq!(logs(&out)[2], "(VI_1) Entering FAULT STATE");
+    assert_eq!(bench.router.desired_addresses().count(), 0);
+    bench.run(5000);
+    assert_eq!(bench.phases(), [Phase::Master]);
+}
+
+#[test]
+fn an_interface_going_down_is_reported_and_a_fault() {
+    let settings = Settings { instances: vec![instance("VI_1", 51, 50)], ..Settings::default() };
+    let mut bench = Bench::started(settings);
+    bench.run(4000);
+    let out = bench.feed(Input::Interface(eth0(false)));
+    assert_eq!(logs(&out)[..2], ["Netlink reports eth0 down", "(VI_1) Entering FAULT STATE"]);
+    let out = bench.feed(Input::Interface(eth0(true)));
+    assert_eq!(logs(&out), ["Netlink reports eth0 up", "(VI_1) Entering BACKUP STATE"]);
+    bench.feed(Input::InterfaceGone("eth0".to_owned()));
+    assert_eq!(bench.phases(), [Phase::Fault]);
+}
+
+#[test]
+fn a_group_is_master_or_in_fault_together() {
+    let mut tracking = instance("VI_2", 52, 60);
+    tracking.vrrp.priority = 200;
+    tracking.vrrp.track_interfaces =
+        vec![vrrp::settings::TrackInterface { interface: "eth1".to_owned(), weight: 0, reverse: false }];
+    let group = Group {
+        sync: sync_group::Settings { name: "G".to_owned(), members: vec!["VI_1".to_owned(), "VI_2".to_owned()] },
+        notify: notify::Settings { any: Some(Command::exec(["/n"])), ..notify::Settings::default() },
+        track_interfaces: Vec::new(),
+        track_scripts: Vec::new(),
+    };
+    let instances = vec![instance("VI_1", 51, 50), tracking];
+    let mut bench = Bench::started(Settings { instances, groups: vec![group], ..Settings::default() });
+    assert_eq!(bench.phases(), [Phase::Fault, Phase::Fault]);
+    let eth1 = |running| Interface { name: "eth1".to_owned(), index: 3, ..eth0(running) };
+    bench.feed(Input::Interface(eth1(true)));
+    assert_eq!(bench.phases(), [Phase::Backup, Phase::Backup]);
+    // VI_2 with priority 200 times out first, at 3.22 s, and takes VI_1 along.
+    bench.run(3219);
+    assert_eq!(bench.phases(), [Phase::Master, Phase::Master]);
+    let out = bench.feed(Input::Interface(eth1(false)));
+    assert!(logs(&out).contains(&"VRRP_Group(G) Syncing instances to FAULT state"), "{out:?}");
+    assert_eq!(bench.phases(), [Phase::Fault, Phase::Fault]);
+    let told = |output: &Output| matches!(output, Output::Notify { subject, .. } if subject == "G");
+    assert!(out.iter().any(told));
+    bench.feed(Input::Interface(eth1(true)));
+    assert_eq!(bench.phases(), [Phase::Backup, Phase::Backup]);
+}
+
+#[test]
+fn a_reload_keeps_what_stays_and_ends_what_goes() {
+    let settings = |names: &[(&str, u8)]| Settings {
+        instances: names.iter().map(|&(name, vrid)| instance(name, vrid, vrid)).collect(),
+        ..Settings::default()
+    };
+    let mut bench = Bench::started(settings(&[("VI_1", 51), ("VI_2", 52)]));
+    bench.run(4000);
+    let out = bench.feed(Input::Reload(settings(&[("VI_1", 51), ("VI_2", 52)])));
+    assert_eq!(out, []);
+    let out = bench.feed(Input::Reload(settings(&[("VI_3", 53), ("VI_1", 51)])));
+    let expected = [
+        "(VI_2) sent 0 priority",
+        "(VI_2) removing VIPs.",
+        "(VI_3) removing VIPs.",
+        "(VI_3) Entering BACKUP STATE (init)",
+    ];
+    assert_eq!(logs(&out), expected);
+    assert_eq!(bench.phases(), [Phase::Backup, Phase::Master]);
+}
+
+#[test]
+fn strangers_are_reported_once() {
+    let settings =
+        Settings { instances: vec![instance("VI_1", 51, 50)], log_unknown_vrids: true, ..Settings::default() };
+    let mut bench = Bench::started(settings);
+    let message =
+        crate::packet::vrrp2::Repr { vrid: 99, priority: 1, interval: 1, password: None, addresses: &[] }.emit();
+    let source = IpAddr::from([10, 0, 0, 9]);
+    let destination = IpAddr::from([224, 0, 0, 18]);
+    let datagram = Datagram { source, destination, ttl: 255, header_len: 20, message: &message };
+    let out = bench.feed(Input::Packet { interface: 2, datagram });
+    assert_eq!(logs(&out), ["Unknown VRID(99) received on interface(eth0). ignoring..."]);
+    assert_eq!(bench.feed(Input::Packet { interface: 2, datagram }), []);
+}
