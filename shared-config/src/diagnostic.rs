@@ -64,6 +64,8 @@ pub enum Place {
     Parsing,
     /// `parsing [file:line]: `, as the reader of lines says it.
     ParsingLine,
+    /// `Parsing [file:line]: `, as log-formats say it.
+    ParsingFormat,
     /// As [`Place::ParsingLine`], and the line and a caret follow on two more lines.
     Excerpt,
     /// `[file:line] : `, as `server` lines and some later checks say it.

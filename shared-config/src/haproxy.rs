@@ -7,18 +7,22 @@
 
 pub mod ast;
 pub mod env;
+pub mod expr;
 pub mod keyword;
 pub mod load;
+pub mod log_format;
 pub mod predicate;
 
 mod condition;
 mod line;
 
+pub use condition::BLOCKS_MAX;
 pub use line::{LINE_BYTES_MAX, WORDS_MAX};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::source::{SourceId, Sources, Span};
 use crate::suggest::nearest;
+use crate::words::Word;
 use ast::{File, Section, Statement};
 use condition::Conditions;
 use env::Env;
@@ -246,7 +250,7 @@ fn set_environment(statement: &Statement, env: &mut Env, diagnostics: &mut Diagn
         },
         "unsetenv" if words.is_empty() => complain("at least one variable name"),
         "unsetenv" => words.for_each(|name| env.unset(&name.text)),
-        "resetenv" => env.retain(&words.map(|name| name.as_str()).collect::<Vec<_>>()),
+        "resetenv" => env.retain(&words.map(Word::as_str).collect::<Vec<_>>()),
         _ => {}
     }
 }
@@ -271,8 +275,6 @@ mod tests {
             .map(|line| line.split_once("config : ").map_or(line.clone(), |(_, text)| text.replace("parsing ", "")));
         (lines.collect(), said.collect(), parsed.env)
     }
-
-    use crate::words::Word;
 
     #[test]
     fn sections_and_files() {

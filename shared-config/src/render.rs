@@ -44,6 +44,7 @@ pub fn haproxy_line(diagnostic: &Diagnostic, sources: &Sources, pid: u32) -> Str
         let _ = match diagnostic.place {
             Place::Parsing => write!(line, "parsing [{path}:{row}] : "),
             Place::ParsingLine | Place::Excerpt => write!(line, "parsing [{path}:{row}]: "),
+            Place::ParsingFormat => write!(line, "Parsing [{path}:{row}]: "),
             Place::Bare => write!(line, "[{path}:{row}] : "),
             Place::WholeFile => Ok(()),
         };
@@ -72,7 +73,7 @@ fn excerpt(out: &mut String, span: Span, sources: &Sources) {
 /// keepalived's form: `(/etc/keepalived/keepalived.conf: Line 7) Unknown keyword 'foo'`.
 pub fn keepalived_line(diagnostic: &Diagnostic, sources: &Sources) -> String {
     match (diagnostic.span, diagnostic.place) {
-        (Some(span), Place::Parsing | Place::ParsingLine | Place::Excerpt | Place::Bare) => {
+        (Some(span), Place::Parsing | Place::ParsingLine | Place::ParsingFormat | Place::Excerpt | Place::Bare) => {
             let path = sources.get(span.source).path().display();
             format!("({path}: Line {}) {}", sources.position(span).line, diagnostic.message)
         }

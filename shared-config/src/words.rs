@@ -38,24 +38,28 @@ impl Word {
     /// Several words as one text again, with one space between two; nothing of no words.
     pub fn join(words: &[Word]) -> Option<Self> {
         let (first, rest) = words.split_first()?;
-        let (mut text, mut pieces, mut span) = (String::new(), Vec::new(), first.span);
-        let mut add = |text: &mut String, word: &Word| {
-            let base = count(text.len());
-            match &word.pieces {
-                Some(decoded) => pieces.extend(decoded.iter().map(|p| Piece { at: base + p.at, span: p.span })),
-                None => pieces.push(Piece { at: base, span: word.span }),
-            }
-            text.push_str(&word.text);
-        };
-        add(&mut text, first);
+        let mut joined = WordBuilder::new(first.span);
+        joined.add_part(first, 0..first.text.len());
         for word in rest {
-            let gap = Span { start: span.end, end: word.span.start.max(span.end), ..span };
-            let space = Word::decoded(" ", gap, vec![Piece { at: 0, span: gap }]);
-            add(&mut text, &space);
-            add(&mut text, word);
-            span = span.to(word.span);
+            let gap = Span { start: joined.span.end, end: word.span.start.max(joined.span.end), ..joined.span };
+            joined.add(" ", gap);
+            joined.add_part(word, 0..word.text.len());
+            joined.span = joined.span.to(word.span);
         }
-        Some(Self::decoded(text, span, pieces))
+        Some(joined.finish())
+    }
+
+    /// A part of the word as a word of its own. The range is in bytes of the text; one that is not within it, or cuts a
+    /// character, gives an empty word.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        if self.pieces.is_none() {
+            return Self::plain(text, self.span_of(range));
+        }
+        let mut part = WordBuilder::new(self.span_of(range.clone()));
+        part.add_part(self, range);
+        part.finish()
     }
 
     /// What the word says.
@@ -103,6 +107,54 @@ fn advance(span: Span, offset: Option<u32>) -> Span {
 impl AsRef<str> for Word {
     fn as_ref(&self) -> &str {
         &self.text
+    }
+}
+
+/// Puts a word together from pieces.
+#[derive(Clone, Debug)]
+pub struct WordBuilder {
+    text: String,
+    pieces: Vec<Piece>,
+    /// The source of the whole word, quotes included.
+    pub span: Span,
+}
+
+impl WordBuilder {
+    /// An empty word that will stand for this source.
+    pub fn new(span: Span) -> Self {
+        Self { text: String::new(), pieces: Vec::new(), span }
+    }
+
+    /// Adds text and where it comes from.
+    pub fn add(&mut self, text: &str, span: Span) {
+        if !text.is_empty() {
+            self.pieces.push(Piece { at: count(self.text.len()), span });
+            self.text.push_str(text);
+        }
+    }
+
+    /// Adds a part of a word, with its own pieces. The range is in bytes of the word's text.
+    pub fn add_part(&mut self, word: &Word, range: Range<usize>) {
+        let Some(pieces) = word.pieces.as_deref() else {
+            return self.add(word.text.get(range.clone()).unwrap_or_default(), word.span_of(range));
+        };
+        for (index, piece) in pieces.iter().enumerate() {
+            let end = pieces.get(index + 1).map_or(word.text.len(), |next| next.at as usize);
+            let (from, to) = ((piece.at as usize).max(range.start), end.min(range.end));
+            if from < to {
+                self.add(word.text.get(from..to).unwrap_or_default(), word.span_of(from..to));
+            }
+        }
+    }
+
+    /// What has been added so far.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The word.
+    pub fn finish(self) -> Word {
+        Word::decoded(self.text, self.span, self.pieces)
     }
 }
 
@@ -193,7 +245,14 @@ mod tests {
         ];
         let word = Word::decoded("a bcxyz", span(0..9), pieces);
         for (range, expected) in [(0..1, 0..1), (1..2, 1..3), (2..4, 3..6), (5..6, 6..8), (0..7, 0..8), (3..3, 5..5)] {
-            assert_eq!(word.span_of(range.clone()), span(expected), "{range:?}");
+            assert_eq!(word.span_of(range.clone()), span(expected.clone()), "{range:?}");
+            let part = word.part(range.clone());
+            assert_eq!((&*part.text, part.span), (&word.text[range.clone()], span(expected)), "{range:?}");
+            assert_eq!(part.span_of(0..range.len()), part.span, "{range:?}");
         }
+        let plain = Word::plain("k", span(9..10));
+        let joined = Word::join(&[word, plain]).expect("two words");
+        assert_eq!((&*joined.text, joined.span), ("a bcxyz k", span(0..10)));
+        assert_eq!((joined.span_of(1..3), joined.span_of(8..9)), (span(1..4), span(9..10)));
     }
 }

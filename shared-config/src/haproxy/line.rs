@@ -3,7 +3,7 @@
 use super::env::Env;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::source::{SourceId, Span};
-use crate::words::{Piece, Word};
+use crate::words::{Word, WordBuilder};
 use pest::Parser as _;
 use pest::iterators::Pair;
 
@@ -91,24 +91,9 @@ struct Reader<'a, 'd> {
 
 /// A word under construction.
 struct Draft {
-    text: String,
-    pieces: Vec<Piece>,
-    span: Span,
+    word: WordBuilder,
     /// A `${NAME[*]}` was in it: if nothing else was, no word comes of it.
     list: bool,
-}
-
-impl Draft {
-    fn new(span: Span) -> Self {
-        Self { text: String::new(), pieces: Vec::new(), span, list: false }
-    }
-
-    fn add(&mut self, text: &str, span: Span) {
-        if !text.is_empty() {
-            self.pieces.push(Piece { at: u32::try_from(self.text.len()).unwrap_or(u32::MAX), span });
-            self.text.push_str(text);
-        }
-    }
 }
 
 impl Reader<'_, '_> {
@@ -128,7 +113,7 @@ impl Reader<'_, '_> {
             self.words.push(Word::plain(pair.as_str(), self.span(pair)));
             return;
         }
-        let mut draft = Draft::new(self.span(pair));
+        let mut draft = Draft { word: WordBuilder::new(self.span(pair)), list: false };
         for part in pair.clone().into_inner() {
             self.part(&part, &mut draft);
         }
@@ -136,8 +121,8 @@ impl Reader<'_, '_> {
     }
 
     fn finish(&mut self, draft: Draft) {
-        if !(draft.text.is_empty() && draft.list) {
-            self.words.push(Word::decoded(draft.text, draft.span, draft.pieces));
+        if !(draft.word.as_str().is_empty() && draft.list) {
+            self.words.push(draft.word.finish());
         }
     }
 
@@ -145,16 +130,16 @@ impl Reader<'_, '_> {
     fn part(&mut self, pair: &Pair<'_, Rule>, draft: &mut Draft) {
         let span = self.span(pair);
         match pair.as_rule() {
-            Rule::plain | Rule::backslash | Rule::strong_text | Rule::weak_text => draft.add(pair.as_str(), span),
+            Rule::plain | Rule::backslash | Rule::strong_text | Rule::weak_text => draft.word.add(pair.as_str(), span),
             Rule::strong | Rule::weak => self.quoted(pair, draft),
-            Rule::escape | Rule::weak_escape => draft.add(unescaped(pair.as_str()), span),
+            Rule::escape | Rule::weak_escape => draft.word.add(unescaped(pair.as_str()), span),
             Rule::hex => match u8::from_str_radix(&pair.as_str()[2..], 16) {
                 Ok(0) | Err(_) => {
                     self.error(
                         Diagnostic::error("nul", span, "a word cannot hold a NUL byte").place(Place::ParsingLine),
                     );
                 }
-                Ok(byte) => draft.add(&crate::source::decode(&[byte]), span),
+                Ok(byte) => draft.word.add(&crate::source::decode(&[byte]), span),
             },
             Rule::bad_hex => {
                 let message = "truncated or invalid hexadecimal sequence";
@@ -238,17 +223,17 @@ impl Reader<'_, '_> {
             plain => self.context.env.get(plain).or(default).unwrap_or_default(),
         };
         if !list {
-            return draft.add(value, whole);
+            return draft.word.add(value, whole);
         }
         draft.list = true;
         for (index, item) in value.split([' ', '\t']).filter(|item| !item.is_empty()).enumerate() {
             if index > 0 {
                 // Each word of the list but the last ends here; all of them stand for the same place.
-                let next = Draft { list: true, ..Draft::new(draft.span) };
+                let next = Draft { word: WordBuilder::new(draft.word.span), list: true };
                 let done = std::mem::replace(draft, next);
                 self.finish(done);
             }
-            draft.add(item, whole);
+            draft.word.add(item, whole);
         }
     }
 
