@@ -1,0 +1,257 @@
+//! Rules: conditions and what is done when they hold.
+//!
+//! A section's [`Rules`] are compiled once. They look at a [`Context`](crate::sample::Context), change the message's head
+//! in place, and answer with a [`Verdict`]: what the data path has to do now. They read no clock and touch no socket.
+//!
+//! - [`acl`] tests, ACLs and conditions
+//! - [`http`] `http-request`, `http-response`, `http-after-response`
+//! - [`redirect`] where a redirect leads
+//! - [`switch`] `use_backend`, many rules in one look-up
+//! - [`tcp`] `tcp-request`, `tcp-response`
+
+pub mod acl;
+pub mod http;
+pub mod redirect;
+pub mod switch;
+pub mod tcp;
+
+use crate::http::Head;
+use crate::ids::{BackendId, ServerIndex};
+use crate::sample::{Context, Stream};
+use acl::{Acl, Condition};
+use http::{HttpAction, Outcome};
+use redirect::Redirect;
+use switch::Switch;
+use tcp::{TcpAction, TcpVerdict};
+
+/// Something to do, and when. Without a condition: always.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule<A> {
+    /// When.
+    pub condition: Option<Condition>,
+    /// What.
+    pub action: A,
+}
+
+impl<A> Rule<A> {
+    fn holds(&self, acls: &[Acl], context: &Context<'_>) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.holds(acls, context))
+    }
+}
+
+/// What the data path does with a message after a set of rules.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It goes on.
+    Continue,
+    /// Refused by an administrator's rule: answered with this (403 and log state `PR` unless the rule says otherwise).
+    Deny(Answer),
+    /// As `Deny`, but only after `timeout tarpit` (log state `PT`).
+    Tarpit(Answer),
+    /// Answered here, as a redirect or a demand for a password is (log state `LR`).
+    Reply(Answer),
+    /// The connection is closed without an answer.
+    Reject,
+    /// The connection is forgotten without telling the client.
+    SilentDrop,
+}
+
+/// An answer made by a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Fields besides `content-length`, `content-type` and what the connection needs. Names in lower case.
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What follows the head.
+    pub body: Body,
+}
+
+/// The body of an [`Answer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The section's error page for the status, or the built-in one.
+    ErrorPage,
+    /// Exactly these bytes, possibly none.
+    Bytes {
+        /// `content-type`, where there is one.
+        content_type: Option<Vec<u8>>,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Answer {
+    /// The error page of a status.
+    pub fn error(status: u16) -> Self {
+        Self { status, fields: Vec::new(), body: Body::ErrorPage }
+    }
+
+    /// No body at all.
+    pub fn empty(status: u16) -> Self {
+        Self { status, fields: Vec::new(), body: Body::Bytes { content_type: None, bytes: Vec::new() } }
+    }
+}
+
+/// All rules of one section.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Rules {
+    /// What the conditions name; [`Condition`] holds numbers into this list.
+    pub acls: Vec<Acl>,
+    /// `tcp-request connection`
+    pub tcp_request_connection: Vec<Rule<TcpAction>>,
+    /// `tcp-request session`
+    pub tcp_request_session: Vec<Rule<TcpAction>>,
+    /// `tcp-request content`
+    pub tcp_request_content: Vec<Rule<TcpAction>>,
+    /// `tcp-response content`
+    pub tcp_response_content: Vec<Rule<TcpAction>>,
+    /// `http-request`, and what older words say the same way.
+    pub http_request: Vec<Rule<HttpAction>>,
+    /// `redirect`: after all of `http-request`, even where that ended with `allow`.
+    pub redirects: Vec<Rule<Redirect>>,
+    /// `http-response`
+    pub http_response: Vec<Rule<HttpAction>>,
+    /// `http-after-response`
+    pub http_after_response: Vec<Rule<HttpAction>>,
+    /// `use_backend`
+    pub use_backend: Switch,
+    /// `use-server`
+    pub use_server: Vec<Rule<ServerIndex>>,
+    /// `monitor fail`
+    pub monitor_fail: Vec<Condition>,
+    /// `stats admin`
+    pub stats_admin: Vec<Condition>,
+    /// `force-persist`: a cookie counts even when its server is down.
+    pub force_persist: Vec<Condition>,
+    /// `ignore-persist`: a cookie does not count.
+    pub ignore_persist: Vec<Condition>,
+}
+
+impl Rules {
+    /// Whether there is nothing to evaluate on a request, so that the data path need not build a context.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            acls: _,
+            tcp_request_connection,
+            tcp_request_session,
+            tcp_request_content,
+            tcp_response_content,
+            http_request,
+            redirects,
+            http_response,
+            http_after_response,
+            use_backend,
+            use_server,
+            monitor_fail,
+            stats_admin,
+            force_persist,
+            ignore_persist,
+        } = self;
+        let tcp = [tcp_request_connection, tcp_request_session, tcp_request_content, tcp_response_content];
+        let http = [http_request, http_response, http_after_response];
+        let conditions = [monitor_fail, stats_admin, force_persist, ignore_persist];
+        tcp.iter().all(|list| list.is_empty())
+            && http.iter().all(|list| list.is_empty())
+            && conditions.iter().all(|list| list.is_empty())
+            && redirects.is_empty()
+            && use_backend.is_empty()
+            && use_server.is_empty()
+    }
+
+    /// `http-request`, then `redirect`. The request's head is changed in place.
+    pub fn http_request(&self, request: &mut Head, stream: &Stream<'_>) -> Verdict {
+        for rule in &self.http_request {
+            let context = Context { request: Some(&*request), response: None, stream };
+            if !rule.holds(&self.acls, &context) {
+                continue;
+            }
+            match rule.action.perform(http::Messages::Request(&mut *request), stream) {
+                Outcome::Next => {}
+                Outcome::Allow => break,
+                Outcome::End(verdict) => return verdict,
+            }
+        }
+        let context = Context { request: Some(&*request), response: None, stream };
+        let redirect = self.redirects.iter().find(|rule| rule.holds(&self.acls, &context));
+        match redirect.and_then(|rule| rule.action.answer(&context)) {
+            Some(answer) => Verdict::Reply(answer),
+            None => Verdict::Continue,
+        }
+    }
+
+    /// `http-response`. The response's head is changed in place.
+    pub fn http_response(&self, request: Option<&Head>, response: &mut Head, stream: &Stream<'_>) -> Verdict {
+        self.on_response(&self.http_response, request, response, stream)
+    }
+
+    /// `http-after-response`: for every response, also those made here. It can only change the head.
+    pub fn http_after_response(&self, request: Option<&Head>, response: &mut Head, stream: &Stream<'_>) {
+        let _ = self.on_response(&self.http_after_response, request, response, stream);
+    }
+
+    fn on_response(
+        &self,
+        rules: &[Rule<HttpAction>],
+        request: Option<&Head>,
+        response: &mut Head,
+        stream: &Stream<'_>,
+    ) -> Verdict {
+        for rule in rules {
+            let context = Context { request, response: Some(&*response), stream };
+            if !rule.holds(&self.acls, &context) {
+                continue;
+            }
+            match rule.action.perform(http::Messages::Response(request, &mut *response), stream) {
+                Outcome::Next => {}
+                Outcome::Allow => break,
+                Outcome::End(verdict) => return verdict,
+            }
+        }
+        Verdict::Continue
+    }
+
+    /// `use_backend`: the backend of the first rule that holds. A name made at run time that no backend has counts as
+    /// no rule.
+    pub fn choose_backend(&self, context: &Context<'_>) -> Option<BackendId> {
+        self.use_backend.choose(&self.acls, context)
+    }
+
+    /// `use-server`: the server of the first rule that holds.
+    pub fn choose_server(&self, context: &Context<'_>) -> Option<ServerIndex> {
+        self.use_server.iter().find(|rule| rule.holds(&self.acls, context)).map(|rule| rule.action)
+    }
+
+    /// `tcp-request connection`: nothing but addresses is known yet.
+    pub fn tcp_request_connection(&self, stream: &Stream<'_>) -> TcpVerdict {
+        self.tcp(&self.tcp_request_connection, &Context { request: None, response: None, stream })
+    }
+
+    /// `tcp-request session`: after the PROXY header and TLS.
+    pub fn tcp_request_session(&self, stream: &Stream<'_>) -> TcpVerdict {
+        self.tcp(&self.tcp_request_session, &Context { request: None, response: None, stream })
+    }
+
+    /// `tcp-request content`: in `mode http` with the request's head.
+    pub fn tcp_request_content(&self, context: &Context<'_>) -> TcpVerdict {
+        self.tcp(&self.tcp_request_content, context)
+    }
+
+    /// `tcp-response content`: in `mode http` with the response's head.
+    pub fn tcp_response_content(&self, context: &Context<'_>) -> TcpVerdict {
+        self.tcp(&self.tcp_response_content, context)
+    }
+
+    fn tcp(&self, rules: &[Rule<TcpAction>], context: &Context<'_>) -> TcpVerdict {
+        let first = rules.iter().find(|rule| rule.holds(&self.acls, context));
+        first.map_or(TcpVerdict::Continue, |rule| rule.action.verdict())
+    }
+
+    /// Whether one of these conditions of the section holds.
+    pub fn any(&self, conditions: &[Condition], context: &Context<'_>) -> bool {
+        conditions.iter().any(|condition| condition.holds(&self.acls, context))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Tests, ACLs and conditions.
+
+use crate::sample::{Context, Expression, Patterns};
+
+/// One comparison: the sample of an expression with patterns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// What is looked at. All its values are tried.
+    pub expression: Expression,
+    /// Any of them is enough. Several where some ignore case and some do not.
+    pub patterns: Box<[Patterns]>,
+}
+
+impl Test {
+    /// Whether the comparison is true. Without a sample it is not.
+    pub fn holds(&self, context: &Context<'_>) -> bool {
+        self.expression.any(context, |value| self.patterns.iter().any(|patterns| patterns.matches(value)))
+    }
+}
+
+/// Tests under one name; any of them is enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acl {
+    /// The name; empty for one written in braces.
+    pub name: String,
+    /// In the order of the file.
+    pub tests: Vec<Test>,
+}
+
+/// A place in a section's list of ACLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AclIndex(pub usize);
+
+/// An ACL, or that it does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Term {
+    /// Which.
+    pub acl: AclIndex,
+    /// `!`
+    pub negated: bool,
+}
+
+/// `if` or `unless` and what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// `unless`
+    pub unless: bool,
+    /// Any of these groups is enough; of a group, all terms.
+    pub any: Box<[Box<[Term]>]>,
+}
+
+impl Condition {
+    /// Whether the condition holds.
+    pub fn holds(&self, acls: &[Acl], context: &Context<'_>) -> bool {
+        let term = |term: &Term| {
+            let acl = acls.get(term.acl.0);
+            acl.is_some_and(|acl| acl.tests.iter().any(|test| test.holds(context))) != term.negated
+        };
+        self.any.iter().any(|group| group.iter().all(term)) != self.unless
+    }
+
+    /// The one ACL the condition consists of, if it is that simple.
+    pub(super) fn only_acl<'a>(&self, acls: &'a [Acl]) -> Option<&'a Acl> {
+        match (self.unless, &*self.any) {
+            (false, [group]) => match **group {
+                [Term { acl, negated: false }] => acls.get(acl.0),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

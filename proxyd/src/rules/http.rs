@@ -1,0 +1,358 @@
+//! Actions on HTTP messages.
+
+use super::redirect::Redirect;
+use super::{Answer, Body, Verdict};
+use crate::http::Head;
+use crate::sample::convert::{Regex, Replacement};
+use crate::sample::text::Text;
+use crate::sample::{Context, Patterns, Stream, Value};
+
+/// The message a rule changes, and the other one where there is one.
+pub(super) enum Messages<'m> {
+    /// The request.
+    Request(&'m mut Head),
+    /// The response, with the request it answers.
+    Response(Option<&'m Head>, &'m mut Head),
+}
+
+/// What became of a rule whose condition held.
+pub(super) enum Outcome {
+    /// The next rule is looked at.
+    Next,
+    /// No further rule of the set is.
+    Allow,
+    /// The message goes no further.
+    End(Verdict),
+}
+
+/// An action of `http-request`, `http-response` or `http-after-response`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HttpAction {
+    /// `allow`
+    Allow,
+    /// `deny`
+    Deny(Reply),
+    /// `tarpit`
+    Tarpit(Reply),
+    /// `return`
+    Return(Reply),
+    /// `reject`
+    Reject,
+    /// `silent-drop`
+    SilentDrop,
+    /// `auth`: asks for a password. `None`: the realm is the section's name.
+    Auth(Text),
+    /// `redirect`
+    Redirect(Redirect),
+    /// `add-header`
+    AddHeader(Box<[u8]>, Text),
+    /// `set-header`
+    SetHeader(Box<[u8]>, Text),
+    /// `del-header` with a name.
+    DeleteHeader(Box<[u8]>),
+    /// `del-header` with `-m`: all headers whose name matches.
+    DeleteHeaders(Patterns),
+    /// `replace-header`, `replace-value`
+    ReplaceHeader {
+        /// Which headers.
+        name: Box<[u8]>,
+        /// What is replaced.
+        regex: Regex,
+        /// What it is replaced by.
+        replacement: Replacement,
+        /// `replace-value`: each element of a comma-separated value by itself.
+        elements: bool,
+    },
+    /// `replace-path`, `replace-pathq`, `replace-uri`
+    ReplaceTarget {
+        /// Which part.
+        part: TargetPart,
+        /// What is replaced.
+        regex: Regex,
+        /// What it is replaced by.
+        replacement: Replacement,
+    },
+    /// `set-path`, `set-pathq`, `set-query`, `set-uri`
+    SetTarget(TargetPart, Text),
+    /// `set-method`
+    SetMethod(Text),
+    /// `set-status`
+    SetStatus(u16, Option<Box<[u8]>>),
+}
+
+/// A part of the target that a rule writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TargetPart {
+    /// Up to the question mark.
+    Path,
+    /// With the query string.
+    PathQuery,
+    /// After the question mark.
+    Query,
+    /// The whole.
+    Uri,
+}
+
+/// An answer as a rule describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// `hdr`
+    pub fields: Box<[(Box<[u8]>, Text)]>,
+    /// What follows the head.
+    pub body: ReplyBody,
+}
+
+/// The body of a [`Reply`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplyBody {
+    /// The section's error page for the status.
+    ErrorPage,
+    /// Nothing.
+    None,
+    /// `string`, `lf-string`, `file`, `lf-file`
+    Text {
+        /// `content-type`
+        content_type: Box<[u8]>,
+        /// What is written.
+        text: Text,
+    },
+}
+
+impl Reply {
+    /// The error page of a status.
+    pub fn error(status: u16) -> Self {
+        Self { status, fields: Box::new([]), body: ReplyBody::ErrorPage }
+    }
+
+    fn answer(&self, context: &Context<'_>) -> Answer {
+        let written = |text: &Text| {
+            let mut bytes = Vec::new();
+            text.write(context, &mut bytes);
+            bytes
+        };
+        let fields = self.fields.iter().map(|(name, text)| (name.to_vec(), written(text))).collect();
+        let body = match &self.body {
+            ReplyBody::ErrorPage if self.fields.is_empty() => Body::ErrorPage,
+            ReplyBody::ErrorPage | ReplyBody::None => Body::Bytes { content_type: None, bytes: Vec::new() },
+            ReplyBody::Text { content_type, text } => {
+                Body::Bytes { content_type: Some(content_type.to_vec()), bytes: written(text) }
+            }
+        };
+        Answer { status: self.status, fields, body }
+    }
+}
+
+impl HttpAction {
+    /// Does it.
+    pub(super) fn perform(&self, messages: Messages<'_>, stream: &Stream<'_>) -> Outcome {
+        let (request, head) = match messages {
+            Messages::Request(head) => (None, head),
+            Messages::Response(request, head) => (Some(request), head),
+        };
+        let context = match request {
+            None => Context { request: Some(head), response: None, stream },
+            Some(request) => Context { request, response: Some(head), stream },
+        };
+        if let Some(outcome) = self.ends(&context) {
+            return outcome;
+        }
+        let edit = self.edit(&context);
+        edit.apply(head);
+        Outcome::Next
+    }
+
+    /// For the actions after which no further rule is looked at.
+    fn ends(&self, context: &Context<'_>) -> Option<Outcome> {
+        Some(match self {
+            Self::Allow => Outcome::Allow,
+            Self::Deny(reply) => Outcome::End(Verdict::Deny(reply.answer(context))),
+            Self::Tarpit(reply) => Outcome::End(Verdict::Tarpit(reply.answer(context))),
+            Self::Return(reply) => Outcome::End(Verdict::Reply(reply.answer(context))),
+            Self::Reject => Outcome::End(Verdict::Reject),
+            Self::SilentDrop => Outcome::End(Verdict::SilentDrop),
+            Self::Auth(realm) => {
+                let mut challenge = b"Basic realm=\"".to_vec();
+                realm.write(context, &mut challenge);
+                challenge.push(b'"');
+                let mut answer = Answer::error(401);
+                answer.fields.push((b"www-authenticate".to_vec(), challenge));
+                Outcome::End(Verdict::Reply(answer))
+            }
+            Self::Redirect(redirect) => match redirect.answer(context) {
+                Some(answer) => Outcome::End(Verdict::Reply(answer)),
+                None => Outcome::Next,
+            },
+            Self::AddHeader(..)
+            | Self::SetHeader(..)
+            | Self::DeleteHeader(_)
+            | Self::DeleteHeaders(_)
+            | Self::ReplaceHeader { .. }
+            | Self::ReplaceTarget { .. }
+            | Self::SetTarget(..)
+            | Self::SetMethod(_)
+            | Self::SetStatus(..) => return None,
+        })
+    }
+
+    /// What changes, worked out while the head can still be looked at.
+    fn edit<'a>(&'a self, context: &Context<'_>) -> Edit<'a> {
+        let written = |text: &Text| {
+            let mut bytes = Vec::new();
+            text.write(context, &mut bytes);
+            bytes
+        };
+        match self {
+            Self::AddHeader(name, text) => Edit::Add(name, line_safe(written(text))),
+            Self::SetHeader(name, text) => Edit::Set(name, line_safe(written(text))),
+            Self::DeleteHeader(name) => Edit::Delete(name),
+            Self::DeleteHeaders(patterns) => Edit::DeleteMatching(patterns),
+            Self::ReplaceHeader { name, regex, replacement, elements } => {
+                Edit::Values(name, regex, replacement, *elements)
+            }
+            Self::ReplaceTarget { part, regex, replacement } => Edit::Substitute(*part, regex, replacement),
+            Self::SetTarget(part, text) => Edit::Target(*part, written(text)),
+            Self::SetMethod(text) => Edit::Method(written(text)),
+            Self::SetStatus(status, reason) => Edit::Status(*status, reason.as_deref()),
+            Self::Allow
+            | Self::Deny(_)
+            | Self::Tarpit(_)
+            | Self::Return(_)
+            | Self::Reject
+            | Self::SilentDrop
+            | Self::Auth(_)
+            | Self::Redirect(_) => Edit::None,
+        }
+    }
+}
+
+/// A value never ends its line: what a sample brings along after a CR, LF or NUL would be read as another header.
+fn line_safe(mut value: Vec<u8>) -> Vec<u8> {
+    for byte in &mut value {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            *byte = b' ';
+        }
+    }
+    value
+}
+
+/// A change of a head.
+enum Edit<'a> {
+    None,
+    Add(&'a [u8], Vec<u8>),
+    Set(&'a [u8], Vec<u8>),
+    Delete(&'a [u8]),
+    DeleteMatching(&'a Patterns),
+    Values(&'a [u8], &'a Regex, &'a Replacement, bool),
+    Substitute(TargetPart, &'a Regex, &'a Replacement),
+    Target(TargetPart, Vec<u8>),
+    Method(Vec<u8>),
+    Status(u16, Option<&'a [u8]>),
+}
+
+impl Edit<'_> {
+    fn apply(self, head: &mut Head) {
+        match self {
+            Self::None => {}
+            Self::Add(name, value) => head.append(name, &value),
+            Self::Set(name, value) => head.set(name, &value),
+            Self::Delete(name) => {
+                head.remove(name);
+            }
+            Self::DeleteMatching(patterns) => head.retain(|name, _| !patterns.matches(&Value::text(name))),
+            Self::Values(name, regex, replacement, elements) => {
+                replace_values(head, name, regex, replacement, elements);
+            }
+            Self::Substitute(part, regex, replacement) => {
+                let old = match part {
+                    TargetPart::Path => head.path().to_vec(),
+                    TargetPart::Query => head.query().unwrap_or_default().to_vec(),
+                    TargetPart::PathQuery => path_and_query(head),
+                    TargetPart::Uri => head.target().to_vec(),
+                };
+                if let Some(new) = substituted(&old, regex, replacement) {
+                    set_target(head, part, &new);
+                }
+            }
+            Self::Target(part, value) => set_target(head, part, &value),
+            Self::Method(method) => {
+                // White space in it would break the request line.
+                if !method.is_empty() && method.iter().all(|&byte| crate::http::header::is_token(byte)) {
+                    head.set_method(&method);
+                }
+            }
+            Self::Status(status, reason) => head.set_status(status, reason),
+        }
+    }
+}
+
+fn path_and_query(head: &Head) -> Vec<u8> {
+    let mut text = head.path().to_vec();
+    if let Some(query) = head.query() {
+        text.push(b'?');
+        text.extend_from_slice(query);
+    }
+    text
+}
+
+/// The text with the first match replaced; nothing if there is none.
+fn substituted(text: &[u8], regex: &Regex, replacement: &Replacement) -> Option<Vec<u8>> {
+    let captures = regex.0.captures(text)?;
+    let whole = captures.get(0)?;
+    let mut out = text[..whole.start()].to_vec();
+    replacement.write(&captures, &mut out);
+    out.extend_from_slice(&text[whole.end()..]);
+    Some(out)
+}
+
+fn replace_values(head: &mut Head, name: &[u8], regex: &Regex, replacement: &Replacement, elements: bool) {
+    let new = |value: &[u8]| {
+        if !elements {
+            return substituted(value, regex, replacement);
+        }
+        let parts = value.split(|&byte| byte == b',').map(crate::http::header::trim);
+        let changed: Vec<Vec<u8>> =
+            parts.map(|part| substituted(part, regex, replacement).unwrap_or_else(|| part.to_vec())).collect();
+        let joined = changed.join(&b", "[..]);
+        (joined != value).then_some(joined)
+    };
+    let changes: Vec<(usize, Vec<u8>)> = head
+        .fields()
+        .enumerate()
+        .filter(|(_, (field, _))| *field == name)
+        .filter_map(|(index, (_, value))| Some((index, line_safe(new(value)?))))
+        .collect();
+    for (index, value) in changes {
+        head.set_value(index, &value);
+    }
+}
+
+/// Writes a part of the target and keeps the rest. What cannot stand in a target is percent-encoded, so that the request line
+/// stays one.
+fn set_target(head: &mut Head, part: TargetPart, value: &[u8]) {
+    let mut safe = Vec::with_capacity(value.len());
+    for &byte in value {
+        if matches!(byte, 0x21..=0x7e | 0x80..) {
+            safe.push(byte);
+        } else {
+            safe.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    let old = head.target().to_vec();
+    let path_start = match old.first() {
+        Some(b'/') => 0,
+        _ => crate::http::header::find(&old, b"://")
+            .and_then(|at| old[at + 3..].iter().position(|&byte| byte == b'/').map(|slash| at + 3 + slash))
+            .unwrap_or(0),
+    };
+    let query_start = old.iter().position(|&byte| byte == b'?').unwrap_or(old.len());
+    let target = match part {
+        TargetPart::Uri => safe,
+        TargetPart::PathQuery => [&old[..path_start], &safe].concat(),
+        TargetPart::Path => [&old[..path_start], &safe, &old[query_start..]].concat(),
+        TargetPart::Query if safe.is_empty() => old[..query_start].to_vec(),
+        TargetPart::Query => [&old[..query_start], b"?", &safe].concat(),
+    };
+    head.set_target(&target);
+}

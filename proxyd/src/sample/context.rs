@@ -1,0 +1,64 @@
+//! What a sample can be taken from: the messages, the connection, and the running process.
+
+use crate::http::Head;
+use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything a rule may look at. Borrowed for one evaluation.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The request, once its head is complete.
+    pub request: Option<&'a Head>,
+    /// The response, once its head is complete.
+    pub response: Option<&'a Head>,
+    /// The connection and the process.
+    pub stream: &'a Stream<'a>,
+}
+
+/// The connection a request came over, and the process around it.
+#[derive(Clone, Copy)]
+pub struct Stream<'a> {
+    /// The client; `None` on a socket without addresses.
+    pub source: Option<SocketAddr>,
+    /// Where the client connected to.
+    pub destination: Option<SocketAddr>,
+    /// The frontend's id and name.
+    pub frontend: (FrontendId, &'a str),
+    /// The backend's id and name, once one is chosen.
+    pub backend: Option<(BackendId, &'a str)>,
+    /// `iid` of the listener the connection came in on.
+    pub listener: u32,
+    /// The request is the first on its connection.
+    pub first_request: bool,
+    /// Time since 1970.
+    pub now: Duration,
+    /// State of the process that changes while it runs.
+    pub live: &'a dyn Live,
+}
+
+/// State of the running process that rules may ask for.
+pub trait Live {
+    /// A backend by its name, for names that are made at run time.
+    fn backend_named(&self, name: &[u8]) -> Option<BackendId>;
+    /// Servers of a backend that can take traffic (`nbsrv`).
+    fn servers_up(&self, backend: BackendId) -> u64;
+    /// Whether one server can take traffic (`srv_is_up`).
+    fn server_up(&self, backend: BackendId, server: ServerIndex) -> bool;
+    /// Sessions of a server (`srv_conn`).
+    fn server_sessions(&self, backend: BackendId, server: ServerIndex) -> u64;
+    /// Sessions of a backend (`be_conn`).
+    fn backend_sessions(&self, backend: BackendId) -> u64;
+    /// Requests waiting in a backend and its servers (`queue`).
+    fn queued(&self, backend: BackendId) -> u64;
+    /// Connections of a frontend (`fe_conn`).
+    fn frontend_sessions(&self, frontend: FrontendId) -> u64;
+    /// Whether the user of that list has that password, and which groups the user is in; `None`: no.
+    fn admitted(&self, userlist: UserlistId, user: &[u8], password: &[u8]) -> Option<Groups>;
+    /// A random number, different at every call.
+    fn random(&self) -> u32;
+}
+
+/// The groups of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Groups(pub Vec<String>);

@@ -1,0 +1,208 @@
+//! Converters: one variant per converter, its arguments resolved.
+
+use super::value::{self, Value};
+use std::borrow::Cow;
+
+mod encode;
+mod text;
+
+pub(super) use encode::base64_decode;
+pub use text::Replacement;
+
+/// A calculation with a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// `add`; the result stays within the range of the type.
+    Add,
+    /// `sub`
+    Sub,
+    /// `mul`
+    Mul,
+    /// `div`; by zero gives the greatest number.
+    Div,
+    /// `mod`; by zero gives zero.
+    Mod,
+    /// `and`
+    And,
+    /// `or`
+    Or,
+    /// `xor`
+    Xor,
+}
+
+/// A regular expression, equal if written equal.
+#[derive(Clone, Debug)]
+pub struct Regex(pub regex::bytes::Regex);
+
+impl PartialEq for Regex {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+/// What is done with a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Converter {
+    /// `lower`
+    Lower,
+    /// `upper`
+    Upper,
+    /// `length`
+    Length,
+    /// `ipmask`
+    IpMask {
+        /// Leading bits kept of IPv4.
+        v4: u8,
+        /// Leading bits kept of IPv6.
+        v6: u8,
+    },
+    /// `field`: between delimiters, empty fields counted.
+    Field {
+        /// From 1, or from the end with -1.
+        index: i64,
+        /// Any of these separates.
+        delimiters: Box<[u8]>,
+        /// So many fields; 0: all that follow.
+        count: i64,
+    },
+    /// `word`: between delimiters, empty fields skipped.
+    Word {
+        /// From 1, or from the end with -1.
+        index: i64,
+        /// Any of these separates.
+        delimiters: Box<[u8]>,
+        /// So many words; 0: all that follow.
+        count: i64,
+    },
+    /// `regsub`
+    RegSub {
+        /// What is replaced.
+        regex: Regex,
+        /// What it is replaced by.
+        replacement: Replacement,
+        /// `g`: everywhere.
+        all: bool,
+    },
+    /// `bytes`
+    Bytes {
+        /// Bytes skipped.
+        offset: usize,
+        /// Bytes kept. `None`: the rest.
+        length: Option<usize>,
+    },
+    /// `ltrim`
+    TrimLeft(Box<[u8]>),
+    /// `rtrim`
+    TrimRight(Box<[u8]>),
+    /// `url_dec`
+    UrlDecode {
+        /// `+` is a space in the whole text, not only after a `?`.
+        form: bool,
+    },
+    /// `hex`
+    Hex,
+    /// `hex2i`
+    HexToInt,
+    /// `base64`
+    Base64,
+    /// `b64dec`
+    Base64Decode,
+    /// `host_only`
+    HostOnly,
+    /// `port_only`
+    PortOnly,
+    /// `iif`
+    Iif(Box<[u8]>, Box<[u8]>),
+    /// `add` and so on.
+    Arithmetic(Arithmetic, i64),
+    /// `neg`
+    Negate,
+    /// `cpl`
+    Complement,
+    /// `bool`
+    Bool,
+    /// `not`
+    Not,
+    /// `odd`
+    Odd,
+    /// `even`
+    Even,
+}
+
+impl Converter {
+    /// The sample afterwards; nothing where the sample does not fit the converter.
+    pub fn apply<'a>(&'a self, value: Value<'a>) -> Option<Value<'a>> {
+        Some(match self {
+            Self::Lower => text::change(value, u8::to_ascii_lowercase),
+            Self::Upper => text::change(value, u8::to_ascii_uppercase),
+            Self::Length => Value::count(value.into_text().len() as u64),
+            Self::IpMask { v4, v6 } => Value::Ip(value::mask(value.to_ip()?, *v4, *v6)),
+            Self::Field { index, delimiters, count } => {
+                Value::Str(text::part(value.into_text(), |text| text::field(text, *index, delimiters, *count))?)
+            }
+            Self::Word { index, delimiters, count } => {
+                Value::Str(text::part(value.into_text(), |text| text::word(text, *index, delimiters, *count))?)
+            }
+            Self::RegSub { regex, replacement, all } => {
+                Value::Str(text::replace(&regex.0, replacement, *all, value.into_text()))
+            }
+            Self::Bytes { offset, length } => {
+                let is_text = matches!(value, Value::Str(_));
+                let bytes = text::part(value.into_bytes(), |bytes| {
+                    let rest = offset.min(&bytes.len()).to_owned()..bytes.len();
+                    Some(rest.start..length.map_or(rest.end, |length| rest.end.min(rest.start.saturating_add(length))))
+                })?;
+                if is_text { Value::Str(bytes) } else { Value::Bin(bytes) }
+            }
+            Self::TrimLeft(set) => Value::Str(text::part(value.into_text(), |text| {
+                Some(text.iter().position(|byte| !set.contains(byte)).unwrap_or(text.len())..text.len())
+            })?),
+            Self::TrimRight(set) => Value::Str(text::part(value.into_text(), |text| {
+                Some(0..text.iter().rposition(|byte| !set.contains(byte)).map_or(0, |last| last + 1))
+            })?),
+            Self::UrlDecode { form } => Value::Str(encode::url_decode(value.into_text(), *form)?),
+            Self::Hex => Value::Str(Cow::Owned(value::hex(&value.into_bytes()))),
+            Self::HexToInt => Value::Int(encode::hex_to_int(&value.into_text())?),
+            Self::Base64 => Value::Str(Cow::Owned(encode::base64(&value.into_bytes()))),
+            Self::Base64Decode => Value::Bin(Cow::Owned(base64_decode(&value.into_text())?)),
+            Self::HostOnly => {
+                let host = text::part(value.into_text(), |text| Some(0..text::host_end(text)))?;
+                text::change(Value::Str(host), u8::to_ascii_lowercase)
+            }
+            Self::PortOnly => {
+                let text = value.into_text();
+                let after = text.get(text::host_end(&text) + 1..).unwrap_or_default();
+                Value::Int(value::leading_int(after))
+            }
+            Self::Iif(yes, no) => Value::text(if value.to_bool()? { yes } else { no }),
+            Self::Arithmetic(operation, operand) => Value::Int(operation.apply(value.to_int()?, *operand)),
+            Self::Negate => Value::Int(value.to_int()?.checked_neg().unwrap_or(i64::MAX)),
+            Self::Complement => Value::Int(!value.to_int()?),
+            Self::Bool => Value::Bool(value.to_int()? != 0),
+            Self::Not => Value::Bool(value.to_int()? == 0),
+            Self::Odd => Value::Bool(value.to_int()? & 1 == 1),
+            Self::Even => Value::Bool(value.to_int()? & 1 == 0),
+        })
+    }
+}
+
+impl Arithmetic {
+    fn apply(self, a: i64, b: i64) -> i64 {
+        match self {
+            Self::Add => a.saturating_add(b),
+            Self::Sub => a.saturating_sub(b),
+            Self::Mul => a.saturating_mul(b),
+            Self::Div => match b {
+                0 => i64::MAX,
+                _ => a.saturating_div(b),
+            },
+            Self::Mod => match b {
+                0 => 0,
+                _ => a.wrapping_rem(b),
+            },
+            Self::And => a & b,
+            Self::Or => a | b,
+            Self::Xor => a ^ b,
+        }
+    }
+}

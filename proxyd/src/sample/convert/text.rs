@@ -1,0 +1,154 @@
+//! Converters of text.
+
+use super::super::value::Value;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// The replacement of `regsub` and of the `replace-…` actions: text with references `\0` to `\9`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement(Box<[Piece]>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(Box<[u8]>),
+    Group(usize),
+}
+
+impl Replacement {
+    /// From how it is written. `\` before anything but a digit or `x` and two hexadecimal digits stands for what follows.
+    pub fn new(text: &[u8]) -> Self {
+        let (mut pieces, mut run) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            at += 1;
+            if byte != b'\\' {
+                run.push(byte);
+                continue;
+            }
+            match (text.get(at), hex_pair(text.get(at + 1..at + 3))) {
+                (Some(digit @ b'0'..=b'9'), _) => {
+                    pieces.push(Piece::Text(std::mem::take(&mut run).into()));
+                    pieces.push(Piece::Group(usize::from(digit - b'0')));
+                    at += 1;
+                }
+                (Some(b'x'), Some(byte)) => {
+                    run.push(byte);
+                    at += 3;
+                }
+                (Some(&other), _) => {
+                    run.push(other);
+                    at += 1;
+                }
+                (None, _) => run.push(b'\\'),
+            }
+        }
+        pieces.push(Piece::Text(run.into()));
+        Self(pieces.into())
+    }
+
+    /// Writes the replacement of one match.
+    pub fn write(&self, captures: &regex::bytes::Captures<'_>, out: &mut Vec<u8>) {
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Group(number) => {
+                    out.extend_from_slice(captures.get(*number).map_or(&b""[..], |group| group.as_bytes()));
+                }
+            }
+        }
+    }
+}
+
+fn hex_pair(digits: Option<&[u8]>) -> Option<u8> {
+    let digits = std::str::from_utf8(digits?).ok()?;
+    u8::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Changes every byte of a text, or none if nothing changes.
+pub(super) fn change(value: Value<'_>, to: impl Fn(&u8) -> u8) -> Value<'_> {
+    let text = value.into_text();
+    if text.iter().all(|byte| to(byte) == *byte) {
+        return Value::Str(text);
+    }
+    Value::Str(Cow::Owned(text.iter().map(to).collect()))
+}
+
+/// A part of a text, borrowed where the text is.
+pub(super) fn part(text: Cow<'_, [u8]>, range: impl FnOnce(&[u8]) -> Option<Range<usize>>) -> Option<Cow<'_, [u8]>> {
+    let range = range(&text)?;
+    match text {
+        Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
+        Cow::Owned(mut text) => {
+            text.truncate(range.end);
+            text.drain(..range.start.min(text.len()));
+            Some(Cow::Owned(text))
+        }
+    }
+}
+
+/// `field`: the fields from `index`, so many of them.
+pub(super) fn field(text: &[u8], index: i64, delimiters: &[u8], count: i64) -> Option<Range<usize>> {
+    pick(ranges(text, delimiters), index, count)
+}
+
+/// `word`: as [`field`], but empty ones are not counted.
+pub(super) fn word(text: &[u8], index: i64, delimiters: &[u8], count: i64) -> Option<Range<usize>> {
+    pick(ranges(text, delimiters).filter(|range| !range.is_empty()), index, count)
+}
+
+fn ranges<'a>(text: &'a [u8], delimiters: &'a [u8]) -> impl DoubleEndedIterator<Item = Range<usize>> + 'a {
+    let base = text.as_ptr() as usize;
+    text.split(|byte| delimiters.contains(byte)).map(move |field| {
+        let start = field.as_ptr() as usize - base;
+        start..start + field.len()
+    })
+}
+
+/// From the field `index` on, in the direction it is counted from, `count` fields; all with 0.
+fn pick(mut fields: impl DoubleEndedIterator<Item = Range<usize>>, index: i64, count: i64) -> Option<Range<usize>> {
+    let skip = usize::try_from(index.unsigned_abs()).ok()?.checked_sub(1)?;
+    let more = usize::try_from(count).ok()?.checked_sub(1);
+    if index > 0 {
+        let first = fields.nth(skip)?;
+        let last = match more {
+            Some(more) => fields.take(more).last(),
+            None => fields.last(),
+        };
+        Some(first.start..last.map_or(first.end, |last| last.end))
+    } else {
+        let last = fields.nth_back(skip)?;
+        let first = match more {
+            Some(more) => fields.rev().take(more).last(),
+            None => fields.next(),
+        };
+        Some(first.map_or(last.start, |first| first.start)..last.end)
+    }
+}
+
+/// Replaces the first match, or all.
+pub(super) fn replace<'t>(
+    regex: &regex::bytes::Regex,
+    replacement: &Replacement,
+    all: bool,
+    text: Cow<'t, [u8]>,
+) -> Cow<'t, [u8]> {
+    if !regex.is_match(&text) {
+        return text;
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for captures in regex.captures_iter(&text).take(if all { usize::MAX } else { 1 }) {
+        let Some(whole) = captures.get(0) else { break };
+        out.extend_from_slice(&text[at..whole.start()]);
+        replacement.write(&captures, &mut out);
+        at = whole.end();
+    }
+    out.extend_from_slice(&text[at..]);
+    Cow::Owned(out)
+}
+
+/// Where the host of `host[:port]` ends: at the last colon that is not inside the brackets of an IPv6 address.
+pub(super) fn host_end(text: &[u8]) -> usize {
+    let bracket = text.iter().rposition(|&byte| byte == b']').map_or(0, |at| at + 1);
+    text[bracket..].iter().rposition(|&byte| byte == b':').map_or(text.len(), |at| bracket + at)
+}

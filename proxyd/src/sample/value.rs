@@ -1,0 +1,176 @@
+//! What a sample is: a typed value, borrowed from the message where it stands there.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A boolean.
+    Bool(bool),
+    /// A signed integer.
+    Int(i64),
+    /// An address.
+    Ip(IpAddr),
+    /// Text.
+    Str(Cow<'a, [u8]>),
+    /// Bytes.
+    Bin(Cow<'a, [u8]>),
+    /// An HTTP method.
+    Method(Cow<'a, [u8]>),
+}
+
+impl<'a> Value<'a> {
+    /// Text that stands somewhere already.
+    pub fn text(bytes: &'a [u8]) -> Self {
+        Self::Str(Cow::Borrowed(bytes))
+    }
+
+    /// A count. What does not fit is the largest there is.
+    pub fn count(number: u64) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+
+    /// As an integer; `None` where the type has none.
+    pub fn to_int(&self) -> Option<i64> {
+        match self {
+            Self::Bool(value) => Some(i64::from(*value)),
+            Self::Int(value) => Some(*value),
+            Self::Ip(IpAddr::V4(ip)) => Some(i64::from(u32::from(*ip))),
+            Self::Str(text) => Some(leading_int(text)),
+            Self::Ip(IpAddr::V6(_)) | Self::Bin(_) | Self::Method(_) => None,
+        }
+    }
+
+    /// As a boolean: a number other than zero; of a text, the number it begins with.
+    pub fn to_bool(&self) -> Option<bool> {
+        self.to_int().map(|value| value != 0)
+    }
+
+    /// As an address; `None` where it is none.
+    pub fn to_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(*ip),
+            Self::Int(value) => Some(IpAddr::V4(Ipv4Addr::from((*value & 0xffff_ffff).try_into().unwrap_or(0_u32)))),
+            Self::Str(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+            Self::Bool(_) | Self::Bin(_) | Self::Method(_) => None,
+        }
+    }
+
+    /// As text: numbers in decimal, addresses as they are written, bytes in hexadecimal.
+    pub fn into_text(self) -> Cow<'a, [u8]> {
+        match self {
+            Self::Str(text) | Self::Method(text) => text,
+            Self::Bool(value) => Cow::Borrowed(if value { b"1" } else { b"0" }),
+            Self::Int(value) => Cow::Owned(value.to_string().into_bytes()),
+            Self::Ip(ip) => Cow::Owned(ip.to_string().into_bytes()),
+            Self::Bin(bytes) => Cow::Owned(hex(&bytes)),
+        }
+    }
+
+    /// As bytes: a number in network byte order, an address in its own length, text as it is.
+    pub fn into_bytes(self) -> Cow<'a, [u8]> {
+        match self {
+            Self::Str(bytes) | Self::Method(bytes) | Self::Bin(bytes) => bytes,
+            Self::Bool(value) => Cow::Owned(i64::from(value).to_be_bytes().to_vec()),
+            Self::Int(value) => Cow::Owned(value.to_be_bytes().to_vec()),
+            Self::Ip(IpAddr::V4(ip)) => Cow::Owned(ip.octets().to_vec()),
+            Self::Ip(IpAddr::V6(ip)) => Cow::Owned(ip.octets().to_vec()),
+        }
+    }
+
+    /// The same value with nothing borrowed.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Bool(value) => Value::Bool(value),
+            Self::Int(value) => Value::Int(value),
+            Self::Ip(ip) => Value::Ip(ip),
+            Self::Str(text) => Value::Str(Cow::Owned(text.into_owned())),
+            Self::Bin(bytes) => Value::Bin(Cow::Owned(bytes.into_owned())),
+            Self::Method(method) => Value::Method(Cow::Owned(method.into_owned())),
+        }
+    }
+
+    /// What pattern matching looks at: the text, or the bytes themselves.
+    pub(crate) fn matched(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Str(bytes) | Self::Method(bytes) | Self::Bin(bytes) => Cow::Borrowed(bytes),
+            Self::Bool(_) | Self::Int(_) | Self::Ip(_) => self.clone().into_text(),
+        }
+    }
+}
+
+/// The number a text begins with: an optional sign and digits, 0 without any; beyond the range, the nearest there is.
+pub fn leading_int(text: &[u8]) -> i64 {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let mut value: i64 = 0;
+    for digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
+        let digit = i64::from(digit - b'0');
+        value = value.saturating_mul(10);
+        value = if negative { value.saturating_sub(digit) } else { value.saturating_add(digit) };
+    }
+    value
+}
+
+/// Upper-case hexadecimal, as haproxy writes bytes.
+pub fn hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
+}
+
+/// The address with the bits after the prefix cleared; prefixes beyond the length keep all bits.
+pub fn mask(ip: IpAddr, v4: u8, v6: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let bits = u32::MAX.checked_shl(32 - u32::from(v4.min(32))).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from(u32::from(ip) & bits))
+        }
+        IpAddr::V6(ip) => {
+            let bits = u128::MAX.checked_shl(128 - u32::from(v6.min(128))).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from(u128::from(ip) & bits))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_text() {
+        for (text, expected) in [
+            ("12", 12),
+            ("-7x", -7),
+            ("+3", 3),
+            ("", 0),
+            ("x", 0),
+            ("99999999999999999999", i64::MAX),
+            ("-99999999999999999999", i64::MIN),
+        ] {
+            assert_eq!(leading_int(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn masks() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(mask(ip("192.168.3.7"), 24, 64), ip("192.168.3.0"));
+        assert_eq!(mask(ip("192.168.3.7"), 0, 64), ip("0.0.0.0"));
+        assert_eq!(mask(ip("192.168.3.7"), 32, 64), ip("192.168.3.7"));
+        assert_eq!(mask(ip("2001:db8::1"), 24, 32), ip("2001:db8::"));
+        assert_eq!(mask(ip("2001:db8::1"), 24, 0), ip("::"));
+    }
+
+    #[test]
+    fn as_text_and_bytes() {
+        assert_eq!(&*Value::Int(-5).into_text(), b"-5");
+        assert_eq!(&*Value::Bool(true).into_text(), b"1");
+        assert_eq!(&*Value::Bin(Cow::Borrowed(b"\x01\xab")).into_text(), b"01AB");
+        assert_eq!(&*Value::Int(1).into_bytes(), [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(&*Value::Ip("10.0.0.1".parse().unwrap()).into_bytes(), [10, 0, 0, 1]);
+    }
+}
