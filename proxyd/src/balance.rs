@@ -87,6 +87,23 @@ pub enum KeySource {
 }
 
 impl Algorithm {
+    /// The word after `balance`, without arguments.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin => "roundrobin",
+            Self::StaticRr => "static-rr",
+            Self::LeastConn => "leastconn",
+            Self::First => "first",
+            Self::Random { .. } => "random",
+            Self::Hash(KeySource::Source) => "source",
+            Self::Hash(KeySource::Uri { .. }) => "uri",
+            Self::Hash(KeySource::UrlParam { .. }) => "url_param",
+            Self::Hash(KeySource::Header { .. }) => "hdr",
+            Self::Hash(KeySource::RdpCookie { .. }) => "rdp-cookie",
+            Self::Hash(KeySource::Expression) => "hash",
+        }
+    }
+
     /// Whether the request's key decides, so that an immediate retry elsewhere would break the mapping.
     pub fn is_hash(&self) -> bool {
         matches!(self, Self::Hash(_))

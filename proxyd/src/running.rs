@@ -189,6 +189,7 @@ impl Builder<'_> {
             tcp_user_timeout: server.tcp_user_timeout,
             tfo: server.tfo,
             traffic: self.traffic(same.map(|known| &known.traffic)),
+            idle: same.map(|known| Arc::clone(&known.idle)).unwrap_or_default(),
         }
     }
 }

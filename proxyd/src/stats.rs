@@ -10,7 +10,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub mod admin;
+pub mod collect;
 pub mod csv;
+mod html;
+pub mod page;
 pub mod row;
 
 /// Index of a worker: its place in every [`Traffic`].

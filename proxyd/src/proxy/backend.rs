@@ -5,7 +5,7 @@ use super::address::{SendProxy, ServerAddress, ServerPort, Source};
 use super::settings::{HttpReuse, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
-use crate::stats::Traffic;
+use crate::stats::{Gauge, Traffic};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,4 +85,6 @@ pub struct Server {
     pub tfo: bool,
     /// What is counted.
     pub traffic: Arc<Traffic>,
+    /// Connections to it that wait for a request, over all workers. Outlives a generation.
+    pub idle: Arc<Gauge>,
 }
