@@ -12,6 +12,7 @@ pub mod keyword;
 pub mod load;
 pub mod log_format;
 pub mod predicate;
+pub mod print;
 
 mod condition;
 mod line;
@@ -80,6 +81,22 @@ pub fn parse(inputs: Vec<Input>, env: Env, facts: &Facts) -> Parsed {
     }
     let Reader { env, file, diagnostics, .. } = reader;
     Parsed { sources, file, env, diagnostics }
+}
+
+/// Answers `-cc`: the text is split as a line of a file is, then evaluated. The error is what haproxy says after
+/// `config : `.
+pub fn evaluate_condition(text: &str, env: &Env, facts: &Facts) -> Result<bool, String> {
+    let mut sources = Sources::new();
+    let source = sources.add("-cc", text.as_bytes());
+    let context = line::Context { env, source, offset: 0, file: "", line: 0, section: "" };
+    let mut diagnostics = Diagnostics::new();
+    let split = line::split(text, &context, &mut diagnostics);
+    if let Some(error) = diagnostics.iter().find(|_| split.broken) {
+        return Err(format!("Syntax Error in condition: {}.", error.message));
+    }
+    let Some(joined) = Word::join(&split.words) else { return Ok(false) };
+    predicate::evaluate(&joined.text, env, facts)
+        .map_err(|error| format!("Failed to evaluate condition: {}", error.message))
 }
 
 struct Reader<'a> {
@@ -211,9 +228,7 @@ impl Reader<'_> {
             return;
         }
         if !progress.in_section {
-            if !std::mem::replace(&mut progress.lost, true) {
-                self.out_of_section(&statement);
-            }
+            self.out_of_section(&statement, progress);
             return;
         }
         let Some(section) = self.file.sections.last_mut() else { return };
@@ -223,13 +238,18 @@ impl Reader<'_> {
         section.statements.push(statement);
     }
 
-    fn out_of_section(&mut self, statement: &Statement) {
+    /// Says it once for lines that follow each other, and again for what looks like a section's misspelt name.
+    fn out_of_section(&mut self, statement: &Statement, progress: &mut Progress) {
         let Some(keyword) = statement.keyword() else { return };
+        let meant = nearest(&keyword.text, SECTIONS);
+        if std::mem::replace(&mut progress.lost, true) && meant.is_none() {
+            return;
+        }
         let message = format!("unknown keyword '{}' out of section.", keyword.text);
         let mut error = Diagnostic::error("out-of-section", keyword.span, message)
             .label("no section is open here, nor on the lines up to the next one")
             .place(Place::ParsingLine);
-        error.help = nearest(&keyword.text, SECTIONS).map(|section| format!("did you mean `{section}`?"));
+        error.help = meant.map(|section| format!("did you mean `{section}`?"));
         self.diagnostics.push(error);
     }
 }
@@ -376,6 +396,26 @@ listen web
         let deep = [".if 1\n".repeat(1000), "listen a\n".into(), ".endif\n".repeat(1000), "listen b\n".into()].concat();
         let (lines, said, _) = read(&[deep.as_bytes()]);
         assert_eq!((lines, said.len()), (vec!["listen b".into()], 1));
+    }
+
+    #[test]
+    fn conditions_of_the_command_line() {
+        let env = Env::new([("HOME", "/root")]);
+        for (text, expected) in [
+            ("", Ok(false)),
+            ("streq(\"$HOME\",/root)", Ok(true)),
+            ("1 || 0 # comment", Ok(true)),
+            (
+                "1 x",
+                Err(
+                    "Failed to evaluate condition: unexpected character 'x' at the end of conditional expression '1 x'",
+                ),
+            ),
+            ("streq(\"a,a)", Err("Syntax Error in condition: unmatched quote at position 7.")),
+        ] {
+            let answer = evaluate_condition(text, &env, &Facts::default());
+            assert_eq!(answer, expected.map_err(str::to_owned), "{text}");
+        }
     }
 
     #[test]

@@ -78,7 +78,10 @@ impl Word {
             return first.head();
         }
         let last = self.locate(range.end - 1).map_or(self.span, |(span, offset)| match offset {
-            Some(offset) => Span { end: (span.start + offset + 1).min(span.end), ..span },
+            Some(offset) => {
+                let start = (span.start + offset).min(span.end);
+                Span { start, end: (start + 1).min(span.end), ..span }
+            }
             None => span,
         });
         first.to(last)
@@ -250,6 +253,8 @@ mod tests {
             assert_eq!((&*part.text, part.span), (&word.text[range.clone()], span(expected)), "{range:?}");
             assert_eq!(part.span_of(0..range.len()), part.span, "{range:?}");
         }
+        let quoted = Word::decoded("abcd", span(10..16), vec![Piece { at: 0, span: span(11..15) }]);
+        assert_eq!(quoted.span_of(1..3), span(12..14));
         let plain = Word::plain("k", span(9..10));
         let joined = Word::join(&[word, plain]).expect("two words");
         assert_eq!((&*joined.text, joined.span), ("a bcxyz k", span(0..10)));

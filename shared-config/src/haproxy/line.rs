@@ -61,15 +61,15 @@ pub(super) fn split(text: &str, context: &Context<'_>, diagnostics: &mut Diagnos
         words.truncate(WORDS_MAX);
         broken = true;
     }
-    cut_at_empty_word(&mut words, diagnostics);
+    cut_at_empty_word(&mut words, broken, diagnostics);
     Split { words, broken }
 }
 
 /// An empty argument marks the end of the arguments in haproxy, so what follows it has no effect: 2.6 ignores it
 /// silently, 3.5 refuses the file. Ours is a warning, since 2.6 runs such files.
-fn cut_at_empty_word(words: &mut Vec<Word>, diagnostics: &mut Diagnostics) {
+fn cut_at_empty_word(words: &mut Vec<Word>, broken: bool, diagnostics: &mut Diagnostics) {
     let Some(first) = words.iter().position(|word| word.text.is_empty()) else { return };
-    if let Some(lost) = words[first..].iter().find(|word| !word.text.is_empty()) {
+    if !broken && let Some(lost) = words[first..].iter().find(|word| !word.text.is_empty()) {
         let message = format!("argument number {first} is empty and marks the end of the argument list");
         let warning = Diagnostic::warning("empty-argument", words[first].span, message)
             .label("this is empty")
