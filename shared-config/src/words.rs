@@ -84,7 +84,7 @@ impl Word {
             }
             None => span,
         });
-        first.to(last)
+        first.head().to(last)
     }
 
     /// The piece that holds a decoded offset, and the offset in its source where that maps byte by byte.

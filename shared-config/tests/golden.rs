@@ -2,7 +2,7 @@
 //! whose name ends in `.out`. `BLESS=1 cargo test -p shared-config --test golden` writes them anew; review the difference.
 
 mod golden {
-    pub mod haproxy;
+    pub(crate) mod haproxy;
 }
 
 use std::fmt::Write as _;

@@ -21,7 +21,7 @@ fn read(path: &Path, bytes: &[u8]) -> Parsed {
 }
 
 /// The tree, then what is wrong.
-pub fn render(path: &Path, bytes: &[u8]) -> String {
+pub(crate) fn render(path: &Path, bytes: &[u8]) -> String {
     let parsed = read(path, bytes);
     let mut out = String::new();
     for section in &parsed.file.sections {
