@@ -4,7 +4,10 @@
 //! one relaxed load as long as nothing changed. A connection keeps the generation it began with until its next request.
 
 use crate::ids::{BackendId, FrontendId};
+mod live;
+
 use crate::proxy::settings::Tune;
+use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
 use crate::stats::Gauge;
 use arc_swap::ArcSwap;
@@ -18,6 +21,8 @@ pub struct Generation {
     pub frontends: Vec<Arc<Frontend>>,
     /// `BackendId` indexes it.
     pub backends: Vec<Arc<Backend>>,
+    /// `UserlistId` indexes it.
+    pub userlists: Vec<Userlist>,
     /// What holds for all of them.
     pub global: Global,
 }
@@ -104,7 +109,7 @@ mod tests {
             tune: Tune::default(),
             workers: 1,
         };
-        Generation { frontends: Vec::new(), backends: Vec::new(), global }
+        Generation { frontends: Vec::new(), backends: Vec::new(), userlists: Vec::new(), global }
     }
 
     #[test]

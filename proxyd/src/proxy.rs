@@ -10,11 +10,13 @@ pub mod backend;
 pub mod frontend;
 pub mod listen;
 pub mod settings;
+pub mod userlist;
 
 pub use backend::{Backend, Server};
 pub use frontend::{Frontend, Listener};
 
 use crate::log::target::Logger;
+use crate::rules::Rules;
 use settings::{ErrorAnswer, ErrorFile, ForwardFor, Mode, Stats, Timeouts};
 use std::sync::Arc;
 
@@ -45,6 +47,8 @@ pub struct Section {
     pub independent_streams: bool,
     /// `errorfile` and `errorloc`.
     pub error_files: Vec<ErrorFile>,
+    /// `acl`, `http-request`, `use_backend` and all other rules.
+    pub rules: Rules,
     /// `stats …`: the page this section serves.
     pub stats: Option<Stats>,
     /// `description`.

@@ -15,6 +15,7 @@ use crate::log::format::Program;
 use crate::log::target::Logger;
 use crate::proxy::address::{ServerAddress, ServerPort};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::sample::Expression;
 use crate::stats::Traffic;
 
 /// What the process, rather than the configuration, decides about a generation.
@@ -42,7 +43,12 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         let fullconn = backend.fullconn.unwrap_or_else(|| fullconn(id));
         Arc::new(builder.backend(backend, fullconn))
     });
-    Generation { backends: backends.collect(), global: builder.global(maxconn), frontends }
+    Generation {
+        backends: backends.collect(),
+        userlists: model.userlists.clone(),
+        global: builder.global(maxconn),
+        frontends,
+    }
 }
 
 /// `fullconn` where none is configured: a tenth of what the frontends that name the backend let in (configuration.txt,
@@ -97,6 +103,7 @@ impl Builder<'_> {
             contstats: proxy.contstats,
             independent_streams: proxy.independent_streams,
             error_files: proxy.error_files.clone(),
+            rules: proxy.rules.clone(),
             stats: proxy.stats.clone(),
             description: proxy.description.clone(),
             log_tag: tag.into(),
@@ -195,20 +202,15 @@ impl Builder<'_> {
 }
 
 /// The line a frontend logs.
-fn log_format(format: &LogFormat, mode: Mode) -> Program<std::convert::Infallible> {
+fn log_format(format: &LogFormat, mode: Mode) -> Program<Expression> {
     let http = mode == Mode::Http;
     match format {
         LogFormat::Connect => Program::connect(http),
         LogFormat::Tcp => Program::tcp(),
         LogFormat::Http => Program::http(),
         LogFormat::HttpClf => Program::http_clf(),
-        LogFormat::Https | LogFormat::Custom(_) => {
-            if http {
-                Program::http()
-            } else {
-                Program::tcp()
-            }
-        }
+        LogFormat::Https => Program::https(),
+        LogFormat::Custom(program) => program.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::CheckKind;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace};
 use crate::ids::{BackendId, FrontendId, ServerIndex};
+use crate::log::format::Program;
 pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
 pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
@@ -17,6 +18,9 @@ pub use crate::proxy::settings::{
     ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, Mode,
     Network, RetryOn, Stats, Timeouts, Tune,
 };
+pub use crate::proxy::userlist::{Password, User, Userlist};
+use crate::rules::Rules;
+use crate::sample::Expression;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -181,7 +185,7 @@ pub enum StatsLevel {
 }
 
 /// Which line is logged for a connection or a request.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub enum LogFormat {
     /// No option: a short line when the connection is accepted.
     #[default]
@@ -194,8 +198,8 @@ pub enum LogFormat {
     HttpClf,
     /// `option httpslog`.
     Https,
-    /// `log-format`, as written.
-    Custom(String),
+    /// `log-format`.
+    Custom(Program<Expression>),
 }
 
 /// What frontends and backends have in common.
@@ -235,6 +239,8 @@ pub struct Proxy {
     pub error_files: Vec<ErrorFile>,
     /// `stats …`: the page this section serves. `None`: none.
     pub stats: Option<Stats>,
+    /// `acl`, `http-request`, `use_backend` and all other rules; both halves of a `listen` have the same.
+    pub rules: Rules,
     /// `grace` of 1.4: how long this section goes on accepting after a soft stop was asked for.
     pub grace: Duration,
 }
@@ -466,35 +472,4 @@ pub struct Check {
     pub send_proxy: bool,
     /// `check-ssl`, or `ssl` on a server checked where it is: TLS was asked for. A start refuses it as long as TLS does not work.
     pub ssl: bool,
-}
-
-/// `userlist`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Userlist {
-    /// The section's name.
-    pub name: String,
-    /// In the order of declaration.
-    pub users: Vec<User>,
-    /// The names of all groups.
-    pub groups: Vec<String>,
-}
-
-/// `user` of a userlist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The name.
-    pub name: String,
-    /// How the password is kept. `None`: no password, never admitted.
-    pub password: Option<Password>,
-    /// Indices into [`Userlist::groups`], ascending.
-    pub groups: Vec<u32>,
-}
-
-/// The password of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Password {
-    /// `insecure-password`.
-    Clear(String),
-    /// `password`: in the form of crypt(3).
-    Crypt(String),
 }

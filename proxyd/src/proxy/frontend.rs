@@ -5,6 +5,7 @@ use super::listen::Bind;
 use super::settings::{CookieCapture, HeaderCapture, Network};
 use crate::ids::BackendId;
 use crate::log::format::Program;
+use crate::sample::Expression;
 use crate::stats::Traffic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -26,7 +27,7 @@ pub struct Frontend {
     /// `rate-limit sessions`: new connections per second.
     pub rate_limit_sessions: Option<u32>,
     /// What is logged for a connection or a request.
-    pub log_format: Program<std::convert::Infallible>,
+    pub log_format: Program<Expression>,
     /// `option dontlognull`.
     pub dontlognull: bool,
     /// `option dontlog-normal`.

@@ -7,6 +7,7 @@ use super::admin::{Form, Outcome};
 use super::collect::Snapshot;
 use super::{csv, html};
 use crate::proxy::settings::{Credential, Stats};
+use crate::proxy::userlist::same;
 use std::net::SocketAddr;
 
 /// A request to the page.
@@ -170,10 +171,8 @@ fn authorized(settings: &Stats, authorization: Option<&[u8]>) -> bool {
     let Some(encoded) = authorization.and_then(basic) else { return false };
     let Some(given) = base64(encoded) else { return false };
     let matches = |credential: &&Credential| {
-        let expected = format!("{}:{}", credential.user, credential.password).into_bytes();
-        let pairs = expected.iter().zip(&given);
-        pairs.fold(expected.len() ^ given.len(), |differences, (one, other)| differences | usize::from(one ^ other))
-            == 0
+        let expected = format!("{}:{}", credential.user, credential.password);
+        same(expected.as_bytes(), &given)
     };
     settings.auth.iter().filter(matches).count() > 0
 }

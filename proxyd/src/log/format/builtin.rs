@@ -62,6 +62,13 @@ impl<E> Program<E> {
         Self::new(list)
     }
 
+    /// `option httpslog`: nothing terminates TLS yet, so what it adds about TLS is what haproxy writes of a plain connection.
+    pub fn https() -> Self {
+        let mut list = Self::http().items;
+        list.extend(items(&[" ", "0/-/-/-/0", " ", "-/", "%sslv", "/", "%sslc"], PLAIN));
+        Self::new(list)
+    }
+
     /// The line for a connection that failed before there was a session (configuration.txt, 8.2.5).
     pub fn connection_error(listener: &str, message: &str) -> Self {
         let end = format!("/{listener}: {message}");

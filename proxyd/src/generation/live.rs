@@ -1,0 +1,54 @@
+//! What rules may ask of the running process.
+
+use super::Generation;
+use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::sample::{Groups, Live};
+use std::hash::{BuildHasher, RandomState};
+
+impl Live for Generation {
+    fn backend_named(&self, name: &[u8]) -> Option<BackendId> {
+        let index = self.backends.iter().position(|backend| backend.section.name.as_bytes() == name)?;
+        Some(BackendId(u32::try_from(index).ok()?))
+    }
+
+    fn servers_up(&self, backend: BackendId) -> u64 {
+        self.backend(backend).map_or(0, |backend| {
+            let usable = backend.farm.usable();
+            u64::from(if usable.active > 0 { usable.active } else { usable.backup })
+        })
+    }
+
+    fn server_up(&self, backend: BackendId, server: ServerIndex) -> bool {
+        let state = self.backend(backend).and_then(|backend| backend.farm.servers().get(server.index()));
+        state.is_some_and(|state| state.reachable())
+    }
+
+    fn server_sessions(&self, backend: BackendId, server: ServerIndex) -> u64 {
+        let state = self.backend(backend).and_then(|backend| backend.farm.servers().get(server.index()));
+        state.map_or(0, |state| state.served().into())
+    }
+
+    fn backend_sessions(&self, backend: BackendId) -> u64 {
+        self.backend(backend).map_or(0, |backend| backend.section.traffic.sessions.current())
+    }
+
+    fn queued(&self, backend: BackendId) -> u64 {
+        self.backend(backend).map_or(0, |backend| backend.farm.queued_in_total().into())
+    }
+
+    fn frontend_sessions(&self, frontend: FrontendId) -> u64 {
+        self.frontend(frontend).map_or(0, |frontend| frontend.section.traffic.sessions.current())
+    }
+
+    fn admitted(&self, userlist: UserlistId, user: &[u8], password: &[u8]) -> Option<Groups> {
+        let list = self.userlists.get(userlist.index())?;
+        let user = list.admit(user, password)?;
+        Some(Groups(list.groups_of(user).map(str::to_owned).collect()))
+    }
+
+    fn random(&self) -> u32 {
+        // Each state has keys of its own, so hashing nothing with it is a random number.
+        let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_ne_bytes();
+        u32::from_ne_bytes([a, b, c, d])
+    }
+}
