@@ -7,3 +7,9 @@ use std::time::Instant;
 pub fn now() -> Instant {
     Instant::now()
 }
+
+/// The time of day since 1970, for lines of the log.
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+pub fn since_epoch() -> std::time::Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}

@@ -60,9 +60,33 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// The header of a message to be sent, followed by the message. The kernel fills in the header's checksum.
+pub fn emit(source: Ipv4Addr, destination: Ipv4Addr, ttl: u8, id: u16, message: &[u8]) -> Vec<u8> {
+    let total = u16::try_from(HEADER_MIN + message.len()).unwrap_or(u16::MAX);
+    let mut packet = Vec::with_capacity(usize::from(total));
+    packet.extend_from_slice(&[0x45, TOS_VRRP]);
+    packet.extend_from_slice(&total.to_be_bytes());
+    packet.extend_from_slice(&id.to_be_bytes());
+    packet.extend_from_slice(&[0, 0, ttl, PROTOCOL_VRRP, 0, 0]);
+    packet.extend_from_slice(&source.octets());
+    packet.extend_from_slice(&destination.octets());
+    packet.extend_from_slice(message);
+    packet
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_emitted_is_read_back() {
+        let (source, destination) = (Ipv4Addr::new(10, 99, 0, 1), Ipv4Addr::new(224, 0, 0, 18));
+        let bytes = emit(source, destination, TTL_VRRP, 7, &[1, 2, 3]);
+        let packet = Packet::new(&bytes).unwrap();
+        assert_eq!((packet.source(), packet.destination(), packet.ttl()), (source, destination, 255));
+        assert_eq!(packet.payload(), [1, 2, 3]);
+        assert_eq!(bytes[4..6], [0, 7]);
+    }
 
     fn packet(ihl: u8, total: u16, rest: usize) -> Vec<u8> {
         let mut bytes = vec![0x40 | ihl, 0xc0];

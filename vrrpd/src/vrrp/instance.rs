@@ -35,8 +35,12 @@ pub struct Counters {
     pub interval_errors: u64,
     /// Address list differs.
     pub address_list_errors: u64,
-    /// Authentication type or password differs.
-    pub auth_errors: u64,
+    /// Authentication type that does not exist.
+    pub auth_type_errors: u64,
+    /// Authentication type other than ours.
+    pub auth_mismatches: u64,
+    /// Wrong password.
+    pub auth_failures: u64,
     /// Adverts of priority 0 received.
     pub priority_zero_received: u64,
     /// Adverts of priority 0 sent.
@@ -672,9 +676,9 @@ impl Instance {
                 &mut self.counters.packet_errors
             }
             Rejected::Ttl { .. } | Rejected::PeerTtl { .. } => &mut self.counters.ttl_errors,
-            Rejected::AuthUnknown { .. } | Rejected::AuthMismatch { .. } | Rejected::Password => {
-                &mut self.counters.auth_errors
-            }
+            Rejected::AuthUnknown { .. } => &mut self.counters.auth_type_errors,
+            Rejected::AuthMismatch { .. } => &mut self.counters.auth_mismatches,
+            Rejected::Password => &mut self.counters.auth_failures,
             Rejected::Interval { .. } | Rejected::IntervalZero => &mut self.counters.interval_errors,
             Rejected::WrongVersion { .. }
             | Rejected::PacketType { .. }

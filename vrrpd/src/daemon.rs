@@ -1,0 +1,263 @@
+//! The life of the process: background, pid files, signals, reload, end.
+
+use crate::io::vet;
+use crate::log::{self, PROCESS};
+use crate::router;
+use crate::run::Daemon;
+use crate::systemd::{self, State};
+use crate::{dump, run};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use std::io;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+/// Exit code of a daemon that was told to stop.
+pub const EXIT_OK: u8 = 0;
+/// Exit code when something outside of the configuration is in the way.
+pub const EXIT_FATAL: u8 = 1;
+/// Exit code of a daemon that cannot run its configuration, as keepalived's.
+pub const EXIT_CONFIG: u8 = 2;
+
+/// What the command line says about the process.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Program name and version, for the first and the last line of the log.
+    pub banner: String,
+    /// `-n`: stay in the foreground.
+    pub foreground: bool,
+    /// Where the log goes (`-l`, `-S`).
+    pub log: log::Destination,
+    /// `-D`: detailed log.
+    pub detail: bool,
+    /// `-p` and `-r`: where the process id is written.
+    pub pid_files: Vec<PathBuf>,
+}
+
+/// What a configuration asks the daemon to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// For the router, scripts not yet vetted.
+    pub router: router::Settings,
+    /// `enable_script_security`.
+    pub script_security: bool,
+    /// `dynamic_interfaces`: an interface may be missing at start.
+    pub dynamic_interfaces: bool,
+}
+
+/// Reads the configuration anew; lines say what is wrong with it.
+pub type Reload<'a> = dyn FnMut() -> Result<Plan, Vec<String>> + 'a;
+
+/// Runs until told to stop; the exit code. Call it before any thread is started: it may fork.
+pub fn run(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> u8 {
+    log::init(options.log, options.detail);
+    if let Some(pid) = options.pid_files.iter().find_map(|path| running_process(path)) {
+        tracing::error!(target: PROCESS, "daemon is already running (pid {pid})");
+        return EXIT_FATAL;
+    }
+    if !options.foreground
+        && let Err(error) = nix::unistd::daemon(false, false)
+    {
+        tracing::error!(target: PROCESS, "cannot go to the background: {error}");
+        return EXIT_FATAL;
+    }
+    tracing::info!(target: PROCESS, "Starting {}", options.banner);
+    for path in &options.pid_files {
+        if let Err(error) = std::fs::write(path, format!("{}\n", std::process::id())) {
+            tracing::error!(target: PROCESS, "cannot write pid file {}: {error}", path.display());
+            return EXIT_FATAL;
+        }
+    }
+    let code = match live(plan, reload) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!(target: PROCESS, "{error}");
+            EXIT_FATAL
+        }
+    };
+    for path in &options.pid_files {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(target: PROCESS, "cannot remove pid file {}: {error}", path.display());
+        }
+    }
+    tracing::info!(target: PROCESS, "Stopped {}", options.banner);
+    code
+}
+
+fn live(plan: Plan, reload: &mut Reload<'_>) -> io::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let Some(mut daemon) = begin(plan).await? else { return Ok(EXIT_CONFIG) };
+        systemd::notify(State::Ready);
+        loop {
+            tokio::select! {
+                biased;
+                signal = signals.next() => match signal? {
+                    Signal::Stop => break,
+                    Signal::Reload => {
+                        systemd::notify(State::Reloading);
+                        apply(&mut daemon, reload).await?;
+                        systemd::notify(State::Ready);
+                    }
+                    Signal::Data => write_dump(dump::DATA_FILE, &dump::Data(daemon.router())),
+                    Signal::Statistics => write_dump(dump::STATS_FILE, &dump::Statistics(daemon.router())),
+                },
+                event = daemon.wait() => daemon.handle(event?).await,
+            }
+        }
+        tracing::info!("Stopping");
+        daemon.stop().await;
+        systemd::notify(State::Stopping);
+        tracing::info!("Stopped");
+        Ok(EXIT_OK)
+    })
+}
+
+/// Opens and starts, unless the configuration names an interface that must be there and is not.
+async fn begin(mut plan: Plan) -> io::Result<Option<Daemon>> {
+    for remark in vet::vet(&mut plan.router, plan.script_security) {
+        tracing::warn!("{}", remark.line);
+    }
+    warn_about_inet6(&plan.router);
+    let mut daemon = run::Daemon::open(plan.router).await?;
+    let missing = daemon.missing_interfaces();
+    for (instance, interface) in &missing {
+        tracing::warn!("WARNING - interface {interface} for vrrp_instance {instance} doesn't exist");
+    }
+    if !missing.is_empty() && !plan.dynamic_interfaces {
+        tracing::error!("Non-existent interface specified in configuration");
+        return Ok(None);
+    }
+    tracing::info!(target: PROCESS, "Startup complete");
+    daemon.start().await;
+    Ok(Some(daemon))
+}
+
+/// A reload that cannot be read changes nothing.
+async fn apply(daemon: &mut Daemon, reload: &mut Reload<'_>) -> io::Result<()> {
+    tracing::info!(target: PROCESS, "Reloading ...");
+    let mut plan = match reload() {
+        Ok(plan) => plan,
+        Err(lines) => {
+            for line in lines {
+                tracing::error!(target: PROCESS, "{line}");
+            }
+            tracing::error!(target: PROCESS, "New config failed validation, the old one keeps running");
+            return Ok(());
+        }
+    };
+    for remark in vet::vet(&mut plan.router, plan.script_security) {
+        tracing::warn!("{}", remark.line);
+    }
+    let missing = daemon.missing_for(&plan.router);
+    for (instance, interface) in &missing {
+        tracing::warn!("WARNING - interface {interface} for vrrp_instance {instance} doesn't exist");
+    }
+    if !missing.is_empty() && !plan.dynamic_interfaces {
+        tracing::error!(target: PROCESS, "New config failed validation, the old one keeps running");
+        return Ok(());
+    }
+    warn_about_inet6(&plan.router);
+    daemon.reload(plan.router).await?;
+    tracing::info!(target: PROCESS, "Reload complete");
+    Ok(())
+}
+
+/// Adverts over IPv6 are not sent yet: an instance of that family must not look as if it worked.
+fn warn_about_inet6(settings: &router::Settings) {
+    for vrrp in settings.instances.iter().map(|instance| &instance.vrrp) {
+        if vrrp.family == crate::packet::Family::Inet6 {
+            tracing::error!("({}) adverts over IPv6 are not implemented yet: it neither hears nor is heard", vrrp.name);
+        }
+    }
+}
+
+fn write_dump(path: &str, text: &dyn std::fmt::Display) {
+    if let Err(error) = dump::write(Path::new(path), text) {
+        tracing::error!("cannot write {path}: {error}");
+    }
+}
+
+/// The process that a pid file names, if there is one and it is not this one.
+fn running_process(path: &Path) -> Option<i32> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let pid = text.trim().parse::<i32>().ok().filter(|pid| *pid > 0)?;
+    let alive = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
+    (alive && u32::try_from(pid).ok() != Some(std::process::id())).then_some(pid)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Stop,
+    Reload,
+    Data,
+    Statistics,
+}
+
+/// Signals as a stream: a flag for each and a pipe that wakes the loop.
+struct Signals {
+    flags: Vec<(Arc<AtomicBool>, Signal)>,
+    wake: UnixStream,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let (wake, write) = StdStream::pair()?;
+        wake.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        let mut flags = Vec::new();
+        for (number, signal) in [
+            (SIGTERM, Signal::Stop),
+            (SIGINT, Signal::Stop),
+            (SIGHUP, Signal::Reload),
+            (SIGUSR1, Signal::Data),
+            (SIGUSR2, Signal::Statistics),
+        ] {
+            let flag = Arc::new(AtomicBool::new(false));
+            // The flag before the pipe: whoever is woken must find it.
+            signal_hook::flag::register(number, Arc::clone(&flag))?;
+            signal_hook::low_level::pipe::register(number, write.try_clone()?)?;
+            flags.push((flag, signal));
+        }
+        Ok(Self { flags, wake: UnixStream::from_std(wake)? })
+    }
+
+    /// The next signal. Cancel safe: a flag is taken only when it is returned.
+    async fn next(&mut self) -> io::Result<Signal> {
+        loop {
+            let raised = self.flags.iter().find(|(flag, _)| flag.swap(false, Ordering::AcqRel));
+            if let Some((_, signal)) = raised {
+                return Ok(*signal);
+            }
+            let mut bytes = [0; 16];
+            self.wake.read(&mut bytes).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_counts_only_while_its_process_lives() {
+        let folder = std::env::temp_dir();
+        let path = folder.join(format!("vrrpd-pid-test-{}", std::process::id()));
+        for (text, expected) in
+            [("1\n", Some(1)), ("", None), ("0", None), ("-1", None), ("x", None), ("2147483646", None)]
+        {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(running_process(&path), expected, "{text:?}");
+        }
+        std::fs::write(&path, std::process::id().to_string()).unwrap();
+        assert_eq!(running_process(&path), None);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

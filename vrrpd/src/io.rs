@@ -1,0 +1,292 @@
+//! Where an instruction of the router meets the kernel.
+//!
+//! [`Io::perform`] is the only place. What it cannot do is logged and, where the router can do something about it, comes
+//! back as a fact. Everything that happens outside arrives by [`Io::next`].
+//!
+//! - `vrrp_socket`: adverts; `arp_socket`: gratuitous ARP and neighbour advertisements; `netlink`: links and addresses;
+//! - `script`: starting and ending processes; `notify`: the queues of notify scripts; `vet`: which commands can run.
+
+pub mod arp_socket;
+pub mod netlink;
+pub mod notify;
+pub mod script;
+pub mod vet;
+pub mod vrrp_socket;
+
+use crate::command::Command;
+use crate::limits::EVENTS_MAX;
+use crate::packet::Family;
+use crate::router::{self, Output, Outputs, Router};
+use crate::track::script::Outcome;
+use crate::vrrp::event::Advertisement;
+use crate::vrrp::settings::Transport;
+use crate::vrrp::{Level, Settings};
+use arp_socket::ArpSocket;
+use netlink::{Fact, Netlink};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use vrrp_socket::{Receiver, Scope, Sender};
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Event {
+    /// An IPv4 packet with its header, from the interface of this index.
+    Packet {
+        /// Interface index.
+        interface: u32,
+        /// The packet.
+        bytes: Vec<u8>,
+    },
+    /// Links or addresses changed.
+    Facts(Vec<Fact>),
+    /// The kernel lost reports: everything has to be surveyed anew.
+    Overrun,
+    /// A script's run ended.
+    Script {
+        /// Name of the script.
+        script: String,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// Sockets, processes and the connection to the kernel.
+pub struct Io {
+    netlink: Netlink,
+    arp: ArpSocket,
+    /// By interface name; the empty name is for instances without an interface.
+    channels: BTreeMap<String, Channel>,
+    notifier: notify::Notifier,
+    running: HashMap<String, Pid>,
+    events: mpsc::Receiver<Event>,
+    sender: mpsc::Sender<Event>,
+}
+
+/// The sockets of one interface.
+struct Channel {
+    scope: Scope,
+    transmit: Sender,
+    reader: JoinHandle<()>,
+    /// The last advert could not be sent; said once until one can.
+    failing: bool,
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Io {
+    /// Opens what is independent of the configuration. Needs a tokio runtime, `CAP_NET_RAW` and `CAP_NET_ADMIN`.
+    pub fn open() -> io::Result<Self> {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        Ok(Self {
+            netlink: Netlink::open()?,
+            arp: ArpSocket::open()?,
+            channels: BTreeMap::new(),
+            notifier: notify::Notifier::default(),
+            running: HashMap::new(),
+            events,
+            sender,
+        })
+    }
+
+    /// Everything the kernel knows, as facts.
+    pub async fn survey(&mut self) -> io::Result<Vec<Fact>> {
+        self.netlink.resync().await
+    }
+
+    /// The next event. Cancel safe.
+    pub async fn next(&mut self) -> io::Result<Event> {
+        tokio::select! {
+            biased;
+            Some(event) = self.events.recv() => Ok(event),
+            report = self.netlink.next() => {
+                let report = report.ok_or_else(|| io::Error::other("the netlink connection has ended"))?;
+                Ok(self.netlink.apply(report).map_or(Event::Overrun, Event::Facts))
+            }
+        }
+    }
+
+    /// An event that is there already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// Says which addresses are virtual, before the first survey and after each reload.
+    pub fn set_virtuals(&mut self, settings: &router::Settings) {
+        let mut virtuals = HashSet::new();
+        for instance in settings.instances.iter().map(|instance| &instance.vrrp).filter(|vrrp| !vrrp.is_owner()) {
+            for vip in instance.all_addresses() {
+                virtuals.extend(instance.device_of(vip).map(|device| (device.to_owned(), vip.address)));
+            }
+        }
+        self.netlink.set_virtuals(virtuals);
+    }
+
+    /// Opens and closes sockets so that there is one pair for each interface the router uses and the kernel has.
+    pub fn tune(&mut self, router: &Router) {
+        let wanted = scopes(router);
+        self.channels.retain(|name, channel| wanted.get(name) == Some(&channel.scope));
+        for (name, scope) in wanted {
+            if self.channels.contains_key(&name) {
+                continue;
+            }
+            match Channel::open(scope, self.sender.clone()) {
+                Ok(channel) => {
+                    self.channels.insert(name, channel);
+                }
+                Err(error) => tracing::error!("cannot open VRRP sockets on {name}: {error}"),
+            }
+        }
+    }
+
+    /// Does what the router decided, in its order.
+    pub async fn perform(&mut self, outputs: Outputs) {
+        for output in outputs {
+            match output {
+                Output::Advertise { interface, advertisement } => self.advertise(interface.as_deref(), &advertisement),
+                Output::AddAddress { device, address } => {
+                    if let Err(error) = self.netlink.add(&device, &address).await {
+                        tracing::error!("cannot add address {} to {device}: {error}", address.address);
+                    }
+                }
+                Output::RemoveAddress { device, address } => {
+                    if let Err(error) = self.netlink.remove(&device, address.address).await
+                        && error.kind() != io::ErrorKind::NotFound
+                    {
+                        tracing::error!("cannot remove address {} from {device}: {error}", address.address);
+                    }
+                }
+                Output::Announce { device, address } => self.announce(&device, address),
+                Output::Notify { subject, commands } => self.notifier.notify(&subject, commands),
+                Output::RunScript { script, command } => self.run_script(script, &command),
+                Output::TerminateScript(name) => self.signal_script(&name, Signal::SIGTERM),
+                Output::KillScript(name) => self.signal_script(&name, Signal::SIGKILL),
+                Output::Changed { .. } => {}
+                Output::Log(level, line) => log(level, &line),
+            }
+        }
+    }
+
+    /// Waits for notify scripts, then ends.
+    pub async fn close(self, limit: Duration) {
+        self.notifier.finish(limit).await;
+    }
+
+    fn advertise(&mut self, interface: Option<&str>, advertisement: &Advertisement) {
+        let name = interface.unwrap_or_default();
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        match channel.transmit.send(advertisement) {
+            Ok(()) => channel.failing = false,
+            Err(error) if !channel.failing => {
+                channel.failing = true;
+                tracing::warn!("cannot send adverts to {} on {name}: {error}", advertisement.destination);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn announce(&self, device: &str, address: IpAddr) {
+        let sent = self.netlink.hardware(device).and_then(|(index, mac)| self.arp.announce(index, mac, address));
+        if let Err(error) = sent {
+            tracing::warn!("Error sending gratuitous ARP on {device} for {address}: {error}");
+        }
+    }
+
+    fn run_script(&mut self, script: String, command: &Command) {
+        match script::start(command) {
+            Ok(running) => {
+                if let Some(group) = running.group() {
+                    self.running.insert(script.clone(), group);
+                }
+                let sender = self.sender.clone();
+                tokio::spawn(async move {
+                    let outcome = running.outcome().await;
+                    // The receiver is gone only when the daemon is.
+                    let _sent = sender.send(Event::Script { script, outcome }).await;
+                });
+            }
+            Err(error) => {
+                let outcome = Outcome::CannotRun(error.to_string());
+                let sender = self.sender.clone();
+                // Not sent from here: the loop that reads the queue is the one that waits for us.
+                tokio::spawn(async move { sender.send(Event::Script { script, outcome }).await });
+            }
+        }
+    }
+
+    fn signal_script(&mut self, name: &str, signal: Signal) {
+        if let Some(group) = self.running.get(name) {
+            script::signal(*group, signal);
+        }
+    }
+
+    /// Forgets the process of a script that has ended: its number may be another's soon.
+    pub fn script_ended(&mut self, name: &str) {
+        self.running.remove(name);
+    }
+}
+
+impl Channel {
+    fn open(scope: Scope, events: mpsc::Sender<Event>) -> io::Result<Self> {
+        let receiver = Receiver::open(&scope)?;
+        let transmit = Sender::open(scope.interface.as_deref())?;
+        let interface = scope.index;
+        let reader = tokio::spawn(async move {
+            loop {
+                match receiver.receive().await {
+                    Ok(bytes) => {
+                        if events.send(Event::Packet { interface, bytes }).await.is_err() {
+                            return;
+                        }
+                    }
+                    // Reading the error clears it; the interface's fate is netlink's to tell.
+                    Err(error) => tracing::debug!("receiving VRRP packets: {error}"),
+                }
+            }
+        });
+        Ok(Self { scope, transmit, reader, failing: false })
+    }
+}
+
+/// The sockets that the instances need, by interface name.
+fn scopes(router: &Router) -> BTreeMap<String, Scope> {
+    let mut scopes: BTreeMap<String, Scope> = BTreeMap::new();
+    for settings in router.instances().map(crate::vrrp::Instance::settings).filter(|s| s.family == Family::Inet) {
+        let name = settings.interface.clone().unwrap_or_default();
+        let index = match &settings.interface {
+            None => 0,
+            Some(interface) => match router.interfaces().index_of(interface) {
+                Some(index) => index,
+                None => continue,
+            },
+        };
+        let interface = settings.interface.clone();
+        let scope = scopes.entry(name).or_insert_with(|| Scope { interface, index, groups: BTreeSet::new() });
+        scope.groups.extend(group_of(settings));
+    }
+    scopes
+}
+
+fn group_of(settings: &Settings) -> Option<std::net::Ipv4Addr> {
+    match settings.transport {
+        Transport::Multicast { group: IpAddr::V4(group), .. } => Some(group),
+        Transport::Multicast { group: IpAddr::V6(_), .. } | Transport::Unicast { .. } => None,
+    }
+}
+
+fn log(level: Level, line: &str) {
+    match level {
+        Level::Warning => tracing::warn!("{line}"),
+        Level::Info => tracing::info!("{line}"),
+        Level::Detail => tracing::debug!("{line}"),
+    }
+}

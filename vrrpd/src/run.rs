@@ -1,0 +1,173 @@
+//! One loop: an event becomes a fact, the router decides, `io` performs.
+
+use crate::clock;
+use crate::io::netlink::Fact;
+use crate::io::{Event, Io};
+use crate::limits::EVENT_BATCH;
+use crate::packet::{Datagram, ip};
+use crate::router::{Input, Outputs, Router, Settings};
+use crate::vrrp;
+use std::io;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// The router and its means.
+pub struct Daemon {
+    router: Router,
+    io: Io,
+    outputs: Outputs,
+}
+
+impl Daemon {
+    /// Surveys the interfaces and opens the sockets; the router waits for [`Daemon::start`].
+    pub async fn open(settings: Settings) -> io::Result<Self> {
+        let mut io = Io::open()?;
+        io.set_virtuals(&settings);
+        let facts = io.survey().await?;
+        let mut daemon = Self { router: Router::new(settings), io, outputs: Outputs::new() };
+        daemon.learn_all(facts);
+        Ok(daemon)
+    }
+
+    /// Starts the router.
+    pub async fn start(&mut self) {
+        self.router.handle(clock::now(), Input::Start, &mut self.outputs);
+        self.perform().await;
+    }
+
+    /// The router, for dumps and checks.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Interfaces that instances name and the kernel does not have, as (instance, interface).
+    pub fn missing_interfaces(&self) -> Vec<(String, String)> {
+        self.missing(self.router.instances().map(vrrp::Instance::settings))
+    }
+
+    /// The same for settings that are not in effect yet.
+    pub fn missing_for(&self, settings: &Settings) -> Vec<(String, String)> {
+        self.missing(settings.instances.iter().map(|instance| &instance.vrrp))
+    }
+
+    fn missing<'a>(&self, instances: impl Iterator<Item = &'a vrrp::Settings>) -> Vec<(String, String)> {
+        let named = instances.filter_map(|vrrp| Some((vrrp.name.clone(), vrrp.interface.clone()?)));
+        named.filter(|(_, interface)| self.router.interfaces().get(interface).is_none()).collect()
+    }
+
+    /// Waits for the next event or deadline and deals with it. Cancel safe up to the event: it is only taken when it is
+    /// dealt with.
+    pub async fn wait(&mut self) -> io::Result<Option<Event>> {
+        let deadline = self.router.next_deadline();
+        tokio::select! {
+            biased;
+            event = self.io.next() => event.map(Some),
+            () = sleep_until(deadline) => Ok(None),
+        }
+    }
+
+    /// Deals with what [`Daemon::wait`] returned, and with what came in meanwhile.
+    pub async fn handle(&mut self, event: Option<Event>) {
+        match event {
+            Some(event) => self.take(event).await,
+            // Packets first: an advert that is already here must not lose against the timer that waits for it. The
+            // first yield lets the sockets be polled, the second their readers run.
+            None => {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+        }
+        for _ in 0..EVENT_BATCH {
+            let Some(event) = self.io.try_next() else { break };
+            self.take(event).await;
+        }
+        let now = clock::now();
+        if self.router.next_deadline().is_some_and(|due| due <= now) {
+            self.router.handle(now, Input::Time, &mut self.outputs);
+            self.perform().await;
+        }
+    }
+
+    async fn take(&mut self, event: Event) {
+        let now = clock::now();
+        match event {
+            Event::Packet { interface, bytes } => self.packet(now, interface, &bytes),
+            Event::Facts(facts) => self.learn_all(facts),
+            Event::Overrun => match self.io.survey().await {
+                Ok(facts) => self.learn_all(facts),
+                Err(error) => tracing::error!("cannot read links and addresses anew after lost reports: {error}"),
+            },
+            Event::Script { script, outcome } => {
+                self.io.script_ended(&script);
+                self.router.handle(now, Input::ScriptFinished { script, outcome }, &mut self.outputs);
+            }
+        }
+        self.perform().await;
+    }
+
+    fn packet(&mut self, now: Instant, interface: u32, bytes: &[u8]) {
+        // Not IPv4, or cut short by the sender: nothing that could be told to an instance.
+        let Ok(packet) = ip::Packet::new(bytes) else { return };
+        let datagram = Datagram {
+            source: IpAddr::V4(packet.source()),
+            destination: IpAddr::V4(packet.destination()),
+            ttl: packet.ttl(),
+            header_len: packet.header_len(),
+            message: packet.payload(),
+        };
+        self.router.handle(now, Input::Packet { interface, datagram }, &mut self.outputs);
+    }
+
+    fn learn_all(&mut self, facts: Vec<Fact>) {
+        let interfaces = facts.iter().any(|fact| !matches!(fact, Fact::Vanished { .. }));
+        for fact in facts {
+            self.learn(fact);
+        }
+        if interfaces {
+            self.io.tune(&self.router);
+        }
+    }
+
+    fn learn(&mut self, fact: Fact) {
+        let input = match fact {
+            Fact::Interface(interface) => Input::Interface(interface),
+            Fact::Gone(name) => Input::InterfaceGone(name),
+            Fact::Vanished { interface, address } => Input::AddressVanished { interface, address },
+        };
+        self.router.handle(clock::now(), input, &mut self.outputs);
+    }
+
+    /// Puts new settings into effect as a diff.
+    pub async fn reload(&mut self, settings: Settings) -> io::Result<()> {
+        self.io.set_virtuals(&settings);
+        self.router.handle(clock::now(), Input::Reload(settings), &mut self.outputs);
+        self.io.tune(&self.router);
+        self.perform().await;
+        // What is virtual may have changed, and with it what an interface's own addresses are.
+        let facts = self.io.survey().await?;
+        self.learn_all(facts);
+        self.perform().await;
+        Ok(())
+    }
+
+    /// Gives everything up: priority 0 leaves before anything slow is done.
+    pub async fn stop(mut self) {
+        self.router.handle(clock::now(), Input::Stop, &mut self.outputs);
+        self.perform().await;
+        self.io.close(crate::limits::STOP_WAIT).await;
+    }
+
+    async fn perform(&mut self) {
+        if !self.outputs.is_empty() {
+            let outputs = std::mem::take(&mut self.outputs);
+            self.io.perform(outputs).await;
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
