@@ -4,6 +4,7 @@
 //! moments when the state of a server changes. Changes end in a new epoch, by which each worker's
 //! [`Dispatcher`](super::dispatcher::Dispatcher) notices that its own view is stale.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -63,6 +64,8 @@ pub struct Change {
 pub struct Farm {
     settings: FarmSettings,
     servers: Box<[Arc<ServerState>]>,
+    /// Which servers each cookie value means, in the order of their lines.
+    by_cookie: HashMap<Vec<u8>, Vec<usize>>,
     /// Whether some server's limit depends on the number of requests in the backend.
     dynamic: bool,
     epoch: AtomicU32,
@@ -78,7 +81,14 @@ impl Farm {
             let settings = server.settings();
             settings.minconn != 0 && settings.minconn < settings.maxconn
         });
+        let mut by_cookie: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        for (index, server) in servers.iter().enumerate() {
+            if let Some(cookie) = &server.settings().cookie {
+                by_cookie.entry(cookie.clone().into_bytes()).or_default().push(index);
+            }
+        }
         let farm = Self {
+            by_cookie,
             queues: Queues::new(servers.len()),
             settings,
             servers: servers.into(),
@@ -98,6 +108,11 @@ impl Farm {
     /// The servers in the order of their lines.
     pub fn servers(&self) -> &[Arc<ServerState>] {
         &self.servers
+    }
+
+    /// The servers that a cookie value means, in the order of their lines.
+    pub fn servers_of_cookie(&self, value: &[u8]) -> &[usize] {
+        self.by_cookie.get(value).map_or(&[], Vec::as_slice)
     }
 
     /// Changes whenever a server's eligibility or weight does.
