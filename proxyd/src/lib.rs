@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod rules;
 pub mod running;
 pub mod sample;
+pub mod session;
 pub mod stats;
 pub mod sys;
 pub mod termination;

@@ -30,3 +30,12 @@ pub const BULK_BUFFER_SIZE: usize = 131_072;
 
 /// Buffers of each size a worker keeps for re-use; more are freed.
 pub const BUFFERS_KEPT: usize = 1_024;
+
+/// Message heads a worker keeps for re-use.
+pub const HEADS_KEPT: usize = 1_024;
+
+/// Commands that may wait for a worker; who gives one more waits.
+pub const COMMANDS_WAITING: usize = 64;
+
+/// Idle connections one worker keeps to one server, unless `pool-max-conn` says otherwise.
+pub const IDLE_CONNECTIONS_MAX: usize = 4_096;

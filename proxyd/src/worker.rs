@@ -1,3 +1,311 @@
-//! One worker.
+//! One worker: a thread, its runtime, and everything its connections need.
+//!
+//! Nothing here is shared with other workers but the generation in force, counters and servers' slots. So the path of a
+//! request takes no lock, and what belongs to a connection is `Rc` and `Cell`. A worker is told what to do by [`Command`]s;
+//! it ends when it was told to drain and its last connection is gone, or at once when it was told to stop.
+
 pub mod buffers;
 pub mod timers;
+pub mod view;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, spawn_local};
+
+use crate::generation::{Handle, Reader};
+use crate::http::Head;
+use crate::limits::{COMMANDS_WAITING, HEADS_KEPT};
+use crate::log_sink::{LogSettings, LogSink};
+use crate::net::accept::{self, Waiting};
+use crate::proxy::frontend::AcceptState;
+use crate::proxy::{Frontend, Listener};
+use crate::session;
+use crate::stats::WorkerIndex;
+use buffers::Buffers;
+use timers::Timers;
+use view::View;
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Settings {
+    /// Its place in all counters.
+    pub index: WorkerIndex,
+    /// The generation in force.
+    pub handle: Handle,
+    /// When the process started: the zero of milliseconds in statistics.
+    pub started: Instant,
+    /// For its log.
+    pub log: LogSettings,
+    /// Shared by all workers: where listeners wait at a limit.
+    pub waiting: Arc<Waiting>,
+    /// What it listens on from the beginning.
+    pub listening: Vec<Listening>,
+}
+
+/// A socket to accept on.
+#[derive(Debug)]
+pub struct Listening {
+    /// For whom.
+    pub frontend: Arc<Frontend>,
+    /// Through which `bind` line.
+    pub listener: Arc<Listener>,
+    /// This worker's socket, listening, not blocking.
+    pub socket: Socket,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Accept on one more socket.
+    Listen(Box<Listening>),
+    /// The generation or a frontend's [`Accepting`](crate::proxy::frontend::Accepting) has changed.
+    Update,
+    /// Accept nothing more, close what is idle, end when the last connection has ended.
+    Drain,
+    /// End at once.
+    Stop,
+}
+
+/// The other threads' end of a worker.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    /// What to do.
+    pub commands: mpsc::Sender<Command>,
+    /// Ends with the worker.
+    pub thread: thread::JoinHandle<()>,
+}
+
+/// Starts a worker on a thread of its own.
+pub fn spawn(settings: Settings) -> io::Result<WorkerHandle> {
+    let (commands, received) = mpsc::channel(COMMANDS_WAITING);
+    let name = format!("worker-{}", settings.index + 1);
+    let runtime_ready = move || {
+        let options = LocalOptions::default();
+        match Builder::new_current_thread().enable_all().on_thread_park(flush_log).build_local(options) {
+            Ok(runtime) => runtime.block_on(run(settings, received)),
+            Err(error) => tracing::error!(%error, "a worker cannot start"),
+        }
+    };
+    let thread = thread::Builder::new().name(name).spawn(runtime_ready)?;
+    Ok(WorkerHandle { commands, thread })
+}
+
+thread_local! {
+    /// The worker of this thread, for what the runtime calls when it has nothing to do.
+    static CURRENT: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
+/// Once per turn of the loop: the lines of all requests of the turn leave together.
+fn flush_log() {
+    CURRENT.with(|current| {
+        if let Some(worker) = &*current.borrow() {
+            worker.log.flush();
+        }
+    });
+}
+
+/// Everything of a worker that its connections share.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its place in all counters.
+    pub index: WorkerIndex,
+    /// Its timer wheel.
+    pub timers: Timers,
+    /// Its memory for bytes in flight.
+    pub buffers: Buffers,
+    /// Its log.
+    pub log: LogSink,
+    heads: RefCell<Vec<Head>>,
+    reader: RefCell<Reader>,
+    view: RefCell<Rc<View>>,
+    started: Instant,
+    draining: Cell<bool>,
+    connections: Cell<usize>,
+    /// Told when the last connection ends.
+    empty: Notify,
+}
+
+impl Worker {
+    fn new(settings: &Settings, now: Instant) -> Self {
+        let mut reader = settings.handle.reader();
+        let view = Rc::new(View::new(Arc::clone(reader.current()), settings.index));
+        Self {
+            index: settings.index,
+            timers: Timers::new(now),
+            buffers: Buffers::new(view.generation.global.tune.bufsize as usize),
+            log: LogSink::new(settings.log.clone()),
+            heads: RefCell::default(),
+            reader: RefCell::new(reader),
+            view: RefCell::new(view),
+            started: settings.started,
+            draining: Cell::new(false),
+            connections: Cell::new(0),
+            empty: Notify::new(),
+        }
+    }
+
+    /// This worker's side of the generation in force.
+    pub fn view(&self) -> Rc<View> {
+        let mut reader = self.reader.borrow_mut();
+        let generation = reader.current();
+        let mut view = self.view.borrow_mut();
+        if !Arc::ptr_eq(generation, &view.generation) {
+            *view = Rc::new(View::new(Arc::clone(generation), self.index));
+        }
+        Rc::clone(&view)
+    }
+
+    /// Milliseconds since the process started.
+    pub fn milliseconds(&self, now: Instant) -> u64 {
+        milliseconds(now.saturating_duration_since(self.started))
+    }
+
+    /// A head to read into.
+    pub fn head(&self) -> Head {
+        self.heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives a head back.
+    pub fn give_head(&self, mut head: Head) {
+        let mut heads = self.heads.borrow_mut();
+        if heads.len() < HEADS_KEPT {
+            head.clear();
+            heads.push(head);
+        }
+    }
+
+    /// No more requests are taken from connections of this frontend than those that have begun.
+    pub fn is_closing(&self, frontend: &Frontend) -> bool {
+        self.draining.get() || frontend.accepting.get() == AcceptState::Stopped
+    }
+
+    /// Counts a connection for as long as it lives.
+    pub fn enter(self: &Rc<Self>) -> Presence {
+        self.connections.set(self.connections.get() + 1);
+        Presence(Rc::clone(self))
+    }
+}
+
+/// A connection of this worker.
+#[derive(Debug)]
+pub struct Presence(Rc<Worker>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let left = self.0.connections.get() - 1;
+        self.0.connections.set(left);
+        if left == 0 {
+            self.0.empty.notify_one();
+        }
+    }
+}
+
+/// A duration in whole milliseconds.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A listening socket and the task that accepts on it, if it accepts.
+struct Door {
+    listening: Listening,
+    task: Option<JoinHandle<()>>,
+}
+
+async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
+    let worker = Rc::new(Worker::new(&settings, crate::clock::now()));
+    CURRENT.set(Some(Rc::clone(&worker)));
+    spawn_local(worker.timers.clone().drive());
+    spawn_local(view::purge_idle(Rc::clone(&worker)));
+    let mut doors: Vec<Door> = Vec::new();
+    for listening in settings.listening {
+        doors.push(Door { listening, task: None });
+    }
+    update(&worker, &mut doors, &settings.waiting);
+    loop {
+        // Without anybody who could give commands, the process is ending.
+        match commands.recv().await.unwrap_or(Command::Stop) {
+            Command::Listen(listening) => doors.push(Door { listening: *listening, task: None }),
+            Command::Update => {}
+            Command::Drain => break,
+            Command::Stop => return end(&worker),
+        }
+        update(&worker, &mut doors, &settings.waiting);
+    }
+    doors.iter().filter_map(|door| door.task.as_ref()).for_each(JoinHandle::abort);
+    drop(doors);
+    worker.draining.set(true);
+    worker.timers.wake_all();
+    while worker.connections.get() > 0 {
+        let stopped = async { while !matches!(commands.recv().await, Some(Command::Stop) | None) {} };
+        tokio::select! {
+            () = worker.empty.notified() => {}
+            () = stopped => break,
+        }
+    }
+    end(&worker);
+}
+
+fn end(worker: &Worker) {
+    worker.log.flush();
+    CURRENT.set(None);
+}
+
+/// Opens and closes doors as their frontends want, and lets connections look at what has changed.
+fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
+    for door in &mut *doors {
+        let state = door.listening.frontend.accepting.get();
+        match (state, door.task.take()) {
+            (AcceptState::Open, None) => door.task = open(worker, &door.listening, waiting),
+            (AcceptState::Open, open) => door.task = open,
+            (AcceptState::Paused | AcceptState::Stopped, Some(task)) => {
+                task.abort();
+                // The kernel stops taking connections for us; another process may take them.
+                let _ = door.listening.socket.shutdown(std::net::Shutdown::Read);
+            }
+            (AcceptState::Paused | AcceptState::Stopped, None) => {}
+        }
+    }
+    doors.retain(|door| door.listening.frontend.accepting.get() != AcceptState::Stopped);
+    worker.timers.wake_all();
+}
+
+fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> Option<JoinHandle<()>> {
+    let (frontend, listener) = (Arc::clone(&listening.frontend), Arc::clone(&listening.listener));
+    let bind = &listener.bind;
+    let backlog =
+        bind.backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(crate::net::listen::DEFAULT_BACKLOG);
+    let socket = listening.socket.try_clone().and_then(|socket| socket.listen(backlog).map(|()| socket));
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%error, bind = bind.text, "cannot listen");
+            return None;
+        }
+    };
+    let global = &worker.view().generation.global;
+    let limits = accept::Limits {
+        process: (Arc::clone(&global.connections), global.maxconn),
+        traffic: [
+            (Arc::clone(&frontend.section.traffic), frontend.maxconn),
+            (Arc::clone(&listener.traffic), bind.maxconn.map_or(u64::MAX, u64::from)),
+        ],
+        waiting: Arc::clone(waiting),
+    };
+    let worker = Rc::clone(worker);
+    Some(spawn_local(async move {
+        let accepted = |accepted| {
+            spawn_local(session::run(Rc::clone(&worker), Arc::clone(&frontend), Arc::clone(&listener), accepted));
+        };
+        if let Err(error) = accept::serve(socket, limits, accepted).await {
+            tracing::error!(%error, bind = listener.bind.text, "cannot accept");
+        }
+    }))
+}

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 use super::{Stream, canonical};
-use crate::stats::Gauge;
+use crate::stats::{Gauge, Traffic};
 
 /// A connection just accepted.
 #[derive(Debug)]
@@ -50,18 +50,25 @@ impl Waiting {
     }
 }
 
-/// The gauges a connection is counted in, in the order they are entered, with their limits.
-#[derive(Debug, Clone)]
+/// What a connection is counted in, in the order it is entered, with its limits.
+#[derive(Debug)]
 pub struct Limits {
-    /// What is limited: the process and the frontend, with the largest number allowed.
-    pub gauges: [(Arc<Gauge>, u64); 2],
+    /// The process and its `maxconn`.
+    pub process: (Arc<Gauge>, u64),
+    /// The frontend and the listener, each with its own.
+    pub traffic: [(Arc<Traffic>, u64); 2],
     /// Shared by all workers.
     pub waiting: Arc<Waiting>,
 }
 
 impl Limits {
+    fn gauges(&self) -> impl Iterator<Item = (&Gauge, u64)> {
+        let traffic = self.traffic.iter().map(|(traffic, limit)| (&traffic.sessions, *limit));
+        std::iter::once((&*self.process.0, self.process.1)).chain(traffic)
+    }
+
     fn full(&self) -> bool {
-        self.gauges.iter().any(|(gauge, limit)| gauge.current() >= *limit)
+        self.gauges().any(|(gauge, limit)| gauge.current() >= limit)
     }
 
     /// Resolves when no limit is reached.
@@ -73,8 +80,8 @@ impl Limits {
 
     fn take(self: &Rc<Self>) -> Option<Places> {
         let mut taken = Places { limits: Rc::clone(self), entered: 0 };
-        for (gauge, limit) in &self.gauges {
-            if !gauge.enter_below(*limit) {
+        for (gauge, limit) in self.gauges() {
+            if !gauge.enter_below(limit) {
                 return None;
             }
             taken.entered += 1;
@@ -92,7 +99,7 @@ pub struct Places {
 
 impl Drop for Places {
     fn drop(&mut self) {
-        self.limits.gauges.iter().take(self.entered).for_each(|(gauge, _)| gauge.leave());
+        self.limits.gauges().take(self.entered).for_each(|(gauge, _)| gauge.leave());
         self.limits.waiting.tell();
     }
 }
@@ -170,7 +177,9 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             let address = socket.local_addr().unwrap();
             let gauge = Arc::new(Gauge::default());
-            let limits = Limits { gauges: [(Arc::clone(&gauge), 1), (Arc::default(), 9)], waiting: Arc::default() };
+            let traffic = || (Arc::new(Traffic::new(1)), 9);
+            let limits =
+                Limits { process: (Arc::clone(&gauge), 1), traffic: [traffic(), traffic()], waiting: Arc::default() };
             let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
             tokio::task::spawn_local(serve(socket.into(), limits, move |it| sender.try_send(it).unwrap()));
             let _clients = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];

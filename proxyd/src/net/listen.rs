@@ -12,7 +12,7 @@ use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 use crate::sys::{SocketOption, set_option};
 
 /// Connections the kernel holds that no worker has accepted yet, unless `backlog` or `maxconn` says otherwise.
-const DEFAULT_BACKLOG: i32 = 1024;
+pub const DEFAULT_BACKLOG: i32 = 1024;
 
 /// Seconds a connection may stay without its first bytes with `defer-accept`.
 const DEFER_ACCEPT_SECONDS: i32 = 1;

@@ -5,7 +5,7 @@
 //! round. So the cost of timeouts does not grow with the number of messages, and nothing is registered with the runtime
 //! per read. Deadlines are met late by at most [`TICK`], never early.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -140,6 +140,8 @@ pub struct Timers(Rc<Shared>);
 struct Shared {
     wheel: RefCell<Wheel>,
     start: Instant,
+    /// What the driver sleeps for.
+    sleeps_until: Cell<u64>,
     /// Told when a deadline comes before what the driver sleeps for.
     earlier: Notify,
 }
@@ -147,7 +149,12 @@ struct Shared {
 impl Timers {
     /// A wheel that begins now.
     pub fn new(now: Instant) -> Self {
-        Self(Rc::new(Shared { wheel: RefCell::new(Wheel::new()), start: now, earlier: Notify::new() }))
+        Self(Rc::new(Shared {
+            wheel: RefCell::new(Wheel::new()),
+            start: now,
+            sleeps_until: Cell::new(NEVER),
+            earlier: Notify::new(),
+        }))
     }
 
     /// A timer that is not set.
@@ -159,6 +166,7 @@ impl Timers {
     pub async fn drive(self) {
         loop {
             let next = self.0.wheel.borrow().next();
+            self.0.sleeps_until.set(next.unwrap_or(NEVER));
             let changed = self.0.earlier.notified();
             match next {
                 None => changed.await,
@@ -173,6 +181,14 @@ impl Timers {
             self.0.wheel.borrow_mut().advance(now, |waker| woken.push(waker));
             woken.into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Wakes every task that waits with a timer, without expiring it: what they wait for may have changed.
+    pub fn wake_all(&self) {
+        let mut wheel = self.0.wheel.borrow_mut();
+        let wakers: Vec<Waker> = wheel.entries.iter_mut().filter_map(|(_, entry)| entry.waker.take()).collect();
+        drop(wheel);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn tick_before(&self, now: Instant) -> u64 {
@@ -197,9 +213,7 @@ impl Timer {
     pub fn set(&self, deadline: Option<Instant>) {
         let shared = &self.timers.0;
         let tick = deadline.map_or(NEVER, |deadline| self.timers.tick_before(deadline).saturating_add(1));
-        let mut wheel = shared.wheel.borrow_mut();
-        let before = wheel.next();
-        if wheel.set(self.key, tick) && before.is_none_or(|before| tick < before) {
+        if shared.wheel.borrow_mut().set(self.key, tick) && tick < shared.sleeps_until.get() {
             shared.earlier.notify_one();
         }
     }

@@ -1,0 +1,171 @@
+//! An accepted connection, from its first byte to its last.
+//!
+//! - [`h1`] a connection that carries HTTP/1 requests, one [`stream`] after the other
+//! - [`stream`] one request from its first byte to its log line; start reading there
+//! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating
+//! - [`finish`] its end: the answer that is still owed, counters, log
+//! - [`service`] answers that proxyd gives itself
+//! - [`tcp`] a connection in `mode tcp`
+//! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
+
+pub mod attempt;
+pub mod conn;
+pub mod finish;
+pub mod h1;
+pub mod pool;
+pub mod relay;
+pub mod service;
+pub mod stream;
+pub mod tcp;
+pub mod transfer;
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::net::accept::{Accepted, Places};
+use crate::proxy::settings::Mode;
+use crate::proxy::{Frontend, Listener};
+use crate::stats::{Count, Event};
+use crate::worker::timers::Timer;
+use crate::worker::view::View;
+use crate::worker::{Presence, Worker};
+use conn::Conn;
+
+/// What is known of an accepted connection.
+#[derive(Debug)]
+pub struct Session {
+    /// The worker it lives on.
+    pub worker: Rc<Worker>,
+    /// The generation its current request belongs to.
+    pub view: Rc<View>,
+    /// The frontend it came to, of that generation.
+    pub frontend: Arc<Frontend>,
+    /// The `bind` line it came through.
+    pub listener: Arc<Listener>,
+    /// Its one timer.
+    pub timer: Timer,
+    /// The client's address; `None` for unix sockets.
+    pub source: Option<SocketAddr>,
+    /// When it was accepted, or its previous request ended.
+    pub since: Instant,
+    /// The date when it was accepted.
+    pub accepted: Duration,
+    /// Requests that were completed on it.
+    pub requests: u64,
+    destination: OnceCell<Option<SocketAddr>>,
+    source_text: OnceCell<String>,
+    listener_name: OnceCell<String>,
+    _places: Places,
+    _presence: Presence,
+}
+
+impl Session {
+    /// The address the client connected to; asked from the system once.
+    pub fn destination(&self, client: &Conn) -> Option<SocketAddr> {
+        *self.destination.get_or_init(|| client.stream().local_address())
+    }
+
+    /// The same, if it was asked for.
+    pub fn known_destination(&self) -> Option<SocketAddr> {
+        self.destination.get().copied().flatten()
+    }
+
+    /// The client's address as text, for header fields.
+    pub fn source_text(&self) -> &str {
+        self.source_text.get_or_init(|| self.source.map(|source| source.ip().to_string()).unwrap_or_default())
+    }
+
+    /// The listener's name in logs.
+    pub fn listener_name(&self) -> &str {
+        self.listener_name.get_or_init(|| self.listener.name())
+    }
+
+    /// Whether the connection should end rather than take another request.
+    pub fn is_closing(&self) -> bool {
+        self.worker.is_closing(&self.frontend)
+    }
+
+    /// Before another request: the generation in force. A frontend that is gone from it keeps the old one.
+    fn refresh(&mut self) {
+        let view = self.worker.view();
+        if Rc::ptr_eq(&view, &self.view) {
+            return;
+        }
+        let same = |frontend: &&Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
+        if let Some(frontend) = view.generation.frontends.iter().find(same) {
+            self.frontend = Arc::clone(frontend);
+            self.view = view;
+        }
+    }
+}
+
+/// Serves one accepted connection to its end.
+pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<Listener>, accepted: Accepted) {
+    let Accepted { stream, peer, places } = accepted;
+    let now = clock::now();
+    let mut session = Session {
+        view: worker.view(),
+        timer: worker.timers.timer(),
+        source: peer,
+        since: now,
+        accepted: clock::date(),
+        requests: 0,
+        destination: OnceCell::new(),
+        source_text: OnceCell::new(),
+        listener_name: OnceCell::new(),
+        _places: places,
+        _presence: worker.enter(),
+        worker,
+        frontend,
+        listener,
+    };
+    session.refresh_frontend();
+    let mut client = Conn::new(stream);
+    count_accepted(&session, now);
+    if is_monitor(&session) {
+        service::answer_monitor_net(&session, &mut client).await;
+    } else {
+        match session.frontend.section.mode {
+            Mode::Http => h1::serve(&mut session, &mut client).await,
+            Mode::Tcp | Mode::Log => tcp::serve(&session, &mut client).await,
+            Mode::Health => service::answer_health(&session, &mut client).await,
+        }
+    }
+    client.release(&session.worker.buffers);
+    if session.frontend.nolinger {
+        client.stream().reset_on_close();
+    }
+}
+
+impl Session {
+    /// The frontend a listener was opened for may be of an older generation.
+    fn refresh_frontend(&mut self) {
+        let same = |frontend: &&Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
+        if let Some(frontend) = self.view.generation.frontends.iter().find(same) {
+            self.frontend = Arc::clone(frontend);
+        }
+    }
+}
+
+fn count_accepted(session: &Session, now: Instant) {
+    let (index, now_ms) = (session.worker.index, session.worker.milliseconds(now));
+    for traffic in [&session.frontend.section.traffic, &session.listener.traffic] {
+        let counters = traffic.of(index);
+        counters.add(Count::Connections, 1);
+        counters.add(Count::Sessions, 1);
+        traffic.event(index, Event::Connection, now_ms);
+        traffic.event(index, Event::Session, now_ms);
+    }
+}
+
+/// `monitor-net`: the addresses of load balancers and monitors that only want to know that we are there.
+fn is_monitor(session: &Session) -> bool {
+    match (session.frontend.monitor_net, session.source) {
+        (Some(network), Some(source)) => network.contains(source.ip()),
+        _ => false,
+    }
+}

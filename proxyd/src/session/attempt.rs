@@ -1,0 +1,544 @@
+//! Getting a response from a server: choosing one, waiting for a place on it, connecting, sending, and repeating what may be
+//! repeated.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::conn::Conn;
+use super::h1;
+use super::pool::ServerConn;
+use super::stream::Exchange;
+use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
+use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
+use crate::balance::key::{self, RequestKey};
+use crate::balance::queue::Position;
+use crate::clock;
+use crate::http::Head;
+use crate::http::h1::response::{self, ResponseWire};
+use crate::http::h1::{Limits, Progress, write_response};
+use crate::limits::INFORMATIONAL_MAX;
+use crate::net::connect::{self, Target};
+use crate::proxy::Server;
+use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
+use crate::proxy::settings::HttpReuse;
+use crate::stats::{Count, Event, Gauge};
+use crate::termination::{Cause, End, Phase, Retry};
+use crate::worker::view::BackendView;
+
+/// The longest time between two attempts at the same server.
+const TURN_AROUND: Duration = Duration::from_secs(1);
+
+/// One more in a gauge, for as long as it lives.
+#[derive(Debug)]
+pub struct InUse<'s>(&'s Gauge);
+
+impl<'s> InUse<'s> {
+    /// One more.
+    pub fn enter(gauge: &'s Gauge) -> Self {
+        gauge.enter();
+        Self(gauge)
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// What a backend's algorithm may hash of a request.
+pub struct Key<'a> {
+    /// The request; `None` in TCP mode.
+    pub request: Option<&'a Head>,
+    /// The client's address.
+    pub source: Option<SocketAddr>,
+}
+
+impl RequestKey for Key<'_> {
+    fn source(&self) -> Option<IpAddr> {
+        self.source.map(|address| address.ip())
+    }
+
+    fn target(&self) -> Option<&[u8]> {
+        self.request.map(Head::target)
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let same = |(field, _): &(&[u8], &[u8])| field.eq_ignore_ascii_case(name.as_bytes());
+        self.request?.fields().rfind(same).map(|(_, value)| value)
+    }
+}
+
+impl Exchange<'_> {
+    /// Gets a response's head from a server, with as many attempts as are allowed.
+    pub async fn get_response(&mut self) -> Result<(), End> {
+        let Some(view) = self.backend else { return Err(End::new(Cause::Internal, Phase::Queue, Some(500))) };
+        loop {
+            self.find_server(view).await?;
+            let attempt = self.attempt(view).await;
+            match attempt {
+                Ok(()) => return Ok(()),
+                Err(end) => self.again(view, end).await?,
+            }
+        }
+    }
+
+    /// Gets a new connection to a server, with as many attempts as are allowed (`mode tcp`).
+    pub async fn get_connection(&mut self) -> Result<(), End> {
+        let Some(view) = self.backend else { return Err(End::new(Cause::Internal, Phase::Queue, None)) };
+        loop {
+            self.find_server(view).await?;
+            match self.connect(view).await {
+                Ok(()) => break,
+                Err(end) => self.again(view, end).await?,
+            }
+        }
+        self.account.connected = Some(self.account.now);
+        self.count_attempt(view, false);
+        Ok(())
+    }
+
+    /// A place on the server that persistence, the algorithm or the queue gives.
+    async fn find_server(&mut self, view: &BackendView) -> Result<(), End> {
+        if self.slot.is_some() || view.backend.dispatch.is_some() {
+            self.account.dequeued.get_or_insert(self.account.now);
+            return Ok(());
+        }
+        let request = self.request_wire.map(|_| &self.request);
+        let key = Key { request, source: self.session.source };
+        let hash = key::hash(view.backend.farm.settings(), &key);
+        let wanted = Wanted { hash, avoid: self.avoid, ..Wanted::default() };
+        let slot = loop {
+            match view.dispatcher.choose(&wanted) {
+                Choice::Slot(slot) => break slot,
+                Choice::Wait(wait) => {
+                    if let Some(slot) = self.queue(view, wait).await? {
+                        break slot;
+                    }
+                }
+                Choice::QueueFull | Choice::NoServer => {
+                    return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
+                }
+            }
+        };
+        self.account.dequeued.get_or_insert(self.account.now);
+        self.take_slot(slot);
+        Ok(())
+    }
+
+    fn take_slot(&mut self, slot: Slot) {
+        self.server_index = Some(slot.index());
+        self.slot = Some(slot);
+        let (Some(view), Some(index)) = (self.backend, self.server_index) else { return };
+        let Some(server) = view.backend.servers.get(index) else { return };
+        self.server_use = Some(InUse::enter(&server.traffic.sessions));
+        let worker = &self.session.worker;
+        let now_ms = worker.milliseconds(self.account.now);
+        for traffic in [&server.traffic, &view.backend.section.traffic] {
+            traffic.of(worker.index).add(Count::Sessions, 1);
+            traffic.of(worker.index).add(Count::Selected, 1);
+            traffic.event(worker.index, Event::Session, now_ms);
+        }
+    }
+
+    /// Waits in a queue; `None`: the server went away, choose again.
+    async fn queue(&mut self, view: &BackendView, wait: Wait) -> Result<Option<Slot>, End> {
+        let _queued = InUse::enter(&view.backend.section.traffic.queued);
+        let timeouts = &view.backend.section.timeouts;
+        let deadline = timeouts.queue.or(timeouts.connect).map(|limit| clock::now() + limit);
+        let mut wait = Some(wait);
+        let (client, session) = (&mut *self.client, self.session);
+        let leaves = view.backend.abortonclose;
+        let waited = std::future::poll_fn(|context| {
+            if let Some(wait) = &mut wait
+                && let Poll::Ready(waited) = std::pin::Pin::new(wait).poll(context)
+            {
+                return Poll::Ready(Ok(waited));
+            }
+            if leaves && client.poll_gone(context, &session.worker.buffers).is_ready() {
+                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Queue, None)));
+            }
+            poll_silence(context, &session.timer, &[(deadline, ())])
+                .map(|()| Err(End::new(Cause::ServerTimeout, Phase::Queue, Some(503))))
+        })
+        .await;
+        self.tick();
+        let (waited, position) = match waited {
+            Ok((waited, position)) => (Ok(waited), Some(position)),
+            Err(end) => (Err(end), wait.take().map(Wait::give_up)),
+        };
+        if let Some(Position { server, backend }) = position {
+            let (before_server, before_backend) = self.account.queued_behind;
+            self.account.queued_behind = (before_server + u64::from(server), before_backend + u64::from(backend));
+        }
+        match waited? {
+            Waited::Slot(slot) => Ok(Some(slot)),
+            Waited::ChooseAgain => Ok(None),
+        }
+    }
+
+    /// One attempt: a connection, the request, the response's head.
+    async fn attempt(&mut self, view: &BackendView) -> Result<(), End> {
+        let reused = self.reuse(view);
+        if !reused {
+            self.connect(view).await?;
+        }
+        self.account.connected = Some(self.account.now);
+        self.count_attempt(view, reused);
+        h1::send_head(self);
+        let mut wait = ResponseWait::new(self, view, reused);
+        std::future::poll_fn(|context| wait.poll(context, self)).await
+    }
+
+    /// An idle connection, where `http-reuse` allows one.
+    fn reuse(&mut self, view: &BackendView) -> bool {
+        let Some(index) = self.server_index else { return false };
+        let (Some(pool), Some(server)) = (view.pools.get(index), view.backend.servers.get(index)) else { return false };
+        let first = self.session.requests == 0;
+        let proven = match (view.backend.http_reuse, first) {
+            (HttpReuse::Never, _) | (HttpReuse::Safe, true) => return false,
+            (HttpReuse::Aggressive, true) => true,
+            (HttpReuse::Safe | HttpReuse::Aggressive, false) | (HttpReuse::Always, _) => false,
+        };
+        if !is_poolable(server) || self.account.retries > 0 {
+            return false;
+        }
+        let Some(mut conn) = pool.take(&self.session.worker, proven) else { return false };
+        conn.requests = conn.requests.saturating_add(1);
+        self.server = Some(conn);
+        true
+    }
+
+    /// A new connection.
+    async fn connect(&mut self, view: &BackendView) -> Result<(), End> {
+        let server = self.server_index.and_then(|index| view.backend.servers.get(index)).map(|server| &**server);
+        let (target, options) = self.destination(view, server)?;
+        let stream = connect::start(&target, &options).map_err(|_| End::connect(Cause::ServerAbort))?;
+        let deadline = view.backend.section.timeouts.connect.map(|limit| clock::now() + limit);
+        let (client, session) = (&mut *self.client, self.session);
+        let leaves = view.backend.abortonclose;
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(connected) = stream.poll_connected(context) {
+                return Poll::Ready(connected.map_err(|_| End::connect(Cause::ServerAbort)));
+            }
+            if leaves && client.poll_gone(context, &session.worker.buffers).is_ready() {
+                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
+            }
+            poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(End::connect(Cause::ServerTimeout)))
+        })
+        .await?;
+        self.tick();
+        self.server = Some(ServerConn { conn: Conn::new(stream), requests: 1 });
+        Ok(())
+    }
+
+    fn destination(&self, view: &BackendView, server: Option<&Server>) -> Result<(Target, connect::Options), End> {
+        let unreachable = End::connect(Cause::ServerAbort);
+        let Some(server) = server else {
+            let address = view.backend.dispatch.ok_or(unreachable)?;
+            return Ok((Target::Tcp(address), connect::Options::default()));
+        };
+        let destination = || self.session.destination(self.client);
+        let target = target(server, destination).ok_or(unreachable)?;
+        let source = server.source.as_ref().map(|source| source_address(source, self.session.source, &target));
+        let (source, transparent) = source.unwrap_or_default();
+        let options = connect::Options {
+            source,
+            transparent,
+            interface: server.source.as_ref().and_then(|source| source.interface.clone()),
+            tcp_keep_alive: view.backend.tcp_keep_alive,
+            tcp_user_timeout: server.tcp_user_timeout,
+            fast_open: server.tfo,
+        };
+        Ok((target, options))
+    }
+
+    fn count_attempt(&self, view: &BackendView, reused: bool) {
+        let index = self.session.worker.index;
+        let what = if reused { Count::Reuses } else { Count::Connects };
+        view.backend.section.traffic.of(index).add(what, 1);
+        if let Some(server) = self.server_index.and_then(|index| view.backend.servers.get(index)) {
+            server.traffic.of(index).add(what, 1);
+        }
+    }
+
+    /// Prepares another attempt after a failure, where and when the configuration wants one; if it does not, the failure is
+    /// the end.
+    async fn again(&mut self, view: &BackendView, end: End) -> Result<(), End> {
+        if let Some(mut failed) = self.server.take() {
+            failed.conn.release(&self.session.worker.buffers);
+        }
+        let allowed = match end.retry {
+            // The server closed an idle connection just when the request was sent: not its failure, and no attempt.
+            Retry::ReusedConnection if is_safe(&self.request) && self.upload.moved == 0 => return Ok(()),
+            Retry::ReusedConnection | Retry::No => false,
+            Retry::Connection => view.backend.retry_on.conn_failure && self.account.retries < view.backend.retries,
+        };
+        if !allowed {
+            return Err(end);
+        }
+        self.account.retries += 1;
+        let index = self.session.worker.index;
+        let server = self.server_index.and_then(|index| view.backend.servers.get(index));
+        let redispatch = self.redispatches(view);
+        let what = if redispatch { Count::Redispatches } else { Count::Retries };
+        view.backend.section.traffic.of(index).add(what, 1);
+        if let Some(server) = server {
+            server.traffic.of(index).add(what, 1);
+        }
+        if redispatch {
+            self.account.redispatched = true;
+            self.server_use = None;
+            self.slot = None;
+            self.avoid = self.server_index;
+            return Ok(());
+        }
+        let pause = view.backend.section.timeouts.connect.map_or(TURN_AROUND, |limit| limit.min(TURN_AROUND));
+        self.pause(view, pause).await
+    }
+
+    /// `option redispatch`: at the attempts it names, or at once where another server would do as well.
+    fn redispatches(&self, view: &BackendView) -> bool {
+        let farm = &view.backend.farm;
+        let Some(setting) = farm.settings().redispatch else { return false };
+        let (interval, retries) = (i64::from(setting.interval), i64::from(self.account.retries));
+        let due = match interval {
+            0 => return false,
+            1.. => retries % interval == 0,
+            _ => {
+                let period = i64::from(view.backend.retries) + 1 + interval;
+                period <= 0 || retries % period == 0
+            }
+        };
+        let gone = self.slot.as_ref().and_then(Slot::server).is_some_and(|server| !server.reachable());
+        let hashed = matches!(farm.settings().algorithm, crate::balance::Algorithm::Hash(_));
+        due || gone || (!hashed && farm.usable().active > 1)
+    }
+
+    async fn pause(&mut self, view: &BackendView, pause: Duration) -> Result<(), End> {
+        let until = clock::now() + pause;
+        let (client, session) = (&mut *self.client, self.session);
+        let leaves = view.backend.abortonclose;
+        std::future::poll_fn(|context| {
+            if leaves && client.poll_gone(context, &session.worker.buffers).is_ready() {
+                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
+            }
+            poll_silence(context, &session.timer, &[(Some(until), ())]).map(Ok)
+        })
+        .await?;
+        self.tick();
+        Ok(())
+    }
+}
+
+/// A request that the server may see twice without harm (RFC 9110, 9.2.2), so a proxy may repeat it by itself.
+fn is_safe(request: &Head) -> bool {
+    matches!(request.method(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}
+
+/// Connections that carry something of one client must not be used by another.
+pub fn is_poolable(server: &Server) -> bool {
+    server.send_proxy.is_none() && server.source.as_ref().is_none_or(|source| source.usesrc.is_none())
+}
+
+/// Where a server is, for a client that went to `destination`.
+pub fn target(server: &Server, destination: impl Fn() -> Option<SocketAddr>) -> Option<Target> {
+    let port = |destination: Option<SocketAddr>| match server.port {
+        ServerPort::Fixed(port) => Some(port),
+        ServerPort::Mapped(offset) => u16::try_from(i32::from(destination?.port()) + offset).ok(),
+    };
+    match &server.address {
+        ServerAddress::Ip(ip) => {
+            let destination = if matches!(server.port, ServerPort::Mapped(_)) { destination() } else { None };
+            Some(Target::Tcp(SocketAddr::new(*ip, port(destination)?)))
+        }
+        ServerAddress::Destination => {
+            let destination = destination()?;
+            let port = if server.port == ServerPort::Fixed(0) { destination.port() } else { port(Some(destination))? };
+            Some(Target::Tcp(SocketAddr::new(destination.ip(), port)))
+        }
+        ServerAddress::Unix(path) => Some(Target::Unix(path.clone())),
+        ServerAddress::Abstract(name) => Some(Target::Abstract(name.clone())),
+        ServerAddress::Unresolved => None,
+    }
+}
+
+/// The address to connect from, and whether it is not one of this host.
+pub fn source_address(source: &Source, client: Option<SocketAddr>, target: &Target) -> (Option<SocketAddr>, bool) {
+    let any = match target {
+        Target::Tcp(SocketAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        Target::Tcp(SocketAddr::V4(_)) | Target::Unix(_) | Target::Abstract(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    match (&source.usesrc, client) {
+        (Some(UseSource::Client), Some(client)) => (Some(client), true),
+        (Some(UseSource::ClientIp), Some(client)) => (Some(SocketAddr::new(client.ip(), 0)), true),
+        (Some(UseSource::Address(address)), _) => (Some(*address), true),
+        (Some(UseSource::Client | UseSource::ClientIp | UseSource::Header { .. }) | None, _) => {
+            let port = source.ports.map_or(0, |(first, _)| first);
+            let address = source.address.or((port != 0).then_some(any));
+            (address.map(|address| SocketAddr::new(address, port)), false)
+        }
+    }
+}
+
+/// The request on its way to the server, and the response's head on its way back.
+struct ResponseWait {
+    sent: bool,
+    reused: bool,
+    abortonclose: bool,
+    informational: usize,
+    limits: Limits,
+    client: Silence,
+    server: Silence,
+    polled: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl ResponseWait {
+    fn new(exchange: &Exchange<'_>, view: &BackendView, reused: bool) -> Self {
+        let tune = &exchange.session.view.generation.global.tune;
+        let now = exchange.account.now;
+        Self {
+            sent: false,
+            reused,
+            abortonclose: view.backend.abortonclose,
+            informational: 0,
+            limits: Limits {
+                head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
+                fields: usize::from(tune.http_maxhdr),
+            },
+            client: Silence::new(exchange.session.frontend.section.timeouts.client, now),
+            server: Silence::new(view.backend.section.timeouts.server, now),
+            polled: false,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Result<(), End>> {
+        let mut active = false;
+        if !self.sent {
+            self.poll_request(context, exchange, &mut active)?;
+        }
+        loop {
+            match self.poll_head(context, exchange)? {
+                Poll::Ready(Some(wire)) => {
+                    exchange.response_wire = Some(wire);
+                    let now = exchange.tick();
+                    exchange.account.answered = Some(now);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(None) => active = true,
+                Poll::Pending => break,
+            }
+        }
+        if self.sent
+            && self.abortonclose
+            && exchange.client.poll_gone(context, &exchange.session.worker.buffers).is_ready()
+        {
+            return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Headers, Some(400))));
+        }
+        if active && self.polled {
+            let now = clock::now();
+            self.client.broken(now);
+            self.server.broken(now);
+        }
+        self.polled = true;
+        let waits =
+            [(self.client.deadline().filter(|_| !self.sent), Side::Client), (self.server.deadline(), Side::Server)];
+        poll_silence(context, &exchange.session.timer, &waits).map(|side| {
+            Err(match side {
+                Side::Client => End::new(Cause::ClientTimeout, Phase::Data, Some(408)),
+                Side::Server => End::new(Cause::ServerTimeout, Phase::Headers, Some(504)),
+            })
+        })
+    }
+
+    /// Sends what there is of the request.
+    fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+        active: &mut bool,
+    ) -> Result<(), End> {
+        let buffers = &exchange.session.worker.buffers;
+        let Some(server) = &mut exchange.server else { return Ok(()) };
+        let ends = (&mut *exchange.client, &mut server.conn);
+        match poll_transfer(context, &mut exchange.upload, ends, buffers, active) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.sent = true,
+            Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, Phase::Data, Some(400))),
+            Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, Phase::Data, Some(400))),
+            // The server may have answered before it closed: its answer, or its end, is found by reading.
+            Poll::Ready(Err(Broken::Sink)) => {
+                server.conn.output.discard(buffers);
+                self.sent = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the response's head: `Some` when the final one is there, `None` after one that announces it.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Poll<Option<ResponseWire>>, End> {
+        let buffers = &exchange.session.worker.buffers;
+        let bad = End::new(Cause::Proxy, Phase::Headers, Some(502));
+        let (Some(server), Some(request)) = (&mut exchange.server, &exchange.request_wire) else { return Err(bad) };
+        loop {
+            let conn = &mut server.conn;
+            if !conn.input.is_empty() {
+                match response::read(conn.input.bytes(), &mut exchange.response, request, self.limits) {
+                    Err(_refused) => return Err(bad),
+                    Ok(Progress::Partial) => {}
+                    Ok(Progress::Complete { consumed, wire }) => {
+                        conn.input.consume(consumed);
+                        conn.input.release(buffers);
+                        if !wire.is_informational(exchange.response.status()) {
+                            return Ok(Poll::Ready(Some(wire)));
+                        }
+                        self.informational += 1;
+                        if self.informational > INFORMATIONAL_MAX {
+                            return Err(bad);
+                        }
+                        let out = exchange.client.output.space(buffers);
+                        write_response(&exchange.response, out);
+                        out.extend_from_slice(b"\r\n");
+                        if let Poll::Ready(Err(_)) = exchange.client.poll_flush(context, buffers) {
+                            return Err(End::new(Cause::ClientAbort, Phase::Headers, None));
+                        }
+                        return Ok(Poll::Ready(None));
+                    }
+                }
+            }
+            match conn.poll_fill(context, buffers, false) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    let fresh = self.reused && conn.input.is_empty() && self.informational == 0;
+                    let retry = if fresh { Retry::ReusedConnection } else { Retry::No };
+                    return Err(End { retry, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
+                }
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+    }
+}
+
+impl Conn {
+    /// Ready when the peer has closed. Bytes that it sends meanwhile are kept for its next request.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>, buffers: &crate::worker::buffers::Buffers) -> Poll<()> {
+        while self.input.len() < buffers.size() {
+            match ready!(self.poll_fill(context, buffers, false)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,84 @@
+//! One connection with the bytes on their way in and out.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use crate::net::Stream;
+use crate::worker::buffers::{Buffer, Buffers};
+
+/// A socket, what was read from it and not yet used, and what is still to be written.
+#[derive(Debug)]
+pub struct Conn {
+    stream: Stream,
+    /// Received, not yet used.
+    pub input: Buffer,
+    /// To be sent.
+    pub output: Buffer,
+    /// The peer will send no more.
+    pub ended: bool,
+    /// Bytes received and sent over its life.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+}
+
+impl Conn {
+    /// A connection without bytes.
+    pub fn new(stream: Stream) -> Self {
+        Self { stream, input: Buffer::default(), output: Buffer::default(), ended: false, received: 0, sent: 0 }
+    }
+
+    /// The socket.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Reads once into `input`; `large` suggests that much is coming. Zero: the peer has ended. While nothing has arrived no
+    /// memory is held. `input` must not be full.
+    pub fn poll_fill(&mut self, context: &mut Context<'_>, buffers: &Buffers, large: bool) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.stream.poll_read_ready(context))?;
+        let Some(block) = self.input.room(buffers, large) else {
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+        };
+        let read = self.stream.poll_read(context, block);
+        if let Poll::Ready(Ok(count)) = read {
+            self.ended = count == 0;
+            self.received += count as u64;
+        }
+        self.input.release(buffers);
+        read
+    }
+
+    /// Reads once.
+    pub async fn fill(&mut self, buffers: &Buffers) -> io::Result<usize> {
+        std::future::poll_fn(|context| self.poll_fill(context, buffers, false)).await
+    }
+
+    /// Writes until `output` is empty.
+    pub fn poll_flush(&mut self, context: &mut Context<'_>, buffers: &Buffers) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let count = ready!(self.stream.poll_write(context, self.output.bytes()))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += count as u64;
+            self.output.consume(count);
+        }
+        self.output.release(buffers);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes until `output` is empty.
+    pub async fn flush(&mut self, buffers: &Buffers) -> io::Result<()> {
+        std::future::poll_fn(|context| self.poll_flush(context, buffers)).await
+    }
+
+    /// Gives its memory back before it is put aside or dropped.
+    pub fn release(&mut self, buffers: &Buffers) {
+        self.input.discard(buffers);
+        self.output.discard(buffers);
+    }
+}

@@ -1,0 +1,283 @@
+//! The end of an exchange: the answer that is still owed, what is given back, what is counted, and the log line.
+
+use std::task::Poll;
+use std::time::Instant;
+
+use super::stream::{Done, Exchange};
+use super::transfer::poll_silence;
+use super::{Session, h1, service};
+use crate::http::status;
+use crate::log::{Load, Record, RequestLine, Responder, Timers};
+use crate::log_sink::Destination;
+use crate::proxy::settings::Mode;
+use crate::stats::{Count, Counters, Event, Timing, Traffic};
+use crate::termination::{Cause, End, Phase, letters};
+use crate::worker::milliseconds;
+use crate::{clock, log::syslog::Level};
+
+/// Ends an exchange. True if the client's connection may carry another request.
+pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> bool {
+    let end = match result {
+        Ok(Done) => None,
+        Err(end) => answer(exchange, end).await,
+    };
+    give_back_connection(exchange, end);
+    let now = if end.is_some() || exchange.account.answered.is_none() { exchange.tick() } else { exchange.account.now };
+    // The log shows what is in use after this request.
+    exchange.server_use = None;
+    exchange.slot = None;
+    exchange.backend_use = None;
+    exchange.farm_use = None;
+    if !exchange.account.silent {
+        count(exchange, end, now);
+        log(exchange, end, now);
+    }
+    let worker = &exchange.session.worker;
+    worker.give_head(std::mem::take(&mut exchange.request));
+    worker.give_head(std::mem::take(&mut exchange.response));
+    exchange.keep_alive && exchange.upload.is_done()
+}
+
+/// Sends the answer to a request that ended early, if one can still be sent. What is told afterwards may be another end:
+/// the client may not have taken the answer.
+async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
+    let answers = exchange.account.status.is_none() && exchange.session.frontend.section.mode == Mode::Http;
+    let Some(code) = end.status.filter(|_| answers) else {
+        exchange.keep_alive = false;
+        return Some(end);
+    };
+    if exchange.request_wire.is_none() {
+        let out = exchange.client.output.space(&exchange.session.worker.buffers);
+        out.extend_from_slice(&status::raw_page(code));
+    } else {
+        drain_upload(exchange);
+        let answer = exchange.answer.take().unwrap_or_else(|| service::error_answer(exchange, code));
+        service::give(exchange, answer);
+    }
+    exchange.account.status = Some(code);
+    if flush(exchange).await.is_err() {
+        exchange.keep_alive = false;
+    }
+    Some(end)
+}
+
+/// A small body that came with a refused request is passed over, so that the connection can go on.
+fn drain_upload(exchange: &mut Exchange<'_>) {
+    let buffers = &exchange.session.worker.buffers;
+    let mut nowhere = crate::worker::buffers::Buffer::default();
+    while exchange.upload.pump(&mut exchange.client.input, &mut nowhere, buffers).unwrap_or(false) {
+        nowhere.discard(buffers);
+    }
+    exchange.keep_alive &= exchange.upload.is_done();
+}
+
+/// Writes what is left for the client, as long as it takes it.
+async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
+    let session = exchange.session;
+    let deadline = session.frontend.section.timeouts.client.map(|limit| clock::now() + limit);
+    let client = &mut *exchange.client;
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(flushed) = client.poll_flush(context, &session.worker.buffers) {
+            return Poll::Ready(flushed.map_err(drop));
+        }
+        poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(()))
+    })
+    .await
+}
+
+/// The server's connection goes back to its pool if the exchange left it clean, or is closed.
+fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
+    let Some(mut server) = exchange.server.take() else { return };
+    let keeps = end.is_none() && exchange.upload.is_done() && h1::server_keeps(exchange);
+    let pool = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.pools.get(index));
+    match pool {
+        Some(pool) if keeps => pool.give(&exchange.session.worker, server, exchange.account.now),
+        Some(_) | None => server.conn.release(&exchange.session.worker.buffers),
+    }
+}
+
+/// Bytes sent to the client. The page for bytes that were no request is not counted, as haproxy does not.
+fn bytes_out(exchange: &Exchange<'_>) -> u64 {
+    if is_http(exchange) && exchange.request_wire.is_none() {
+        0
+    } else {
+        exchange.client.sent - exchange.account.sent_before
+    }
+}
+
+fn is_http(exchange: &Exchange<'_>) -> bool {
+    exchange.session.frontend.section.mode == Mode::Http
+}
+
+fn count(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
+    let (session, account) = (exchange.session, &exchange.account);
+    let index = session.worker.index;
+    let front = &session.frontend.section.traffic;
+    if is_http(exchange) {
+        front.event(index, Event::Request, session.worker.milliseconds(now));
+        front.of(index).add(Count::Requests, 1);
+    }
+    if let Some(end) = end {
+        count_request_end(front.of(index), exchange, end);
+    }
+    let server = exchange.backend.zip(exchange.server_index);
+    let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &server.traffic);
+    let back = exchange.backend.map(|view| &view.backend.section.traffic);
+    let bytes = (account.bytes_in + exchange.upload.moved, bytes_out(exchange));
+    let counted = [Some(front), Some(&session.listener.traffic), back, server];
+    for traffic in counted.into_iter().flatten() {
+        let counters = traffic.of(index);
+        counters.add(Count::BytesIn, bytes.0);
+        counters.add(Count::BytesOut, bytes.1);
+        if let Some(status) = account.status {
+            counters.add(Count::of_status(status), 1);
+        }
+    }
+    for traffic in [back, server].into_iter().flatten() {
+        count_sent(traffic, exchange, end, now);
+    }
+}
+
+/// What a frontend counts of a request that was not simply passed on.
+fn count_request_end(counters: &Counters, exchange: &Exchange<'_>, end: End) {
+    match (end.cause, end.phase) {
+        (Cause::Local, _) => counters.add(Count::Intercepted, 1),
+        (Cause::Proxy, Phase::Request) if exchange.request_wire.is_some() => counters.add(Count::DeniedRequests, 1),
+        (Cause::Proxy | Cause::ClientAbort | Cause::ClientTimeout, Phase::Request) => {
+            counters.add(Count::RequestErrors, 1);
+        }
+        (Cause::Internal, _) => counters.add(Count::InternalErrors, 1),
+        _ => {}
+    }
+}
+
+/// What a backend or server counts.
+fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
+    let counters = traffic.of(exchange.session.worker.index);
+    if is_http(exchange) {
+        counters.add(Count::Requests, 1);
+    }
+    if let Some(end) = end {
+        let what = match (end.cause, end.phase) {
+            (_, Phase::Queue | Phase::Connect) => Some(Count::ConnectErrors),
+            (Cause::ServerAbort | Cause::ServerTimeout | Cause::Proxy, Phase::Headers) => Some(Count::ResponseErrors),
+            (Cause::ClientAbort | Cause::ClientTimeout, Phase::Headers | Phase::Data | Phase::Last) => {
+                Some(Count::ClientAborts)
+            }
+            (Cause::ServerAbort | Cause::ServerTimeout, Phase::Data | Phase::Last) => Some(Count::ServerAborts),
+            _ => None,
+        };
+        if let Some(what) = what {
+            counters.add(what, 1);
+        }
+    }
+    let timers = timers(exchange, now);
+    let phases = [
+        (Timing::Queue, timers.queue),
+        (Timing::Connect, timers.connect),
+        (Timing::Response, timers.response),
+        (Timing::Total, timers.response.map(|_| timers.total)),
+    ];
+    for (phase, took) in phases {
+        if let Some(took) = took {
+            counters.took(phase, took);
+        }
+    }
+}
+
+fn timers(exchange: &Exchange<'_>, now: Instant) -> Timers {
+    let (session, account) = (exchange.session, &exchange.account);
+    let between = |from: Option<Instant>, to: Option<Instant>| Some(milliseconds(to?.saturating_duration_since(from?)));
+    Timers {
+        handshake: 0,
+        idle: between(Some(session.since), account.first_byte),
+        request: between(account.first_byte, account.received),
+        queue: between(account.received, account.dequeued),
+        connect: between(account.dequeued, account.connected),
+        response: between(account.connected, account.answered),
+        total: milliseconds(now.saturating_duration_since(session.since)),
+    }
+}
+
+/// Whether the frontend wants a line about this.
+fn is_logged(session: &Session, exchange: &Exchange<'_>, end: Option<End>) -> bool {
+    let frontend = &session.frontend;
+    if frontend.section.logs.is_empty() {
+        return false;
+    }
+    let account = &exchange.account;
+    let normal = end.is_none_or(|end| end.cause == Cause::Local)
+        && account.retries == 0
+        && account.status.is_none_or(|status| status < 500);
+    !(frontend.dontlog_normal && normal)
+}
+
+fn log(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
+    let (session, account) = (exchange.session, &exchange.account);
+    if !is_logged(session, exchange, end) {
+        return;
+    }
+    let (frontend, worker) = (&session.frontend, &session.worker);
+    let date = clock::date();
+    let ago = |at: Instant| worker.log.date(date.saturating_sub(now.saturating_duration_since(at)));
+    let view = exchange.backend;
+    let server = view.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
+    let request = exchange.request_wire.map(|_| RequestLine {
+        method: exchange.request.method(),
+        target: exchange.request.target(),
+        version: b"",
+    });
+    let version = exchange.request.version().text();
+    let record = Record {
+        frontend: frontend.name(),
+        listener: session.listener_name(),
+        backend: view.map(|view| view.backend.name()),
+        server: match server {
+            _ if account.statistics => Responder::Statistics,
+            Some(server) => Responder::Server(&server.name),
+            None => Responder::Nobody,
+        },
+        tls: false,
+        client: session.source,
+        destination: session.known_destination(),
+        source: None,
+        target: None,
+        accepted: worker.log.date(session.accepted),
+        requested: ago(account.first_byte.unwrap_or(session.since)),
+        timers: timers(exchange, now),
+        status: account.status,
+        bytes_out: bytes_out(exchange),
+        bytes_in: account.bytes_in + exchange.upload.moved,
+        termination: letters(end),
+        cookies: account.cookies,
+        load: load(exchange),
+        request: request.map(|line| RequestLine { version: &version, ..line }),
+        captured_request: &[],
+        captured_response: &[],
+        request_cookie: None,
+        response_cookie: None,
+        unique_id: None,
+        log_counter: 0,
+        request_counter: 0,
+        early: false,
+    };
+    let failed = end.is_some_and(|end| end.cause != Cause::Local) || account.retries > 0;
+    let level = if frontend.log_separate_errors && failed { Level::Error } else { Level::Info };
+    let destination = Destination { loggers: &frontend.section.logs, tag: &frontend.section.log_tag, level, now: date };
+    worker.log.record(destination, &frontend.log_format, &record, |never| match *never {});
+}
+
+fn load(exchange: &Exchange<'_>) -> Load {
+    let (session, account) = (exchange.session, &exchange.account);
+    let server = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
+    Load {
+        process: session.view.generation.global.connections.current(),
+        frontend: session.frontend.section.traffic.sessions.current(),
+        backend: exchange.backend.map_or(0, |view| view.backend.section.traffic.sessions.current()),
+        server: server.map_or(0, |server| server.traffic.sessions.current()),
+        retries: account.retries,
+        redispatched: account.redispatched,
+        server_queue: account.queued_behind.0,
+        backend_queue: account.queued_behind.1,
+    }
+}

@@ -1,0 +1,246 @@
+//! A client's connection that carries HTTP/1, and what of an exchange is particular to that: reading the request, writing the two
+//! heads, and when the connection may go on.
+
+use std::task::Poll;
+use std::time::Instant;
+
+use super::conn::Conn;
+use super::relay;
+use super::stream::{Done, Exchange};
+use super::transfer::{Transfer, poll_silence};
+use super::{Session, stream};
+use crate::clock;
+use crate::http::h1::request::{self, RequestWire};
+use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
+use crate::http::{Version, header};
+use crate::proxy::settings::{ConnectionMode, ForwardFor};
+use crate::termination::{Cause, End, Phase};
+
+/// Serves the requests of a connection, one after the other.
+pub async fn serve(session: &mut Session, client: &mut Conn) {
+    loop {
+        if !stream::run(session, client).await {
+            return;
+        }
+        session.requests += 1;
+        session.since = clock::now();
+        if session.is_closing() && client.input.is_empty() {
+            return;
+        }
+        session.refresh();
+    }
+}
+
+/// Why no more bytes of a request came.
+enum NoMore {
+    Ended,
+    Late,
+    Closing,
+}
+
+/// Reads the request's head.
+pub async fn receive_request(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let limits = limits(exchange.session);
+    if !exchange.client.input.is_empty() {
+        // It was sent before the previous response had ended.
+        exchange.account.first_byte = Some(exchange.account.now);
+    }
+    loop {
+        let input = exchange.client.input.bytes();
+        if !input.is_empty() {
+            match request::read(input, &mut exchange.request, limits) {
+                Ok(Progress::Complete { consumed, wire }) => {
+                    exchange.client.input.consume(consumed);
+                    accept(exchange, wire, consumed);
+                    return Ok(());
+                }
+                Ok(Progress::Partial) => {}
+                Err(refused) => return Err(refuse(exchange, refused.status)),
+            }
+        }
+        match more(exchange).await {
+            Ok(()) => {
+                let now = exchange.tick();
+                exchange.account.first_byte.get_or_insert(now);
+            }
+            Err(why) => return Err(no_request(exchange, &why)),
+        }
+    }
+}
+
+fn limits(session: &Session) -> Limits {
+    let tune = &session.view.generation.global.tune;
+    Limits { head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize, fields: usize::from(tune.http_maxhdr) }
+}
+
+fn accept(exchange: &mut Exchange<'_>, wire: RequestWire, consumed: usize) {
+    let account = &mut exchange.account;
+    account.received = Some(account.now);
+    account.bytes_in = consumed as u64;
+    exchange.client.input.release(&exchange.session.worker.buffers);
+    exchange.upload = Transfer::new(wire.body);
+    exchange.keep_alive = wire.keep_alive;
+    exchange.request_wire = Some(wire);
+}
+
+/// Bytes that are no request are answered with a page of their own, and nothing that follows them is looked at.
+fn refuse(exchange: &mut Exchange<'_>, status: u16) -> End {
+    exchange.keep_alive = false;
+    exchange.request.clear();
+    End::bad_request(status)
+}
+
+/// Waits for more bytes of the request, or for its first.
+async fn more(exchange: &mut Exchange<'_>) -> Result<(), NoMore> {
+    let session = exchange.session;
+    let deadline = request_deadline(exchange);
+    let idle = session.requests > 0 && exchange.account.first_byte.is_none();
+    let (client, buffers) = (&mut *exchange.client, &session.worker.buffers);
+    std::future::poll_fn(|context| {
+        match client.poll_fill(context, buffers, false) {
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoMore::Ended)),
+            Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+            Poll::Pending => {}
+        }
+        if idle && session.is_closing() {
+            return Poll::Ready(Err(NoMore::Closing));
+        }
+        poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(NoMore::Late))
+    })
+    .await
+}
+
+/// Until when the request must have gone on: `timeout http-keep-alive` before its first byte, `timeout http-request` for the
+/// head, and `timeout client` where neither is set.
+fn request_deadline(exchange: &Exchange<'_>) -> Option<Instant> {
+    let (session, timeouts) = (exchange.session, &exchange.session.frontend.section.timeouts);
+    let first = session.requests == 0;
+    match exchange.account.first_byte {
+        None if !first => {
+            let limit = timeouts.http_keep_alive.or(timeouts.http_request).or(timeouts.client)?;
+            Some(session.since + limit)
+        }
+        begun => {
+            let since = if first { session.since } else { begun.unwrap_or(session.since) };
+            match timeouts.http_request {
+                Some(limit) => Some(since + limit),
+                None => timeouts.client.map(|limit| exchange.account.now + limit),
+            }
+        }
+    }
+}
+
+/// A connection that ends between requests ends silently; one that never brought a request is told so.
+fn no_request(exchange: &mut Exchange<'_>, why: &NoMore) -> End {
+    let (session, account) = (exchange.session, &mut exchange.account);
+    exchange.keep_alive = false;
+    let begun = account.first_byte.is_some();
+    let null = !begun && session.requests == 0;
+    let probe = session.frontend.http_ignore_probes && null;
+    account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.dontlognull);
+    let unanswered = probe || (!begun && session.requests > 0);
+    exchange.request.clear();
+    account.now = clock::now();
+    let status = |code| if unanswered { None } else { Some(code) };
+    match why {
+        NoMore::Ended => End::new(Cause::ClientAbort, Phase::Request, status(400)),
+        NoMore::Late => End::new(Cause::ClientTimeout, Phase::Request, status(408)),
+        NoMore::Closing => End::new(Cause::Killed, Phase::Request, None),
+    }
+}
+
+/// How the connections are kept: the stronger of what frontend and backend say.
+fn mode(exchange: &Exchange<'_>) -> ConnectionMode {
+    let frontend = exchange.session.frontend.section.connection_mode;
+    exchange.backend.map_or(frontend, |view| frontend.max(view.backend.section.connection_mode))
+}
+
+/// Writes the request's head for the server.
+pub fn send_head(exchange: &mut Exchange<'_>) {
+    let close = mode(exchange) != ConnectionMode::KeepAlive;
+    let (session, backend) = (exchange.session, exchange.backend);
+    let Some(server) = &mut exchange.server else { return };
+    let out = server.conn.output.space(&session.worker.buffers);
+    write_request(&exchange.request, out);
+    if session.source.is_some() {
+        let sections = (&session.frontend.section, backend.map(|view| &view.backend.section));
+        if let Some(setting) =
+            sections.1.and_then(|section| section.forward_for.as_ref()).or(sections.0.forward_for.as_ref())
+        {
+            forward_for(exchange, setting, session.source_text());
+        }
+        if let Some(setting) =
+            sections.1.and_then(|section| section.original_to.as_ref()).or(sections.0.original_to.as_ref())
+        {
+            let destination = session.destination(exchange.client).map(|address| address.ip().to_string());
+            forward_for(exchange, setting, &destination.unwrap_or_default());
+        }
+    }
+    let Some(server) = &mut exchange.server else { return };
+    let out = server.conn.output.space(&session.worker.buffers);
+    if let Some(name) = backend.and_then(|view| view.backend.send_name_header.as_ref()) {
+        let index = exchange.server_index.and_then(|index| backend?.backend.servers.get(index));
+        write_lower(out, name, index.map_or("", |server| &server.name));
+    }
+    let old = exchange.request.version().sent() == Version::HTTP_10;
+    match (close, old) {
+        (true, false) => out.extend_from_slice(b"connection: close\r\n\r\n"),
+        (false, true) => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),
+        (true, true) | (false, false) => out.extend_from_slice(b"\r\n"),
+    }
+}
+
+fn forward_for(exchange: &mut Exchange<'_>, setting: &ForwardFor, address: &str) {
+    let session = exchange.session;
+    let excepted = setting.except.zip(session.source).is_some_and(|(network, source)| network.contains(source.ip()));
+    let present = || exchange.request.fields().any(|(name, _)| name.eq_ignore_ascii_case(setting.header.as_bytes()));
+    if excepted || (setting.if_none && present()) {
+        return;
+    }
+    if let Some(server) = &mut exchange.server {
+        write_lower(server.conn.output.space(&session.worker.buffers), &setting.header, address);
+    }
+}
+
+fn write_lower(out: &mut Vec<u8>, name: &str, value: &str) {
+    let start = out.len();
+    header::write(out, name.as_bytes(), value.as_bytes());
+    if let Some(name) = out.get_mut(start..start + name.len()) {
+        name.make_ascii_lowercase();
+    }
+}
+
+/// Whether the server's connection can be used again once the response is complete.
+pub fn server_keeps(exchange: &Exchange<'_>) -> bool {
+    mode(exchange) == ConnectionMode::KeepAlive && exchange.response_wire.is_some_and(|wire| wire.keep_alive)
+}
+
+/// Writes the response's head, whoever made it, and decides whether the client's connection goes on.
+pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
+    let version = exchange.request_wire.map_or(Version::HTTP_11, |_| exchange.request.version());
+    let old_client = version.sent() == Version::HTTP_10;
+    let delimited = match body {
+        Body::None | Body::Length(_) => true,
+        Body::Chunked => !old_client,
+        Body::UntilClose | Body::Tunnel => false,
+    };
+    let closing = exchange.session.is_closing() || mode(exchange) == ConnectionMode::Close;
+    exchange.keep_alive &= delimited && !closing;
+    let old = exchange.response.version().sent() == Version::HTTP_10;
+    let out = exchange.client.output.space(&exchange.session.worker.buffers);
+    write_response(&exchange.response, out);
+    match (exchange.keep_alive, body) {
+        (_, Body::Tunnel) => out.extend_from_slice(b"\r\n"),
+        (true, _) if old_client || old => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),
+        (false, _) if !old => out.extend_from_slice(b"connection: close\r\n\r\n"),
+        (true | false, _) => out.extend_from_slice(b"\r\n"),
+    }
+    exchange.account.status = Some(exchange.response.status());
+}
+
+/// Sends the server's response, head and body, and the rest of the request's body the other way.
+pub async fn relay(exchange: &mut Exchange<'_>) -> Result<Done, End> {
+    let Some(wire) = exchange.response_wire else { return Err(End::new(Cause::Internal, Phase::Data, Some(500))) };
+    answer_head(exchange, wire.body);
+    relay::run(exchange, wire.body).await
+}

@@ -1,0 +1,87 @@
+//! Idle connections to one server, kept by one worker (`http-reuse`, `pool-…`).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::conn::Conn;
+use crate::limits::IDLE_CONNECTIONS_MAX;
+use crate::proxy::Server;
+use crate::worker::Worker;
+
+/// A connection to a server and what was done over it.
+#[derive(Debug)]
+pub struct ServerConn {
+    /// The connection.
+    pub conn: Conn,
+    /// Requests sent over it, the current one included.
+    pub requests: u32,
+}
+
+#[derive(Debug)]
+struct Idle {
+    conn: ServerConn,
+    since: Instant,
+}
+
+/// The idle connections to one server. The one that was used last is used first, so that the others may go.
+#[derive(Debug)]
+pub struct Pool {
+    idle: RefCell<VecDeque<Idle>>,
+    most: usize,
+    longest: Duration,
+    /// Requests over one connection.
+    requests: u32,
+}
+
+impl Pool {
+    /// An empty pool with a server's limits.
+    pub fn new(server: &Server) -> Self {
+        let most = server.pool_max_conn.map_or(IDLE_CONNECTIONS_MAX, |most| most as usize);
+        Self {
+            idle: RefCell::default(),
+            most,
+            longest: server.pool_purge_delay,
+            requests: server.max_reuse.map_or(u32::MAX, |reuse| reuse.saturating_add(1)),
+        }
+    }
+
+    /// An idle connection that is still good. `proven`: only one that has carried more than one request.
+    pub fn take(&self, worker: &Worker, proven: bool) -> Option<ServerConn> {
+        let mut idle = self.idle.borrow_mut();
+        let mut at = idle.len();
+        while let Some(index) = at.checked_sub(1) {
+            at = index;
+            if proven && idle.get(index).is_some_and(|idle| idle.conn.requests < 2) {
+                continue;
+            }
+            let Some(Idle { mut conn, .. }) = idle.remove(index) else { continue };
+            if conn.conn.stream().is_quiet() {
+                return Some(conn);
+            }
+            conn.conn.release(&worker.buffers);
+        }
+        None
+    }
+
+    /// Keeps a connection whose request is complete. One with bytes left over, or with too many requests, is closed.
+    pub fn give(&self, worker: &Worker, mut conn: ServerConn, now: Instant) {
+        let clean = conn.conn.input.is_empty() && conn.conn.output.is_empty() && !conn.conn.ended;
+        conn.conn.release(&worker.buffers);
+        let mut idle = self.idle.borrow_mut();
+        if clean && idle.len() < self.most && conn.requests < self.requests {
+            idle.push_back(Idle { conn, since: now });
+        }
+    }
+
+    /// Closes what has been idle for too long, and what the server has closed.
+    pub fn purge(&self, worker: &Worker, now: Instant) {
+        self.idle.borrow_mut().retain_mut(|idle| {
+            let keep = now.saturating_duration_since(idle.since) < self.longest && idle.conn.conn.stream().is_quiet();
+            if !keep {
+                idle.conn.conn.release(&worker.buffers);
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,156 @@
+//! A response on its way to the client, with the rest of the request still going the other way; or a tunnel, where both
+//! directions go on until both have ended.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::stream::{Done, Exchange};
+use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
+use crate::clock;
+use crate::http::h1::Body;
+use crate::termination::{Cause, End, Phase};
+
+/// Relays until the response is complete, or for [`Body::Tunnel`] until both sides have ended.
+pub async fn run(exchange: &mut Exchange<'_>, body: Body) -> Result<Done, End> {
+    let mut relay = Relay::new(exchange, body);
+    std::future::poll_fn(|context| relay.poll(context, exchange)).await
+}
+
+struct Relay {
+    download: Transfer,
+    downloaded: bool,
+    uploaded: bool,
+    tunnel: bool,
+    client: Silence,
+    server: Silence,
+    /// The timeouts that hold for a side once the other has ended.
+    client_fin: Option<Duration>,
+    server_fin: Option<Duration>,
+    polled: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl Relay {
+    fn new(exchange: &mut Exchange<'_>, body: Body) -> Self {
+        let tunnel = body == Body::Tunnel;
+        if tunnel {
+            exchange.upload = Transfer::new(Body::Tunnel);
+        }
+        let limit = exchange.timeout(|section| section.timeouts.tunnel).filter(|_| tunnel);
+        let front = &exchange.session.frontend.section.timeouts;
+        let back = exchange.backend.map(|view| &view.backend.section.timeouts);
+        let now = exchange.account.now;
+        let unsent = exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
+        Self {
+            download: Transfer::new(body),
+            downloaded: false,
+            uploaded: exchange.upload.is_done() && !unsent,
+            tunnel,
+            client: Silence::new(limit.or(front.client), now),
+            server: Silence::new(limit.or_else(|| back.and_then(|timeouts| timeouts.server)), now),
+            client_fin: front.client_fin,
+            server_fin: back.and_then(|timeouts| timeouts.server_fin),
+            polled: false,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Result<Done, End>> {
+        let mut active = false;
+        if !self.downloaded {
+            self.poll_download(context, exchange, &mut active)?;
+        }
+        if !self.uploaded && (self.tunnel || !self.downloaded) {
+            self.poll_upload(context, exchange, &mut active)?;
+        }
+        if self.downloaded && (self.uploaded || !self.tunnel) {
+            return Poll::Ready(Ok(Done));
+        }
+        if active && self.polled {
+            let now = clock::now();
+            self.client.broken(now);
+            self.server.broken(now);
+        }
+        self.polled = true;
+        let to_client = !exchange.client.output.is_empty();
+        let to_server = exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
+        let waits = [
+            (self.client.deadline().filter(|_| to_client || (!self.uploaded && !to_server)), Side::Client),
+            (self.server.deadline().filter(|_| to_server || (!self.downloaded && !to_client)), Side::Server),
+        ];
+        poll_silence(context, &exchange.session.timer, &waits).map(|side| Err(self.late(side)))
+    }
+
+    fn poll_download(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+        active: &mut bool,
+    ) -> Result<(), End> {
+        let Some(server) = &mut exchange.server else {
+            self.downloaded = true;
+            return Ok(());
+        };
+        let ends = (&mut server.conn, &mut *exchange.client);
+        match poll_transfer(context, &mut self.download, ends, &exchange.session.worker.buffers, active) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => {
+                self.downloaded = true;
+                if self.tunnel {
+                    // The client may go on sending; if it is gone, the other direction shows it.
+                    let _ = exchange.client.stream().shutdown_write();
+                    self.client.limit = self.client_fin.or(self.client.limit);
+                }
+            }
+            Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
+            Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, self.phase(), None)),
+            Poll::Ready(Err(Broken::Sink)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),
+        }
+        Ok(())
+    }
+
+    fn poll_upload(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+        active: &mut bool,
+    ) -> Result<(), End> {
+        let Some(server) = &mut exchange.server else { return Ok(()) };
+        let ends = (&mut *exchange.client, &mut server.conn);
+        match poll_transfer(context, &mut exchange.upload, ends, &exchange.session.worker.buffers, active) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => {
+                self.uploaded = true;
+                if self.tunnel {
+                    let _ = server.conn.stream().shutdown_write();
+                    self.server.limit = self.server_fin.or(self.server.limit);
+                }
+            }
+            Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),
+            Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, self.phase(), None)),
+            // A server that answers may stop reading the request: what it answered still counts.
+            Poll::Ready(Err(Broken::Sink)) if !self.tunnel => {
+                server.conn.output.discard(&exchange.session.worker.buffers);
+                self.uploaded = true;
+            }
+            Poll::Ready(Err(Broken::Sink)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
+        }
+        Ok(())
+    }
+
+    fn phase(&self) -> Phase {
+        if self.download.is_done() { Phase::Last } else { Phase::Data }
+    }
+
+    fn late(&self, side: Side) -> End {
+        let cause = match side {
+            Side::Client => Cause::ClientTimeout,
+            Side::Server => Cause::ServerTimeout,
+        };
+        End::new(cause, self.phase(), None)
+    }
+}

@@ -1,0 +1,186 @@
+//! One request, top to bottom.
+//!
+//! [`run`] is the whole story; each step is a function, in the order of the story. What goes wrong in any of them travels as an
+//! [`End`] to [`finish`](super::finish), which is reached exactly once per request.
+
+use std::time::{Duration, Instant};
+
+use super::attempt::InUse;
+use super::conn::Conn;
+use super::pool::ServerConn;
+use super::service::Answer;
+use super::transfer::Transfer;
+use super::{Session, finish, h1, service};
+use crate::balance::dispatcher::Slot;
+use crate::balance::farm::Presence;
+use crate::clock;
+use crate::http::Head;
+use crate::http::h1::Body;
+use crate::http::h1::request::RequestWire;
+use crate::http::h1::response::ResponseWire;
+use crate::proxy::Section;
+use crate::termination::{Cause, End, Phase};
+use crate::worker::view::BackendView;
+
+/// A request that was answered by a server, completely.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Done;
+
+/// A request and its response while they are worked on, and what will be told about them.
+#[derive(Debug)]
+pub struct Exchange<'s> {
+    /// The connection it came by.
+    pub session: &'s Session,
+    /// That connection's bytes.
+    pub client: &'s mut Conn,
+    /// The request's head.
+    pub request: Head,
+    /// What it says; `None` before it is complete.
+    pub request_wire: Option<RequestWire>,
+    /// The request's body on its way.
+    pub upload: Transfer,
+    /// The response's head.
+    pub response: Head,
+    /// What it says; `None` before it is complete.
+    pub response_wire: Option<ResponseWire>,
+    /// Where the request goes.
+    pub backend: Option<&'s BackendView>,
+    /// The place on the server.
+    pub slot: Option<Slot>,
+    /// The server last tried, in its backend.
+    pub server_index: Option<usize>,
+    /// A server that failed, to be avoided where there is another.
+    pub avoid: Option<usize>,
+    /// The connection to it.
+    pub server: Option<ServerConn>,
+    /// What proxyd itself answers with, where a step decided so.
+    pub answer: Option<Answer>,
+    /// The client's connection may carry another request.
+    pub keep_alive: bool,
+    /// For the log and the counters.
+    pub account: Account,
+    /// Counted in the backend.
+    pub backend_use: Option<InUse<'s>>,
+    /// Counted at the server.
+    pub server_use: Option<InUse<'s>>,
+    /// Counted in the farm, for limits that depend on its load.
+    pub farm_use: Option<Presence>,
+}
+
+/// What is told about a request at its end.
+#[derive(Debug)]
+pub struct Account {
+    /// When its first byte came.
+    pub first_byte: Option<Instant>,
+    /// When its head was complete.
+    pub received: Option<Instant>,
+    /// When it had a place on a server.
+    pub dequeued: Option<Instant>,
+    /// When it had a connection to the server.
+    pub connected: Option<Instant>,
+    /// When the response's head was complete.
+    pub answered: Option<Instant>,
+    /// The latest time that is known, for steps that need no better one.
+    pub now: Instant,
+    /// The status sent to the client.
+    pub status: Option<u16>,
+    /// Bytes of the request, head and body.
+    pub bytes_in: u64,
+    /// The client's connection had sent so many bytes before.
+    pub sent_before: u64,
+    /// Attempts at a server after the first.
+    pub retries: u32,
+    /// The request went to another server than chosen at first.
+    pub redispatched: bool,
+    /// Requests ahead when it queued, at the server and in the backend.
+    pub queued_behind: (u64, u64),
+    /// The two letters about cookies.
+    pub cookies: [u8; 2],
+    /// The statistics page answered.
+    pub statistics: bool,
+    /// Nothing is logged nor counted: it ended before it began.
+    pub silent: bool,
+}
+
+impl<'s> Exchange<'s> {
+    /// An exchange of which nothing is known.
+    pub fn new(session: &'s Session, client: &'s mut Conn, now: Instant) -> Self {
+        let account = Account {
+            first_byte: None,
+            received: None,
+            dequeued: None,
+            connected: None,
+            answered: None,
+            now,
+            status: None,
+            bytes_in: 0,
+            sent_before: client.sent,
+            retries: 0,
+            redispatched: false,
+            queued_behind: (0, 0),
+            cookies: *b"--",
+            statistics: false,
+            silent: false,
+        };
+        Self {
+            request: session.worker.head(),
+            request_wire: None,
+            upload: Transfer::new(Body::None),
+            response: session.worker.head(),
+            response_wire: None,
+            backend: None,
+            slot: None,
+            server_index: None,
+            avoid: None,
+            server: None,
+            answer: None,
+            keep_alive: false,
+            account,
+            backend_use: None,
+            server_use: None,
+            farm_use: None,
+            session,
+            client,
+        }
+    }
+
+    /// Reads the clock once for the steps that follow.
+    pub fn tick(&mut self) -> Instant {
+        self.account.now = clock::now();
+        self.account.now
+    }
+
+    /// The timeout that the frontend and the backend both may set; the backend's counts once it is chosen.
+    pub fn timeout(&self, of: impl Fn(&Section) -> Option<Duration>) -> Option<Duration> {
+        self.backend.and_then(|view| of(&view.backend.section)).or_else(|| of(&self.session.frontend.section))
+    }
+}
+
+/// Takes one request from the connection, gets it answered, and tells about it. True if the connection may carry another.
+pub async fn run(session: &Session, client: &mut Conn) -> bool {
+    let mut exchange = Exchange::new(session, client, session.since);
+    let result = answer(&mut exchange).await;
+    finish::finish(&mut exchange, result).await
+}
+
+/// The story.
+async fn answer(exchange: &mut Exchange<'_>) -> Result<Done, End> {
+    h1::receive_request(exchange).await?;
+    service::intercept(exchange)?;
+    choose_backend(exchange)?;
+    service::intercept_backend(exchange)?;
+    exchange.get_response().await?;
+    h1::relay(exchange).await
+}
+
+/// The backend of the first `use_backend` rule that applies, or the default one.
+pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let session = exchange.session;
+    exchange.backend = session.frontend.default_backend.and_then(|id| session.view.backend(id));
+    let Some(view) = exchange.backend else {
+        return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
+    };
+    exchange.backend_use = Some(InUse::enter(&view.backend.section.traffic.sessions));
+    exchange.farm_use = Some(view.backend.farm.enter());
+    Ok(())
+}

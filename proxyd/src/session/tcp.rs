@@ -1,0 +1,24 @@
+//! A connection in `mode tcp`: the same story as a request, with fewer steps.
+
+use super::Session;
+use super::conn::Conn;
+use super::stream::{Done, Exchange, choose_backend};
+use super::{finish, relay};
+use crate::http::h1::Body;
+use crate::termination::End;
+
+/// Serves the connection to its end.
+pub async fn serve(session: &Session, client: &mut Conn) {
+    let mut exchange = Exchange::new(session, client, session.since);
+    exchange.account.first_byte = Some(session.since);
+    exchange.account.received = Some(session.since);
+    let result = tunnel(&mut exchange).await;
+    finish::finish(&mut exchange, result).await;
+}
+
+/// The story.
+async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
+    choose_backend(exchange)?;
+    exchange.get_connection().await?;
+    relay::run(exchange, Body::Tunnel).await
+}

@@ -1,0 +1,82 @@
+//! A worker's side of one generation: how it reaches each backend's servers, and the server connections it keeps.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::balance::dispatcher::Dispatcher;
+use crate::clock;
+use crate::generation::Generation;
+use crate::ids::BackendId;
+use crate::proxy::Backend;
+use crate::session::pool::Pool;
+use crate::worker::timers::Elapsed;
+
+/// How often idle server connections are looked at.
+const PURGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One generation as one worker sees it.
+#[derive(Debug)]
+pub struct View {
+    /// What all workers see.
+    pub generation: Arc<Generation>,
+    backends: Box<[OnceCell<BackendView>]>,
+    worker: usize,
+}
+
+/// One backend as one worker sees it.
+#[derive(Debug)]
+pub struct BackendView {
+    /// What all workers see.
+    pub backend: Arc<Backend>,
+    /// The way to its servers.
+    pub dispatcher: Rc<Dispatcher>,
+    /// Idle connections to each server, in the servers' order.
+    pub pools: Box<[Pool]>,
+}
+
+impl View {
+    /// A view without connections.
+    pub fn new(generation: Arc<Generation>, worker: usize) -> Self {
+        let backends = generation.backends.iter().map(|_| OnceCell::new()).collect();
+        Self { generation, backends, worker }
+    }
+
+    /// A backend; made when it is first used. `None` for an id of another generation.
+    pub fn backend(&self, id: BackendId) -> Option<&BackendView> {
+        let backend = self.generation.backend(id)?;
+        let made = self.backends.get(id.index())?.get_or_init(|| {
+            // Different for each worker and start, so that they do not all begin with the same server.
+            let seed = u64::from(clock::date().subsec_nanos()) << 8 | self.worker as u64;
+            BackendView {
+                backend: Arc::clone(backend),
+                dispatcher: Dispatcher::new(Arc::clone(&backend.farm), seed),
+                pools: backend.servers.iter().map(|server| Pool::new(server)).collect(),
+            }
+        });
+        Some(made)
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.backends.iter().filter_map(OnceCell::get).flat_map(|backend| &backend.pools)
+    }
+
+    /// Closes connections that were idle for too long or that the server has closed.
+    fn purge(&self, worker: &Worker, now: Instant) {
+        self.pools().for_each(|pool| pool.purge(worker, now));
+    }
+}
+
+/// Closes idle server connections when their time has come, for as long as the worker lives.
+pub async fn purge_idle(worker: Rc<Worker>) {
+    let timer = worker.timers.timer();
+    loop {
+        timer.set(Some(clock::now() + PURGE_INTERVAL));
+        let Err(Elapsed) = timer.race(std::future::pending::<std::convert::Infallible>()).await;
+        // A worker without idle connections wakes up for this; one system call a second.
+        let view = Rc::clone(&worker.view.borrow());
+        view.purge(&worker, clock::now());
+    }
+}
