@@ -4,6 +4,7 @@
 //! - [`stream`] one request from its first byte to its log line; start reading there
 //! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating
 //! - [`finish`] its end: the answer that is still owed, counters, log
+//! - [`policy`] where the rules have their say
 //! - [`service`] answers that proxyd gives itself
 //! - [`tcp`] a connection in `mode tcp`
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
@@ -12,6 +13,7 @@ pub mod attempt;
 pub mod conn;
 pub mod finish;
 pub mod h1;
+pub mod policy;
 pub mod pool;
 pub mod relay;
 pub mod service;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::ids::FrontendId;
 use crate::net::accept::{Accepted, Places};
 use crate::proxy::settings::Mode;
 use crate::proxy::{Frontend, Listener};
@@ -44,6 +47,8 @@ pub struct Session {
     pub view: Rc<View>,
     /// The frontend it came to, of that generation.
     pub frontend: Arc<Frontend>,
+    /// Its number in the generation.
+    pub frontend_id: FrontendId,
     /// The `bind` line it came through.
     pub listener: Arc<Listener>,
     /// Its one timer.
@@ -92,11 +97,19 @@ impl Session {
     /// Before another request: the generation in force. A frontend that is gone from it keeps the old one.
     fn refresh(&mut self) {
         let view = self.worker.view();
-        if Rc::ptr_eq(&view, &self.view) {
-            return;
+        if !Rc::ptr_eq(&view, &self.view) {
+            self.adopt(view);
         }
-        let same = |frontend: &&Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
-        if let Some(frontend) = view.generation.frontends.iter().find(same) {
+    }
+
+    /// Takes the frontend as a generation has it; a frontend lives on where its [`Accepting`](crate::proxy::frontend::Accepting)
+    /// does.
+    fn adopt(&mut self, view: Rc<View>) {
+        let same = |frontend: &Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
+        let found = view.generation.frontends.iter().position(same);
+        let found = found.and_then(|index| Some((index, view.generation.frontends.get(index)?)));
+        if let Some((index, frontend)) = found {
+            self.frontend_id = FrontendId(u32::try_from(index).unwrap_or(u32::MAX));
             self.frontend = Arc::clone(frontend);
             self.view = view;
         }
@@ -121,11 +134,15 @@ pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<List
         _presence: worker.enter(),
         worker,
         frontend,
+        frontend_id: FrontendId(u32::MAX),
         listener,
     };
-    session.refresh_frontend();
+    session.adopt(session.worker.view());
     let mut client = Conn::new(stream);
     count_accepted(&session, now);
+    if !policy::admits(&session, &client) {
+        return;
+    }
     if is_monitor(&session) {
         service::answer_monitor_net(&session, &mut client).await;
     } else {
@@ -138,16 +155,6 @@ pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<List
     client.release(&session.worker.buffers);
     if session.frontend.nolinger {
         client.stream().reset_on_close();
-    }
-}
-
-impl Session {
-    /// The frontend a listener was opened for may be of an older generation.
-    fn refresh_frontend(&mut self) {
-        let same = |frontend: &&Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
-        if let Some(frontend) = self.view.generation.frontends.iter().find(same) {
-            self.frontend = Arc::clone(frontend);
-        }
     }
 }
 

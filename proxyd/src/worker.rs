@@ -20,15 +20,17 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::generation::{Handle, Reader};
+use crate::generation::{Generation, Handle, Reader};
 use crate::http::Head;
 use crate::limits::{COMMANDS_WAITING, HEADS_KEPT};
 use crate::log_sink::{LogSettings, LogSink};
 use crate::net::accept::{self, Waiting};
 use crate::proxy::frontend::AcceptState;
-use crate::proxy::{Frontend, Listener};
+use crate::proxy::{Backend, Frontend, Listener};
 use crate::session;
 use crate::stats::WorkerIndex;
+use crate::stats::admin::Action;
+use crate::stats::collect::ProcessStats;
 use buffers::Buffers;
 use timers::Timers;
 use view::View;
@@ -46,8 +48,18 @@ pub struct Settings {
     pub log: LogSettings,
     /// Shared by all workers: where listeners wait at a limit.
     pub waiting: Arc<Waiting>,
+    /// What the statistics page asks of the process.
+    pub process: Arc<dyn Process>,
     /// What it listens on from the beginning.
     pub listening: Vec<Listening>,
+}
+
+/// What the statistics page shows of the process, and what it may do to servers.
+pub trait Process: Send + Sync + std::fmt::Debug {
+    /// The process's own figures.
+    fn stats(&self, generation: &Generation) -> ProcessStats;
+    /// Acts on a server of a backend, given by its place there; false if it cannot.
+    fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool;
 }
 
 /// A socket to accept on.
@@ -123,6 +135,8 @@ pub struct Worker {
     pub buffers: Buffers,
     /// Its log.
     pub log: LogSink,
+    /// The process, for the statistics page.
+    pub process: Arc<dyn Process>,
     heads: RefCell<Vec<Head>>,
     reader: RefCell<Reader>,
     view: RefCell<Rc<View>>,
@@ -142,6 +156,7 @@ impl Worker {
             timers: Timers::new(now),
             buffers: Buffers::new(view.generation.global.tune.bufsize as usize),
             log: LogSink::new(settings.log.clone()),
+            process: Arc::clone(&settings.process),
             heads: RefCell::default(),
             reader: RefCell::new(reader),
             view: RefCell::new(view),

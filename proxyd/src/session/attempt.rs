@@ -6,13 +6,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::conn::Conn;
-use super::h1;
 use super::pool::ServerConn;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
+use super::{h1, policy};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
-use crate::balance::queue::Position;
+use crate::balance::queue::{Position, Priority};
 use crate::clock;
 use crate::http::Head;
 use crate::http::h1::response::{self, ResponseWire};
@@ -108,7 +108,12 @@ impl Exchange<'_> {
         let request = self.request_wire.map(|_| &self.request);
         let key = Key { request, source: self.session.source };
         let hash = key::hash(view.backend.farm.settings(), &key);
-        let wanted = Wanted { hash, avoid: self.avoid, ..Wanted::default() };
+        let server = if self.account.retries == 0 { policy::demanded_server(self, view) } else { None };
+        let priority = Priority {
+            time_ms: i64::try_from(self.session.worker.milliseconds(self.account.now)).unwrap_or(i64::MAX),
+            ..Priority::default()
+        };
+        let wanted = Wanted { hash, server, avoid: self.avoid, priority };
         let slot = loop {
             match view.dispatcher.choose(&wanted) {
                 Choice::Slot(slot) => break slot,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
-use super::{Session, h1, service};
+use super::{Session, h1, policy, service};
 use crate::http::status;
 use crate::log::{Load, Record, RequestLine, Responder, Timers};
 use crate::log_sink::Destination;
@@ -264,7 +264,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
     let failed = end.is_some_and(|end| end.cause != Cause::Local) || account.retries > 0;
     let level = if frontend.log_separate_errors && failed { Level::Error } else { Level::Info };
     let destination = Destination { loggers: &frontend.section.logs, tag: &frontend.section.log_tag, level, now: date };
-    worker.log.record(destination, &frontend.log_format, &record, |never| match *never {});
+    policy::log(exchange, &record, destination);
 }
 
 fn load(exchange: &Exchange<'_>) -> Load {

@@ -8,7 +8,7 @@ use super::conn::Conn;
 use super::relay;
 use super::stream::{Done, Exchange};
 use super::transfer::{Transfer, poll_silence};
-use super::{Session, stream};
+use super::{Session, policy, stream};
 use crate::clock;
 use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
@@ -226,6 +226,7 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
     };
     let closing = exchange.session.is_closing() || mode(exchange) == ConnectionMode::Close;
     exchange.keep_alive &= delimited && !closing;
+    policy::after_response(exchange);
     let old = exchange.response.version().sent() == Version::HTTP_10;
     let out = exchange.client.output.space(&exchange.session.worker.buffers);
     write_response(&exchange.response, out);

@@ -1,14 +1,19 @@
 //! Answers that proxyd gives itself: error pages, monitoring, statistics.
 
-use super::Session;
 use super::conn::Conn;
 use super::h1::answer_head;
 use super::stream::Exchange;
+use super::{Session, policy};
 use crate::http::h1::request::{RequestWire, Tunnel};
 use crate::http::h1::{Body, Limits, Progress, response};
 use crate::http::{Head, Version, status};
 use crate::proxy::settings::ErrorAnswer;
+use crate::proxy::{Backend, Section};
+use crate::stats::collect::{self, Snapshot};
+use crate::stats::page::{self, PageRequest};
 use crate::termination::{Cause, End, Phase};
+use crate::worker::buffers::Buffer;
+use std::sync::Arc;
 
 /// An answer of proxyd's own.
 #[derive(Debug, Default)]
@@ -90,22 +95,89 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
     }
 }
 
-/// What the frontend answers itself instead of passing a request on.
-pub fn intercept(exchange: &mut Exchange<'_>) -> Result<(), End> {
-    let frontend = &exchange.session.frontend;
-    if let Some(uri) = &frontend.monitor_uri
-        && exchange.request.target() == uri.as_bytes()
-    {
-        exchange.account.silent = true;
-        exchange.answer = Some(Answer::page(200));
-        return Err(End::new(Cause::Local, Phase::Request, Some(200)));
+/// `monitor-uri`: whether we are there, and with `monitor fail` whether we can serve. Never logged.
+pub fn monitor(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let Some(uri) = &exchange.session.frontend.monitor_uri else { return Ok(()) };
+    if exchange.request.target() != uri.as_bytes() {
+        return Ok(());
     }
-    Ok(())
+    exchange.account.silent = true;
+    let code = if policy::monitor_fails(exchange) { 503 } else { 200 };
+    exchange.answer = Some(Answer::page(code));
+    Err(End::new(Cause::Local, Phase::Request, Some(code)))
 }
 
-/// What the backend answers itself.
-pub fn intercept_backend(_exchange: &mut Exchange<'_>) -> Result<(), End> {
-    Ok(())
+/// `stats uri`: the statistics page, where the section serves one and the request is for it.
+pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
+    let Some(settings) = &section.stats else { return Ok(()) };
+    if !page::is_for_page(settings, exchange.request.method(), exchange.request.target()) {
+        return Ok(());
+    }
+    let form = if exchange.request.method() == b"POST" { read_form(exchange).await? } else { Some(Vec::new()) };
+    let (session, request) = (exchange.session, &exchange.request);
+    let (worker, generation) = (&session.worker, &session.view.generation);
+    let asked = PageRequest {
+        method: request.method(),
+        target: request.target(),
+        host: request.value(b"host"),
+        authorization: request.value(b"authorization"),
+        origin: request.value(b"origin"),
+        referer: request.value(b"referer"),
+        body: form.as_deref(),
+        client: session.source,
+        section: &section.name,
+        admin: policy::is_admin(exchange, section),
+    };
+    let now_ms = worker.milliseconds(exchange.account.now);
+    let snapshot = |legends| Snapshot {
+        process: worker.process.stats(generation),
+        sections: collect::sections(generation, now_ms, legends),
+    };
+    let answer = match page::reply(settings, &asked, snapshot) {
+        page::Reply::Unauthorized => {
+            let mut answer = error_answer(exchange, 401);
+            let realm = format!("Basic realm=\"{}\"", settings.realm);
+            answer.head.append(b"www-authenticate", realm.as_bytes());
+            answer
+        }
+        page::Reply::Answer(answer) => page_answer(answer),
+        page::Reply::Administer(form) => {
+            let act = |backend: &Arc<Backend>, server, action| worker.process.act(backend, server, action);
+            page_answer(page::administered(settings, form.apply(generation, act)))
+        }
+    };
+    exchange.account.statistics = true;
+    let code = answer.head.status();
+    exchange.answer = Some(answer);
+    Err(End::new(Cause::Local, Phase::Request, Some(code)))
+}
+
+fn page_answer(answer: page::Answer) -> Answer {
+    let fields: Vec<(&str, &str)> = answer.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Answer::new(answer.status, &fields, answer.body)
+}
+
+/// The body of a form, `None` where it does not fit into a buffer.
+async fn read_form(exchange: &mut Exchange<'_>) -> Result<Option<Vec<u8>>, End> {
+    let session = exchange.session;
+    let (buffers, timeouts) = (&session.worker.buffers, &session.frontend.section.timeouts);
+    let deadline = timeouts.http_request.or(timeouts.client).map(|limit| exchange.account.now + limit);
+    let mut form = Buffer::default();
+    loop {
+        let bad = |_| End::bad_request(400);
+        while exchange.upload.pump(&mut exchange.client.input, &mut form, buffers).map_err(bad)? {}
+        if exchange.upload.is_done() || form.len() > buffers.size() {
+            let bytes = (form.len() <= buffers.size()).then(|| form.bytes().to_vec());
+            form.discard(buffers);
+            return Ok(bytes);
+        }
+        session.timer.set(deadline);
+        match session.timer.race(exchange.client.fill(buffers)).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0) | Err(_)) => return Err(End::new(Cause::ClientAbort, Phase::Request, None)),
+            Err(_) => return Err(End::new(Cause::ClientTimeout, Phase::Request, Some(408))),
+        }
+    }
 }
 
 /// `monitor-net`: a client from there is told that we live, and nothing else.

@@ -10,7 +10,7 @@ use super::conn::Conn;
 use super::pool::ServerConn;
 use super::service::Answer;
 use super::transfer::Transfer;
-use super::{Session, finish, h1, service};
+use super::{Session, finish, h1, policy, service};
 use crate::balance::dispatcher::Slot;
 use crate::balance::farm::Presence;
 use crate::clock;
@@ -19,7 +19,7 @@ use crate::http::h1::Body;
 use crate::http::h1::request::RequestWire;
 use crate::http::h1::response::ResponseWire;
 use crate::proxy::Section;
-use crate::termination::{Cause, End, Phase};
+use crate::termination::End;
 use crate::worker::view::BackendView;
 
 /// A request that was answered by a server, completely.
@@ -166,21 +166,11 @@ pub async fn run(session: &Session, client: &mut Conn) -> bool {
 /// The story.
 async fn answer(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     h1::receive_request(exchange).await?;
-    service::intercept(exchange)?;
-    choose_backend(exchange)?;
-    service::intercept_backend(exchange)?;
+    service::monitor(exchange)?;
+    policy::on_frontend(exchange).await?;
+    policy::choose_backend(exchange)?;
+    policy::on_backend(exchange).await?;
     exchange.get_response().await?;
+    policy::on_response(exchange)?;
     h1::relay(exchange).await
-}
-
-/// The backend of the first `use_backend` rule that applies, or the default one.
-pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
-    let session = exchange.session;
-    exchange.backend = session.frontend.default_backend.and_then(|id| session.view.backend(id));
-    let Some(view) = exchange.backend else {
-        return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
-    };
-    exchange.backend_use = Some(InUse::enter(&view.backend.section.traffic.sessions));
-    exchange.farm_use = Some(view.backend.farm.enter());
-    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use super::Session;
 use super::conn::Conn;
-use super::stream::{Done, Exchange, choose_backend};
-use super::{finish, relay};
+use super::stream::{Done, Exchange};
+use super::{finish, policy, relay};
 use crate::http::h1::Body;
 use crate::termination::End;
 
@@ -18,7 +18,9 @@ pub async fn serve(session: &Session, client: &mut Conn) {
 
 /// The story.
 async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
-    choose_backend(exchange)?;
+    policy::on_connection(exchange)?;
+    policy::choose_backend(exchange)?;
+    policy::on_connection(exchange)?;
     exchange.get_connection().await?;
     relay::run(exchange, Body::Tunnel).await
 }

@@ -29,6 +29,8 @@ pub struct View {
 /// One backend as one worker sees it.
 #[derive(Debug)]
 pub struct BackendView {
+    /// Its number in the generation.
+    pub id: BackendId,
     /// What all workers see.
     pub backend: Arc<Backend>,
     /// The way to its servers.
@@ -51,6 +53,7 @@ impl View {
             // Different for each worker and start, so that they do not all begin with the same server.
             let seed = u64::from(clock::date().subsec_nanos()) << 8 | self.worker as u64;
             BackendView {
+                id,
                 backend: Arc::clone(backend),
                 dispatcher: Dispatcher::new(Arc::clone(&backend.farm), seed),
                 pools: backend.servers.iter().map(|server| Pool::new(server)).collect(),

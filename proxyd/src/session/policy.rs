@@ -1,0 +1,275 @@
+//! Where the rules of frontend and backend meet an exchange: what they see, and what is done with their verdicts.
+
+use std::borrow::Cow;
+use std::task::Poll;
+
+use super::conn::Conn;
+use super::service::{self, Answer};
+use super::stream::Exchange;
+use super::transfer::poll_silence;
+use super::{Session, attempt::InUse};
+use crate::clock;
+use crate::log::Record;
+use crate::log_sink::Destination;
+use crate::proxy::Section;
+use crate::rules::tcp::TcpVerdict;
+use crate::rules::{self, Rules, Verdict};
+use crate::sample::{Context, Expression, Stream};
+use crate::stats::Count;
+use crate::termination::{Cause, End, Phase};
+use crate::worker::view::BackendView;
+
+/// What rules see of the connection and the process.
+fn stream<'a>(session: &'a Session, client: &Conn, backend: Option<&'a BackendView>) -> Stream<'a> {
+    Stream {
+        source: session.source,
+        destination: session.destination(client),
+        frontend: (session.frontend_id, session.frontend.name()),
+        backend: backend.map(|view| (view.id, view.backend.name())),
+        listener: session.listener.bind.id,
+        first_request: session.requests == 0,
+        now: clock::date(),
+        live: &*session.view.generation,
+    }
+}
+
+/// `tcp-request connection` and `session`: whether the connection may go on at all.
+pub fn admits(session: &Session, client: &Conn) -> bool {
+    let rules = &session.frontend.section.rules;
+    if rules.tcp_request_connection.is_empty() && rules.tcp_request_session.is_empty() {
+        return true;
+    }
+    let stream = stream(session, client, None);
+    let counters = session.frontend.section.traffic.of(session.worker.index);
+    if rules.tcp_request_connection(&stream) != TcpVerdict::Continue {
+        counters.add(Count::DeniedConnections, 1);
+        return false;
+    }
+    if rules.tcp_request_session(&stream) != TcpVerdict::Continue {
+        counters.add(Count::DeniedSessions, 1);
+        return false;
+    }
+    true
+}
+
+/// The frontend's rules on a request, and what it serves itself.
+pub async fn on_frontend(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let session = exchange.session;
+    on_request(exchange, &session.frontend.section).await
+}
+
+/// The backend's. The two halves of a `listen` section have the same rules, which apply once.
+pub async fn on_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    match exchange.backend {
+        Some(view) if view.backend.listen != Some(exchange.session.frontend_id) => {
+            on_request(exchange, &view.backend.section).await
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn on_request(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
+    let rules = &section.rules;
+    if !rules.is_empty() {
+        on_content(exchange, rules)?;
+        if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
+            let stream = stream(exchange.session, exchange.client, exchange.backend);
+            let verdict = rules.http_request(&mut exchange.request, &stream);
+            obey(exchange, verdict).await?;
+        }
+    }
+    service::statistics(exchange, section).await
+}
+
+/// `tcp-request content`.
+fn on_content(exchange: &Exchange<'_>, rules: &Rules) -> Result<(), End> {
+    if rules.tcp_request_content.is_empty() {
+        return Ok(());
+    }
+    let stream = stream(exchange.session, exchange.client, exchange.backend);
+    let request = exchange.request_wire.map(|_| &exchange.request);
+    match rules.tcp_request_content(&Context { request, response: None, stream: &stream }) {
+        TcpVerdict::Continue => Ok(()),
+        TcpVerdict::Reject | TcpVerdict::Close | TcpVerdict::SilentDrop => {
+            Err(End::new(Cause::Proxy, Phase::Request, None))
+        }
+    }
+}
+
+/// `tcp-request content` of both sections in `mode tcp`.
+pub fn on_connection(exchange: &Exchange<'_>) -> Result<(), End> {
+    let frontend = &exchange.session.frontend.section.rules;
+    match exchange.backend {
+        None => on_content(exchange, frontend),
+        Some(view) if view.backend.listen == Some(exchange.session.frontend_id) => Ok(()),
+        Some(view) => on_content(exchange, &view.backend.section.rules),
+    }
+}
+
+async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> {
+    match verdict {
+        Verdict::Continue => Ok(()),
+        Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
+        Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
+        Verdict::Reject | Verdict::SilentDrop => Err(End::new(Cause::Proxy, Phase::Request, None)),
+        Verdict::Tarpit(answer) => {
+            hold(exchange).await?;
+            Err(answered(exchange, &answer, Cause::Proxy, Phase::Tarpit))
+        }
+    }
+}
+
+/// `timeout tarpit`: the client waits, unless it leaves.
+async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let limit = exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect));
+    let until = clock::now() + limit.unwrap_or_default();
+    let (client, session) = (&mut *exchange.client, exchange.session);
+    std::future::poll_fn(|context| {
+        if client.poll_gone(context, &session.worker.buffers).is_ready() {
+            return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Tarpit, None)));
+        }
+        poll_silence(context, &session.timer, &[(Some(until), ())]).map(Ok)
+    })
+    .await?;
+    let now = exchange.tick();
+    exchange.account.dequeued = Some(now);
+    Ok(())
+}
+
+/// Keeps a rule's answer for the end.
+fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, phase: Phase) -> End {
+    let mut own = match &answer.body {
+        rules::Body::ErrorPage => service::error_answer(exchange, answer.status),
+        rules::Body::Bytes { content_type, bytes } => {
+            let mut own = Answer::new(answer.status, &[], bytes.clone());
+            if let Some(content_type) = content_type {
+                own.head.append(b"content-type", content_type);
+            }
+            own
+        }
+    };
+    for (name, value) in &answer.fields {
+        own.head.append(name, value);
+    }
+    exchange.answer = Some(own);
+    End::new(cause, phase, Some(answer.status))
+}
+
+/// The backend of the first `use_backend` rule that holds, or the default one.
+pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let session = exchange.session;
+    let rules = &session.frontend.section.rules;
+    let ruled = if rules.use_backend.is_empty() {
+        None
+    } else {
+        let stream = stream(session, exchange.client, None);
+        let request = exchange.request_wire.map(|_| &exchange.request);
+        rules.choose_backend(&Context { request, response: None, stream: &stream })
+    };
+    let backend = ruled.or(session.frontend.default_backend).and_then(|id| session.view.backend(id));
+    let Some(view) = backend.filter(|view| !view.backend.section.disabled) else {
+        return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
+    };
+    exchange.backend = Some(view);
+    exchange.backend_use = Some(InUse::enter(&view.backend.section.traffic.sessions));
+    exchange.farm_use = Some(view.backend.farm.enter());
+    Ok(())
+}
+
+/// `use-server`: the server that a rule of the backend demands.
+pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<usize> {
+    let rules = &view.backend.section.rules;
+    if rules.use_server.is_empty() {
+        return None;
+    }
+    let stream = stream(exchange.session, exchange.client, Some(view));
+    let request = exchange.request_wire.map(|_| &exchange.request);
+    let server = rules.choose_server(&Context { request, response: None, stream: &stream })?.index();
+    view.backend.farm.servers().get(server).filter(|server| server.reachable()).map(|_| server)
+}
+
+/// `http-response`, of the backend and then of the frontend.
+pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    for section in sections(exchange).into_iter().flatten() {
+        let rules = &section.rules;
+        if rules.http_response.is_empty() && rules.tcp_response_content.is_empty() {
+            continue;
+        }
+        let stream = stream(exchange.session, exchange.client, exchange.backend);
+        let context = Context { request: Some(&exchange.request), response: Some(&exchange.response), stream: &stream };
+        if rules.tcp_response_content(&context) != TcpVerdict::Continue {
+            return Err(End::new(Cause::Proxy, Phase::Headers, Some(502)));
+        }
+        let verdict = rules.http_response(Some(&exchange.request), &mut exchange.response, &stream);
+        match verdict {
+            Verdict::Continue => {}
+            Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
+                exchange
+                    .session
+                    .frontend
+                    .section
+                    .traffic
+                    .of(exchange.session.worker.index)
+                    .add(Count::DeniedResponses, 1);
+                return Err(answered(exchange, &answer, Cause::Proxy, Phase::Headers));
+            }
+            Verdict::Reply(answer) => return Err(answered(exchange, &answer, Cause::Local, Phase::Headers)),
+            Verdict::Reject | Verdict::SilentDrop => return Err(End::new(Cause::Proxy, Phase::Headers, None)),
+        }
+    }
+    Ok(())
+}
+
+/// `http-after-response`, for every response, whoever made it.
+pub fn after_response(exchange: &mut Exchange<'_>) {
+    for section in sections(exchange).into_iter().flatten() {
+        if section.rules.http_after_response.is_empty() {
+            continue;
+        }
+        let stream = stream(exchange.session, exchange.client, exchange.backend);
+        let request = exchange.request_wire.map(|_| &exchange.request);
+        section.rules.http_after_response(request, &mut exchange.response, &stream);
+    }
+}
+
+/// The sections whose rules see a response: the backend and the frontend, one of them for a `listen`.
+fn sections<'s>(exchange: &Exchange<'s>) -> [Option<&'s Section>; 2] {
+    let session = exchange.session;
+    let backend = exchange.backend.filter(|view| view.backend.listen != Some(session.frontend_id));
+    [backend.map(|view| &view.backend.section), Some(&session.frontend.section)]
+}
+
+/// `monitor fail`: whether the monitor page says that we cannot serve.
+pub fn monitor_fails(exchange: &Exchange<'_>) -> bool {
+    let rules = &exchange.session.frontend.section.rules;
+    if rules.monitor_fail.is_empty() {
+        return false;
+    }
+    let stream = stream(exchange.session, exchange.client, None);
+    rules.any(&rules.monitor_fail, &Context { request: Some(&exchange.request), response: None, stream: &stream })
+}
+
+/// `stats admin`: whether the page may act on servers.
+pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
+    if section.rules.stats_admin.is_empty() {
+        return false;
+    }
+    let stream = stream(exchange.session, exchange.client, exchange.backend);
+    let context = Context { request: Some(&exchange.request), response: None, stream: &stream };
+    section.rules.any(&section.rules.stats_admin, &context)
+}
+
+/// Logs a record in the frontend's format, whose samples may look at both messages.
+pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destination<'_>) {
+    let session = exchange.session;
+    let sample = |expression: &Expression| {
+        let stream = stream(session, exchange.client, exchange.backend);
+        let context = Context {
+            request: exchange.request_wire.map(|_| &exchange.request),
+            response: exchange.response_wire.map(|_| &exchange.response),
+            stream: &stream,
+        };
+        expression.value(&context).map(|value| Cow::Owned(value.into_text().into_owned()))
+    };
+    session.worker.log.record(destination, &session.frontend.log_format, record, sample);
+}
