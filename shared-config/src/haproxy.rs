@@ -75,8 +75,7 @@ pub fn parse(inputs: Vec<Input>, env: Env, facts: &Facts) -> Parsed {
     let mut sources = Sources::new();
     let mut reader = Reader { env, facts, file: File::default(), diagnostics: Diagnostics::new() };
     for input in inputs {
-        let source = sources.add(input.path, &input.bytes);
-        drop(input.bytes);
+        let source = sources.add_owned(input.path, input.bytes);
         reader.file(&sources, source);
     }
     let Reader { env, file, diagnostics, .. } = reader;

@@ -136,8 +136,18 @@ impl Sources {
 
     /// Adds a text. Bytes that are not UTF-8 are kept: see [`decode`] and [`encode`].
     pub fn add(&mut self, path: impl Into<PathBuf>, bytes: &[u8]) -> SourceId {
+        self.add_owned(path, bytes.to_owned())
+    }
+
+    /// Adds a text that is not needed otherwise; without a copy where it is UTF-8.
+    pub fn add_owned(&mut self, path: impl Into<PathBuf>, bytes: Vec<u8>) -> SourceId {
+        let text = match String::from_utf8(bytes) {
+            Ok(text) if !text.contains(|c| RAW_BYTES.contains(&c)) => text,
+            Ok(text) => decode(text.as_bytes()),
+            Err(error) => decode(error.as_bytes()),
+        };
         let id = SourceId(count(self.sources.len()));
-        self.sources.push(Source::new(path.into(), decode(bytes)));
+        self.sources.push(Source::new(path.into(), text));
         id
     }
 

@@ -12,7 +12,13 @@ pub struct Word {
     pub span: Span,
     /// Where the pieces of `text` come from, in order. Nothing when `text` is the source as it stands, which most are:
     /// a large configuration has a million words, so a plain one is kept small.
-    pieces: Option<Box<[Piece]>>,
+    pieces: Option<Box<Pieces>>,
+}
+
+/// Pieces in order; a struct so that a word holds one pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pieces {
+    list: Box<[Piece]>,
 }
 
 /// A run of decoded text and the source it came from.
@@ -32,7 +38,7 @@ impl Word {
 
     /// A word put together from pieces that are sorted by [`Piece::at`].
     pub fn decoded(text: impl Into<Box<str>>, span: Span, pieces: Vec<Piece>) -> Self {
-        Self { text: text.into(), span, pieces: Some(pieces.into()) }
+        Self { text: text.into(), span, pieces: Some(Box::new(Pieces { list: pieces.into() })) }
     }
 
     /// Several words as one text again, with one space between two; nothing of no words.
@@ -90,7 +96,7 @@ impl Word {
     /// The piece that holds a decoded offset, and the offset in its source where that maps byte by byte.
     fn locate(&self, at: usize) -> Option<(Span, Option<u32>)> {
         let at = u32::try_from(at).ok()?;
-        let pieces = self.pieces.as_deref()?;
+        let pieces = &self.pieces.as_ref()?.list;
         let index = pieces.partition_point(|piece| piece.at <= at).checked_sub(1)?;
         let piece = &pieces[index];
         let end = pieces.get(index + 1).map_or(u32::try_from(self.text.len()).ok()?, |next| next.at);
@@ -138,7 +144,7 @@ impl WordBuilder {
 
     /// Adds a part of a word, with its own pieces. The range is in bytes of the word's text.
     pub fn add_part(&mut self, word: &Word, range: Range<usize>) {
-        let Some(pieces) = word.pieces.as_deref() else {
+        let Some(Pieces { list: pieces }) = word.pieces.as_deref() else {
             return self.add(word.text.get(range.clone()).unwrap_or_default(), word.span_of(range));
         };
         for (index, piece) in pieces.iter().enumerate() {

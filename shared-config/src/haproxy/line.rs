@@ -62,6 +62,8 @@ pub(super) fn split(text: &str, context: &Context<'_>, diagnostics: &mut Diagnos
         broken = true;
     }
     cut_at_empty_word(&mut words, broken, diagnostics);
+    // A tree of many statements is kept for long.
+    words.shrink_to_fit();
     Split { words, broken }
 }
 
