@@ -379,7 +379,7 @@ impl Instance {
     fn receive(&mut self, now: Instant, datagram: &Datagram<'_>, out: &mut Outputs) {
         let master = match &self.state {
             State::Init | State::Fault => return,
-            State::Backup { master } => master.map(|heard| heard.address),
+            State::Backup { master, .. } => master.map(|heard| heard.address),
             State::Master => None,
         };
         if self.settings.owner_ignore_adverts && self.settings.is_owner() {
@@ -398,7 +398,7 @@ impl Instance {
                     self.report_mismatch(&mismatch, out);
                 }
                 match self.state {
-                    State::Backup { master } => self.heard_as_backup(now, &advert, master, out),
+                    State::Backup { .. } => self.heard_as_backup(now, &advert, out),
                     State::Master => self.heard_as_master(now, &advert, out),
                     State::Init | State::Fault => {}
                 }
@@ -407,7 +407,8 @@ impl Instance {
         }
     }
 
-    fn heard_as_backup(&mut self, now: Instant, advert: &Advert, master: Option<Heard>, out: &mut Outputs) {
+    fn heard_as_backup(&mut self, now: Instant, advert: &Advert, out: &mut Outputs) {
+        let State::Backup { master, delay_over } = self.state else { return };
         match election::for_backup(self.candidate(), self.settings.preempt, advert) {
             ForBackup::Resigned => {
                 self.log(Level::Detail, "Backup received priority 0 advertisement", out);
@@ -416,9 +417,9 @@ impl Instance {
             }
             ForBackup::Follow => {
                 self.timers.clear(Timer::PreemptDelay);
-                self.follow(now, advert, master, out);
+                self.follow(now, advert, master, self.settings.preempt_delay.is_zero(), out);
             }
-            ForBackup::Worse if self.settings.preempt_delay.is_zero() => self.discard(advert, out),
+            ForBackup::Worse if delay_over => self.discard(advert, out),
             ForBackup::Worse => {
                 if self.timers.get(Timer::PreemptDelay).is_none() {
                     let seconds = self.settings.preempt_delay.as_secs_f64();
@@ -426,7 +427,7 @@ impl Instance {
                     self.timers.set(Timer::PreemptDelay, now + self.settings.preempt_delay);
                 }
                 // Followed, not discarded, until the delay is over: should it fall silent, it is missed as any master.
-                self.follow(now, advert, master, out);
+                self.follow(now, advert, master, false, out);
             }
         }
     }
@@ -436,7 +437,7 @@ impl Instance {
         self.log(Level::Info, &format!("received lower priority ({priority}) advert from {source} - discarding"), out);
     }
 
-    fn follow(&mut self, now: Instant, advert: &Advert, master: Option<Heard>, out: &mut Outputs) {
+    fn follow(&mut self, now: Instant, advert: &Advert, master: Option<Heard>, delay_over: bool, out: &mut Outputs) {
         let known = self.interval_of(master);
         if self.settings.version == Version::V3 && advert.interval != known {
             let (from, to) = (known.as_millis(), advert.interval.as_millis());
@@ -444,7 +445,7 @@ impl Instance {
             self.log(Level::Info, &line, out);
         }
         let heard = Heard { address: advert.source, priority: advert.priority, interval: advert.interval };
-        self.state = State::Backup { master: Some(heard) };
+        self.state = State::Backup { master: Some(heard), delay_over };
         self.restart_master_down(now);
     }
 
@@ -498,11 +499,19 @@ impl Instance {
                 Timer::Startup => self.leave_init(now, out),
                 Timer::MasterDown => self.master_down(now, due, out),
                 Timer::PreemptDelay => {
-                    if let State::Backup { master } = self.state {
+                    if let State::Backup { master, delay_over } = &mut self.state {
+                        *delay_over = true;
+                        let master = *master;
                         self.timers.set(Timer::MasterDown, now + self.skew(self.interval_of(master)));
                     }
                 }
-                Timer::Advert => self.advertise(now, out),
+                Timer::Advert => {
+                    self.send(self.effective_priority(), out);
+                    // From when it was due: the cadence must not drift with the load of the host.
+                    let interval = self.settings.advert_interval;
+                    let next = if now.saturating_duration_since(due) < interval { due } else { now };
+                    self.timers.set(Timer::Advert, next + interval);
+                }
                 Timer::GarpSecond => self.announce(now, self.settings.garp.repeat, out),
                 Timer::GarpLowerPrio => self.announce(now, self.settings.garp.lower_prio_repeat, out),
                 Timer::GarpRefresh => {
@@ -517,7 +526,7 @@ impl Instance {
     /// Nothing was heard for so long. A timer that is itself late says nothing about the master: while we were not
     /// scheduled its adverts may have come and gone, so it gets its time once more.
     fn master_down(&mut self, now: Instant, due: Instant, out: &mut Outputs) {
-        let State::Backup { master } = self.state else { return };
+        let State::Backup { master, .. } = self.state else { return };
         let late = now.saturating_duration_since(due);
         if late > self.interval_of(master) {
             self.log_late(late, out);
@@ -578,7 +587,7 @@ impl Instance {
         }
         self.timers.clear_all();
         self.announcer.stop();
-        self.change(State::Backup { master }, out);
+        self.change(State::Backup { master, delay_over: self.settings.preempt_delay.is_zero() }, out);
         self.restart_master_down(now);
         out.push(Output::Notify(notify::Event::Backup, self.effective_priority()));
     }
@@ -648,7 +657,7 @@ impl Instance {
     }
 
     fn restart_master_down(&mut self, now: Instant) {
-        let State::Backup { master } = self.state else { return };
+        let State::Backup { master, .. } = self.state else { return };
         let interval = self.interval_of(master);
         let (version, adverts) = (self.settings.version, self.settings.down_timer_adverts);
         let down = master_down_interval(version, self.effective_priority(), interval, adverts);

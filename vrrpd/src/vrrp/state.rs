@@ -36,6 +36,8 @@ pub enum State {
     Backup {
         /// The master that was last heard, if any was.
         master: Option<Heard>,
+        /// `preempt_delay` has passed since a worse master was first heard: it may be preempted now.
+        delay_over: bool,
     },
     /// Holds the addresses.
     Master,

@@ -1,0 +1,359 @@
+//! N routers on one virtual clock and one virtual wire, with knobs for latency, loss, cuts, stalls and deaths.
+//!
+//! Nothing here decides anything about VRRP: the routers are the daemon's, the bytes on the wire are theirs.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use vrrpd::packet::Datagram;
+use vrrpd::router::interface::Interface;
+use vrrpd::router::{Input, Output, Outputs, Router, Settings};
+use vrrpd::track::script::Outcome;
+use vrrpd::vrrp::{Instance, Phase};
+
+/// Index of the one interface every node has.
+const ETH0: u32 = 2;
+/// How long a check script runs.
+const SCRIPT_RUN: Duration = Duration::from_millis(10);
+
+/// A deterministic source of numbers (splitmix64).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 up to, not including, `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// Something seen from outside, at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    State(Phase),
+    Added(IpAddr),
+    Removed(IpAddr),
+    Garp,
+    Advert(u8),
+    Notify(String),
+    Log(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Observation {
+    pub at: Duration,
+    pub node: usize,
+    pub seen: Seen,
+}
+
+/// One host.
+pub struct Node {
+    pub name: String,
+    pub address: IpAddr,
+    settings: Settings,
+    /// `None` while it is not running.
+    router: Option<Router>,
+    /// The virtual addresses on its interface.
+    pub addresses: BTreeSet<IpAddr>,
+    pub link_up: bool,
+    stalled_until: Option<Duration>,
+    /// What arrived during a stall and waits in the socket.
+    waiting: Vec<Arrival>,
+    /// Names of check scripts that fail now.
+    pub failing: BTreeSet<String>,
+}
+
+/// Something on its way to a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Arrival {
+    Packet { source: IpAddr, destination: IpAddr, ttl: u8, message: Vec<u8> },
+    Script { name: String },
+}
+
+/// The wire and the hosts on it.
+pub struct Network {
+    pub nodes: Vec<Node>,
+    pub now: Duration,
+    origin: Instant,
+    in_flight: BinaryHeap<Reverse<(Duration, u64, usize, Arrival)>>,
+    sequence: u64,
+    /// Directed pairs that do not hear each other.
+    pub cuts: BTreeSet<(usize, usize)>,
+    pub random: Random,
+    /// Lost packets in a thousand.
+    pub loss: u64,
+    /// Longest time on the wire.
+    pub latency_max: Duration,
+    pub observations: Vec<Observation>,
+}
+
+impl Network {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            nodes: Vec::new(),
+            now: Duration::ZERO,
+            origin: vrrpd::clock::now(),
+            in_flight: BinaryHeap::new(),
+            sequence: 0,
+            cuts: BTreeSet::new(),
+            random: Random::new(seed),
+            loss: 0,
+            latency_max: Duration::from_micros(200),
+            observations: Vec::new(),
+        }
+    }
+
+    /// Adds a host that is not running yet.
+    pub fn add(&mut self, name: &str, address: IpAddr, settings: Settings) -> usize {
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            address,
+            settings,
+            router: None,
+            addresses: BTreeSet::new(),
+            link_up: true,
+            stalled_until: None,
+            waiting: Vec::new(),
+            failing: BTreeSet::new(),
+        });
+        self.nodes.len() - 1
+    }
+
+    pub fn router(&self, node: usize) -> Option<&Router> {
+        self.nodes[node].router.as_ref()
+    }
+
+    /// States of a node's instances, by name; empty while it is not running.
+    pub fn phases(&self, node: usize) -> BTreeMap<String, Phase> {
+        let instances = self.router(node).into_iter().flat_map(Router::instances);
+        instances.map(|instance| (instance.settings().name.clone(), Instance::phase(instance))).collect()
+    }
+
+    pub fn is_master(&self, node: usize) -> bool {
+        self.phases(node).values().any(|phase| *phase == Phase::Master)
+    }
+
+    pub fn is_stalled(&self, node: usize) -> bool {
+        self.nodes[node].stalled_until.is_some()
+    }
+
+    // ---- what happens to hosts
+
+    pub fn start(&mut self, node: usize) {
+        if self.nodes[node].router.is_some() {
+            return;
+        }
+        self.nodes[node].router = Some(Router::new(self.nodes[node].settings.clone()));
+        self.nodes[node].stalled_until = None;
+        self.nodes[node].waiting.clear();
+        let interface = self.interface(node);
+        self.feed(node, Input::Interface(interface));
+        self.feed(node, Input::Start);
+    }
+
+    pub fn stop(&mut self, node: usize) {
+        self.feed(node, Input::Stop);
+        self.nodes[node].router = None;
+    }
+
+    /// kill -9: its addresses stay on the interface.
+    pub fn kill(&mut self, node: usize) {
+        self.nodes[node].router = None;
+        self.observe(node, Seen::State(Phase::Init));
+    }
+
+    pub fn set_link(&mut self, node: usize, up: bool) {
+        self.nodes[node].link_up = up;
+        let interface = self.interface(node);
+        self.feed(node, Input::Interface(interface));
+    }
+
+    pub fn stall(&mut self, node: usize, time: Duration) {
+        self.nodes[node].stalled_until = Some(self.now + time);
+    }
+
+    pub fn reload(&mut self, node: usize, settings: Settings) {
+        self.nodes[node].settings = settings.clone();
+        self.feed(node, Input::Reload(settings));
+    }
+
+    pub fn settings(&self, node: usize) -> Settings {
+        self.nodes[node].settings.clone()
+    }
+
+    /// Somebody else takes an address off the interface.
+    pub fn take_address(&mut self, node: usize, address: IpAddr) {
+        if self.nodes[node].addresses.remove(&address) {
+            self.feed(node, Input::AddressVanished { interface: "eth0".to_owned(), address });
+        }
+    }
+
+    fn interface(&self, node: usize) -> Interface {
+        let Node { address, link_up, .. } = self.nodes[node];
+        Interface { name: "eth0".to_owned(), index: ETH0, running: link_up, addresses: vec![address] }
+    }
+
+    // ---- time
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.next_event().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    fn next_event(&self) -> Option<Duration> {
+        let arrivals = self.in_flight.peek().map(|Reverse((at, ..))| *at);
+        let wake_ups = self.nodes.iter().filter_map(|node| node.stalled_until);
+        let deadlines = (0..self.nodes.len()).filter_map(|node| self.deadline(node));
+        arrivals.into_iter().chain(wake_ups).chain(deadlines).min()
+    }
+
+    fn deadline(&self, node: usize) -> Option<Duration> {
+        let host = &self.nodes[node];
+        if host.stalled_until.is_some() {
+            return None;
+        }
+        let due = host.router.as_ref()?.next_deadline()?;
+        Some(due.saturating_duration_since(self.origin).max(self.now))
+    }
+
+    /// Packets before timers, as the daemon does it.
+    fn step(&mut self) {
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].stalled_until.is_some_and(|until| until <= self.now) {
+                self.nodes[node].stalled_until = None;
+                for arrival in std::mem::take(&mut self.nodes[node].waiting) {
+                    self.deliver(node, arrival);
+                }
+            }
+        }
+        while let Some(Reverse((at, ..))) = self.in_flight.peek() {
+            if *at > self.now {
+                break;
+            }
+            if let Some(Reverse((_, _, node, arrival))) = self.in_flight.pop() {
+                self.deliver(node, arrival);
+            }
+        }
+        for node in 0..self.nodes.len() {
+            if self.deadline(node).is_some_and(|due| due <= self.now) {
+                self.feed(node, Input::Time);
+            }
+        }
+    }
+
+    fn deliver(&mut self, node: usize, arrival: Arrival) {
+        if self.nodes[node].router.is_none() {
+            return;
+        }
+        if self.is_stalled(node) {
+            self.nodes[node].waiting.push(arrival);
+            return;
+        }
+        match arrival {
+            Arrival::Packet { .. } if !self.nodes[node].link_up => {}
+            Arrival::Packet { source, destination, ttl, message } => {
+                let datagram = Datagram { source, destination, ttl, header_len: 20, message: &message };
+                self.feed(node, Input::Packet { interface: ETH0, datagram });
+            }
+            Arrival::Script { name } => {
+                let status = i32::from(self.nodes[node].failing.contains(&name));
+                self.feed(node, Input::ScriptFinished { script: name, outcome: Outcome::Exited(status) });
+            }
+        }
+    }
+
+    fn feed(&mut self, node: usize, input: Input<'_>) {
+        let now = self.origin + self.now;
+        let mut outputs = Outputs::new();
+        if let Some(router) = self.nodes[node].router.as_mut() {
+            router.handle(now, input, &mut outputs);
+        }
+        for output in outputs {
+            self.perform(node, output);
+        }
+    }
+
+    fn perform(&mut self, node: usize, output: Output) {
+        let seen = match output {
+            Output::Advertise { advertisement, .. } => {
+                let priority = advertisement.message[2];
+                let packet = Arrival::Packet {
+                    source: advertisement.source,
+                    destination: advertisement.destination,
+                    ttl: advertisement.ttl,
+                    message: advertisement.message,
+                };
+                self.transmit(node, advertisement.destination, &packet);
+                Seen::Advert(priority)
+            }
+            Output::AddAddress { address, .. } => {
+                if !self.nodes[node].addresses.insert(address.address) {
+                    return;
+                }
+                Seen::Added(address.address)
+            }
+            Output::RemoveAddress { address, .. } => {
+                if !self.nodes[node].addresses.remove(&address.address) {
+                    return;
+                }
+                Seen::Removed(address.address)
+            }
+            Output::Announce { .. } => Seen::Garp,
+            Output::Notify { commands, .. } => {
+                for command in commands {
+                    self.observe(node, Seen::Notify(command.to_string()));
+                }
+                return;
+            }
+            Output::RunScript { script, .. } => {
+                self.schedule(SCRIPT_RUN, node, Arrival::Script { name: script });
+                return;
+            }
+            Output::TerminateScript(_) | Output::KillScript(_) => return,
+            Output::Changed { phase, .. } => Seen::State(phase),
+            Output::Log(_, line) => Seen::Log(line),
+        };
+        self.observe(node, seen);
+    }
+
+    fn observe(&mut self, node: usize, seen: Seen) {
+        self.observations.push(Observation { at: self.now, node, seen });
+    }
+
+    fn transmit(&mut self, from: usize, destination: IpAddr, packet: &Arrival) {
+        if !self.nodes[from].link_up {
+            return;
+        }
+        for to in 0..self.nodes.len() {
+            let meant = destination.is_multicast() || self.nodes[to].address == destination;
+            if to == from || !meant || self.cuts.contains(&(from, to)) || self.random.below(1000) < self.loss {
+                continue;
+            }
+            let spread = u64::try_from(self.latency_max.as_micros()).unwrap_or(u64::MAX);
+            let latency = Duration::from_micros(1 + self.random.below(spread.max(1)));
+            self.schedule(latency, to, packet.clone());
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, node: usize, arrival: Arrival) {
+        self.sequence += 1;
+        self.in_flight.push(Reverse((self.now + after, self.sequence, node, arrival)));
+    }
+}
