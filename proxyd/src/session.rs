@@ -176,3 +176,6 @@ fn is_monitor(session: &Session) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+//! A worker in front of scripted servers, on loopback, without a configuration file.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::balance::farm::{Farm, FarmSettings};
+use crate::balance::server_state::{ServerSettings, ServerState};
+use crate::generation::{Generation, Global, Handle};
+use crate::ids::BackendId;
+use crate::log::format::Program;
+use crate::log::target::Logger;
+use crate::log_sink::LogSettings;
+use crate::proxy::address::{ServerAddress, ServerPort};
+use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Timeouts, Tune};
+use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::rules::Rules;
+use crate::stats::Traffic;
+use crate::stats::admin::Action;
+use crate::stats::collect::ProcessStats;
+use crate::worker::{self, Command, Listening, Process, WorkerHandle};
+use crate::{clock, net};
+
+/// What a test may want otherwise than usual.
+pub struct Plan {
+    pub mode: Mode,
+    pub timeouts: Timeouts,
+    pub servers: Vec<SocketAddr>,
+    pub maxconn: u32,
+    pub forward_for: bool,
+    pub abortonclose: bool,
+    pub http_reuse: HttpReuse,
+    pub connection_mode: ConnectionMode,
+    pub retries: u32,
+    pub redispatch: Option<i32>,
+    pub logs: Vec<Logger>,
+}
+
+impl Plan {
+    pub fn http(servers: &[SocketAddr]) -> Self {
+        let second = Some(Duration::from_secs(1));
+        Self {
+            mode: Mode::Http,
+            timeouts: Timeouts {
+                client: second,
+                server: second,
+                connect: second,
+                queue: Some(Duration::from_millis(300)),
+                ..Timeouts::default()
+            },
+            servers: servers.to_vec(),
+            maxconn: 0,
+            forward_for: true,
+            abortonclose: true,
+            http_reuse: HttpReuse::Safe,
+            connection_mode: ConnectionMode::KeepAlive,
+            retries: 1,
+            redispatch: None,
+            logs: Vec::new(),
+        }
+    }
+
+    pub fn tcp(servers: &[SocketAddr]) -> Self {
+        Self { mode: Mode::Tcp, ..Self::http(servers) }
+    }
+
+    fn section(&self, name: &str) -> Section {
+        let header = || ForwardFor { except: None, header: "X-Forwarded-For".to_owned(), if_none: false };
+        Section {
+            name: name.into(),
+            id: 1,
+            mode: self.mode,
+            disabled: false,
+            timeouts: self.timeouts.clone(),
+            forward_for: self.forward_for.then(header),
+            original_to: None,
+            connection_mode: self.connection_mode,
+            http_buffer_request: false,
+            contstats: false,
+            independent_streams: false,
+            error_files: Vec::new(),
+            rules: Rules::default(),
+            stats: None,
+            description: None,
+            log_tag: "proxyd".into(),
+            logs: self.logs.clone().into(),
+            traffic: Arc::new(Traffic::new(1)),
+        }
+    }
+
+    fn frontend(&self, bind: Bind) -> Frontend {
+        let listener = Listener { bind, traffic: Arc::new(Traffic::new(1)) };
+        Frontend {
+            section: self.section("front"),
+            listeners: vec![Arc::new(listener)],
+            listen: None,
+            default_backend: Some(BackendId(0)),
+            maxconn: 1_000,
+            rate_limit_sessions: None,
+            log_format: if self.mode == Mode::Http { Program::http() } else { Program::tcp() },
+            dontlognull: false,
+            dontlog_normal: false,
+            log_separate_errors: false,
+            logasap: false,
+            http_ignore_probes: false,
+            socket_stats: false,
+            tcp_smart_accept: false,
+            tcp_keep_alive: false,
+            nolinger: false,
+            accept_unsafe_requests: false,
+            monitor_uri: Some("/alive".to_owned()),
+            monitor_net: None,
+            capture_request: Vec::new(),
+            capture_response: Vec::new(),
+            capture_cookie: None,
+            unique_id_header: None,
+            grace: Duration::ZERO,
+            accepting: Arc::default(),
+        }
+    }
+
+    fn backend(&self) -> Backend {
+        let state = |index: usize| {
+            let name = format!("s{index}");
+            let settings = ServerSettings {
+                id: u32::try_from(index).unwrap(),
+                name,
+                maxconn: self.maxconn,
+                ..ServerSettings::default()
+            };
+            Arc::new(ServerState::new(settings))
+        };
+        let redispatch = self.redispatch.map(|interval| crate::balance::persist::Redispatch { interval });
+        let settings = FarmSettings { name: "back".to_owned(), redispatch, ..FarmSettings::default() };
+        Backend {
+            section: self.section("back"),
+            listen: None,
+            servers: self
+                .servers
+                .iter()
+                .enumerate()
+                .map(|(index, address)| Arc::new(server(index + 1, *address)))
+                .collect(),
+            farm: Farm::new(settings, (1..=self.servers.len()).map(state).collect()),
+            dispatch: None,
+            transparent: false,
+            retries: self.retries,
+            retry_on: RetryOn::default(),
+            abortonclose: self.abortonclose,
+            checkcache: false,
+            http_reuse: self.http_reuse,
+            send_name_header: None,
+            tcp_keep_alive: false,
+            nolinger: false,
+            prefer_last_server: false,
+            accept_unsafe_responses: false,
+        }
+    }
+}
+
+fn server(index: usize, address: SocketAddr) -> Server {
+    Server {
+        name: format!("s{index}").into(),
+        id: u32::try_from(index).unwrap(),
+        address: ServerAddress::Ip(address.ip()),
+        port: ServerPort::Fixed(address.port()),
+        redir: None,
+        send_proxy: None,
+        source: None,
+        pool_max_conn: None,
+        pool_low_conn: 0,
+        pool_purge_delay: Duration::from_secs(5),
+        max_reuse: None,
+        tcp_user_timeout: None,
+        tfo: false,
+        traffic: Arc::new(Traffic::new(1)),
+        idle: Arc::default(),
+    }
+}
+
+/// A running worker; told to stop when dropped.
+pub struct Lab {
+    pub address: SocketAddr,
+    pub generation: Arc<Generation>,
+    pub worker: WorkerHandle,
+}
+
+impl Lab {
+    /// Starts a worker for a plan, on a port of the system's choice.
+    pub fn start(plan: &Plan) -> Self {
+        Self::start_at(plan, "127.0.0.1:0".parse().unwrap())
+    }
+
+    pub fn start_at(plan: &Plan, address: SocketAddr) -> Self {
+        let bind = Bind {
+            address: ListenAddress::Tcp(address),
+            name: None,
+            id: 1,
+            text: address.to_string(),
+            accept_proxy: false,
+            interface: None,
+            transparent: false,
+            v6only: None,
+            defer_accept: false,
+            tfo: false,
+            mss: None,
+            tcp_user_timeout: None,
+            maxconn: None,
+            backlog: None,
+            owner: SocketOwner::default(),
+            ssl: false,
+        };
+        let socket = net::listen::open(&bind, 1).unwrap().pop().unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let global = Global {
+            maxconn: 2_000,
+            connections: Arc::default(),
+            hard_stop_after: None,
+            node: String::new(),
+            description: None,
+            tune: Tune::default(),
+            workers: 1,
+        };
+        let handle = Handle::new(Generation {
+            frontends: vec![Arc::new(plan.frontend(bind))],
+            backends: vec![Arc::new(plan.backend())],
+            userlists: Vec::new(),
+            global,
+        });
+        let generation = handle.load();
+        let frontend = Arc::clone(&generation.frontends[0]);
+        let listener = Arc::clone(&frontend.listeners[0]);
+        let settings = worker::Settings {
+            index: 0,
+            handle,
+            started: clock::now(),
+            log: LogSettings { hostname: "host".into(), sent_hostname: None, pid: 1, dropped: Arc::default() },
+            waiting: Arc::default(),
+            process: Arc::new(NoProcess),
+            listening: vec![Listening { frontend, listener, socket }],
+        };
+        Self { address, generation, worker: worker::spawn(settings).unwrap() }
+    }
+
+    /// A new connection to the worker.
+    pub fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        client
+    }
+
+    /// Everything that comes back for `input` until the connection is closed.
+    pub fn whole(&self, input: &[u8]) -> String {
+        let mut client = self.connect();
+        client.write_all(input).unwrap();
+        let mut answer = Vec::new();
+        // A reset ends the answer too.
+        let _ = client.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.worker.commands.try_send(Command::Stop);
+    }
+}
+
+#[derive(Debug)]
+struct NoProcess;
+
+impl Process for NoProcess {
+    fn stats(&self, _: &Generation) -> ProcessStats {
+        ProcessStats {
+            program: "proxyd".to_owned(),
+            version: "0",
+            pid: 1,
+            uptime: Duration::ZERO,
+            workers: 1,
+            maxconn: 1,
+            max_files: 1,
+            connections: 0,
+            dropped_logs: 0,
+            node: String::new(),
+            description: None,
+        }
+    }
+
+    fn act(&self, _: &Arc<Backend>, _: usize, _: Action) -> bool {
+        false
+    }
+}
+
+/// A server that answers each connection with a script: wait for a text, then write one.
+pub struct Origin {
+    pub address: SocketAddr,
+    /// What each connection received, when it ended.
+    pub received: mpsc::Receiver<String>,
+}
+
+/// One step of an [`Origin`].
+#[derive(Clone)]
+pub enum Step {
+    /// Read until what was received since the last step ends with this.
+    Read(&'static str),
+    /// Write this.
+    Write(String),
+    /// Close.
+    Close,
+    /// Wait for the other side to close.
+    Wait,
+}
+
+impl Origin {
+    /// Each connection runs through the script once.
+    pub fn start(script: Vec<Step>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, received) = mpsc::sync_channel(64);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let (script, sender) = (script.clone(), sender.clone());
+                std::thread::spawn(move || {
+                    let text = play(connection.unwrap(), &script);
+                    let _ = sender.try_send(text);
+                });
+            }
+        });
+        Self { address, received }
+    }
+
+    /// Answers every request that has no body.
+    pub fn answering(response: &str) -> Self {
+        let turn = [Step::Read("\r\n\r\n"), Step::Write(response.to_owned())];
+        Self::start(turn.iter().cloned().cycle().take(40).chain([Step::Wait]).collect())
+    }
+}
+
+fn play(mut connection: TcpStream, script: &[Step]) -> String {
+    connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut all = Vec::new();
+    let mut block = [0; 65_536];
+    for step in script {
+        match step {
+            Step::Read(end) => {
+                let mut part = Vec::new();
+                while !part.ends_with(end.as_bytes()) {
+                    match connection.read(&mut block) {
+                        Ok(count @ 1..) => part.extend_from_slice(&block[..count]),
+                        Ok(0) | Err(_) => break,
+                    }
+                }
+                all.extend_from_slice(&part);
+                if part.is_empty() {
+                    break;
+                }
+            }
+            Step::Write(text) => {
+                if connection.write_all(text.as_bytes()).is_err() {
+                    break;
+                }
+            }
+            Step::Close => break,
+            Step::Wait => {
+                while let Ok(count @ 1..) = connection.read(&mut block) {
+                    all.extend_from_slice(&block[..count]);
+                }
+            }
+        }
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
