@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// This many lines, or a few more to end the last section.
-pub fn haproxy_cfg(lines: usize) -> String {
+pub(crate) fn haproxy_cfg(lines: usize) -> String {
     let mut text = String::from(
         "global\n    daemon\n    maxconn 100000\n    log /dev/log local0\n\n\
          defaults\n    mode http\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n",
