@@ -1,8 +1,15 @@
-//! Health of a server: what check results, observed traffic and administrators make of it.
+//! Health of a server: what check results and administrators make of it.
+//!
+//! The arithmetic is here, without time or state: [`Pace::judge`] turns a counter and an outcome into the next counter.
+//! [`script`] is what a check says and expects, as a machine over bytes. [`change`] applies results and orders to a
+//! farm and words the log lines that tell of it.
 
+pub mod change;
 pub mod script;
 
 use std::time::Duration;
+
+use crate::balance::server_state::Running;
 
 /// How often a server is checked and how many results change its mind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,3 +91,187 @@ pub enum InitState {
     /// Down with all `rise` checks still to pass.
     FullyDown,
 }
+
+/// How one check ended, in the words of the statistics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CheckStatus {
+    /// No check has ended yet.
+    #[default]
+    Initializing,
+    /// The system refused a socket, or the connection broke.
+    SocketError,
+    /// The connection opened, and nothing more was asked for.
+    L4Ok,
+    /// The connection did not open in time.
+    L4Timeout,
+    /// The connection was refused or could not be made.
+    L4Connection,
+    /// A TLS hello was answered.
+    L6Ok,
+    /// A TLS hello was not answered in time.
+    L6Timeout,
+    /// A TLS hello was answered by something else.
+    L6Response,
+    /// The answer is as expected.
+    L7Ok,
+    /// The answer asks for no new clients.
+    L7OkConditionally,
+    /// No answer in time.
+    L7Timeout,
+    /// The answer is not what was expected, or makes no sense.
+    L7Response,
+    /// The answer has the wrong status.
+    L7Status,
+}
+
+/// What a check means for the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is well.
+    Passed,
+    /// It is well but wants no new clients.
+    Conditional,
+    /// It is not well.
+    Failed,
+}
+
+impl CheckStatus {
+    /// The short form: `L7OK`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Initializing => "INI",
+            Self::SocketError => "SOCKERR",
+            Self::L4Ok => "L4OK",
+            Self::L4Timeout => "L4TOUT",
+            Self::L4Connection => "L4CON",
+            Self::L6Ok => "L6OK",
+            Self::L6Timeout => "L6TOUT",
+            Self::L6Response => "L6RSP",
+            Self::L7Ok => "L7OK",
+            Self::L7OkConditionally => "L7OKC",
+            Self::L7Timeout => "L7TOUT",
+            Self::L7Response => "L7RSP",
+            Self::L7Status => "L7STS",
+        }
+    }
+
+    /// The long form: `Layer7 check passed`.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Initializing => "Initializing",
+            Self::SocketError => "Socket error",
+            Self::L4Ok => "Layer4 check passed",
+            Self::L4Timeout => "Layer4 timeout",
+            Self::L4Connection => "Layer4 connection problem",
+            Self::L6Ok => "Layer6 check passed",
+            Self::L6Timeout => "Layer6 timeout",
+            Self::L6Response => "Layer6 invalid response",
+            Self::L7Ok => "Layer7 check passed",
+            Self::L7OkConditionally => "Layer7 check conditionally passed",
+            Self::L7Timeout => "Layer7 timeout",
+            Self::L7Response => "Layer7 invalid response",
+            Self::L7Status => "Layer7 wrong status",
+        }
+    }
+
+    /// What it means for the server.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::L4Ok | Self::L6Ok | Self::L7Ok => Outcome::Passed,
+            Self::L7OkConditionally => Outcome::Conditional,
+            Self::Initializing
+            | Self::SocketError
+            | Self::L4Timeout
+            | Self::L4Connection
+            | Self::L6Timeout
+            | Self::L6Response
+            | Self::L7Timeout
+            | Self::L7Response
+            | Self::L7Status => Outcome::Failed,
+        }
+    }
+}
+
+/// The result of one check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckResult {
+    /// How it ended.
+    pub status: CheckStatus,
+    /// The status code of an HTTP answer; scripts report 0.
+    pub code: Option<u16>,
+    /// What else is to be said.
+    pub info: String,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// What is known of a server's health between two checks: how far it is from changing its mind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Below `rise` the server is down and this counts its successes; above, it is up and this counts what is left of
+    /// its credit, `rise + fall - 1` at most.
+    pub counter: u32,
+    /// Up, down, or asking for no new clients.
+    pub running: Running,
+}
+
+impl Pace {
+    /// The counter of a server that is up and has never failed.
+    pub fn full(&self) -> u32 {
+        (self.rise + self.fall).saturating_sub(1)
+    }
+
+    /// Where a server starts.
+    pub fn initial(&self, state: InitState) -> Health {
+        let (counter, running) = match state {
+            InitState::Up => (self.rise, Running::Up),
+            InitState::FullyUp => (self.full(), Running::Up),
+            InitState::Down => (self.rise.saturating_sub(1), Running::Down),
+            InitState::FullyDown => (0, Running::Down),
+        };
+        Health { counter, running }
+    }
+
+    /// What a check's outcome makes of a server's health.
+    pub fn judge(&self, before: Health, outcome: Outcome) -> Health {
+        match outcome {
+            Outcome::Failed if before.counter > self.rise => Health { counter: before.counter - 1, ..before },
+            Outcome::Failed => Health { counter: 0, running: Running::Down },
+            Outcome::Passed | Outcome::Conditional if before.counter + 1 >= self.rise => {
+                let running = if outcome == Outcome::Passed { Running::Up } else { Running::Stopping };
+                Health { counter: self.full(), running }
+            }
+            Outcome::Passed | Outcome::Conditional => Health { counter: before.counter + 1, ..before },
+        }
+    }
+
+    /// How long to wait for the next check.
+    pub fn interval(&self, health: Health) -> Duration {
+        let special = if health.counter >= self.full() {
+            None
+        } else if health.counter == 0 {
+            self.downinter
+        } else {
+            self.fastinter
+        };
+        special.unwrap_or(self.inter)
+    }
+
+    /// The counter as a fraction, for the log: `2/3 UP`, `1/2 DOWN`.
+    pub fn fraction(&self, health: Health) -> String {
+        if health.counter >= self.rise {
+            format!("{}/{} UP", health.counter + 1 - self.rise, self.fall)
+        } else {
+            format!("{}/{} DOWN", health.counter, self.rise)
+        }
+    }
+}
+
+/// How far a slow start has come, in percent, never less than one.
+pub fn ramp(since_up: Duration, slowstart: Duration) -> u32 {
+    let percent = since_up.as_millis() * 100 / slowstart.as_millis().max(1);
+    u32::try_from(percent).map_or(100, |percent| percent.clamp(1, 100))
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,14 +5,14 @@
 //! [`Dispatcher`](super::dispatcher::Dispatcher) notices that its own view is stale.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Algorithm;
 use super::hash::{HashKey, HashType};
 use super::persist::{CookieSettings, Redispatch};
 use super::queue::Queues;
-use super::server_state::{AdminState, Running, ServerState};
+use super::server_state::{AdminState, Report, Running, ServerState};
 
 /// What the configuration says of a backend, as far as balancing cares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Change {
     pub requeued: u32,
     /// Whether the last usable server has just gone.
     pub lost_last: bool,
+    /// Whether there is a usable server again.
+    pub found_first: bool,
 }
 
 /// One backend's servers.
@@ -72,6 +74,7 @@ pub struct Farm {
     /// Requests in the backend, served or waiting; counted only when some limit depends on it.
     sessions: AtomicU32,
     pub(super) queues: Queues,
+    report: Mutex<Report>,
 }
 
 impl Farm {
@@ -95,6 +98,7 @@ impl Farm {
             dynamic,
             epoch: AtomicU32::new(0),
             sessions: AtomicU32::new(0),
+            report: Mutex::default(),
         };
         farm.refresh_eligible();
         Arc::new(farm)
@@ -128,6 +132,16 @@ impl Farm {
     /// Requests that wait for this backend or for one of its servers.
     pub fn queued_in_total(&self) -> u32 {
         self.queues.waiting()
+    }
+
+    /// The most requests that waited for any server.
+    pub fn queued_max(&self) -> u32 {
+        self.queues.in_backend_max()
+    }
+
+    /// The backend's own past: it is down when no server is usable.
+    pub fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many servers are usable.
@@ -245,8 +259,8 @@ impl Farm {
             requeued += self.serve_all();
         }
         let usable = self.usable();
-        let lost_last = before != Usable::default() && usable == Usable::default();
-        Change { usable, requeued, lost_last }
+        let (had, has) = (before != Usable::default(), usable != Usable::default());
+        Change { usable, requeued, lost_last: had && !has, found_first: !had && has }
     }
 
     /// Recomputes who may be chosen: the active servers, or when there is none the first backup server or all.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::farm::Farm;
+use super::server_state::raise;
 
 /// Where a request stands among those who wait.
 ///
@@ -96,6 +97,7 @@ pub(super) struct Queues {
     waiting: AtomicU32,
     /// Those of them who wait for any server.
     in_backend: AtomicU32,
+    in_backend_max: AtomicU32,
 }
 
 impl Queues {
@@ -111,6 +113,7 @@ impl Queues {
             writers: Mutex::new(()),
             waiting: AtomicU32::new(0),
             in_backend: AtomicU32::new(0),
+            in_backend_max: AtomicU32::new(0),
         }
     }
 
@@ -125,6 +128,10 @@ impl Queues {
 
     pub(super) fn in_backend(&self) -> u32 {
         self.in_backend.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn in_backend_max(&self) -> u32 {
+        self.in_backend_max.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -148,7 +155,8 @@ impl Queues {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         match place {
             Place::Backend => {
-                self.in_backend.fetch_add(1, Ordering::SeqCst);
+                let in_backend = self.in_backend.fetch_add(1, Ordering::SeqCst) + 1;
+                raise(&self.in_backend_max, in_backend);
             }
             Place::Server(index) => {
                 if let Some(server) = farm.servers().get(index) {

@@ -5,6 +5,10 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::health::CheckResult;
 
 /// Ceiling of a configured weight.
 pub const WEIGHT_MAX: u32 = 256;
@@ -108,7 +112,27 @@ pub struct ServerState {
     health: AtomicU32,
     maxconn: AtomicU32,
     served: AtomicU32,
+    served_max: AtomicU32,
     queued: AtomicU32,
+    queued_max: AtomicU32,
+    report: Mutex<Report>,
+}
+
+/// What the statistics tell of the past of a server or of a backend.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The last check that ended.
+    pub last: CheckResult,
+    /// A check is under way.
+    pub checking: bool,
+    /// Failed checks while there was health to lose.
+    pub failed_checks: u64,
+    /// How often it went down.
+    pub downs: u64,
+    /// When it last went up or down, in the milliseconds of the clock that changes are told with.
+    pub since_ms: u64,
+    /// How long it was down in all, up to `since_ms`.
+    pub downtime: Duration,
 }
 
 impl ServerState {
@@ -126,7 +150,10 @@ impl ServerState {
             health: AtomicU32::new(settings.rise),
             maxconn: AtomicU32::new(settings.maxconn.max(settings.minconn)),
             served: AtomicU32::new(0),
+            served_max: AtomicU32::new(0),
             queued: AtomicU32::new(0),
+            queued_max: AtomicU32::new(0),
+            report: Mutex::default(),
             settings,
         }
     }
@@ -206,6 +233,26 @@ impl ServerState {
         self.queued.load(Ordering::SeqCst)
     }
 
+    /// The most requests that were served at a time.
+    pub fn served_max(&self) -> u32 {
+        self.served_max.load(Ordering::Relaxed)
+    }
+
+    /// The most requests that waited for this very server.
+    pub fn queued_max(&self) -> u32 {
+        self.queued_max.load(Ordering::Relaxed)
+    }
+
+    /// The past, for the statistics. Whoever changes the server holds this, so keep it no longer than a look takes.
+    pub fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counter behind "UP 1/3" and "DOWN 1/2".
+    pub fn health_counter(&self) -> u32 {
+        self.health.load(Ordering::Relaxed)
+    }
+
     /// The configured ceiling of requests served at a time, as it is now; 0 means none.
     pub fn maxconn(&self) -> u32 {
         self.maxconn.load(Ordering::Relaxed)
@@ -275,7 +322,8 @@ impl ServerState {
     }
 
     pub(super) fn add_queued(&self) {
-        self.queued.fetch_add(1, Ordering::SeqCst);
+        let queued = self.queued.fetch_add(1, Ordering::SeqCst) + 1;
+        raise(&self.queued_max, queued);
     }
 
     pub(super) fn sub_queued(&self) {
@@ -284,15 +332,26 @@ impl ServerState {
 
     /// Takes a slot if fewer than `limit` are taken; 0 means no limit.
     pub(super) fn take_below(&self, limit: u32) -> bool {
-        if limit == 0 {
-            self.served.fetch_add(1, Ordering::SeqCst);
-            return true;
+        let before = if limit == 0 {
+            Ok(self.served.fetch_add(1, Ordering::SeqCst))
+        } else {
+            let taken = |served: u32| (served < limit).then_some(served + 1);
+            self.served.fetch_update(Ordering::SeqCst, Ordering::SeqCst, taken)
+        };
+        if let Ok(before) = before {
+            raise(&self.served_max, before + 1);
         }
-        let taken = |served: u32| (served < limit).then_some(served + 1);
-        self.served.fetch_update(Ordering::SeqCst, Ordering::SeqCst, taken).is_ok()
+        before.is_ok()
     }
 
     pub(super) fn give_back(&self) {
         self.served.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Keeps a maximum; in steady state this only reads.
+pub(super) fn raise(maximum: &AtomicU32, value: u32) {
+    if maximum.load(Ordering::Relaxed) < value {
+        maximum.fetch_max(value, Ordering::Relaxed);
     }
 }
