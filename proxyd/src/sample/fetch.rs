@@ -5,7 +5,7 @@ use super::value::{Value, leading_int};
 use crate::http::{Head, header};
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
 mod cookie;
@@ -402,12 +402,9 @@ fn made(text: &[u8], wanted: As) -> Option<Value<'_>> {
     }
 }
 
-/// An address as headers carry it: alone, with a port, or an IPv6 address in brackets.
+/// An address as headers carry it: alone, or IPv4 with a port.
 pub(super) fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
-    if let Some(rest) = text.strip_prefix('[') {
-        return rest.split(']').next()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
-    }
     text.parse().ok().or_else(|| text.split_once(':')?.0.parse().ok())
 }
 

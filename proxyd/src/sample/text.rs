@@ -73,7 +73,7 @@ impl Text {
                 Piece::Literal(text) => out.extend_from_slice(text),
                 Piece::Sample(expression) => {
                     if let Some(value) = expression.value(context) {
-                        out.extend_from_slice(&value.into_text());
+                        out.extend_from_slice(&value.into_written());
                     }
                 }
                 Piece::Variable(variable) => variable.write(context, out),

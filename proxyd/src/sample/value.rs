@@ -68,6 +68,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// As it is written into a header or a line: as [`Value::into_text`], but bytes as they are.
+    pub fn into_written(self) -> Cow<'a, [u8]> {
+        match self {
+            Self::Bin(bytes) => bytes,
+            Self::Bool(_) | Self::Int(_) | Self::Ip(_) | Self::Str(_) | Self::Method(_) => self.into_text(),
+        }
+    }
+
     /// As bytes: a number in network byte order, an address in its own length, text as it is.
     pub fn into_bytes(self) -> Cow<'a, [u8]> {
         match self {

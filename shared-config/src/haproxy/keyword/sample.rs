@@ -214,6 +214,11 @@ impl FetchPlaces {
         self.0 & other.0 != 0
     }
 
+    /// Every place.
+    pub const fn all() -> Self {
+        Self((1 << FetchPlace::ALL.len()) - 1)
+    }
+
     /// A set of one.
     pub const fn of(place: FetchPlace) -> Self {
         Self(1 << place as u8)

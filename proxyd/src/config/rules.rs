@@ -1,0 +1,307 @@
+//! From the statements of a section about rules to [`Rules`]: ACLs, conditions, expressions, actions.
+//!
+//! Everything that is known is checked, also what does not work yet: a word that no version of haproxy has is an error in
+//! haproxy's wording, a known word that this version cannot do is reported as decided for all words (harmless: a
+//! warning, otherwise: a start is refused). [`lower`] takes the statements of one section in their order.
+//!
+//! - [`names`] what rules refer to elsewhere
+//! - [`expression`] fetches and converters; [`fetch`], [`converter`] their arguments
+//! - [`acl`] ACLs and their patterns, [`condition`] `if` and `unless`
+//! - [`text`] texts with samples in them
+//! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
+//! - [`legacy`] `block`, `reqadd` and other words of 1.x
+
+mod acl;
+mod arguments;
+mod condition;
+mod converter;
+mod expression;
+mod fetch;
+mod http_action;
+mod legacy;
+mod names;
+mod redirect;
+mod regex;
+mod report;
+mod tcp_action;
+mod text;
+
+pub use names::Names;
+
+use crate::ids::{BackendId, FrontendId};
+use crate::proxy::settings::Mode;
+use crate::rules::switch::{BackendName, Switch};
+use crate::rules::{Rule, Rules};
+use crate::sample;
+use acl::Declared;
+use report::code;
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
+use shared_config::haproxy::ast::Statement;
+use shared_config::haproxy::expr::Expression;
+use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
+use shared_config::source::Span;
+use shared_config::words::{Word, Words};
+use std::collections::HashMap;
+
+/// What the rules of a section need to know about it.
+#[derive(Clone, Copy)]
+pub struct Section<'a> {
+    /// The word that opened it.
+    pub kind: SectionKind,
+    /// Its name.
+    pub name: &'a str,
+    /// `mode`, all of the section considered.
+    pub mode: Mode,
+    /// Its accepting half.
+    pub frontend: Option<FrontendId>,
+    /// Its sending half.
+    pub backend: Option<BackendId>,
+}
+
+impl Section<'_> {
+    /// How haproxy names it in messages: `frontend`, `backend`, and `proxy` for a `listen`.
+    fn word(&self) -> &'static str {
+        match self.kind {
+            SectionKind::Frontend => "frontend",
+            SectionKind::Backend => "backend",
+            SectionKind::Defaults => "defaults",
+            _ => "proxy",
+        }
+    }
+
+    /// The places of the halves the section has.
+    fn places(&self, frontend: FetchPlace, backend: FetchPlace) -> FetchPlaces {
+        match self.kind {
+            SectionKind::Frontend => FetchPlaces::of(frontend),
+            SectionKind::Backend => FetchPlaces::of(backend),
+            _ => FetchPlaces::of(frontend).union(FetchPlaces::of(backend)),
+        }
+    }
+}
+
+/// Whether [`lower`] wants the statement that starts with these words.
+pub fn takes(words: &[impl AsRef<str>]) -> bool {
+    let second = words.get(1).map_or("", AsRef::as_ref);
+    match words.first().map_or("", AsRef::as_ref) {
+        "acl"
+        | "http-request"
+        | "http-response"
+        | "http-after-response"
+        | "use_backend"
+        | "use-server"
+        | "redirect"
+        | "force-persist"
+        | "ignore-persist"
+        | "block"
+        | "force-be-switch" => true,
+        "tcp-request" | "tcp-response" => second != "inspect-delay",
+        "monitor" => second == "fail",
+        "stats" => second == "admin" || second == "http-request",
+        first => legacy::takes(first),
+    }
+}
+
+/// Lowers the statements of a section that [`takes`] wants, in their order.
+pub fn lower<'s>(
+    section: &Section<'_>,
+    statements: impl IntoIterator<Item = &'s Statement>,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Rules {
+    let mut lowering =
+        Lowering { section, names, out, rules: Rules::default(), declared: HashMap::new(), use_backend: Vec::new() };
+    for statement in statements {
+        lowering.statement(statement);
+    }
+    lowering.finish()
+}
+
+/// Checks and compiles an expression outside rules: `balance hash`, `%[…]` of a log format. `before` is what haproxy says in
+/// front of a problem, `<…>` not included. `None` where it is wrong or does not work yet, which has been reported.
+pub fn expression(
+    section: &Section<'_>,
+    written: &Expression,
+    places: FetchPlaces,
+    before: &str,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<sample::Expression> {
+    let mut lowering =
+        Lowering { section, names, out, rules: Rules::default(), declared: HashMap::new(), use_backend: Vec::new() };
+    match lowering.expression(written, &written.fetch.name.text, expression::Voice::Sample) {
+        Ok(lowered) if lowered.places.intersects(places) => lowered.expression,
+        Ok(lowered) => {
+            let message = format!(
+                "{before}sample fetch <{}> may not be reliably used here because it needs '{}' which is not available \
+                 here.",
+                text::word_of(written),
+                text::needs(lowered.places)
+            );
+            lowering.error(code::BAD_EXPRESSION, written.span, message);
+            None
+        }
+        Err(problem) => {
+            lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, before));
+            None
+        }
+    }
+}
+
+/// One section while its rules are lowered.
+struct Lowering<'a> {
+    section: &'a Section<'a>,
+    names: &'a Names,
+    out: &'a mut Diagnostics,
+    rules: Rules,
+    /// The ACLs that can be named, predefined ones once they are used.
+    declared: HashMap<String, Declared>,
+    use_backend: Vec<Rule<BackendName>>,
+}
+
+impl Lowering<'_> {
+    fn statement(&mut self, statement: &Statement) {
+        let mut words = statement.words();
+        let Some(keyword) = words.next() else { return };
+        match keyword.as_str() {
+            "acl" => self.declare(&mut words),
+            "http-request" | "http-response" | "http-after-response" => self.http_rule(keyword, &mut words),
+            "tcp-request" | "tcp-response" => self.tcp_rule(keyword, &mut words),
+            "use_backend" => self.use_backend(&mut words),
+            "use-server" => self.use_server(&mut words),
+            "redirect" => self.redirect_rule(&mut words),
+            "force-persist" | "ignore-persist" | "monitor" | "stats" => self.plain_condition(keyword, &mut words),
+            "force-be-switch" => {
+                let _rest = words.rest();
+                report::unsupported(self.out, "force-be-switch", keyword.span);
+            }
+            _ => self.legacy(keyword, &mut words),
+        }
+    }
+
+    fn finish(self) -> Rules {
+        let mut rules = self.rules;
+        rules.use_backend = Switch::new(self.use_backend, &rules.acls);
+        rules
+    }
+
+    fn error(&mut self, code: &'static str, at: Span, message: impl Into<String>) {
+        self.out.push(Diagnostic::error(code, at, message));
+    }
+
+    /// `use_backend NAME [if …]`
+    fn use_backend(&mut self, words: &mut Words<'_>) {
+        let Some(name) = words.next() else {
+            return self.error(code::MISSING_ARGUMENT, words.here(), "'use_backend' expects a backend name.");
+        };
+        if self.section.kind == SectionKind::Backend {
+            let message =
+                format!("'use_backend' ignored because backend '{}' has no frontend capability.", self.section.name);
+            return self.out.push(Diagnostic::warning(code::IGNORED, name.span, message));
+        }
+        let places = FetchPlaces::of(FetchPlace::FrontendUseBackend);
+        let before = "error detected while parsing switching rule : ";
+        if let Some(word) = words.peek()
+            && !is_condition(word)
+        {
+            let message =
+                format!("unexpected keyword '{}' after switching rule, only 'if' and 'unless' are allowed.", word.text);
+            return self.error(code::EXTRA_ARGUMENT, word.span, message);
+        }
+        let Ok(condition) = self.condition(words, before, places, None) else { return };
+        let Some(action) = self.backend_name(name, places) else { return };
+        self.use_backend.push(Rule { condition, action });
+    }
+
+    fn backend_name(&mut self, name: &Word, places: FetchPlaces) -> Option<BackendName> {
+        if name.text.contains('%') {
+            let prefix = format!("failed to parse use_backend rule '{}' : ", name.text);
+            let errors = self.out.count(shared_config::diagnostic::Severity::Error);
+            let text = self.text(name, &prefix, Place::ParsingFormat, places);
+            let failed = self.out.count(shared_config::diagnostic::Severity::Error) > errors;
+            return text.filter(|_| !failed).map(BackendName::Dynamic);
+        }
+        if let Some(id) = self.names.backends.get(&*name.text) {
+            return Some(BackendName::Fixed(*id));
+        }
+        let message = format!("Proxy '{}': unable to find required use_backend: '{}'.", self.section.name, name.text);
+        let nearest = report::nearest(&name.text, self.names.backends.keys());
+        self.out.push(report::with_help(
+            Diagnostic::error(code::UNKNOWN_NAME, name.span, message).whole_file().label("no backend of this name"),
+            nearest,
+        ));
+        None
+    }
+
+    /// `use-server NAME if …`
+    fn use_server(&mut self, words: &mut Words<'_>) {
+        let Some(name) = words.next() else {
+            return self.error(code::MISSING_ARGUMENT, words.here(), "'use-server' expects a server name.");
+        };
+        if !words.peek().is_some_and(is_condition) {
+            let at = words.peek().map_or(words.here(), |word| word.span);
+            let message = "'use-server' requires either 'if' or 'unless' followed by a condition.";
+            return self.error(code::MISSING_ARGUMENT, at, message);
+        }
+        let before = "error detected while parsing switching rule : ";
+        let places = FetchPlaces::of(FetchPlace::BackendUseServer);
+        let Ok(condition) = self.condition(words, before, places, None) else { return };
+        if name.text.contains('%') {
+            self.text(name, "failed to parse use-server rule : ", Place::ParsingFormat, places);
+            return report::unsupported(self.out, "use-server with a name made at run time", name.span);
+        }
+        if let Some((_, action)) = self.names.server(self.section.name, &name.text) {
+            return self.rules.use_server.push(Rule { condition, action });
+        }
+        let message = format!(
+            "proxy '{}' : unable to find server '{}' referenced in a 'use-server' rule.",
+            self.section.name, name.text
+        );
+        let nearest = report::nearest(&name.text, self.names.servers_of(self.section.name));
+        let error = Diagnostic::error(code::UNKNOWN_NAME, name.span, message).whole_file();
+        self.out.push(report::with_help(error.label("no server of this name"), nearest));
+    }
+
+    /// The statements that are nothing but a condition.
+    fn plain_condition(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        let name = match keyword.as_str() {
+            "monitor" | "stats" => match words.next() {
+                Some(second) => format!("{} {}", keyword.text, second.text),
+                None => return,
+            },
+            other => other.to_owned(),
+        };
+        if name == "stats http-request" {
+            return self.stats_http_request(words);
+        }
+        if !words.peek().is_some_and(is_condition) {
+            let at = words.peek().map_or(words.here(), |word| word.span);
+            let message = format!("'{name}' requires either 'if' or 'unless' followed by a condition.");
+            return self.error(code::MISSING_ARGUMENT, at, message);
+        }
+        let places = match name.as_str() {
+            "force-persist" | "ignore-persist" => FetchPlaces::of(FetchPlace::BackendHttpRequestHeader)
+                .union(FetchPlaces::of(FetchPlace::BackendTcpRequestContent)),
+            _ => self.section.places(FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader),
+        };
+        let before = match name.as_str() {
+            "monitor fail" => "error detected while parsing a 'monitor fail' condition : ".to_owned(),
+            "stats admin" => "error detected while parsing a 'stats admin' rule : ".to_owned(),
+            _ => format!("error detected while parsing a '{name}' rule : "),
+        };
+        let Ok(Some(condition)) = self.condition(words, &before, places, None) else { return };
+        match name.as_str() {
+            "force-persist" => self.rules.force_persist.push(condition),
+            "ignore-persist" => self.rules.ignore_persist.push(condition),
+            "monitor fail" => self.rules.monitor_fail.push(condition),
+            _ => self.rules.stats_admin.push(condition),
+        }
+    }
+}
+
+/// Whether a condition starts here.
+fn is_condition(word: &Word) -> bool {
+    matches!(word.as_str(), "if" | "unless")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Arguments in parentheses, checked against the row of the keyword table.
+
+use super::names::Names;
+use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use shared_config::haproxy::expr::{Call, SyntaxError};
+use shared_config::haproxy::keyword::{Arg, ArgKind};
+use shared_config::source::Span;
+use shared_config::words::Word;
+
+/// The arguments of a call, counted and checked as far as their types say.
+pub(super) struct Arguments<'a> {
+    list: &'a [Word],
+    kinds: &'static [Arg],
+    at: Span,
+}
+
+/// A problem, without what haproxy says in front of it.
+pub(super) type Problem = SyntaxError;
+
+/// A problem with words and a place.
+pub(super) fn problem(message: impl Into<String>, span: Span) -> Problem {
+    Problem { message: message.into(), span, help: None }
+}
+
+/// An argument that does not fit.
+pub(super) struct Misfit {
+    /// From 1.
+    pub position: usize,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+impl<'a> Arguments<'a> {
+    /// Checks number and types. The message of an error is what haproxy says after `fetch method 'x' : `.
+    pub(super) fn check(call: &'a Call, kinds: &'static [Arg]) -> Result<Self, Misfit> {
+        let list = call.arguments.as_deref().unwrap_or_default();
+        let required = kinds.iter().filter(|arg| arg.required).count();
+        if let Some(extra) = list.get(kinds.len()) {
+            let rest: Vec<&str> = list[kinds.len()..].iter().map(Word::as_str).collect();
+            let comma = if kinds.is_empty() { "" } else { "," };
+            let problem = problem(format!("expected ')' before '{comma}{})'", rest.join(",")), extra.span);
+            return Err(Misfit { position: kinds.len() + 1, problem });
+        }
+        let arguments = Self { list, kinds, at: call.span };
+        for index in 0..list.len() {
+            arguments.check_kind(index).map_err(|problem| Misfit { position: index + 1, problem })?;
+        }
+        // `str()` is the empty text.
+        let empty_text =
+            call.arguments.is_some() && list.is_empty() && kinds.first().is_some_and(|arg| arg.kind == ArgKind::Str);
+        if list.len() < required && !(required == 1 && empty_text) {
+            let kind = kinds[list.len()].kind.name();
+            let message = if list.is_empty() {
+                format!("expected type '{kind}' at position 1, but got nothing")
+            } else {
+                format!("missing arguments (got {}/{required}), type '{kind}' expected", list.len())
+            };
+            return Err(Misfit { position: list.len() + 1, problem: problem(message, call.span) });
+        }
+        Ok(arguments)
+    }
+
+    fn check_kind(&self, index: usize) -> Result<(), Problem> {
+        let (word, kind) = (&self.list[index], self.kinds[index].kind);
+        let good = match kind {
+            ArgKind::Integer => word.text.is_empty() || word.text.parse::<i64>().is_ok(),
+            ArgKind::Ipv4Mask => word.text.is_empty() || prefix(&word.text, 32).is_some(),
+            ArgKind::Ipv6Mask => word.text.is_empty() || prefix(&word.text, 128).is_some(),
+            ArgKind::Str
+            | ArgKind::Regex
+            | ArgKind::Frontend
+            | ArgKind::Backend
+            | ArgKind::Server
+            | ArgKind::Table
+            | ArgKind::Userlist
+            | ArgKind::ProtobufField
+            | ArgKind::Unspecified => true,
+        };
+        if good {
+            return Ok(());
+        }
+        let message = format!("failed to parse '{}' as type '{}' at position {}", word.text, kind.name(), index + 1);
+        Err(problem(message, word.span))
+    }
+
+    /// Where the call is written.
+    pub(super) fn span(&self) -> Span {
+        self.at
+    }
+
+    /// An argument that is there and not empty.
+    pub(super) fn word(&self, index: usize) -> Option<&'a Word> {
+        self.list.get(index).filter(|word| !word.text.is_empty())
+    }
+
+    /// Its bytes, also where it is empty.
+    pub(super) fn bytes(&self, index: usize) -> Option<Box<[u8]>> {
+        self.list.get(index).map(|word| shared_config::source::encode(&word.text).into())
+    }
+
+    /// As a name of a header: lower case, `None` where there is none.
+    pub(super) fn header(&self, index: usize) -> Option<Box<[u8]>> {
+        self.word(index).map(|word| shared_config::source::encode(&word.text.to_ascii_lowercase()).into())
+    }
+
+    /// As a number.
+    pub(super) fn integer(&self, index: usize) -> Option<i64> {
+        self.word(index)?.text.parse().ok()
+    }
+
+    /// As a number of leading bits.
+    pub(super) fn prefix(&self, index: usize, bits: u8) -> Option<u8> {
+        prefix(&self.word(index)?.text, bits)
+    }
+
+    /// As the name of a backend; `None` where there is none.
+    pub(super) fn backend(
+        &self,
+        index: usize,
+        names: &Names,
+        inside: &Inside<'_>,
+    ) -> Result<Option<BackendId>, Problem> {
+        let Some(word) = self.word(index) else { return Ok(None) };
+        let found = names.backends.get(&*word.text).copied();
+        found.map(Some).ok_or_else(|| inside.missing("backend", word, index))
+    }
+
+    /// As the name of a frontend; `None` where there is none.
+    pub(super) fn frontend(
+        &self,
+        index: usize,
+        names: &Names,
+        inside: &Inside<'_>,
+    ) -> Result<Option<FrontendId>, Problem> {
+        let Some(word) = self.word(index) else { return Ok(None) };
+        let found = names.frontends.get(&*word.text).copied();
+        found.map(Some).ok_or_else(|| inside.missing("frontend", word, index))
+    }
+
+    /// As the name of a userlist.
+    pub(super) fn userlist(&self, index: usize, names: &Names, inside: &Inside<'_>) -> Result<UserlistId, Problem> {
+        let Some(word) = self.word(index) else { return Err(problem("missing userlist", self.at)) };
+        names.userlists.get(&*word.text).copied().ok_or_else(|| inside.missing("userlist", word, index))
+    }
+
+    /// As `backend/server`, or a server of this section.
+    pub(super) fn server(
+        &self,
+        index: usize,
+        names: &Names,
+        inside: &Inside<'_>,
+    ) -> Result<(BackendId, ServerIndex), Problem> {
+        let Some(word) = self.word(index) else { return Err(problem("missing server", self.at)) };
+        let (backend, server) = word.text.split_once('/').unwrap_or((inside.section, &word.text));
+        if !names.backends.contains_key(backend) {
+            return Err(problem(
+                format!(
+                    "unable to find proxy '{backend}' referenced in arg {} of {} in proxy '{}'.",
+                    index + 1,
+                    inside.call,
+                    inside.section
+                ),
+                word.span,
+            ));
+        }
+        names.server(backend, server).ok_or_else(|| {
+            let message = format!(
+                "unable to find server '{server}' in proxy '{backend}', referenced in arg {} of {} in proxy '{}'.",
+                index + 1,
+                inside.call,
+                inside.section
+            );
+            problem(message, word.span)
+        })
+    }
+}
+
+/// What a message about a name says around it.
+pub(super) struct Inside<'a> {
+    /// `ACL keyword 'nbsrv'`, `sample fetch keyword 'nbsrv'`.
+    pub call: String,
+    /// The section's name.
+    pub section: &'a str,
+}
+
+impl Inside<'_> {
+    fn missing(&self, kind: &str, word: &Word, index: usize) -> Problem {
+        let message = format!(
+            "unable to find {kind} '{}' referenced in arg {} of {} in proxy '{}'.",
+            word.text,
+            index + 1,
+            self.call,
+            self.section
+        );
+        problem(message, word.span)
+    }
+}
+
+/// A mask as a number of bits, or for IPv4 as an address.
+fn prefix(text: &str, bits: u8) -> Option<u8> {
+    if let Ok(prefix) = text.parse::<u8>() {
+        return Some(prefix).filter(|&prefix| prefix <= bits);
+    }
+    if bits == 32 {
+        let mask = u32::from(text.parse::<std::net::Ipv4Addr>().ok()?);
+        let ones = mask.leading_ones();
+        return (mask.checked_shl(ones).unwrap_or(0) == 0).then(|| u8::try_from(ones).unwrap_or(32));
+    }
+    None
+}

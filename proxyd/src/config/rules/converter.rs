@@ -1,0 +1,110 @@
+//! The converters that work: from the row of the table and its arguments to what is applied.
+
+use super::arguments::{Arguments, Problem, problem};
+use super::regex;
+use crate::sample::Converter;
+use crate::sample::convert::{Arithmetic, Replacement};
+use crate::sample::prefix_map::Case;
+use shared_config::haproxy::keyword::ConverterRow;
+
+/// The converter of a row that works. `None` where it does not in this form.
+pub(super) fn lower(row: &ConverterRow, arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
+    let bytes = |index| arguments.bytes(index).unwrap_or_default();
+    let integer = |index| arguments.integer(index);
+    Ok(Some(match row.name {
+        "lower" => Converter::Lower,
+        "upper" => Converter::Upper,
+        "length" => Converter::Length,
+        "ipmask" => {
+            Converter::IpMask { v4: arguments.prefix(0, 32).unwrap_or(32), v6: arguments.prefix(1, 128).unwrap_or(128) }
+        }
+        "field" | "word" => return part(row.name, arguments),
+        "regsub" => return regsub(arguments),
+        "bytes" => return bytes_part(arguments),
+        "ltrim" => Converter::TrimLeft(bytes(0)),
+        "rtrim" => Converter::TrimRight(bytes(0)),
+        "url_dec" => Converter::UrlDecode { form: integer(0).unwrap_or(0) != 0 },
+        "hex" => Converter::Hex,
+        "hex2i" => Converter::HexToInt,
+        "base64" => Converter::Base64,
+        "b64dec" => Converter::Base64Decode,
+        "host_only" => Converter::HostOnly,
+        "port_only" => Converter::PortOnly,
+        "iif" => Converter::Iif(bytes(0), bytes(1)),
+        "neg" => Converter::Negate,
+        "cpl" => Converter::Complement,
+        "bool" => Converter::Bool,
+        "not" => Converter::Not,
+        "odd" => Converter::Odd,
+        "even" => Converter::Even,
+        name => return arithmetic(name, arguments),
+    }))
+}
+
+/// A calculation; with a variable in place of the number it does not work yet.
+fn arithmetic(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
+    let operation = match name {
+        "add" => Arithmetic::Add,
+        "sub" => Arithmetic::Sub,
+        "mul" => Arithmetic::Mul,
+        "div" => Arithmetic::Div,
+        "mod" => Arithmetic::Mod,
+        "and" => Arithmetic::And,
+        "or" => Arithmetic::Or,
+        "xor" => Arithmetic::Xor,
+        _ => return Ok(None),
+    };
+    if let Some(number) = arguments.integer(0) {
+        return Ok(Some(Converter::Arithmetic(operation, number)));
+    }
+    match arguments.word(0) {
+        Some(word) if word.text.contains('.') => Ok(None),
+        _ => Err(problem("expects an integer or a variable name", arguments.span())),
+    }
+}
+
+fn part(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
+    let index = arguments.integer(0).unwrap_or(0);
+    if index == 0 {
+        return Err(problem("the index must not be 0", arguments.span()));
+    }
+    let delimiters = arguments.bytes(1).unwrap_or_default();
+    let count = arguments.integer(2).unwrap_or(1);
+    Ok(Some(if name == "field" {
+        Converter::Field { index, delimiters, count }
+    } else {
+        Converter::Word { index, delimiters, count }
+    }))
+}
+
+fn bytes_part(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
+    let number = |index: usize| -> Result<Option<Option<usize>>, Problem> {
+        let Some(word) = arguments.word(index) else { return Ok(Some(None)) };
+        match word.text.parse::<usize>() {
+            Ok(number) => Ok(Some(Some(number))),
+            // 3.x takes a variable here.
+            Err(_) if word.text.contains('.') => Ok(None),
+            Err(_) => Err(problem(format!("'{}' is not a number", word.text), word.span)),
+        }
+    };
+    let (Some(offset), Some(length)) = (number(0)?, number(1)?) else { return Ok(None) };
+    Ok(Some(Converter::Bytes { offset: offset.unwrap_or(0), length }))
+}
+
+fn regsub(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
+    let flags = arguments.word(2).map_or("", |word| word.as_str());
+    if let Some(flag) = flags.chars().find(|flag| !matches!(flag, 'g' | 'i')) {
+        return Err(problem(format!("'{flag}' is not a flag, the flags are 'g' and 'i'"), arguments.span()));
+    }
+    let Some(source) = arguments.word(0) else { return Err(problem("missing regular expression", arguments.span())) };
+    let case = if flags.contains('i') { Case::Ignored } else { Case::Exact };
+    match regex::compile(&source.text, case) {
+        Ok(regex) => Ok(Some(Converter::RegSub {
+            regex,
+            replacement: Replacement::new(&arguments.bytes(1).unwrap_or_default()),
+            all: flags.contains('g'),
+        })),
+        Err(regex::Refused::Invalid(message)) => Err(problem(message, source.span)),
+        Err(regex::Refused::Beyond) => Ok(None),
+    }
+}

@@ -1,0 +1,136 @@
+//! Sample expressions: a fetch and its converters, checked and compiled.
+
+use super::arguments::{Arguments, Inside, Problem, problem};
+use super::report::{self, code};
+use super::{Lowering, converter, fetch};
+use crate::sample;
+use shared_config::diagnostic::{Diagnostic, Place};
+use shared_config::haproxy::expr::{Call, Expression};
+use shared_config::haproxy::keyword::{
+    CONVERTERS, FETCHES, FetchPlaces, FetchRow, SampleType, Support, find_converter, find_fetch,
+};
+
+/// A checked expression.
+pub(super) struct Lowered {
+    /// The compiled form; `None` where a part does not work yet, which has been reported.
+    pub expression: Option<sample::Expression>,
+    /// The type of the sample at the end.
+    pub output: SampleType,
+    /// Where the fetch can be taken.
+    pub places: FetchPlaces,
+}
+
+/// How messages name the parts of an expression.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// Inside an ACL.
+    Acl,
+    /// Anywhere else.
+    Sample,
+}
+
+impl Lowering<'_> {
+    /// Checks and compiles. The first problem is returned without haproxy's words in front of it; what is only not there
+    /// yet is reported here. `fetch_name`: what is fetched, where the written name is an ACL derivative.
+    pub(super) fn expression(
+        &mut self,
+        written: &Expression,
+        fetch_name: &str,
+        voice: Voice,
+    ) -> Result<Lowered, Problem> {
+        let call = &written.fetch;
+        let Some(row) = find_fetch(fetch_name) else {
+            if let Some(scripted) = self.scripted(call) {
+                return Ok(scripted);
+            }
+            let known = shared_config::suggest::nearest(fetch_name, FETCHES.iter().map(|row| row.name));
+            let mut unknown = problem(format!("unknown fetch method '{fetch_name}'"), call.name.span);
+            unknown.help = known.map(|known| format!("did you mean `{known}`?"));
+            return Err(unknown);
+        };
+        let fetch = self.fetch(call, row, voice)?;
+        let mut output = row.output;
+        let mut converters = Some(Vec::new());
+        for call in &written.converters {
+            let Some(row) = find_converter(&call.name.text) else {
+                if self.scripted(call).is_some() {
+                    (converters, output) = (None, SampleType::Any);
+                    continue;
+                }
+                let known = shared_config::suggest::nearest(&call.name.text, CONVERTERS.iter().map(|row| row.name));
+                let mut unknown = problem(format!("unknown converter '{}'", call.name.text), call.name.span);
+                unknown.help = known.map(|known| format!("did you mean `{known}`?"));
+                return Err(unknown);
+            };
+            if !output.casts_to(row.input) {
+                return Err(problem(format!("converter '{}' cannot be applied", row.name), call.span));
+            }
+            let arguments = Arguments::check(call, row.args).map_err(|misfit| {
+                let (position, inner) = (misfit.position, misfit.problem);
+                let message = format!("invalid arg {position} in converter '{}' : {}", row.name, inner.message);
+                Problem { message, ..inner }
+            })?;
+            let lowered = match row.support {
+                Support::Works => converter::lower(row, &arguments).map_err(|inner| invalid_converter(call, inner))?,
+                Support::NoEffect | Support::Unsupported => None,
+            };
+            if lowered.is_none() {
+                report::unsupported(self.out, &format!("converter {}", row.name), call.span);
+            }
+            converters = converters.zip(lowered).map(|(mut list, converter)| {
+                list.push(converter);
+                list
+            });
+            output = if row.output == SampleType::Same { output } else { row.output };
+        }
+        let expression = fetch
+            .zip(converters)
+            .map(|(fetch, converters)| sample::Expression { fetch, converters: converters.into() });
+        Ok(Lowered { expression, output, places: row.places })
+    }
+
+    fn fetch(&mut self, call: &Call, row: &'static FetchRow, voice: Voice) -> Result<Option<sample::Fetch>, Problem> {
+        let arguments = Arguments::check(call, row.args).map_err(|misfit| {
+            let inner = misfit.problem;
+            let message = format!("fetch method '{}' : {}", call.name.text, inner.message);
+            Problem { message, ..inner }
+        })?;
+        let kind = match voice {
+            Voice::Acl => "ACL keyword",
+            Voice::Sample => "sample fetch keyword",
+        };
+        let inside = Inside { call: format!("{kind} '{}'", call.name.text), section: self.section.name };
+        let fetch = match row.support {
+            Support::Works => match fetch::lower(row, &arguments, self.names, &inside) {
+                Ok(fetch) => fetch,
+                Err(fetch::Failure::Arguments(inner)) => {
+                    let message = format!("invalid args in fetch method '{}' : {}", call.name.text, inner.message);
+                    return Err(Problem { message, ..inner });
+                }
+                Err(fetch::Failure::Name(missing)) => {
+                    let error = Diagnostic::error(code::UNKNOWN_NAME, missing.span, missing.message);
+                    self.out.push(error.place(Place::ParsingLine));
+                    return Ok(None);
+                }
+            },
+            Support::NoEffect | Support::Unsupported => None,
+        };
+        if fetch.is_none() {
+            report::unsupported(self.out, &format!("sample fetch {}", row.name), call.span);
+        }
+        Ok(fetch)
+    }
+
+    /// `lua.NAME`: known only to the script.
+    fn scripted(&mut self, call: &Call) -> Option<Lowered> {
+        if !call.name.text.starts_with("lua.") {
+            return None;
+        }
+        report::unsupported(self.out, &call.name.text, call.span);
+        Some(Lowered { expression: None, output: SampleType::Any, places: FetchPlaces::all() })
+    }
+}
+
+fn invalid_converter(call: &Call, inner: Problem) -> Problem {
+    Problem { message: format!("invalid args in converter '{}' : {}", call.name.text, inner.message), ..inner }
+}

@@ -1,0 +1,206 @@
+//! The fetches that work: from the row of the table and its arguments to what is evaluated.
+
+use super::arguments::{Arguments, Inside, Problem, problem};
+use super::names::Names;
+use crate::sample::Fetch;
+use crate::sample::Value;
+use crate::sample::fetch::{As, AuthPart, End, Figure, HeaderFetch, Side, TargetPart};
+use shared_config::haproxy::keyword::FetchRow;
+use shared_config::words::Word;
+use std::borrow::Cow;
+
+/// Why there is no fetch.
+pub(super) enum Failure {
+    /// An argument is not what it should be.
+    Arguments(Problem),
+    /// An argument names what does not exist; the message is complete.
+    Name(Problem),
+}
+
+/// The fetch of a row that works. `None` where it does not in this form.
+pub(super) fn lower(
+    row: &FetchRow,
+    arguments: &Arguments<'_>,
+    names: &Names,
+    inside: &Inside<'_>,
+) -> Result<Option<Fetch>, Failure> {
+    let found = constant(row, arguments, names).map_err(Failure::Arguments)?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    if let Some(found) = message(row.name, arguments).map_err(Failure::Arguments)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = connection(row.name) {
+        return Ok(Some(found));
+    }
+    process(row.name, arguments, names, inside).map_err(Failure::Name)
+}
+
+/// What is known now.
+fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<Option<Fetch>, Problem> {
+    let text = |bytes: Vec<u8>| Value::Str(Cow::Owned(bytes));
+    Ok(Some(Fetch::Constant(match row.name {
+        "always_true" => Value::Bool(true),
+        // There is no TLS yet, so no connection of a client has it.
+        "always_false" | "ssl_fc" => Value::Bool(false),
+        "int" => Value::Int(arguments.integer(0).unwrap_or(0)),
+        "str" => text(arguments.bytes(0).unwrap_or_default().into()),
+        "meth" => Value::Method(Cow::Owned(arguments.bytes(0).unwrap_or_default().into())),
+        "bool" => match arguments.word(0).map_or("", |word| word.as_str()) {
+            "true" | "1" => Value::Bool(true),
+            "false" | "0" => Value::Bool(false),
+            _ => return Err(problem("Expects 'true', 'false', '0' or '1'", arguments.span())),
+        },
+        "bin" => match arguments.word(0).and_then(|word| unhex(&word.text)) {
+            Some(bytes) => Value::Bin(Cow::Owned(bytes)),
+            None => return Err(problem("expects an hexadecimal string", arguments.span())),
+        },
+        "ipv4" | "ipv6" => match arguments.word(0).and_then(|word| word.text.parse().ok()) {
+            Some(ip) => Value::Ip(ip),
+            None => return Err(problem("expects an address", arguments.span())),
+        },
+        "env" => {
+            let value = arguments.word(0).and_then(|word| names.environment.get(&*word.text));
+            text(value.map(|value| value.clone().into_bytes()).unwrap_or_default())
+        }
+        "hostname" => text(names.hostname.clone().into_bytes()),
+        "nbproc" => Value::Int(1),
+        _ => return Ok(None),
+    })))
+}
+
+/// From a message.
+fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Problem> {
+    let header = |side, whole_lines| HeaderFetch {
+        side,
+        name: arguments.header(0),
+        whole_lines,
+        occurrence: arguments.integer(1).and_then(|number| i32::try_from(number).ok()),
+    };
+    let cookie = |side, wanted| Fetch::Cookie { side, name: arguments.bytes(0), wanted };
+    let (request, response) = (Side::Request, Side::Response);
+    let fetch = match name {
+        "path" => Fetch::Target(TargetPart::Path),
+        "pathq" => Fetch::Target(TargetPart::PathQuery),
+        "query" => Fetch::Target(TargetPart::Query),
+        "url" => Fetch::Target(TargetPart::Url),
+        "base" => Fetch::Target(TargetPart::Base),
+        "baseq" => Fetch::Target(TargetPart::BaseQuery),
+        "url_ip" => Fetch::UrlHost { port: false },
+        "url_port" => Fetch::UrlHost { port: true },
+        "url_param" | "urlp" => url_param(arguments, As::Text)?,
+        "urlp_val" => url_param(arguments, As::Int)?,
+        "method" => Fetch::Method,
+        "req.ver" | "req_ver" => Fetch::Version(request),
+        "res.ver" | "resp_ver" => Fetch::Version(response),
+        "status" => Fetch::Status,
+        "hdr" | "req.hdr" => Fetch::Header(header(request, false), As::Text),
+        "req.fhdr" => Fetch::Header(header(request, true), As::Text),
+        "hdr_ip" | "req.hdr_ip" => Fetch::Header(header(request, false), As::Ip),
+        "hdr_val" | "req.hdr_val" => Fetch::Header(header(request, false), As::Int),
+        "hdr_cnt" | "req.hdr_cnt" => Fetch::HeaderCount(header(request, false)),
+        "req.fhdr_cnt" => Fetch::HeaderCount(header(request, true)),
+        "req.hdr_names" => header_names(request, arguments),
+        "shdr" | "res.hdr" => Fetch::Header(header(response, false), As::Text),
+        "res.fhdr" => Fetch::Header(header(response, true), As::Text),
+        "shdr_ip" | "res.hdr_ip" => Fetch::Header(header(response, false), As::Ip),
+        "shdr_val" | "res.hdr_val" => Fetch::Header(header(response, false), As::Int),
+        "shdr_cnt" | "res.hdr_cnt" => Fetch::HeaderCount(header(response, false)),
+        "res.fhdr_cnt" => Fetch::HeaderCount(header(response, true)),
+        "res.hdr_names" => header_names(response, arguments),
+        "cook" | "req.cook" => cookie(request, As::Text),
+        "cook_val" | "req.cook_val" => cookie(request, As::Int),
+        "cook_cnt" | "req.cook_cnt" => Fetch::CookieCount { side: request, name: arguments.bytes(0) },
+        "scook" | "res.cook" => cookie(response, As::Text),
+        "scook_val" | "res.cook_val" => cookie(response, As::Int),
+        "scook_cnt" | "res.cook_cnt" => Fetch::CookieCount { side: response, name: arguments.bytes(0) },
+        "http_auth_type" => Fetch::Auth(AuthPart::Type),
+        "http_auth_user" => Fetch::Auth(AuthPart::User),
+        "http_auth_pass" => Fetch::Auth(AuthPart::Password),
+        "http_first_req" => Fetch::FirstRequest,
+        // Where rules see a request its head is complete, so nothing is waited for.
+        "req.proto_http" | "req_proto_http" | "wait_end" => Fetch::ProtoHttp,
+        _ => return Ok(None),
+    };
+    Ok(Some(fetch))
+}
+
+fn header_names(side: Side, arguments: &Arguments<'_>) -> Fetch {
+    let delimiter = arguments.bytes(0).and_then(|bytes| bytes.first().copied());
+    Fetch::HeaderNames(side, delimiter.unwrap_or(b','))
+}
+
+fn url_param(arguments: &Arguments<'_>, wanted: As) -> Result<Fetch, Problem> {
+    let delimiter = match arguments.bytes(1).as_deref() {
+        None | Some([]) => b'?',
+        Some([delimiter]) => *delimiter,
+        Some(_) => return Err(problem("delimiter must be a single character", arguments.span())),
+    };
+    let ignore_case = match arguments.word(2).map(Word::as_str) {
+        None => false,
+        Some("i") => true,
+        Some(_) => return Err(problem("the only option is 'i'", arguments.span())),
+    };
+    let name = arguments.word(0).and_then(|_| arguments.bytes(0));
+    Ok(Fetch::UrlParam { name, delimiter, ignore_case, wanted })
+}
+
+/// From the connection.
+fn connection(name: &str) -> Option<Fetch> {
+    Some(match name {
+        "src" => Fetch::Address(End::Source),
+        "dst" => Fetch::Address(End::Destination),
+        "src_port" => Fetch::Port(End::Source),
+        "dst_port" => Fetch::Port(End::Destination),
+        "fe_name" => Fetch::FrontendName,
+        "be_name" => Fetch::BackendName,
+        "fe_id" => Fetch::Figure(Figure::FrontendId),
+        "be_id" => Fetch::Figure(Figure::BackendId),
+        "so_id" => Fetch::Figure(Figure::Listener),
+        _ => return None,
+    })
+}
+
+/// From the running process.
+fn process(
+    name: &str,
+    arguments: &Arguments<'_>,
+    names: &Names,
+    inside: &Inside<'_>,
+) -> Result<Option<Fetch>, Problem> {
+    let backend = || arguments.backend(0, names, inside);
+    Ok(Some(match name {
+        "nbsrv" => Fetch::Figure(Figure::ServersUp(backend()?)),
+        "be_conn" => Fetch::Figure(Figure::BackendSessions(backend()?)),
+        "queue" => Fetch::Figure(Figure::Queued(backend()?)),
+        "fe_conn" => Fetch::Figure(Figure::FrontendSessions(arguments.frontend(0, names, inside)?)),
+        "srv_conn" => {
+            let (backend, server) = arguments.server(0, names, inside)?;
+            Fetch::Figure(Figure::ServerSessions(backend, server))
+        }
+        "srv_is_up" => {
+            let (backend, server) = arguments.server(0, names, inside)?;
+            Fetch::ServerUp(backend, server)
+        }
+        "http_auth" => Fetch::Admitted(arguments.userlist(0, names, inside)?),
+        "http_auth_group" => Fetch::AdmittedGroups(arguments.userlist(0, names, inside)?),
+        "date" if arguments.word(1).is_none() => Fetch::Date(arguments.integer(0).unwrap_or(0)),
+        "rand" => match arguments.integer(0) {
+            None => Fetch::Random(u32::MAX),
+            Some(limit) => match u32::try_from(limit) {
+                Ok(limit) => Fetch::Random(limit),
+                Err(_) => return Ok(None),
+            },
+        },
+        _ => return Ok(None),
+    }))
+}
+
+/// Bytes from pairs of hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = digits?;
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}

@@ -1,0 +1,338 @@
+//! `http-request`, `http-response`, `http-after-response`: each action with its own arguments, then the condition.
+
+use super::arguments::{Problem, problem};
+use super::expression::Voice;
+use super::report::{self, code};
+use super::{Lowering, is_condition, redirect, regex};
+use crate::rules::Rule;
+use crate::rules::http::{HttpAction, TargetPart};
+use crate::sample::convert::Replacement;
+use crate::sample::pattern::{Method, Patterns, Regexes};
+use crate::sample::prefix_map::Case;
+use crate::sample::text::Text;
+use shared_config::diagnostic::{Diagnostic, Place};
+use shared_config::haproxy::expr;
+use shared_config::haproxy::keyword::{
+    ACTIONS, Action, FetchPlace, FetchPlaces, Ruleset, SERVICES, Support, find_action,
+};
+use shared_config::source::encode;
+use shared_config::suggest::nearest;
+use shared_config::words::{Word, Words};
+
+mod reply;
+mod shape;
+
+pub(super) use shape::check as check_shape;
+
+/// What an action came to: `None` where it does not work yet, which has been reported.
+type Parsed<A> = Result<Option<A>, Problem>;
+
+/// Where a rule stands, for the messages about it.
+pub(super) struct RuleAt<'a> {
+    /// `error detected in proxy 'f' while parsing 'http-request deny' rule : `
+    pub before: String,
+    /// Where its samples are taken.
+    pub places: FetchPlaces,
+    /// The action's word.
+    pub word: &'a Word,
+}
+
+impl Lowering<'_> {
+    /// A rule of one of the HTTP rule sets.
+    pub(super) fn http_rule(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        let (ruleset, places) = match keyword.as_str() {
+            "http-request" => (
+                Ruleset::HttpRequest,
+                self.section.places(FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader),
+            ),
+            other => (
+                if other == "http-response" { Ruleset::HttpResponse } else { Ruleset::HttpAfterResponse },
+                self.section.places(FetchPlace::FrontendHttpResponseHeader, FetchPlace::BackendHttpResponseHeader),
+            ),
+        };
+        let Some(rule) = self.http_rule_of(ruleset, places, words) else { return };
+        match ruleset {
+            Ruleset::HttpRequest => self.rules.http_request.push(rule),
+            Ruleset::HttpResponse => self.rules.http_response.push(rule),
+            _ => self.rules.http_after_response.push(rule),
+        }
+    }
+
+    /// `stats http-request`: who may see the statistics page.
+    pub(super) fn stats_http_request(&mut self, words: &mut Words<'_>) {
+        let places = self.section.places(FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader);
+        let at = words.peek().map_or(words.here(), |word| word.span);
+        if self.http_rule_of(Ruleset::HttpRequest, places, words).is_some() {
+            report::unsupported(self.out, "stats http-request", at);
+        }
+    }
+
+    fn http_rule_of(
+        &mut self,
+        ruleset: Ruleset,
+        places: FetchPlaces,
+        words: &mut Words<'_>,
+    ) -> Option<Rule<HttpAction>> {
+        let Some(word) = words.next() else {
+            self.unknown_action(ruleset, "", words.here());
+            return None;
+        };
+        let Some(row) = find_action(ruleset, &word.text) else {
+            if word.text.starts_with("lua.") {
+                report::unsupported(self.out, &format!("{} {}", ruleset.name(), word.text), word.span);
+            } else {
+                self.unknown_action(ruleset, &word.text, word.span);
+            }
+            return None;
+        };
+        let name = format!("{} {}", ruleset.name(), word.text);
+        let before =
+            format!("error detected in {} '{}' while parsing '{name}' rule : ", self.section.word(), self.section.name);
+        let at = RuleAt { before, places, word };
+        let action = match self.http_action(row, ruleset, &at, words) {
+            Ok(action) => action,
+            Err(problem) => {
+                self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));
+                return None;
+            }
+        };
+        if let Some(extra) = words.peek().filter(|word| !is_condition(word)) {
+            let message =
+                format!("'{name}' expects either 'if' or 'unless' followed by a condition but found '{}'.", extra.text);
+            self.out.push(
+                Diagnostic::error(code::EXTRA_ARGUMENT, extra.span, message)
+                    .place(Place::ParsingLine)
+                    .label("one word too many; a text with spaces needs quotes"),
+            );
+            return None;
+        }
+        let before = format!("error detected while parsing an '{name}' condition : ");
+        let condition = self.condition(words, &before, places, None);
+        Some(Rule { condition: condition.ok()?, action: action? })
+    }
+
+    /// Says that there is no such action, and which there are.
+    pub(super) fn unknown_action(&mut self, ruleset: Ruleset, text: &str, at: shared_config::source::Span) {
+        let rows = || ACTIONS.iter().filter(|row| row.rulesets.contains(ruleset));
+        let known: Vec<String> = rows()
+            .map(|row| if row.parenthesis { format!("'{}(*)'", row.name) } else { format!("'{}'", row.pattern()) })
+            .collect();
+        let name = ruleset.name();
+        let message = format!("'{name}' expects {}, but got '{text}'.", known.join(", "));
+        let help = nearest(text, rows().map(|row| row.name)).map(|known| format!("did you mean `{name} {known}`?"));
+        let error = Diagnostic::error(code::UNKNOWN_KEYWORD, at, message).place(Place::ParsingLine);
+        self.out.push(report::with_help(error.label("no such action"), help));
+    }
+
+    /// The action and its arguments; the cursor is then at the condition.
+    fn http_action(
+        &mut self,
+        row: &Action,
+        ruleset: Ruleset,
+        at: &RuleAt<'_>,
+        words: &mut Words<'_>,
+    ) -> Parsed<HttpAction> {
+        if row.support != Support::Works {
+            shape::check(self, row, at, words)?;
+            report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), at.word.span);
+            return Ok(None);
+        }
+        match row.name {
+            "allow" => Ok(Some(HttpAction::Allow)),
+            "reject" => Ok(Some(HttpAction::Reject)),
+            "silent-drop" => Ok(self.silent_drop(words)),
+            "deny" => {
+                let status = if ruleset == Ruleset::HttpRequest { 403 } else { 502 };
+                Ok(self.reply(status, at, words)?.map(HttpAction::Deny))
+            }
+            "tarpit" => Ok(self.reply(500, at, words)?.map(HttpAction::Tarpit)),
+            "return" => Ok(self.return_reply(at, words)?.map(HttpAction::Return)),
+            "auth" => self.auth(at, words),
+            "redirect" => {
+                let before = at.before.clone();
+                Ok(redirect::parse(self, words, &before, at.places)?.map(HttpAction::Redirect))
+            }
+            "add-header" | "set-header" => {
+                let Some((name, text)) = self.header_and_text(at, words)? else { return Ok(None) };
+                Ok(Some(match row.name {
+                    "add-header" => HttpAction::AddHeader(name, text),
+                    _ => HttpAction::SetHeader(name, text),
+                }))
+            }
+            "del-header" => delete_header(words),
+            "replace-header" | "replace-value" => self.replace_header(row.name, at, words),
+            "replace-path" => self.replace_target(TargetPart::Path, at, words),
+            "replace-pathq" => self.replace_target(TargetPart::PathQuery, at, words),
+            "replace-uri" => self.replace_target(TargetPart::Uri, at, words),
+            "set-path" => self.set_target(TargetPart::Path, at, words),
+            "set-pathq" => self.set_target(TargetPart::PathQuery, at, words),
+            "set-query" => self.set_target(TargetPart::Query, at, words),
+            "set-uri" => self.set_target(TargetPart::Uri, at, words),
+            "set-method" => Ok(self.one_text(at, words)?.map(HttpAction::SetMethod)),
+            "set-status" => set_status(words),
+            other => Err(problem(format!("'{other}' has no meaning here"), at.word.span)),
+        }
+    }
+
+    /// A text argument.
+    fn argument_text(&mut self, word: &Word, at: &RuleAt<'_>) -> Option<Text> {
+        self.text(word, &at.before, Place::Parsing, at.places)
+    }
+
+    fn one_text(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Text> {
+        match words.peek().filter(|word| !is_condition(word)) {
+            Some(word) => {
+                words.next();
+                Ok(self.argument_text(word, at))
+            }
+            None => Err(problem("expects exactly 1 argument <format>", words.here())),
+        }
+    }
+
+    fn header_and_text(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<(Box<[u8]>, Text)> {
+        let (Some(name), Some(text)) = (words.next(), words.next()) else {
+            return Err(problem("expects exactly 2 arguments", words.here()));
+        };
+        Ok(self.argument_text(text, at).map(|text| (header_name(name), text)))
+    }
+
+    fn silent_drop(&mut self, words: &mut Words<'_>) -> Option<HttpAction> {
+        if let Some(word) = words.peek().filter(|word| word.as_str() == "rst-ttl") {
+            words.next();
+            words.next();
+            report::unsupported(self.out, "silent-drop rst-ttl", word.span);
+            return None;
+        }
+        Some(HttpAction::SilentDrop)
+    }
+
+    fn auth(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
+        if words.take("realm").is_none() {
+            return Ok(Some(HttpAction::Auth(Text::literal(self.section.name.as_bytes()))));
+        }
+        match words.next() {
+            Some(realm) => Ok(self.argument_text(realm, at).map(HttpAction::Auth)),
+            None => Err(problem("missing realm value", words.here())),
+        }
+    }
+
+    fn replace_header(&mut self, action: &str, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
+        let (Some(name), Some(source), Some(format)) = (words.next(), words.next(), words.next()) else {
+            return Err(problem("expects exactly 3 arguments", words.here()));
+        };
+        let regex = self.backtracking(source)?;
+        let replacement = self.replacement(format, at);
+        Ok(regex.zip(replacement).map(|(regex, replacement)| HttpAction::ReplaceHeader {
+            name: header_name(name),
+            regex,
+            replacement,
+            elements: action == "replace-value",
+        }))
+    }
+
+    fn replace_target(&mut self, part: TargetPart, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
+        let (Some(source), Some(format)) = (words.next(), words.next()) else {
+            return Err(problem("expects exactly 2 arguments <match-regex> and <replace-format>", words.here()));
+        };
+        let regex = self.backtracking(source)?;
+        let replacement = self.replacement(format, at);
+        Ok(regex.zip(replacement).map(|(regex, replacement)| HttpAction::ReplaceTarget { part, regex, replacement }))
+    }
+
+    /// The text that replaces a match; samples in it do not work yet.
+    fn replacement(&mut self, word: &Word, at: &RuleAt<'_>) -> Option<Replacement> {
+        let text = self.argument_text(word, at)?;
+        if let Some(text) = text.as_literal() {
+            return Some(Replacement::new(text));
+        }
+        report::unsupported(self.out, "a sample in a replacement", word.span);
+        None
+    }
+
+    /// A regular expression; nothing where it needs backtracking, which is reported.
+    fn backtracking(&mut self, word: &Word) -> Parsed<crate::sample::convert::Regex> {
+        match regex::compile(&word.text, Case::Exact) {
+            Ok(regex) => Ok(Some(regex)),
+            Err(regex::Refused::Invalid(message)) => Err(problem(message, word.span)),
+            Err(regex::Refused::Beyond) => {
+                report::unsupported(self.out, "a regular expression that needs backtracking", word.span);
+                Ok(None)
+            }
+        }
+    }
+
+    fn set_target(&mut self, part: TargetPart, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
+        Ok(self.one_text(at, words)?.map(|text| HttpAction::SetTarget(part, text)))
+    }
+
+    /// An expression as an argument, checked only.
+    fn argument_expression(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Result<(), Problem> {
+        let written = expr::parse(words)?;
+        let lowered = self.expression(&written, &written.fetch.name.text, Voice::Sample)?;
+        if lowered.places.intersects(at.places) {
+            return Ok(());
+        }
+        let message = format!("fetch method '{}' is not available here", written.fetch.name.text);
+        Err(problem(message, written.span))
+    }
+}
+
+fn delete_header(words: &mut Words<'_>) -> Parsed<HttpAction> {
+    let Some(name) = words.next() else { return Err(problem("expects at least 1 argument", words.here())) };
+    if words.take("-m").is_none() {
+        return Ok(Some(HttpAction::DeleteHeader(header_name(name))));
+    }
+    let method = words.next();
+    let text = header_name(name).into_vec();
+    let patterns = match method.map_or("", |word| word.as_str()) {
+        "str" => return Ok(Some(HttpAction::DeleteHeader(header_name(name)))),
+        "beg" => Patterns::texts(Method::Beg, Case::Exact, vec![text]),
+        "end" => Patterns::texts(Method::End, Case::Exact, vec![text]),
+        "sub" => Patterns::texts(Method::Sub, Case::Exact, vec![text]),
+        "reg" => {
+            compiled(name)?;
+            Regexes::new(Case::Ignored, &[regex::rewritten(&name.text)]).ok().map(Patterns::Reg)
+        }
+        other => {
+            let at = method.map_or(words.here(), |word| word.span);
+            return Err(problem(format!("-m with unsupported matching method '{other}'"), at));
+        }
+    };
+    Ok(patterns.map(HttpAction::DeleteHeaders))
+}
+
+fn set_status(words: &mut Words<'_>) -> Parsed<HttpAction> {
+    let Some(word) = words.next() else {
+        let message = "expects 1 argument: <status>; or 3 arguments: <status> reason <fmt>";
+        return Err(problem(message, words.here()));
+    };
+    let status = word.text.parse::<u16>().ok().filter(|status| (100..=999).contains(status));
+    let Some(status) = status else {
+        return Err(problem("expects an integer status code between 100 and 999", word.span));
+    };
+    // `reason` without a text after it is not ours.
+    let mut ahead = words.clone();
+    let reason = Words::take(&mut ahead, "reason").and_then(|_| ahead.next());
+    if reason.is_some() {
+        *words = ahead;
+    }
+    Ok(Some(HttpAction::SetStatus(status, reason.map(|word| encode(&word.text).into()))))
+}
+
+/// Whether a regular expression compiles or only needs more than we have.
+fn compiled(word: &Word) -> Result<(), Problem> {
+    match regex::compile(&word.text, Case::Exact) {
+        Ok(_) | Err(regex::Refused::Beyond) => Ok(()),
+        Err(regex::Refused::Invalid(message)) => Err(problem(message, word.span)),
+    }
+}
+
+/// A header's name as heads keep it.
+fn header_name(word: &Word) -> Box<[u8]> {
+    encode(&word.text.to_ascii_lowercase()).into()
+}
+
+/// Whether a service exists.
+fn is_service(name: &str) -> bool {
+    SERVICES.iter().any(|row| row.name == name) || name.starts_with("lua.")
+}

@@ -1,0 +1,93 @@
+//! Rules of haproxy 1.x: `block`, and of `req…` and `rsp…` what translates one to one. The others are refused, with what to
+//! write instead, since they worked on whole header lines.
+
+use super::report::{self, code};
+use super::{Lowering, is_condition};
+use crate::rules::Rule;
+use crate::rules::http::{HttpAction, Reply};
+use crate::sample::text::Text;
+use shared_config::diagnostic::Diagnostic;
+use shared_config::haproxy::keyword::{FetchPlace, Keyword, SectionKind, find_statement};
+use shared_config::source::encode;
+use shared_config::words::{Word, Words};
+
+/// Whether a statement with this first word is one of these.
+pub(super) fn takes(first: &str) -> bool {
+    let is_old = first.starts_with("req") || first.starts_with("rsp") || matches!(first, "cliexp" | "srvexp");
+    is_old && row(first).is_some()
+}
+
+fn row(first: &str) -> Option<&'static Keyword> {
+    find_statement(SectionKind::Listen, &[first]).filter(|row| row.legacy.is_some())
+}
+
+impl Lowering<'_> {
+    /// One of these statements.
+    pub(super) fn legacy(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        match keyword.as_str() {
+            "block" => self.block(keyword, words),
+            "reqadd" | "rspadd" => self.add(keyword, words),
+            _ => {
+                let _rest = words.rest();
+                self.warn_legacy(keyword);
+                report::unsupported(self.out, &keyword.text, keyword.span);
+            }
+        }
+    }
+
+    fn warn_legacy(&mut self, keyword: &Word) {
+        let instead = row(&keyword.text).and_then(|row| row.legacy).unwrap_or_default();
+        let message = format!(
+            "The '{}' directive is not supported anymore since HAProxy 2.1. Use {instead} instead.",
+            keyword.text
+        );
+        self.out.push(
+            Diagnostic::warning(code::LEGACY, keyword.span, message)
+                .label("current versions of haproxy refuse it")
+                .help(format!("use {instead}")),
+        );
+    }
+
+    /// `block if …` is `http-request deny if …` before all other rules.
+    fn block(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        self.warn_legacy(keyword);
+        if !words.peek().is_some_and(is_condition) {
+            let at = words.peek().map_or(words.here(), |word| word.span);
+            let message = "'block' requires either 'if' or 'unless' followed by a condition.";
+            return self.error(code::MISSING_ARGUMENT, at, message);
+        }
+        let places = self.section.places(FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader);
+        let before = "error detected while parsing a 'block' condition : ";
+        let Ok(condition) = self.condition(words, before, places, None) else { return };
+        let is_deny = |rule: &Rule<HttpAction>| matches!(rule.action, HttpAction::Deny(_));
+        let after_other_blocks = self.rules.http_request.iter().take_while(|rule| is_deny(rule)).count();
+        let action = HttpAction::Deny(Reply::error(403));
+        self.rules.http_request.insert(after_other_blocks, Rule { condition, action });
+    }
+
+    /// `reqadd "Name: value" [if …]`
+    fn add(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        self.warn_legacy(keyword);
+        let request = keyword.as_str() == "reqadd";
+        let Some(line) = words.next() else {
+            let message = format!("'{}' expects <header> as an argument.", keyword.text);
+            return self.error(code::MISSING_ARGUMENT, words.here(), message);
+        };
+        let Some((name, value)) = line.text.split_once(':') else {
+            let message = format!("'{}' : '{}' is not a header line.", keyword.text, line.text);
+            return self.out.push(Diagnostic::error(code::BAD_VALUE, line.span, message).help("write `Name:\\ value`"));
+        };
+        let (frontend, backend) = if request {
+            (FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader)
+        } else {
+            (FetchPlace::FrontendHttpResponseHeader, FetchPlace::BackendHttpResponseHeader)
+        };
+        let places = self.section.places(frontend, backend);
+        let before = format!("error detected while parsing a '{}' condition : ", keyword.text);
+        let Ok(condition) = self.condition(words, &before, places, None) else { return };
+        let name = encode(&name.trim().to_ascii_lowercase()).into();
+        let action = HttpAction::AddHeader(name, Text::literal(encode(value.trim())));
+        let list = if request { &mut self.rules.http_request } else { &mut self.rules.http_response };
+        list.push(Rule { condition, action });
+    }
+}

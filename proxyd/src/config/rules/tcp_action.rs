@@ -1,0 +1,134 @@
+//! `tcp-request` and `tcp-response`.
+
+use super::http_action::{self, RuleAt};
+use super::report::{self, code};
+use super::{Lowering, is_condition};
+use crate::rules::Rule;
+use crate::rules::tcp::TcpAction;
+use shared_config::diagnostic::Diagnostic;
+use shared_config::haproxy::keyword::{ACTIONS, FetchPlace, FetchPlaces, Ruleset, Support, find_action};
+use shared_config::suggest::nearest;
+use shared_config::words::{Word, Words};
+
+impl Lowering<'_> {
+    /// A rule of one of the TCP rule sets.
+    pub(super) fn tcp_rule(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        let Some(layer) = words.next() else {
+            let message = format!("missing argument for '{}' in proxy '{}'", keyword.text, self.section.name);
+            return self.error(code::MISSING_ARGUMENT, words.here(), message);
+        };
+        let content = |request| {
+            if request {
+                self.section.places(FetchPlace::FrontendTcpRequestContent, FetchPlace::BackendTcpRequestContent)
+            } else {
+                self.section.places(FetchPlace::FrontendTcpResponseContent, FetchPlace::BackendTcpResponseContent)
+            }
+        };
+        let (ruleset, places) = match (keyword.as_str(), layer.as_str()) {
+            ("tcp-request", "connection") => {
+                (Ruleset::TcpRequestConnection, FetchPlaces::of(FetchPlace::FrontendTcpRequestConnection))
+            }
+            ("tcp-request", "session") => {
+                (Ruleset::TcpRequestSession, FetchPlaces::of(FetchPlace::FrontendTcpRequestSession))
+            }
+            ("tcp-request", "content") => (Ruleset::TcpRequestContent, content(true)),
+            ("tcp-response", "content") => (Ruleset::TcpResponseContent, content(false)),
+            (name, other) => {
+                let expected = match name {
+                    "tcp-request" => "'inspect-delay', 'connection', or 'content'",
+                    _ => "'inspect-delay' or 'content'",
+                };
+                let message = format!("'{name}' expects {expected} in proxy '{}' (got '{other}')", self.section.name);
+                let known = nearest(other, ["inspect-delay", "connection", "session", "content"]);
+                let error = Diagnostic::error(code::UNKNOWN_KEYWORD, layer.span, message);
+                return self.out.push(report::with_help(error, known.map(|known| format!("did you mean `{known}`?"))));
+            }
+        };
+        let Some(rule) = self.tcp_rule_of(ruleset, places, words) else { return };
+        match ruleset {
+            Ruleset::TcpRequestConnection => self.rules.tcp_request_connection.push(rule),
+            Ruleset::TcpRequestSession => self.rules.tcp_request_session.push(rule),
+            Ruleset::TcpRequestContent => self.rules.tcp_request_content.push(rule),
+            _ => self.rules.tcp_response_content.push(rule),
+        }
+    }
+
+    fn tcp_rule_of(&mut self, ruleset: Ruleset, places: FetchPlaces, words: &mut Words<'_>) -> Option<Rule<TcpAction>> {
+        let word = words.next();
+        let text = word.map_or("", |word| word.as_str());
+        let Some((word, row)) = word.and_then(|word| Some((word, find_action(ruleset, text)?))) else {
+            let at = word.map_or(words.here(), |word| word.span);
+            if text.starts_with("lua.") {
+                report::unsupported(self.out, &format!("{} {text}", ruleset.name()), at);
+                return None;
+            }
+            self.unknown_tcp_action(ruleset, text, at);
+            return None;
+        };
+        let name = format!("{} {}", ruleset.name(), word.text);
+        let before =
+            format!("error detected in {} '{}' while parsing '{name}' rule : ", self.section.word(), self.section.name);
+        let at = RuleAt { before, places, word };
+        let action = match row.support {
+            Support::Works => tcp_action(row.name),
+            Support::NoEffect | Support::Unsupported => {
+                if let Err(problem) = http_action::check_shape(self, row, &at, words) {
+                    self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));
+                    return None;
+                }
+                report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), word.span);
+                None
+            }
+        };
+        if let Some(extra) = words.peek().filter(|word| !is_condition(word)) {
+            let message = format!(
+                "'{name}' only accepts 'if' or 'unless', in proxy '{}' (got '{}')",
+                self.section.name, extra.text
+            );
+            self.error(code::EXTRA_ARGUMENT, extra.span, message);
+            return None;
+        }
+        let before = format!(
+            "error detected in {} '{}' while parsing '{}' condition : ",
+            self.section.word(),
+            self.section.name,
+            words_of(ruleset)
+        );
+        let within = (ruleset == Ruleset::TcpRequestConnection).then_some("tcp-request connection");
+        let condition = self.condition(words, &before, places, within);
+        Some(Rule { condition: condition.ok()?, action: action? })
+    }
+
+    fn unknown_tcp_action(&mut self, ruleset: Ruleset, text: &str, at: shared_config::source::Span) {
+        let rows = || ACTIONS.iter().filter(|row| row.rulesets.contains(ruleset));
+        let known: Vec<String> = rows()
+            .map(|row| if row.parenthesis { format!("'{}(*)'", row.name) } else { format!("'{}'", row.pattern()) })
+            .collect();
+        let message = format!(
+            "'{}' expects {} in proxy '{}' (got '{text}').",
+            ruleset.name(),
+            known.join(", "),
+            self.section.name
+        );
+        let help = nearest(text, rows().map(|row| row.name)).map(|known| format!("did you mean `{known}`?"));
+        let error = Diagnostic::error(code::UNKNOWN_KEYWORD, at, message).label("no such action");
+        self.out.push(report::with_help(error, help));
+    }
+}
+
+fn tcp_action(name: &str) -> Option<TcpAction> {
+    Some(match name {
+        "accept" => TcpAction::Accept,
+        "reject" => TcpAction::Reject,
+        "close" => TcpAction::Close,
+        "silent-drop" => TcpAction::SilentDrop,
+        _ => return None,
+    })
+}
+
+fn words_of(ruleset: Ruleset) -> &'static str {
+    match ruleset {
+        Ruleset::TcpResponseContent => "tcp-response",
+        _ => "tcp-request",
+    }
+}

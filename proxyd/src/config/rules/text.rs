@@ -1,0 +1,123 @@
+//! Texts with samples in them, as arguments of rules.
+
+use super::expression::Voice;
+use super::report::{self, code};
+use super::{Lowering, arguments};
+use crate::sample::text::{Piece, Text, Variable};
+use shared_config::diagnostic::{Diagnostic, Place};
+use shared_config::haproxy::expr::{Call, Expression};
+use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, find_fetch};
+use shared_config::haproxy::log_format;
+use shared_config::words::Word;
+
+impl Lowering<'_> {
+    /// Checks and compiles. Problems are reported with `prefix` in front; `None` where something does not work yet.
+    pub(super) fn text(&mut self, word: &Word, prefix: &str, place: Place, places: FetchPlaces) -> Option<Text> {
+        let (format, errors) = log_format::parse(word);
+        for error in errors {
+            self.out.push(report::sentence(error).into_diagnostic(code::BAD_EXPRESSION, prefix).place(place));
+        }
+        let mut pieces = Some(Vec::new());
+        for piece in &format.pieces {
+            let lowered = match piece {
+                log_format::Piece::Literal(text) => {
+                    Some(Piece::Literal(shared_config::source::encode(&text.text).into()))
+                }
+                log_format::Piece::Alias(alias) => self.variable(alias),
+                log_format::Piece::Sample(sample) => self.sample(sample, prefix, place, places),
+            };
+            pieces = pieces.zip(lowered).map(|(mut pieces, piece)| {
+                pieces.push(piece);
+                pieces
+            });
+        }
+        Some(Text { pieces: pieces?.into() })
+    }
+
+    fn sample(
+        &mut self,
+        sample: &log_format::Sample,
+        prefix: &str,
+        place: Place,
+        places: FetchPlaces,
+    ) -> Option<Piece> {
+        let name = &sample.expression.fetch.name;
+        let lowered = match self.expression(&sample.expression, &name.text, Voice::Sample) {
+            Ok(lowered) => lowered,
+            Err(problem) => {
+                let whole = word_of(&sample.expression);
+                let problem = arguments::Problem {
+                    message: format!("failed to parse sample expression <{whole}]> : {}", problem.message),
+                    ..problem
+                };
+                self.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, prefix).place(place));
+                return None;
+            }
+        };
+        if !lowered.places.intersects(places) {
+            let message = format!(
+                "{prefix}sample fetch <{}]> may not be reliably used here because it needs '{}' which is not available here.",
+                word_of(&sample.expression),
+                needs(lowered.places)
+            );
+            self.out.push(Diagnostic::error(code::BAD_EXPRESSION, sample.span, message).place(place));
+            return None;
+        }
+        if sample.style.type_name.is_some() || sample.style.flags.iter().any(|flag| flag.on) {
+            // `+X` and the like change what a server would receive.
+            report::unsupported(self.out, "a format flag in the argument of a rule", sample.span);
+            return None;
+        }
+        lowered.expression.map(Piece::Sample)
+    }
+
+    fn variable(&mut self, alias: &log_format::Alias) -> Option<Piece> {
+        let variable = match alias.name.as_str() {
+            "ci" => Variable::ClientIp,
+            "cp" => Variable::ClientPort,
+            "fi" => Variable::FrontendIp,
+            "fp" => Variable::FrontendPort,
+            "f" | "ft" => Variable::FrontendName,
+            "b" => Variable::BackendName,
+            "HM" => Variable::HttpMethod,
+            "HU" => Variable::HttpTarget,
+            "HV" => Variable::HttpVersion,
+            "HP" => Variable::HttpPath,
+            "HQ" => Variable::HttpQuery,
+            "Ts" => Variable::Seconds,
+            // It only sets flags for what follows.
+            "o" => return Some(Piece::Literal(Box::new([]))),
+            name => {
+                report::unsupported(self.out, &format!("%{name} in the argument of a rule"), alias.span);
+                return None;
+            }
+        };
+        Some(Piece::Variable(variable))
+    }
+}
+
+/// The expression as haproxy quotes it.
+pub(super) fn word_of(expression: &Expression) -> String {
+    let call = |call: &Call| {
+        let arguments = call.arguments.as_ref().map(|list| {
+            let list: Vec<&str> = list.iter().map(Word::as_str).collect();
+            format!("({})", list.join(","))
+        });
+        format!("{}{}", call.name.text, arguments.unwrap_or_default())
+    };
+    let calls: Vec<String> = std::iter::once(&expression.fetch).chain(&expression.converters).map(call).collect();
+    calls.join(",")
+}
+
+/// What haproxy says a sample needs.
+pub(super) fn needs(places: FetchPlaces) -> &'static str {
+    let at = |place| places.contains(place);
+    if at(FetchPlace::FrontendHttpRequestHeader) {
+        return if find_fetch("path").is_some_and(|row| row.places == places) {
+            "HTTP request headers"
+        } else {
+            "request contents"
+        };
+    }
+    if at(FetchPlace::BackendHttpResponseHeader) { "HTTP response headers" } else { "end of session" }
+}
