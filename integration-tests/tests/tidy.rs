@@ -65,6 +65,7 @@ const VRRPD: &[(&str, Layer)] = &[
     ("daemon", Process),
     ("run", Process),
     ("running", Process),
+    ("start", Process),
 ];
 
 /// What a deciding module never mentions, and why.

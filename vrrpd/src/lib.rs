@@ -1,5 +1,6 @@
 //! vrrpd: a VRRP speaker that reads an unchanged keepalived.conf.
 
+pub mod args;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -12,8 +13,12 @@ pub mod notify;
 pub mod packet;
 pub mod router;
 pub mod run;
+pub mod running;
+mod start;
 pub mod sync_group;
 pub mod sys;
 pub mod systemd;
 pub mod track;
 pub mod vrrp;
+
+pub use start::main;

@@ -4,6 +4,9 @@
 //! gives; so nothing in the model needs checking again. What only the host can tell (does the interface exist now, is
 //! the address ours) is not in it.
 
+pub use crate::command::{Command, Form, User};
+pub use crate::packet::{Family, Version};
+pub use crate::vrrp::settings::InitialState;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,8 +98,8 @@ pub struct Smtp {
     pub to: Vec<String>,
     /// `notification_email_from`
     pub from: String,
-    /// `smtp_server`; `None` where absent or not resolvable.
-    pub server: Option<(IpAddr, u16)>,
+    /// `smtp_server`: name or address, and port. Not resolved here.
+    pub server: Option<(String, u16)>,
     pub helo_name: String,
     pub connect_timeout: Duration,
     /// `no_email_faults`
@@ -112,17 +115,6 @@ pub struct ScriptPolicy {
     pub user: User,
     /// `umask`
     pub umask: u16,
-}
-
-/// A user and group by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct User {
-    pub uid: u32,
-    pub gid: u32,
-}
-
-impl User {
-    pub const ROOT: User = User { uid: 0, gid: 0 };
 }
 
 /// The named pipes of `notify_fifo`, `vrrp_notify_fifo` and `lvs_notify_fifo`.
@@ -239,53 +231,6 @@ pub struct Reload {
 pub struct OneShotScript {
     pub command: Command,
     pub timeout: Duration,
-}
-
-/// What to run, and as whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    pub run: Run,
-    pub user: User,
-}
-
-/// How a command is started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
-    /// Program and arguments, without a shell.
-    Exec(Vec<String>),
-    /// A line for `/bin/sh -c`: what begins with `</`.
-    Shell(String),
-}
-
-impl Command {
-    /// As written, for logs.
-    pub fn display(&self) -> String {
-        match &self.run {
-            Run::Exec(words) => words.join(" "),
-            Run::Shell(line) => line.clone(),
-        }
-    }
-}
-
-/// The protocol on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    V2,
-    V3,
-}
-
-/// The address family of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    Inet,
-    Inet6,
-}
-
-/// `state`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InitialState {
-    Backup,
-    Master,
 }
 
 /// `vrrp_instance`

@@ -31,6 +31,11 @@ impl Password {
         Self(octets)
     }
 
+    /// A password that may hold any octets, filled with zeros.
+    pub fn from_octets(octets: [u8; AUTH_LEN]) -> Self {
+        Self(octets)
+    }
+
     /// The octets as they travel.
     pub fn octets(&self) -> [u8; AUTH_LEN] {
         self.0

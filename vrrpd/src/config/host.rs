@@ -1,0 +1,103 @@
+//! What a configuration may ask about the host: names of users, groups, interfaces, and of the host itself.
+
+use super::model::User;
+
+/// The host as the lowering sees it; tests have one of their own.
+pub trait Host {
+    /// The host's name.
+    fn name(&self) -> String;
+    /// A user by name or number, with the user's group.
+    fn user(&self, name: &str) -> Option<User>;
+    /// A group by name or number.
+    fn group(&self, name: &str) -> Option<u32>;
+    /// Whether there is such a network interface now.
+    fn has_interface(&self, name: &str) -> bool;
+    /// The number of a routing table, protocol or scope by its name in `/etc/iproute2`.
+    fn routing_name(&self, kind: RoutingNames, name: &str) -> Option<u32>;
+    /// A random number in a range, for `${_RANDOM}`.
+    fn random(&mut self, range: std::ops::RangeInclusive<u32>) -> u32;
+}
+
+/// The name spaces of iproute2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutingNames {
+    /// `rt_tables`
+    Tables,
+    /// `rt_protos`
+    Protocols,
+    /// `rt_scopes`
+    Scopes,
+    /// `rt_dsfield`
+    TypesOfService,
+}
+
+/// The host that the program runs on.
+#[derive(Debug)]
+pub struct ThisHost {
+    seed: u64,
+}
+
+impl ThisHost {
+    /// `seed` is what random numbers begin with.
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+}
+
+/// The user that runs scripts where none is named, if it exists.
+pub const SCRIPT_USER: &str = "keepalived_script";
+
+impl Host for ThisHost {
+    fn name(&self) -> String {
+        let name = nix::sys::utsname::uname().map(|names| names.nodename().to_string_lossy().into_owned());
+        name.unwrap_or_default()
+    }
+
+    fn user(&self, name: &str) -> Option<User> {
+        let by_name = nix::unistd::User::from_name(name).ok().flatten();
+        let user = by_name.or_else(|| {
+            let uid = name.parse().ok()?;
+            nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten()
+        })?;
+        Some(User { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        let by_name = nix::unistd::Group::from_name(name).ok().flatten();
+        by_name.map(|group| group.gid.as_raw()).or_else(|| name.parse().ok())
+    }
+
+    fn has_interface(&self, name: &str) -> bool {
+        // Interfaces are directories here, also in a network namespace of its own; a name with a slash is none.
+        !name.contains('/') && nix::net::if_::if_nametoindex(name).is_ok()
+    }
+
+    fn routing_name(&self, kind: RoutingNames, name: &str) -> Option<u32> {
+        let file = match kind {
+            RoutingNames::Tables => "rt_tables",
+            RoutingNames::Protocols => "rt_protos",
+            RoutingNames::Scopes => "rt_scopes",
+            RoutingNames::TypesOfService => "rt_dsfield",
+        };
+        let directories = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"];
+        directories.iter().find_map(|directory| {
+            let text = std::fs::read_to_string(format!("{directory}/{file}")).ok()?;
+            text.lines().find_map(|line| {
+                let mut words = line.split_whitespace();
+                let number = words.next().filter(|number| !number.starts_with('#'))?;
+                (words.next() == Some(name)).then_some(())?;
+                number.strip_prefix("0x").map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok())
+            })
+        })
+    }
+
+    /// A xorshift: chosen once per reload, for spreading loads, not for secrets.
+    fn random(&mut self, range: std::ops::RangeInclusive<u32>) -> u32 {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        let width = u64::from(*range.end() - *range.start()) + 1;
+        let offset = u32::try_from((self.seed >> 11) % width).unwrap_or(0);
+        *range.start() + offset
+    }
+}

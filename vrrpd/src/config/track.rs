@@ -1,0 +1,416 @@
+//! What instances and groups watch: interfaces, scripts, files, processes, BFD sessions; and the blocks that define
+//! files and processes. A name must be defined before it is used, as keepalived wants it.
+
+use super::model::{
+    BfdId, BfdInstance, FileId, GarpGroup, InterfaceDelay, ParamMatch, ProcessId, Script, ScriptId, Track, TrackRef,
+    TrackedFile, TrackedProcess,
+};
+use super::{Draft, Lowering};
+use shared_config::diagnostic::Diagnostic;
+use shared_config::keepalived::ast::Statement;
+use shared_config::suggest;
+use shared_config::words::Word;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What can be watched by name, in the order of definition.
+#[derive(Default)]
+pub(super) struct Trackers {
+    pub(super) scripts: Vec<Script>,
+    pub(super) files: Vec<TrackedFile>,
+    pub(super) processes: Vec<TrackedProcess>,
+    pub(super) bfd: Vec<BfdInstance>,
+}
+
+/// A thing with a weight of its own that a reference may override.
+struct Named {
+    weight: i32,
+    reverse: bool,
+}
+
+impl Trackers {
+    pub(super) fn script(&self, name: &str) -> Option<ScriptId> {
+        self.scripts.iter().position(|script| script.name == name).map(ScriptId)
+    }
+}
+
+/// The words that differ between the kinds of references.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// `script`, as in "track script X not found".
+    noun: &'static str,
+    /// Keyword of the list.
+    keyword: &'static str,
+    weight_max: i64,
+}
+
+impl Lowering<'_> {
+    /// One of the `track_*` lists. `owner` is the name of the instance or group; false if the word is none of them.
+    pub(super) fn track_list(&mut self, list: &Statement, owner: &str, trackers: &Trackers, track: &mut Track) -> bool {
+        let kind = |noun, keyword, weight_max| Kind { noun, keyword, weight_max };
+        match list.name() {
+            "track_interface" => self.track_interfaces(list, owner, &mut track.interfaces),
+            "track_script" => {
+                let names = trackers.scripts.iter().map(|s| (s.name.as_str(), s.weight, s.reverse));
+                let found = self.references(list, owner, kind("script", "track_script", 253), names.collect());
+                merge(&mut track.scripts, found, ScriptId);
+            }
+            "track_file" => {
+                let names = trackers.files.iter().map(|f| (f.name.as_str(), f.weight, f.reverse));
+                let found = self.references(list, owner, kind("file", "track_file", 254), names.collect());
+                merge(&mut track.files, found, FileId);
+            }
+            "track_process" => {
+                let names = trackers.processes.iter().map(|p| (p.name.as_str(), p.weight, p.reverse));
+                let found = self.references(list, owner, kind("process", "track_process", 254), names.collect());
+                merge(&mut track.processes, found, ProcessId);
+            }
+            "track_bfd" => {
+                let names = trackers.bfd.iter().map(|b| (b.name.as_str(), b.weight, b.reverse));
+                let found = self.references(list, owner, kind("bfd", "track_bfd", 253), names.collect());
+                merge(&mut track.bfd, found, BfdId);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The lines of a list of names; each found name as its place in `known`.
+    fn references(
+        &mut self,
+        list: &Statement,
+        owner: &str,
+        kind: Kind,
+        known: Vec<(&str, i32, bool)>,
+    ) -> Vec<(usize, TrackRef<()>)> {
+        let mut found: Vec<(usize, TrackRef<()>)> = Vec::new();
+        for line in list.statements() {
+            let Some(name) = line.keyword() else { continue };
+            let Some(place) = known.iter().position(|&(known, ..)| known == name.as_str()) else {
+                let message = format!("({owner}) track {} {} not found, ignoring...", kind.noun, name.text);
+                let mut diagnostic = Diagnostic::warning("not-found", name.span, message)
+                    .label("this is not watched; it must be defined before it is used");
+                if let Some(near) = suggest::nearest(name.as_str(), known.iter().map(|&(known, ..)| known)) {
+                    diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+                }
+                self.report(diagnostic);
+                continue;
+            };
+            if found.iter().any(|&(other, _)| other == place) {
+                let message = format!("({owner}) duplicate {} {} - ignoring", kind.keyword, name.text);
+                self.warn("duplicate", name.span, message);
+                continue;
+            }
+            let (_, weight, reverse) = known[place];
+            let Named { weight, reverse } = self.reference_options(line, owner, kind, Named { weight, reverse });
+            found.push((place, TrackRef { target: (), weight, reverse }));
+        }
+        found
+    }
+
+    /// `weight N [reverse|noreverse]` after the name.
+    fn reference_options(&mut self, line: &Statement, owner: &str, kind: Kind, default: Named) -> Named {
+        let mut named = default;
+        let mut words = line.words.iter().skip(1);
+        let name = line.name();
+        while let Some(word) = words.next() {
+            if word.as_str() != "weight" {
+                let message = format!("({owner}) unknown track {} option {} - ignoring", kind.noun, word.text);
+                self.report(
+                    Diagnostic::warning("unknown-option", word.span, message).help("write one name on each line"),
+                );
+                break;
+            }
+            let Some(value) = words.next() else {
+                let message =
+                    format!("({owner}) weight without value specified for track {} {name} - ignoring", kind.noun);
+                self.warn("missing-value", word.span, message);
+                break;
+            };
+            let max = kind.weight_max;
+            let consequence = format!(
+                "({owner}) track {} {name}: weight must be between [-{max}..{max}] inclusive, ignoring...",
+                kind.noun
+            );
+            if let Some(weight) = self.integer(value, -max..=max, &consequence) {
+                named.weight = i32::try_from(weight).unwrap_or(0);
+                named.reverse = false;
+            }
+            if let Some(option) = words.next() {
+                match option.as_str() {
+                    "reverse" => named.reverse = true,
+                    "noreverse" | "no_reverse" => named.reverse = false,
+                    other => {
+                        let message = format!("({owner}) unknown track {} option {other} - ignoring", kind.noun);
+                        self.warn("unknown-option", option.span, message);
+                    }
+                }
+            }
+        }
+        named
+    }
+
+    fn track_interfaces(&mut self, list: &Statement, owner: &str, interfaces: &mut Vec<TrackRef<String>>) {
+        for line in list.statements() {
+            let Some(name) = line.keyword() else { continue };
+            if !self.host.has_interface(name.as_str()) {
+                self.warn(
+                    "no-interface",
+                    name.span,
+                    format!("({owner}) tracked interface {} doesn't exist", name.text),
+                );
+            }
+            if interfaces.iter().any(|known| known.target == name.as_str()) {
+                self.warn(
+                    "duplicate",
+                    name.span,
+                    format!("({owner}) duplicate track_interface {} - ignoring", name.text),
+                );
+                continue;
+            }
+            let mut reference = TrackRef { target: name.as_str().to_owned(), weight: 0, reverse: false };
+            let mut words = line.words.iter().skip(1);
+            match words.next() {
+                None => {}
+                Some(word) if word.as_str() == "weight" => match words.next() {
+                    Some(value) => {
+                        let consequence = format!(
+                            "({owner}) weight for track_interface {} must be between [-253..253] inclusive. Ignoring...",
+                            name.text
+                        );
+                        let weight = self.integer(value, -253..=253, &consequence);
+                        reference.weight = weight.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+                        reference.reverse = words.next().is_some_and(|word| word.as_str() == "reverse");
+                    }
+                    None => {
+                        let message = format!(
+                            "({owner}) weight without value specified for track_interface {} - ignoring",
+                            name.text
+                        );
+                        self.warn("missing-value", word.span, message);
+                    }
+                },
+                Some(word) => {
+                    let message =
+                        format!("({owner}) unknown track_interface {} option {} - ignoring", name.text, word.text);
+                    self.warn("unknown-option", word.span, message);
+                }
+            }
+            interfaces.push(reference);
+        }
+    }
+
+    pub(super) fn track_file(&mut self, block: &Statement, draft: &mut Draft<'_>) {
+        let Some(name) = self.block_name(block, "track_file must have a name") else { return };
+        let name = name.as_str();
+        let mut path = None;
+        let mut file =
+            TrackedFile { name: name.to_owned(), path: PathBuf::new(), weight: 1, reverse: false, init: None };
+        for statement in block.statements() {
+            match (statement.name(), statement.argument(1)) {
+                ("file", Some(word)) => path = Some(PathBuf::from(word.as_str())),
+                ("file", None) => self.warn("missing-value", statement.span, "track file file name missing"),
+                ("weight", Some(word)) => {
+                    let consequence = format!(
+                        "Weight ({}) for track_file {name} must be between [-254..254] inclusive. Ignoring...",
+                        word.text
+                    );
+                    if let Some(weight) = self.integer(word, -254..=254, &consequence) {
+                        file.weight = i32::try_from(weight).unwrap_or(1);
+                    }
+                    if let Some(option) = statement.argument(2) {
+                        file.reverse = option.as_str() == "reverse";
+                        if !file.reverse {
+                            let message = format!("track_file {name} unknown weight option {}", option.text);
+                            self.warn("unknown-option", option.span, message);
+                        }
+                    }
+                }
+                ("weight", None) => {
+                    let message = format!("No weight specified for track file {name} - ignoring");
+                    self.warn("missing-value", statement.span, message);
+                }
+                ("init_file", _) => file.init = self.init_file(statement),
+                _ => {}
+            }
+        }
+        match path {
+            Some(path) => draft.trackers.files.push(TrackedFile { path, ..file }),
+            None => self.warn("missing-value", block.span, format!("No file set for track_file {name} - ignoring")),
+        }
+    }
+
+    fn init_file(&mut self, statement: &Statement) -> Option<(i64, bool)> {
+        let mut value = 0;
+        let mut overwrite = false;
+        for word in statement.words.iter().skip(1) {
+            if word.as_str() == "overwrite" {
+                overwrite = true;
+            } else if let Ok(n) = word.as_str().parse::<i64>() {
+                value = n;
+            } else {
+                self.warn("unknown-option", word.span, format!("Unknown track file init option {}", word.text));
+            }
+        }
+        Some((value, overwrite))
+    }
+
+    pub(super) fn track_process(&mut self, block: &Statement, draft: &mut Draft<'_>) {
+        let Some(name) = self.block_name(block, "vrrp_track_process must have a name") else { return };
+        let name = name.as_str();
+        let mut process = TrackedProcess {
+            name: name.to_owned(),
+            process: Vec::new(),
+            param_match: ParamMatch::None,
+            full_command: false,
+            weight: 1,
+            reverse: false,
+            quorum: 1,
+            quorum_max: None,
+            fork_delay: Duration::ZERO,
+            terminate_delay: Duration::ZERO,
+        };
+        for statement in block.statements() {
+            self.process_setting(name, statement, &mut process);
+        }
+        if process.process.is_empty() {
+            self.warn("missing-value", block.span, format!("track process '{name}' process name not specified"));
+        } else {
+            draft.trackers.processes.push(process);
+        }
+    }
+
+    fn process_setting(&mut self, name: &str, statement: &Statement, process: &mut TrackedProcess) {
+        let keyword = statement.name();
+        let Some(word) = statement.argument(1) else {
+            match keyword {
+                "full_command" => process.full_command = true,
+                "param_match" => process.param_match = ParamMatch::Exact,
+                "weight" => {
+                    let message = format!("No weight specified for track process {name} - ignoring");
+                    self.warn("missing-value", statement.span, message);
+                }
+                _ => {}
+            }
+            return;
+        };
+        let text = word.as_str();
+        let must = |what: &str, range: &str| {
+            format!("{what} ({text}) for vrrp_track_process {name} must be between [{range}] inclusive. Ignoring...")
+        };
+        match keyword {
+            "process" => process.process = statement.words[1..].iter().map(|word| word.as_str().to_owned()).collect(),
+            "full_command" => process.full_command = true,
+            "param_match" => match text {
+                "initial" => process.param_match = ParamMatch::Initial,
+                "partial" => process.param_match = ParamMatch::Partial,
+                other => self.warn("unknown-option", word.span, format!("Invalid param_match type {other} - ignoring")),
+            },
+            "weight" => {
+                if let Some(weight) = self.integer(word, -254..=254, &must("Weight", "-254..254")) {
+                    process.weight = i32::try_from(weight).unwrap_or(1);
+                }
+                process.reverse = statement.argument(2).is_some_and(|word| word.as_str() == "reverse");
+            }
+            "quorum" => {
+                let value = self.integer(word, 1..=65_535, &must("Quorum", "1..65535"));
+                process.quorum = value.and_then(|n| u32::try_from(n).ok()).unwrap_or(process.quorum);
+            }
+            "quorum_max" => {
+                let value = self.integer(word, 0..=65_535, &must("quorum_max", "0..65535"));
+                process.quorum_max = value.and_then(|n| u32::try_from(n).ok());
+            }
+            "delay" | "fork_delay" | "terminate_delay" => {
+                let delay = self.seconds(word, 1..=3_600_000_000, &must(keyword, "0.000001..3600"));
+                if let Some(delay) = delay {
+                    if keyword != "terminate_delay" {
+                        process.fork_delay = delay;
+                    }
+                    if keyword != "fork_delay" {
+                        process.terminate_delay = delay;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn garp_group(&mut self, block: &Statement, draft: &mut Draft<'_>) {
+        let mut group =
+            GarpGroup { garp_interval: Duration::ZERO, gna_interval: Duration::ZERO, interfaces: Vec::new() };
+        for statement in block.statements() {
+            let keyword = statement.name();
+            match (keyword, statement.argument(1)) {
+                ("garp_interval" | "gna_interval", Some(word)) => {
+                    let consequence = format!("{keyword} '{}' is invalid", word.text);
+                    if let Some(interval) = self.seconds(word, 1..=4_294_967_295, &consequence) {
+                        if keyword == "garp_interval" {
+                            group.garp_interval = interval;
+                        } else {
+                            group.gna_interval = interval;
+                        }
+                    }
+                }
+                ("interface", Some(word)) => group.interfaces.extend(self.garp_interface(word)),
+                ("interfaces", _) => {
+                    let words = statement.statements().iter().flat_map(|line| &line.words);
+                    let found: Vec<String> = words.filter_map(|word| self.garp_interface(word)).collect();
+                    group.interfaces.extend(found);
+                }
+                _ => {}
+            }
+        }
+        draft.garp_groups.push(group);
+    }
+
+    fn garp_interface(&mut self, word: &Word) -> Option<String> {
+        if !self.host.has_interface(word.as_str()) {
+            self.warn(
+                "no-interface",
+                word.span,
+                format!("WARNING - interface {} specified for garp_group doesn't exist", word.text),
+            );
+        }
+        Some(word.as_str().to_owned())
+    }
+
+    pub(super) fn interface_delays(&mut self, block: &Statement, draft: &mut Draft<'_>) {
+        for line in block.statements() {
+            let (Some(name), Some(down)) = (line.keyword(), line.argument(1)) else {
+                let message = "interface_up_down_delays requires an interface and a down delay - ignoring";
+                self.warn("missing-value", line.span, message);
+                continue;
+            };
+            let consequence = format!("delay of interface {} is not between 0 and 255 seconds - ignoring", name.text);
+            let Some(down) = self.seconds(down, 0..=255_000_000, &consequence) else { continue };
+            let up = match line.argument(2) {
+                Some(up) => match self.seconds(up, 0..=255_000_000, &consequence) {
+                    Some(up) => up,
+                    None => continue,
+                },
+                None => down,
+            };
+            draft.interface_delays.push(InterfaceDelay { interface: name.as_str().to_owned(), down, up });
+        }
+    }
+
+    pub(super) fn linkbeat(&mut self, block: &Statement) {
+        for line in block.statements() {
+            if let Some(kind) = line.argument(1)
+                && !matches!(kind.as_str(), "MII" | "ETHTOOL" | "IOCTL")
+            {
+                let message = format!("Unknown linkbeat type '{}' for interface {} - ignoring", kind.text, line.name());
+                self.warn("unknown-option", kind.span, message);
+            }
+        }
+    }
+}
+
+fn merge<T: PartialEq>(all: &mut Vec<TrackRef<T>>, found: Vec<(usize, TrackRef<()>)>, id: impl Fn(usize) -> T) {
+    for (place, TrackRef { target: (), weight, reverse }) in found {
+        let target = id(place);
+        if all.iter().all(|known| known.target != target) {
+            all.push(TrackRef { target, weight, reverse });
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! From the command line to a checked configuration or a running daemon.
+
+use crate::args::{self, Args, Facility, Request};
+use crate::config::{self, Loaded, ThisHost};
+use crate::daemon::{self, Options, Plan};
+use crate::io::vet;
+use crate::log::{self, PROCESS};
+use crate::{clock, running};
+use shared_config::diagnostic::{Diagnostic, Severity};
+use shared_config::render::{self, Colour};
+use shared_config::source::{Sources, encode};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+/// Exit status of a command line that cannot be used.
+const EXIT_USAGE: u8 = 1;
+/// The name that an existing link or script may call this program by.
+const OLD_NAME: &str = "keepalived";
+/// Where pid files are without `-p` and `-r`.
+const RUN: &str = "/run";
+
+/// The program: the exit status of the process.
+pub fn main() -> u8 {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let called = argv.first().map(PathBuf::from);
+    let called = called.as_deref().and_then(Path::file_name).map_or("vrrpd".into(), |name| name.to_string_lossy());
+    match args::parse(argv.iter().cloned()) {
+        Ok(Request::Help) => print(&args::help(&called)),
+        Ok(Request::Version) => print(&format!("{}\n", banner(&called))),
+        Ok(Request::Signal(number)) => print(&format!("{number}\n")),
+        Ok(Request::Run(args)) if args.test.is_some() => check(&args),
+        Ok(Request::Run(args)) => run(&args, &called),
+        Err(error) => {
+            complain(&format!("{error}\n"));
+            EXIT_USAGE
+        }
+    }
+}
+
+/// Name and version. Under the old name the program says that name, since tools look for it.
+fn banner(called: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    if called == OLD_NAME { format!("Keepalived v{version} (vrrpd)") } else { format!("vrrpd v{version}") }
+}
+
+/// A configuration with the texts that its diagnostics point into.
+struct Read {
+    loaded: Loaded,
+    sources: Sources,
+}
+
+fn read(args: &Args) -> Read {
+    let mut sources = Sources::new();
+    let since_epoch = clock::since_epoch();
+    let seed = u64::from(since_epoch.subsec_nanos()) << 32 | since_epoch.as_secs() & 0xffff_ffff;
+    let mut host = ThisHost::new(seed ^ u64::from(std::process::id()));
+    let short_name = config::Host::name(&host).split('.').next().unwrap_or_default().to_owned();
+    let config_id = args.config_id.clone().unwrap_or(short_name);
+    let loaded = config::load(&args.config, &config_id, &mut host, &mut sources);
+    Read { loaded, sources }
+}
+
+impl Read {
+    /// Everything that was found, in keepalived's one-line form.
+    fn lines(&self) -> Vec<(Severity, String)> {
+        let list = self.loaded.diagnostics.iter();
+        list.flat_map(|d| keepalived_lines(d, &self.sources).into_iter().map(|line| (d.severity, line))).collect()
+    }
+}
+
+/// Where keepalived says two things about one place, the second is our label.
+fn keepalived_lines(diagnostic: &Diagnostic, sources: &Sources) -> Vec<String> {
+    let mut lines = vec![render::keepalived_line(diagnostic, sources)];
+    if matches!(diagnostic.code, "invalid-number" | "deprecated") && !diagnostic.label.is_empty() {
+        let second = Diagnostic { message: diagnostic.label.clone(), ..diagnostic.clone() };
+        lines.push(render::keepalived_line(&second, sources));
+    }
+    lines
+}
+
+/// `-t`: says everything about the configuration and exits as keepalived does.
+fn check(args: &Args) -> u8 {
+    let read = read(args);
+    let log = args.test.clone().flatten();
+    let people = log.is_none() && io::stderr().is_terminal();
+    let mut text = Vec::new();
+    for diagnostic in read.loaded.diagnostics.iter() {
+        if people {
+            text.extend(encode(&render::human(diagnostic, &read.sources, Colour::Always)));
+            text.extend(b"\n\n");
+        } else {
+            for line in keepalived_lines(diagnostic, &read.sources) {
+                text.extend(encode(&line));
+                text.push(b'\n');
+            }
+        }
+    }
+    match read.loaded.diagnostics.dropped() {
+        0 => {}
+        n => text.extend(format!("and {n} more\n").bytes()),
+    }
+    let mut status = read.loaded.check_status();
+    // What cannot be read to its end is not judged further.
+    if let Some(model) = read.loaded.model.as_ref().filter(|_| status != config::EXIT_CONFIG) {
+        let mut plan = running::plan(model);
+        for remark in vet::vet(&mut plan.router, plan.script_security) {
+            text.extend(format!("{}\n", remark.line).bytes());
+            status = status.max(remark.exit);
+        }
+    }
+    match log {
+        None => complain_bytes(&text),
+        Some(path) => {
+            if let Err(error) = std::fs::write(&path, &text) {
+                complain(&format!("cannot write {}: {error}\n", path.display()));
+                return EXIT_USAGE;
+            }
+        }
+    }
+    status
+}
+
+fn run(args: &Args, called: &str) -> u8 {
+    let read = read(args);
+    log::init(destination(args), args.detail);
+    for option in &args.idle {
+        tracing::warn!(target: PROCESS, "option {option} has no effect yet");
+    }
+    for (severity, line) in read.lines() {
+        match severity {
+            Severity::Diag | Severity::Notice => tracing::info!(target: PROCESS, "{line}"),
+            Severity::Warning => tracing::warn!(target: PROCESS, "{line}"),
+            Severity::Unsupported | Severity::Error => tracing::error!(target: PROCESS, "{line}"),
+        }
+    }
+    let Some(model) = read.loaded.model.as_ref().filter(|_| read.loaded.may_start()) else {
+        explain_refusal(&read);
+        return read.loaded.start_status();
+    };
+    if args.dump {
+        complain(&format!("{model:#?}\n"));
+    }
+    let process = &model.global.process;
+    let options = Options {
+        banner: banner(called),
+        foreground: args.foreground,
+        log: destination(args),
+        detail: args.detail,
+        pid_files: pid_files(args, process.use_pid_dir, process.instance_name.as_deref()),
+    };
+    let plan = running::plan(model);
+    daemon::run(&options, plan, &mut || reload(args))
+}
+
+/// On standard error, for whoever started it by hand: only what is in the way.
+fn explain_refusal(read: &Read) {
+    let colour = if io::stderr().is_terminal() { Colour::Always } else { Colour::Never };
+    for diagnostic in read.loaded.diagnostics.iter().filter(|d| d.severity >= Severity::Unsupported) {
+        complain_bytes(&encode(&format!("{}\n\n", render::human(diagnostic, &read.sources, colour))));
+    }
+}
+
+/// The configuration as it is now; what is wrong with it if it cannot be run.
+fn reload(args: &Args) -> Result<Plan, Vec<String>> {
+    let read = read(args);
+    let lines = read.lines();
+    match &read.loaded.model {
+        Some(model) if read.loaded.may_start() => {
+            for (_, line) in lines {
+                tracing::warn!(target: PROCESS, "{line}");
+            }
+            Ok(running::plan(model))
+        }
+        Some(_) | None => Err(lines.into_iter().map(|(_, line)| line).collect()),
+    }
+}
+
+fn destination(args: &Args) -> log::Destination {
+    if args.console {
+        return log::Destination::Console;
+    }
+    // syslog's number of the user facility is 1.
+    log::Destination::Syslog {
+        facility: match args.facility {
+            Facility::Daemon => log::FACILITY_DAEMON,
+            Facility::User => 1,
+            Facility::Local(n) => log::FACILITY_LOCAL0 + n,
+        },
+    }
+}
+
+/// keepalived's names, so that what reads them goes on working.
+fn pid_files(args: &Args, use_directory: bool, instance: Option<&str>) -> Vec<PathBuf> {
+    let directory = if use_directory || instance.is_some() { format!("{RUN}/{OLD_NAME}") } else { RUN.to_owned() };
+    let suffix = instance.map(|name| format!("_{name}")).unwrap_or_default();
+    let default = |name: &str| PathBuf::from(format!("{directory}/{name}{suffix}.pid"));
+    vec![
+        args.pid_file.clone().unwrap_or_else(|| default(OLD_NAME)),
+        args.vrrp_pid_file.clone().unwrap_or_else(|| default("vrrp")),
+    ]
+}
+
+fn print(text: &str) -> u8 {
+    // Nobody to tell when standard output is gone.
+    let written = io::stdout().write_all(text.as_bytes());
+    u8::from(written.is_err())
+}
+
+fn complain(text: &str) {
+    complain_bytes(text.as_bytes());
+}
+
+fn complain_bytes(text: &[u8]) {
+    // Nobody to tell when standard error is gone.
+    let _gone = io::stderr().write_all(text);
+}
