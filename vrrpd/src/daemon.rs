@@ -237,7 +237,9 @@ impl Signals {
                 return Ok(*signal);
             }
             let mut bytes = [0; 16];
-            self.wake.read(&mut bytes).await?;
+            if self.wake.read(&mut bytes).await? == 0 {
+                return Err(io::Error::other("the pipe of the signals has been closed"));
+            }
         }
     }
 }

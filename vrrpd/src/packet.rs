@@ -145,12 +145,7 @@ impl<'a> Header<'a> {
 /// The addresses of a message of this family: as many as the header counts and the message holds.
 pub fn addresses(message: &[u8], family: Family, count: u8) -> impl Iterator<Item = IpAddr> + '_ {
     let len = family.address_len();
-    message
-        .get(HEADER_LEN..)
-        .unwrap_or_default()
-        .chunks_exact(len)
-        .take(usize::from(count))
-        .filter_map(move |octets| address(octets))
+    message.get(HEADER_LEN..).unwrap_or_default().chunks_exact(len).take(usize::from(count)).filter_map(address)
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {

@@ -96,11 +96,13 @@ const GROUP_ROUNDS_MAX: usize = 8;
 impl Router {
     /// A router that has not been started and knows no interface.
     pub fn new(settings: Settings) -> Self {
-        let mut router = Self::default();
-        router.log_unknown_vrids = settings.log_unknown_vrids;
-        router.scripts =
-            settings.scripts.into_iter().map(|script| (script.name.clone(), Script::new(script))).collect();
-        router.members = settings.instances.into_iter().map(Member::new).collect();
+        let scripts = settings.scripts.into_iter().map(|script| (script.name.clone(), Script::new(script)));
+        let mut router = Self {
+            members: settings.instances.into_iter().map(Member::new).collect(),
+            scripts: scripts.collect(),
+            log_unknown_vrids: settings.log_unknown_vrids,
+            ..Self::default()
+        };
         router.set_groups(settings.groups);
         router
     }

@@ -68,14 +68,13 @@ impl Daemon {
 
     /// Deals with what [`Daemon::wait`] returned, and with what came in meanwhile.
     pub async fn handle(&mut self, event: Option<Event>) {
-        match event {
-            Some(event) => self.take(event).await,
+        if let Some(event) = event {
+            self.take(event).await;
+        } else {
             // Packets first: an advert that is already here must not lose against the timer that waits for it. The
             // first yield lets the sockets be polled, the second their readers run.
-            None => {
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            }
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
         }
         for _ in 0..EVENT_BATCH {
             let Some(event) = self.io.try_next() else { break };

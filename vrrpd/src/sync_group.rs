@@ -47,10 +47,9 @@ pub fn follow(members: &[Member], changed: usize, index: usize) -> Option<Sync> 
         (Phase::Fault, Phase::Master | Phase::Backup | Phase::Init) => Some(Sync::Fault),
         (Phase::Backup | Phase::Init, Phase::Master) => Some(Sync::Backup),
         (Phase::Master, Phase::Backup) => Some(Sync::Master),
-        (Phase::Fault, Phase::Fault)
-        | (Phase::Backup, Phase::Backup | Phase::Init | Phase::Fault)
-        | (Phase::Init, Phase::Backup | Phase::Init | Phase::Fault)
-        | (Phase::Master, Phase::Master | Phase::Init | Phase::Fault) => None,
+        (Phase::Backup | Phase::Init, Phase::Backup | Phase::Init | Phase::Fault)
+        | (Phase::Master, Phase::Master | Phase::Init | Phase::Fault)
+        | (Phase::Fault, Phase::Fault) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! sd_notify(3): tells the service manager about the daemon, when there is one.
+//! `sd_notify(3)`: tells the service manager about the daemon, when there is one.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};

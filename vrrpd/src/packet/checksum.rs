@@ -15,7 +15,7 @@ impl Sum {
 
     /// Adds octets; an odd last one counts as the upper half of a word.
     #[must_use]
-    pub fn add(self, octets: &[u8]) -> Self {
+    pub fn with(self, octets: &[u8]) -> Self {
         let mut sum = self.0;
         for pair in octets.chunks(2) {
             let word = match *pair {
@@ -30,13 +30,13 @@ impl Sum {
 
     /// Adds the pseudo header of RFC 2460 section 8.1, or its IPv4 counterpart of RFC 793.
     #[must_use]
-    pub fn add_pseudo_header(self, source: IpAddr, destination: IpAddr, length: usize) -> Self {
-        let add = |sum: Self, address: IpAddr| match address {
-            IpAddr::V4(v4) => sum.add(&v4.octets()),
-            IpAddr::V6(v6) => sum.add(&v6.octets()),
+    pub fn with_pseudo_header(self, source: IpAddr, destination: IpAddr, length: usize) -> Self {
+        let with = |sum: Self, address: IpAddr| match address {
+            IpAddr::V4(v4) => sum.with(&v4.octets()),
+            IpAddr::V6(v6) => sum.with(&v6.octets()),
         };
         let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
-        add(add(self, source), destination).add(&[0, PROTOCOL_VRRP]).add(&length)
+        with(with(self, source), destination).with(&[0, PROTOCOL_VRRP]).with(&length)
     }
 
     /// The checksum of what was added.
@@ -61,13 +61,13 @@ mod tests {
 
     #[test]
     fn example_of_rfc_1071() {
-        let sum = Sum::new().add(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
+        let sum = Sum::new().with(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
         assert_eq!(sum.finish(), !0xddf2);
     }
 
     #[test]
     fn an_odd_octet_is_padded() {
-        assert_eq!(Sum::new().add(&[0x12]).finish(), !0x1200);
-        assert!(Sum::new().add(&[0xff; 64]).is_valid());
+        assert_eq!(Sum::new().with(&[0x12]).finish(), !0x1200);
+        assert!(Sum::new().with(&[0xff; 64]).is_valid());
     }
 }

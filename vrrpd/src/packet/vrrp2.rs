@@ -47,7 +47,7 @@ impl Repr<'_> {
             push_address(&mut buffer, address);
         }
         buffer.extend_from_slice(&self.password.map_or([0; AUTH_LEN], |password| password.octets()));
-        let sum = Sum::new().add(&buffer).finish();
+        let sum = Sum::new().with(&buffer).finish();
         put_checksum(&mut buffer, sum);
         buffer
     }
@@ -94,7 +94,7 @@ impl<'a> Packet<'a> {
 
     /// Whether the checksum over the whole message holds.
     pub fn checksum_is_valid(&self) -> bool {
-        Sum::new().add(self.message).is_valid()
+        Sum::new().with(self.message).is_valid()
     }
 }
 

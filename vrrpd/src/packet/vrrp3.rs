@@ -42,13 +42,13 @@ impl Repr<'_> {
         let count = u8::try_from(kept.len()).unwrap_or(u8::MAX);
         let hundredths = self.interval.min(INTERVAL_MAX).as_millis() / 10;
         let [high, low] = u16::try_from(hundredths).unwrap_or(0x0fff).to_be_bytes();
-        let mut buffer = Vec::with_capacity(HEADER_LEN + kept.len() * size_of::<IpAddr>());
+        let mut buffer = Vec::with_capacity(length(Family::Inet6, count));
         buffer.push(Version::V3.number() << 4 | TYPE_ADVERTISEMENT);
         buffer.extend_from_slice(&[self.vrid, self.priority, count, high, low, 0, 0]);
         for &address in kept {
             push_address(&mut buffer, address);
         }
-        let sum = covered(pseudo_header, buffer.len()).add(&buffer).finish();
+        let sum = covered(pseudo_header, buffer.len()).with(&buffer).finish();
         put_checksum(&mut buffer, sum);
         buffer
     }
@@ -56,7 +56,7 @@ impl Repr<'_> {
 
 fn covered(pseudo_header: Option<(IpAddr, IpAddr)>, length: usize) -> Sum {
     match pseudo_header {
-        Some((source, destination)) => Sum::new().add_pseudo_header(source, destination, length),
+        Some((source, destination)) => Sum::new().with_pseudo_header(source, destination, length),
         None => Sum::new(),
     }
 }
@@ -92,7 +92,7 @@ impl<'a> Packet<'a> {
 
     /// Whether the checksum over pseudo header and message, or over the message alone, holds.
     pub fn checksum_is_valid(&self, pseudo_header: Option<(IpAddr, IpAddr)>) -> bool {
-        covered(pseudo_header, self.message.len()).add(self.message).is_valid()
+        covered(pseudo_header, self.message.len()).with(self.message).is_valid()
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_interval_has_twelve_bits() {
-        let repr = Repr { vrid: 1, priority: 1, interval: Duration::from_secs(3600), addresses: &[] };
+        let repr = Repr { vrid: 1, priority: 1, interval: Duration::from_mins(60), addresses: &[] };
         let message = repr.emit(None);
         assert_eq!(Packet::new(&message).unwrap().interval(), INTERVAL_MAX);
         let reserved = hex("31 01 01 00 f0 01 00 00");

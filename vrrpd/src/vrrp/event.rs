@@ -7,7 +7,7 @@ use crate::packet::Datagram;
 use std::net::IpAddr;
 
 /// A fact.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// The configuration is in force and everything known about links and trackers has been told.
     Start,

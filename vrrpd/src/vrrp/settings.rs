@@ -11,7 +11,7 @@ pub const PRIORITY_OWNER: u8 = 255;
 pub const PRIORITY_DEFAULT: u8 = 100;
 /// 224.0.0.18, RFC 3768 section 5.2.2.
 pub const GROUP_INET: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
-/// ff02::12, RFC 5798 section 5.1.2.2.
+/// `ff02::12`, RFC 5798 section 5.1.2.2.
 pub const GROUP_INET6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// One `vrrp_instance`.

@@ -160,7 +160,7 @@ fn faults_resign_and_their_end_leads_to_backup() {
         (Input::Group(Sync::Fault), Input::Group(Sync::Clear)),
     ] {
         let mut bench = Bench::master(settings(100));
-        let lines = bench.feed(fault.clone());
+        let lines = bench.feed(fault);
         let expected = [
             "Entering FAULT STATE",
             "advert 0",

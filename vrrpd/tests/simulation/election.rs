@@ -1,6 +1,6 @@
 //! Elections as scripts with their transcripts: `tests/election/*.txt`.
 //!
-//! Above `----` is what happens, below it what every router did about it. `BLESS=1 cargo test -p vrrpd --test election`
+//! Above `----` is what happens, below it what every router did about it. `BLESS=1 cargo test -p vrrpd --test simulation transcripts`
 //! writes the transcripts anew; the diff is for a person to read.
 //!
 //! ```text
@@ -13,9 +13,7 @@
 //! stall NODE TIME | link NODE up|down | check NODE pass|fail | take NODE ADDRESS | reload NODE priority N
 //! ```
 
-mod network;
-
-use network::{Network, Observation, Seen};
+use crate::network::{Network, Observation, Seen};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;

@@ -6,9 +6,7 @@
 //!   and nothing changes after that;
 //! - a master that dies is replaced within the down interval of the next best, one that stops within its skew time.
 
-mod network;
-
-use network::{Network, Seen};
+use crate::network::{Network, Seen};
 use proptest::prelude::*;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -91,7 +89,7 @@ fn seeds() -> Vec<u64> {
 fn run_checked(network: &mut Network, time: Duration, interval: Duration, seed: u64) {
     let end = network.now + time;
     while network.now < end {
-        network.run((interval / 7).min(end - network.now));
+        network.run((interval / 7).min(end.saturating_sub(network.now)));
         check_local_rules(network, seed);
     }
 }

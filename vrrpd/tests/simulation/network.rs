@@ -18,14 +18,14 @@ const ETH0: u32 = 2;
 const SCRIPT_RUN: Duration = Duration::from_millis(10);
 
 /// A deterministic source of numbers (splitmix64).
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,14 +34,14 @@ impl Random {
     }
 
     /// From 0 up to, not including, `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }
 
 /// Something seen from outside, at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     State(Phase),
     Added(IpAddr),
     Removed(IpAddr),
@@ -52,27 +52,27 @@ pub enum Seen {
 }
 
 #[derive(Clone, Debug)]
-pub struct Observation {
-    pub at: Duration,
-    pub node: usize,
-    pub seen: Seen,
+pub(crate) struct Observation {
+    pub(crate) at: Duration,
+    pub(crate) node: usize,
+    pub(crate) seen: Seen,
 }
 
 /// One host.
-pub struct Node {
-    pub name: String,
-    pub address: IpAddr,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
     settings: Settings,
     /// `None` while it is not running.
     router: Option<Router>,
     /// The virtual addresses on its interface.
-    pub addresses: BTreeSet<IpAddr>,
-    pub link_up: bool,
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    pub(crate) link_up: bool,
     stalled_until: Option<Duration>,
     /// What arrived during a stall and waits in the socket.
     waiting: Vec<Arrival>,
     /// Names of check scripts that fail now.
-    pub failing: BTreeSet<String>,
+    pub(crate) failing: BTreeSet<String>,
 }
 
 /// Something on its way to a node.
@@ -83,24 +83,24 @@ enum Arrival {
 }
 
 /// The wire and the hosts on it.
-pub struct Network {
-    pub nodes: Vec<Node>,
-    pub now: Duration,
+pub(crate) struct Network {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) now: Duration,
     origin: Instant,
     in_flight: BinaryHeap<Reverse<(Duration, u64, usize, Arrival)>>,
     sequence: u64,
     /// Directed pairs that do not hear each other.
-    pub cuts: BTreeSet<(usize, usize)>,
-    pub random: Random,
+    pub(crate) cuts: BTreeSet<(usize, usize)>,
+    pub(crate) random: Random,
     /// Lost packets in a thousand.
-    pub loss: u64,
+    pub(crate) loss: u64,
     /// Longest time on the wire.
-    pub latency_max: Duration,
-    pub observations: Vec<Observation>,
+    pub(crate) latency_max: Duration,
+    pub(crate) observations: Vec<Observation>,
 }
 
 impl Network {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             nodes: Vec::new(),
             now: Duration::ZERO,
@@ -116,7 +116,7 @@ impl Network {
     }
 
     /// Adds a host that is not running yet.
-    pub fn add(&mut self, name: &str, address: IpAddr, settings: Settings) -> usize {
+    pub(crate) fn add(&mut self, name: &str, address: IpAddr, settings: Settings) -> usize {
         self.nodes.push(Node {
             name: name.to_owned(),
             address,
@@ -131,27 +131,27 @@ impl Network {
         self.nodes.len() - 1
     }
 
-    pub fn router(&self, node: usize) -> Option<&Router> {
+    pub(crate) fn router(&self, node: usize) -> Option<&Router> {
         self.nodes[node].router.as_ref()
     }
 
     /// States of a node's instances, by name; empty while it is not running.
-    pub fn phases(&self, node: usize) -> BTreeMap<String, Phase> {
+    pub(crate) fn phases(&self, node: usize) -> BTreeMap<String, Phase> {
         let instances = self.router(node).into_iter().flat_map(Router::instances);
         instances.map(|instance| (instance.settings().name.clone(), Instance::phase(instance))).collect()
     }
 
-    pub fn is_master(&self, node: usize) -> bool {
+    pub(crate) fn is_master(&self, node: usize) -> bool {
         self.phases(node).values().any(|phase| *phase == Phase::Master)
     }
 
-    pub fn is_stalled(&self, node: usize) -> bool {
+    pub(crate) fn is_stalled(&self, node: usize) -> bool {
         self.nodes[node].stalled_until.is_some()
     }
 
     // ---- what happens to hosts
 
-    pub fn start(&mut self, node: usize) {
+    pub(crate) fn start(&mut self, node: usize) {
         if self.nodes[node].router.is_some() {
             return;
         }
@@ -163,38 +163,38 @@ impl Network {
         self.feed(node, Input::Start);
     }
 
-    pub fn stop(&mut self, node: usize) {
+    pub(crate) fn stop(&mut self, node: usize) {
         self.feed(node, Input::Stop);
         self.nodes[node].router = None;
     }
 
     /// kill -9: its addresses stay on the interface.
-    pub fn kill(&mut self, node: usize) {
+    pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].router = None;
         self.observe(node, Seen::State(Phase::Init));
     }
 
-    pub fn set_link(&mut self, node: usize, up: bool) {
+    pub(crate) fn set_link(&mut self, node: usize, up: bool) {
         self.nodes[node].link_up = up;
         let interface = self.interface(node);
         self.feed(node, Input::Interface(interface));
     }
 
-    pub fn stall(&mut self, node: usize, time: Duration) {
+    pub(crate) fn stall(&mut self, node: usize, time: Duration) {
         self.nodes[node].stalled_until = Some(self.now + time);
     }
 
-    pub fn reload(&mut self, node: usize, settings: Settings) {
+    pub(crate) fn reload(&mut self, node: usize, settings: Settings) {
         self.nodes[node].settings = settings.clone();
         self.feed(node, Input::Reload(settings));
     }
 
-    pub fn settings(&self, node: usize) -> Settings {
+    pub(crate) fn settings(&self, node: usize) -> Settings {
         self.nodes[node].settings.clone()
     }
 
     /// Somebody else takes an address off the interface.
-    pub fn take_address(&mut self, node: usize, address: IpAddr) {
+    pub(crate) fn take_address(&mut self, node: usize, address: IpAddr) {
         if self.nodes[node].addresses.remove(&address) {
             self.feed(node, Input::AddressVanished { interface: "eth0".to_owned(), address });
         }
@@ -208,7 +208,7 @@ impl Network {
     // ---- time
 
     /// Lets time pass.
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.next_event().filter(|at| *at <= end) {
             self.now = self.now.max(at);
