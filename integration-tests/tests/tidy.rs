@@ -42,6 +42,7 @@ const PROXYD: &[(&str, Layer)] = &[
     ("sys", Drive),
     ("worker", Drive),
     ("args", Process),
+    ("command", Process),
     ("dump_keywords", Process),
     ("process", Process),
     ("running", Process),

@@ -1,7 +1,9 @@
 //! proxyd: a load balancer that reads an unchanged haproxy.cfg.
 
+pub mod args;
 pub mod balance;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod generation;
 pub mod health;

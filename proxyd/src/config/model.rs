@@ -241,6 +241,8 @@ pub struct Proxy {
     pub stats: Option<Stats>,
     /// `acl`, `http-request`, `use_backend` and all other rules; both halves of a `listen` have the same.
     pub rules: Rules,
+    /// `tcp-request inspect-delay`: how long content rules may wait for data.
+    pub inspect_delay: Option<Duration>,
     /// `grace` of 1.4: how long this section goes on accepting after a soft stop was asked for.
     pub grace: Duration,
 }

@@ -1,0 +1,87 @@
+//! What the command line asks for: a check, an answer about the program, or to serve.
+//!
+//! - [`console`] what is said on standard output and standard error
+//! - [`check`] loading a configuration and reporting on it: `-c`, and the first thing of every start
+//! - [`version`] `-v`, `-vv`, and what `.if` and `-cc` may ask about the program
+//! - [`keywords`] `-dK`
+
+pub mod check;
+pub mod console;
+pub mod keywords;
+pub mod version;
+
+use crate::args::{Args, Refusal, Task, program_name};
+use shared_config::haproxy;
+use shared_config::haproxy::env::Env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What `-c` answers for a configuration that cannot be used, and a start that fails.
+pub const EXIT_FAILURE: u8 = 1;
+/// What `-cc` answers for a condition that cannot be read.
+const EXIT_BAD_CONDITION: u8 = 2;
+
+/// Does what the command line asks for.
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    let args = match Args::parse(argv.iter().cloned()) {
+        Ok(args) => args,
+        Err(refusal) => return refuse(&program_name(argv.first()), &refusal),
+    };
+    if let Some(directory) = &args.directory
+        && let Err(error) = std::env::set_current_dir(directory)
+    {
+        let reason = check::reason(&error);
+        console::alert(&format!("Could not change to directory {} : {reason}", directory.display()));
+        return ExitCode::from(EXIT_FAILURE);
+    }
+    match &args.task {
+        Task::Version => console::out(&version::short(&args.program)),
+        Task::Build => console::out(&version::long(&args.program)),
+        Task::Condition(text) => return condition(text),
+        Task::Check => return check::run(&args),
+        Task::Run if args.files.is_empty() => {
+            return keywords::print(args.keyword_classes.as_deref().unwrap_or_default());
+        }
+        Task::Run => return start(&args),
+    }
+    ExitCode::SUCCESS
+}
+
+fn refuse(program: &str, refusal: &Refusal) -> ExitCode {
+    match refusal {
+        Refusal::Usage => console::err(&version::usage(program)),
+        Refusal::Message(message) => console::alert(message),
+    }
+    ExitCode::from(EXIT_FAILURE)
+}
+
+/// `-cc`: 0 where it holds, 1 where not, 2 where it cannot be read.
+fn condition(text: &str) -> ExitCode {
+    match haproxy::evaluate_condition(text, &environment(), &version::facts()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            console::alert(&error);
+            ExitCode::from(EXIT_BAD_CONDITION)
+        }
+    }
+}
+
+/// The environment as configurations see it.
+pub fn environment() -> Env {
+    use std::os::unix::ffi::OsStrExt as _;
+    let text = |value: OsString| shared_config::source::decode(value.as_bytes());
+    Env::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+}
+
+/// Loads the configuration and serves it.
+fn start(args: &Args) -> ExitCode {
+    match check::load(args) {
+        Ok(_loaded) => {
+            console::alert("this build checks configurations only; serving them is being added.");
+            ExitCode::from(EXIT_FAILURE)
+        }
+        Err(code) => code,
+    }
+}

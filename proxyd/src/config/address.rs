@@ -1,0 +1,69 @@
+//! Addresses of the configuration, their names looked up.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+
+pub(super) use shared_config::value::address::{Accept, Address, Family, Host, Port, Transport};
+
+/// An address with one port.
+pub(super) const TARGET: Accept = Accept { range: false, fd: false, unix: false, ..Accept::BIND };
+/// An address alone; a port is taken and ignored.
+pub(super) const HOST: Accept = Accept { range: false, ..Accept::SOURCE };
+
+/// Reads an address. The error is haproxy's text.
+pub(super) fn parse(text: &str, accept: Accept) -> Result<Address, String> {
+    let address = shared_config::value::address::parse(text, accept).map_err(|error| error.message)?;
+    match address.transport {
+        Transport::Quic => Err(format!(
+            "unsupported stream protocol for datagram family 2 address '{text}'; QUIC is not compiled in if this is what \
+             you were looking for."
+        )),
+        Transport::Default | Transport::Stream | Transport::Datagram | Transport::Mptcp => Ok(address),
+    }
+}
+
+/// Looks names up, each one once.
+#[derive(Debug, Default)]
+pub(super) struct Resolver {
+    known: HashMap<(String, Option<Family>), Option<IpAddr>>,
+}
+
+impl Resolver {
+    /// The first address of a name in the family asked for.
+    pub(super) fn resolve(&mut self, name: &str, family: Option<Family>) -> Option<IpAddr> {
+        let key = (name.to_owned(), family);
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        let found = (name, 0).to_socket_addrs().ok().and_then(|mut found| {
+            found.find_map(|address| match (family, address.ip()) {
+                (None, ip) | (Some(Family::V4), ip @ IpAddr::V4(_)) | (Some(Family::V6), ip @ IpAddr::V6(_)) => {
+                    Some(ip)
+                }
+                (Some(Family::V4), IpAddr::V6(_)) | (Some(Family::V6), IpAddr::V4(_)) => None,
+            })
+        });
+        self.known.insert(key, found);
+        found
+    }
+
+    /// The address to bind to, connect from or log to. The error is haproxy's text.
+    pub(super) fn ip(&mut self, address: &Address, text: &str) -> Result<IpAddr, String> {
+        match &address.host {
+            Host::Ip(ip) => Ok(*ip),
+            Host::Any => Ok(match address.family {
+                None | Some(Family::V4) => Ipv4Addr::UNSPECIFIED.into(),
+                Some(Family::V6) => Ipv6Addr::UNSPECIFIED.into(),
+            }),
+            Host::Name(name) => {
+                self.resolve(name, address.family).ok_or_else(|| format!("invalid address: '{name}' in '{text}'"))
+            }
+            Host::Unix(_)
+            | Host::Abstract(_)
+            | Host::AbstractZero(_)
+            | Host::Fd(_)
+            | Host::SocketPair(_)
+            | Host::ReverseHttp(_) => Err(format!("an IP address is expected in '{text}'")),
+        }
+    }
+}

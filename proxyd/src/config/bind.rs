@@ -1,0 +1,393 @@
+//! `bind` lines and the parameters they share with `stats socket`.
+
+use super::address::{self, Accept, Address, Host, Port, Resolver};
+use super::draft::At;
+use super::line::{Line, code};
+use super::support::Support;
+use super::users;
+use super::value::{self, Unit};
+use crate::config::model::StatsLevel;
+use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+use shared_config::diagnostic::Diagnostic;
+use shared_config::haproxy::keyword::{self, BIND_PARAMS};
+use shared_config::source::Span;
+use shared_config::suggest;
+use shared_config::words::Word;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What the parameters of a line say, for all its addresses.
+#[derive(Clone, Debug)]
+pub(super) struct BindSettings {
+    pub name: Option<String>,
+    pub id: Option<(u32, Span)>,
+    pub accept_proxy: bool,
+    pub interface: Option<String>,
+    pub transparent: bool,
+    pub v6only: Option<bool>,
+    pub defer_accept: bool,
+    pub tfo: bool,
+    pub mss: Option<i32>,
+    pub tcp_user_timeout: Option<Duration>,
+    pub maxconn: Option<u32>,
+    pub backlog: Option<u32>,
+    pub owner: SocketOwner,
+    pub level: StatsLevel,
+    pub expose_fd_listeners: bool,
+    pub ssl: bool,
+    pub has_certificate: bool,
+}
+
+impl Default for BindSettings {
+    fn default() -> Self {
+        Self {
+            name: None,
+            id: None,
+            accept_proxy: false,
+            interface: None,
+            transparent: false,
+            v6only: None,
+            defer_accept: false,
+            tfo: false,
+            mss: None,
+            tcp_user_timeout: None,
+            maxconn: None,
+            backlog: None,
+            owner: SocketOwner::default(),
+            level: StatsLevel::Operator,
+            expose_fd_listeners: false,
+            ssl: false,
+            has_certificate: false,
+        }
+    }
+}
+
+/// A `bind` statement: one listener per address and port.
+pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &mut Support) -> Vec<At<Bind>> {
+    let missing = "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.";
+    let Some(word) = line.expect(missing) else { return Vec::new() };
+    let addresses = addresses(line, word, "'bind' : ", resolver);
+    let prefix = format!("'bind {}' in section '{}'", word.text, line.section.name());
+    let settings = params(line, &prefix, support);
+    if settings.ssl && !settings.has_certificate {
+        let position = line.words.statement();
+        line.out.push(
+            Diagnostic::error(
+                code::MISSING_ARGUMENT,
+                position,
+                format!("no SSL certificate specified for bind '{}' (use 'crt').", word.text),
+            )
+            .help("name the certificate: `crt /path/to/file.pem`"),
+        );
+    }
+    addresses
+        .into_iter()
+        .map(|address| At { value: listener(&settings, address, &word.text), span: word.span })
+        .collect()
+}
+
+fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind {
+    Bind {
+        address,
+        name: settings.name.clone(),
+        id: settings.id.map_or(0, |(id, _)| id),
+        text: text.to_owned(),
+        accept_proxy: settings.accept_proxy,
+        interface: settings.interface.clone(),
+        transparent: settings.transparent,
+        v6only: settings.v6only,
+        defer_accept: settings.defer_accept,
+        tfo: settings.tfo,
+        mss: settings.mss,
+        tcp_user_timeout: settings.tcp_user_timeout,
+        maxconn: settings.maxconn,
+        backlog: settings.backlog,
+        owner: settings.owner.clone(),
+        ssl: settings.ssl,
+    }
+}
+
+/// The addresses of a comma-separated list.
+pub(super) fn addresses(
+    line: &mut Line<'_, '_>,
+    word: &Word,
+    prefix: &str,
+    resolver: &mut Resolver,
+) -> Vec<ListenAddress> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for part in word.text.split(',') {
+        let range = start..start + part.len();
+        start = range.end + 1;
+        let result =
+            address::parse(part, Accept::BIND).and_then(|address| expand(&address, part, resolver, &mut found));
+        if let Err(message) = result {
+            line.error(code::BAD_VALUE, word.span_of(range), format!("{prefix}{message}"));
+        }
+    }
+    found
+}
+
+/// One address with a range of ports as listeners.
+fn expand(
+    address: &Address,
+    text: &str,
+    resolver: &mut Resolver,
+    found: &mut Vec<ListenAddress>,
+) -> Result<(), String> {
+    match &address.host {
+        Host::Unix(path) => found.push(ListenAddress::Unix(path.into())),
+        Host::Abstract(name) | Host::AbstractZero(name) => found.push(ListenAddress::Abstract(name.clone())),
+        Host::Fd(fd) | Host::SocketPair(fd) => {
+            check_descriptor(*fd)?;
+            found.push(ListenAddress::Fd(*fd));
+        }
+        Host::ReverseHttp(_) => return Err(format!("reverse HTTP is not supported in '{text}'")),
+        Host::Any | Host::Ip(_) | Host::Name(_) => {
+            let ip = resolver.ip(address, text)?;
+            let ports = match address.port {
+                Port::One(port) => port..=port,
+                Port::Range(low, high) => low..=high,
+                Port::None | Port::Offset(_) => return Err(format!("missing port specification in '{text}'")),
+            };
+            found.extend(ports.map(|port| ListenAddress::Tcp(SocketAddr::new(ip, port))));
+        }
+    }
+    Ok(())
+}
+
+/// An inherited descriptor must be an open socket.
+fn check_descriptor(fd: i32) -> Result<(), String> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+    match link {
+        Ok(target) if target.to_string_lossy().starts_with("socket:") => Ok(()),
+        Ok(_) => Err(format!("cannot use file descriptor '{fd}' : Socket operation on non-socket.")),
+        Err(_) => Err(format!("cannot use file descriptor '{fd}' : Bad file descriptor.")),
+    }
+}
+
+/// Reads the parameters up to the end of the line.
+pub(super) fn params(line: &mut Line<'_, '_>, prefix: &str, support: &mut Support) -> BindSettings {
+    let mut settings = BindSettings::default();
+    while let Some(word) = line.words.next() {
+        let Some(row) = keyword::find_bind_param(&word.text) else {
+            let mut message = format!("{prefix}: unknown keyword '{}'", word.text);
+            let nearest = suggest::nearest(&word.text, BIND_PARAMS.iter().map(|row| row.name));
+            message += &nearest.map_or_else(|| ".".to_owned(), |name| format!("; did you mean '{name}' maybe ?"));
+            let mut diagnostic =
+                Diagnostic::error(code::UNKNOWN_KEYWORD, word.span, message).label("not a parameter of a listener");
+            if let Some(nearest) = nearest {
+                diagnostic = diagnostic.help(format!("write `{nearest}`"));
+            }
+            line.out.push(diagnostic);
+            continue;
+        };
+        // Without TLS its parameters have nothing to act on.
+        if !row.ssl || row.name == "ssl" || settings.ssl {
+            support.param(line.name, row, word, line.out);
+        }
+        let mut reader = Reader { line, prefix, word };
+        reader.read(row.arity.min, &mut settings);
+    }
+    settings
+}
+
+/// One parameter being read.
+struct Reader<'l, 'a, 'd> {
+    line: &'l mut Line<'a, 'd>,
+    prefix: &'l str,
+    word: &'a Word,
+}
+
+impl<'a> Reader<'_, 'a, '_> {
+    fn error(&mut self, at: Span, message: &str) {
+        self.line.error(code::BAD_VALUE, at, format!("{} : '{}' : {message}", self.prefix, self.word.text));
+    }
+
+    fn argument(&mut self, missing: &str) -> Option<&'a Word> {
+        let word = self.line.words.next();
+        if word.is_none() {
+            let here = self.line.words.here();
+            self.error(here, missing);
+        }
+        word
+    }
+
+    /// A number that haproxy takes leniently, refused only below zero.
+    fn count(&mut self) -> Option<u32> {
+        let word = self.argument("missing value")?;
+        let number = self.line.lenient(word);
+        if number < 0 {
+            self.error(word.span, &format!("invalid value {number}, must be >= 0"));
+        }
+        u32::try_from(number).ok().filter(|&n| n > 0)
+    }
+
+    fn read(&mut self, arguments: u8, s: &mut BindSettings) {
+        match &*self.word.text {
+            "accept-proxy" => s.accept_proxy = true,
+            "transparent" => s.transparent = true,
+            "v4v6" => s.v6only = Some(false),
+            "v6only" => s.v6only = Some(true),
+            "defer-accept" => s.defer_accept = true,
+            "tfo" => s.tfo = true,
+            "name" => s.name = self.argument("missing name").map(|word| word.text.to_string()).or(s.name.take()),
+            "id" => self.id(s),
+            "interface" => {
+                s.interface = self.argument("missing interface name").map(|word| word.text.to_string());
+            }
+            "maxconn" => s.maxconn = self.count(),
+            "backlog" => s.backlog = self.count(),
+            "mss" | "nice" | "tcp-ut" | "thread" | "process" => self.numbers(s),
+            "mode" | "user" | "uid" | "group" | "gid" => self.owner(s),
+            "level" => {
+                s.level = match self.line.words.next() {
+                    Some(word) if &*word.text == "user" => StatsLevel::User,
+                    Some(word) if &*word.text == "operator" => StatsLevel::Operator,
+                    Some(word) if &*word.text == "admin" => StatsLevel::Admin,
+                    other => {
+                        let (at, text) = other.map_or((self.word.span, ""), |word| (word.span, &*word.text));
+                        let message = format!(
+                            "{} : ''level' only supports 'user', 'operator', and 'admin' (got '{text}')'",
+                            self.prefix
+                        );
+                        self.line.error(code::BAD_VALUE, at, message);
+                        s.level
+                    }
+                }
+            }
+            "expose-fd" => {
+                let word = self.argument("expects 'listeners' or 'process'");
+                s.expose_fd_listeners = word.is_some_and(|word| &*word.text == "listeners");
+            }
+            "proto" => {
+                if let Some(word) = self.argument("missing value")
+                    && !["h1", "h2", "none", "quic"].contains(&&*word.text)
+                {
+                    self.error(word.span, &format!(" unknown MUX protocol '{}'", word.text));
+                }
+            }
+            _ => self.tls(arguments, s),
+        }
+    }
+
+    fn tls(&mut self, arguments: u8, s: &mut BindSettings) {
+        match &*self.word.text {
+            "ssl" => s.ssl = true,
+            "crt" | "default-crt" | "crt-list" | "ca-file" => {
+                s.has_certificate |= &*self.word.text != "ca-file";
+                if let Some(word) = self.argument("missing certificate location")
+                    && !word.text.starts_with('@')
+                    && let Err(error) = std::fs::metadata(&*word.text)
+                {
+                    let reason = super::files::reason(&error);
+                    let message = format!(
+                        "{} : unable to stat SSL certificate from file '{}' : {reason}.",
+                        self.prefix, word.text
+                    );
+                    self.line.error(code::FILE, word.span, message);
+                }
+            }
+            "generate-certificates" => s.has_certificate = true,
+            // What has no effect yet is taken with its arguments; the table has said so already.
+            _ => (0..arguments).for_each(|_| {
+                let _argument = self.argument("missing value");
+            }),
+        }
+    }
+
+    fn id(&mut self, s: &mut BindSettings) {
+        let Some(word) = self.argument("expects an integer argument") else { return };
+        let (number, rest) = value::leading_integer(&word.text);
+        if !rest.is_empty() || word.text.is_empty() {
+            self.error(word.span, &format!("expects an integer argument, found '{}'", word.text));
+            return;
+        }
+        match u32::try_from(number).ok().filter(|&id| id > 0) {
+            Some(id) => s.id = Some((id, word.span)),
+            None => self.error(word.span, "custom id has to be > 0"),
+        }
+    }
+
+    fn numbers(&mut self, s: &mut BindSettings) {
+        let Some(word) = self.argument("missing value") else { return };
+        match &*self.word.text {
+            "mss" => match value::leading_integer(&word.text).0 {
+                n if n != 0 && n.abs() <= 65_535 => s.mss = i32::try_from(n).ok(),
+                _ => self.error(word.span, "expects an MSS with and absolute value between 1 and 65535"),
+            },
+            "tcp-ut" => match value::time(&word.text, Unit::Milliseconds) {
+                Ok(time) => s.tcp_user_timeout = Some(time),
+                Err(_) => self.error(word.span, "expects a positive delay in milliseconds"),
+            },
+            "nice" => {
+                let number = self.line.lenient(word);
+                if !(-1024..=1024).contains(&number) {
+                    self.error(word.span, &format!("invalid value {number}, allowed range is -1024..1024"));
+                }
+            }
+            "thread" => self.threads(word),
+            _ => {
+                let message = format!(
+                    "{} : 'process {}' on 'bind' lines is deprecated and will be removed in 2.7.",
+                    self.prefix, word.text
+                );
+                self.line.out.push(
+                    Diagnostic::warning(code::LEGACY, self.word.span.to(word.span), message)
+                        .help("leave it out, or write `thread`"),
+                );
+            }
+        }
+    }
+
+    /// `all`, `odd`, `even`, numbers and ranges, each with an optional group in front.
+    fn threads(&mut self, word: &Word) {
+        for set in word.text.split(',') {
+            let numbers = set.rsplit('/').next().unwrap_or(set);
+            let ok = matches!(numbers, "all" | "odd" | "even")
+                || numbers.split('-').all(|n| n.is_empty() || n.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)));
+            if !ok {
+                let message = format!(
+                    "{} : '{numbers}' : '{numbers}' is not a valid number/range. It supports numbers from 1 to 64.",
+                    self.prefix
+                );
+                self.line.error(code::BAD_VALUE, word.span, message);
+            }
+        }
+    }
+
+    fn owner(&mut self, s: &mut BindSettings) {
+        let word = self.line.words.next();
+        let (at, text) = word.map_or((self.line.words.here(), ""), |word| (word.span, &*word.text));
+        let complaint = match &*self.word.text {
+            "mode" => {
+                s.owner.mode = u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= 0o7777);
+                (s.owner.mode.is_none()).then(|| format!("missing or invalid mode '{text}' (octal integer expected)"))
+            }
+            "user" => {
+                s.owner.uid = users::uid(text);
+                (s.owner.uid.is_none()).then(|| format!("unknown user name '{text}'"))
+            }
+            "group" => {
+                s.owner.gid = users::gid(text);
+                (s.owner.gid.is_none()).then(|| format!("unknown group name '{text}'"))
+            }
+            "uid" => {
+                s.owner.uid = Some(word.map_or(0, |word| self.line.lenient(word))).and_then(|n| u32::try_from(n).ok());
+                None
+            }
+            _ => {
+                s.owner.gid = Some(word.map_or(0, |word| self.line.lenient(word))).and_then(|n| u32::try_from(n).ok());
+                None
+            }
+        };
+        if let Some(complaint) = complaint {
+            let message = if self.line.name == "stats socket" {
+                format!("{} : ''{}' : {complaint}'", self.prefix, self.word.text)
+            } else {
+                format!("{} : '{}' : {complaint}", self.prefix, self.word.text)
+            };
+            self.line.error(code::BAD_VALUE, at, message);
+        }
+    }
+}

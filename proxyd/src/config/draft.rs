@@ -1,0 +1,357 @@
+//! Sections while the file is read: what was said so far, not yet complete.
+//!
+//! [`Settings`] is what a `defaults` section hands on by being cloned; a [`Section`] adds what belongs to one proxy only.
+
+use super::model::{
+    ConnectionMode, CookieCapture, Credential, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, LogTarget, Mode,
+    Network, RetryOn, ServerStateFrom, Source, Timeouts,
+};
+use super::server::{ServerDraft, ServerSettings};
+use crate::balance::Algorithm;
+use crate::balance::hash::HashType;
+use crate::balance::persist::{CookieSettings, Redispatch};
+use crate::health::script::{HttpSend, HttpStep, TcpStep};
+use crate::proxy::listen::Bind;
+use shared_config::haproxy::ast::Statement;
+use shared_config::haproxy::keyword::SectionKind;
+use shared_config::source::Span;
+use shared_config::words::Word;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What proxies inherit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub mode: Option<Mode>,
+    pub timeouts: Timeouts,
+    pub maxconn: Option<u32>,
+    pub backlog: Option<u32>,
+    pub fullconn: Option<u32>,
+    pub retries: Option<u32>,
+    pub redispatch: Option<Redispatch>,
+    pub retry_on: Option<RetryOn>,
+    pub flags: Flags,
+    pub connection_mode: Option<ConnectionMode>,
+    pub forward_for: Option<At<ForwardFor>>,
+    pub original_to: Option<At<ForwardFor>>,
+    pub log_format: Option<At<FormatDraft>>,
+    pub logs: Vec<LogEntry>,
+    pub log_tag: Option<String>,
+    pub balance: Option<At<Algorithm>>,
+    pub balance_expression: Option<String>,
+    pub hash_type: Option<HashType>,
+    pub hash_balance_factor: Option<u32>,
+    pub cookie: Option<At<CookieSettings>>,
+    pub dynamic_cookie_key: Option<String>,
+    pub http_reuse: Option<HttpReuse>,
+    pub error_files: Vec<Arc<ErrorFile>>,
+    pub stats: Option<At<StatsDraft>>,
+    pub monitor_uri: Option<At<String>>,
+    pub monitor_net: Option<Network>,
+    pub grace: Duration,
+    pub disabled: bool,
+    pub default_backend: Option<At<String>>,
+    pub check: CheckDraft,
+    pub default_server: Arc<ServerSettings>,
+    pub source: Option<Source>,
+    pub rate_limit_sessions: Option<u32>,
+    pub send_name_header: Option<String>,
+    pub unique_id_header: Option<String>,
+    pub unique_id_format: Option<String>,
+    pub server_state: ServerStateFrom,
+    pub server_state_file: Option<PathBuf>,
+    pub email_alert: EmailAlert,
+    /// `errorfiles`: the section and the statuses taken from it; none: all it has.
+    pub error_sections: Vec<At<(String, Vec<u16>)>>,
+    pub inspect_delay: Option<Duration>,
+    /// Rules of a named `defaults` section, lowered again in each section that starts from it.
+    pub rules: Arc<Vec<Statement>>,
+}
+
+/// The last statement that chose what is logged.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum FormatDraft {
+    /// `option tcplog`
+    Tcp,
+    /// `option httplog`
+    Http,
+    /// `option httplog clf`
+    HttpClf,
+    /// `option httpslog`
+    Https,
+    /// `log-format`
+    Custom(Word),
+}
+
+/// An entry of a section's `log` lines.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum LogEntry {
+    /// `log global`.
+    Global,
+    /// A target of its own.
+    Target(Arc<LogTarget>),
+}
+
+/// Which `email-alert` words were given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EmailAlert {
+    pub from: bool,
+    pub to: bool,
+    pub mailers: Option<At<String>>,
+    pub any: bool,
+}
+
+/// A text that the page shows if asked to.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Shown {
+    /// Not asked for.
+    #[default]
+    No,
+    /// The one of the section or the process.
+    Default,
+    /// This one.
+    Text(String),
+}
+
+impl Shown {
+    /// Asked for, with a text or without.
+    pub(super) fn new(text: Option<String>) -> Self {
+        text.map_or(Self::Default, Self::Text)
+    }
+
+    /// What to show.
+    pub(super) fn text(&self, default: Option<&str>) -> Option<String> {
+        match self {
+            Self::No => None,
+            Self::Default => default.map(str::to_owned),
+            Self::Text(text) => Some(text.clone()),
+        }
+    }
+}
+
+/// `stats …` of a proxy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StatsDraft {
+    pub uri: Option<String>,
+    pub realm: Option<String>,
+    pub auth: Vec<Credential>,
+    pub refresh: Option<Duration>,
+    pub show_version: bool,
+    pub show_legends: bool,
+    pub show_modules: bool,
+    pub show_node: Shown,
+    pub show_desc: Shown,
+    pub scope: Vec<String>,
+}
+
+/// What a health check says, put together from `option …-check` and the rules of `http-check` and `tcp-check`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CheckDraft {
+    pub kind: CheckOption,
+    /// The request line of `option httpchk`.
+    pub request: HttpSend,
+    /// `http-check` rules, in order.
+    pub http_rules: Vec<HttpStep>,
+    /// `tcp-check` rules, in order.
+    pub tcp_rules: Vec<TcpStep>,
+    pub disable_on_404: bool,
+    pub send_state: bool,
+}
+
+/// The last `option …-check`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum CheckOption {
+    #[default]
+    None,
+    Http,
+    Tcp,
+    SslHello,
+    /// A protocol whose check is a fixed exchange of bytes.
+    Exchange(Vec<TcpStep>),
+    /// `option external-check`.
+    External,
+}
+
+/// Options that are on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Flag {
+    AbortOnClose,
+    AcceptUnsafeRequests,
+    AcceptUnsafeResponses,
+    AllBackups,
+    CheckCache,
+    ClientKeepAlive,
+    ContStats,
+    DontLogNormal,
+    DontLogNull,
+    HttpBufferRequest,
+    HttpIgnoreProbes,
+    IndependentStreams,
+    LogAsap,
+    LogHealthChecks,
+    LogSeparateErrors,
+    NoLinger,
+    Persist,
+    PreferLastServer,
+    ServerKeepAlive,
+    SocketStats,
+    TcpSmartAccept,
+    Transparent,
+}
+
+impl Flag {
+    /// The flag of an option, where the option is one.
+    pub(super) fn of_option(name: &str) -> Option<Self> {
+        Some(match name {
+            "abortonclose" => Self::AbortOnClose,
+            "accept-invalid-http-request" | "accept-unsafe-violations-in-http-request" => Self::AcceptUnsafeRequests,
+            "accept-invalid-http-response" | "accept-unsafe-violations-in-http-response" => Self::AcceptUnsafeResponses,
+            "allbackups" => Self::AllBackups,
+            "checkcache" => Self::CheckCache,
+            "clitcpka" => Self::ClientKeepAlive,
+            "contstats" => Self::ContStats,
+            "dontlog-normal" => Self::DontLogNormal,
+            "dontlognull" => Self::DontLogNull,
+            "http-buffer-request" => Self::HttpBufferRequest,
+            "http-ignore-probes" => Self::HttpIgnoreProbes,
+            "independent-streams" => Self::IndependentStreams,
+            "logasap" => Self::LogAsap,
+            "log-health-checks" => Self::LogHealthChecks,
+            "log-separate-errors" => Self::LogSeparateErrors,
+            "nolinger" => Self::NoLinger,
+            "persist" => Self::Persist,
+            "prefer-last-server" => Self::PreferLastServer,
+            "socket-stats" => Self::SocketStats,
+            "srvtcpka" => Self::ServerKeepAlive,
+            "tcp-smart-accept" => Self::TcpSmartAccept,
+            "transparent" => Self::Transparent,
+            _ => return None,
+        })
+    }
+}
+
+/// A set of flags, each of which is on, off, or not mentioned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flags {
+    on: u32,
+    off: u32,
+}
+
+impl Flags {
+    /// `default option x`: as if it had not been mentioned.
+    pub(super) fn reset(&mut self, flag: Flag) {
+        let bit = 1 << flag as u8;
+        (self.on, self.off) = (self.on & !bit, self.off & !bit);
+    }
+
+    /// `option x` or `no option x`.
+    pub(super) fn set(&mut self, flag: Flag, on: bool) {
+        let bit = 1 << flag as u8;
+        (self.on, self.off) = if on { (self.on | bit, self.off & !bit) } else { (self.on & !bit, self.off | bit) };
+    }
+
+    /// Whether it is on; `default` where it was not mentioned.
+    pub(super) fn get(self, flag: Flag, default: bool) -> bool {
+        let bit = 1 << flag as u8;
+        if default { self.off & bit == 0 } else { self.on & bit != 0 }
+    }
+}
+
+/// A proxy section.
+#[derive(Clone, Debug)]
+pub(super) struct Section {
+    pub kind: SectionKind,
+    pub name: String,
+    /// The line that opens it.
+    pub head: Span,
+    pub settings: Settings,
+    pub id: Option<At<u32>>,
+    pub description: Option<String>,
+    pub binds: Vec<At<Bind>>,
+    pub servers: Vec<ServerDraft>,
+    /// The first line that gave a server's name.
+    pub server_names: HashMap<String, Span>,
+    pub dispatch: Option<SocketAddr>,
+    pub capture_request: Vec<HeaderCapture>,
+    pub capture_response: Vec<HeaderCapture>,
+    pub capture_cookie: Option<CookieCapture>,
+    /// Warnings that haproxy gives only once the section is complete need to know where things were written.
+    pub http_check_rules: Option<Span>,
+    pub tcp_check_rules: Option<Span>,
+    pub external_check: ExternalCheck,
+    /// It has a `stick-table`.
+    pub stick_table: bool,
+}
+
+/// What was said about an external check.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ExternalCheck {
+    pub option: Option<Span>,
+    pub command: bool,
+    pub path: Option<Span>,
+}
+
+impl Section {
+    /// An empty section.
+    pub(super) fn new(kind: SectionKind, name: &str, head: Span, settings: Settings) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            head,
+            settings,
+            id: None,
+            description: None,
+            binds: Vec::new(),
+            servers: Vec::new(),
+            server_names: HashMap::new(),
+            dispatch: None,
+            capture_request: Vec::new(),
+            capture_response: Vec::new(),
+            capture_cookie: None,
+            http_check_rules: None,
+            tcp_check_rules: None,
+            external_check: ExternalCheck::default(),
+            stick_table: false,
+        }
+    }
+}
+
+impl Section {
+    /// Whether it accepts connections.
+    pub(super) fn is_frontend(&self) -> bool {
+        matches!(self.kind, SectionKind::Frontend | SectionKind::Listen)
+    }
+
+    /// Whether it has servers.
+    pub(super) fn is_backend(&self) -> bool {
+        matches!(self.kind, SectionKind::Backend | SectionKind::Listen)
+    }
+
+    /// The word haproxy uses for it in messages.
+    pub(super) fn word(&self) -> &'static str {
+        match self.kind {
+            SectionKind::Frontend => "frontend",
+            SectionKind::Backend => "backend",
+            SectionKind::Defaults => "defaults",
+            _ => "proxy",
+        }
+    }
+
+    /// `mode`, TCP where nothing was said.
+    pub(super) fn mode(&self) -> Mode {
+        self.settings.mode.unwrap_or(Mode::Tcp)
+    }
+}

@@ -1,0 +1,138 @@
+//! The statements that belong to the accepting half of a proxy: listeners, captures, monitoring, the backend.
+
+use super::bind;
+use super::draft::{FormatDraft, Section};
+use super::line::{Line, code};
+use super::model::{CookieCapture, HeaderCapture};
+use super::option::set_log_format;
+use super::proxy::{Tools, at};
+use super::settings::strict_integer;
+use crate::proxy::listen::Bind;
+use shared_config::diagnostic::Diagnostic;
+use shared_config::haproxy::keyword::SectionKind;
+use shared_config::words::Word;
+
+/// Everything `proxy::dispatch` sends here.
+pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
+    let settings = &mut section.settings;
+    match line.name {
+        "bind" => {
+            let binds = bind::bind(line, &mut tools.resolver, &mut tools.support);
+            check_ids(line, section, &binds);
+            section.binds.extend(binds);
+        }
+        "monitor-uri" => {
+            if let Some(word) = line.expect("'monitor-uri' expects an URI.") {
+                settings.monitor_uri = Some(at(word.text.to_string(), word.span));
+                line.end();
+            }
+        }
+        "default_backend" => {
+            if let Some(word) = line.expect("'default_backend' expects a backend name.") {
+                settings.default_backend = Some(at(word.text.to_string(), word.span));
+                line.end();
+            }
+        }
+        "rate-limit sessions" => {
+            let missing = "'rate-limit sessions' expects expects an integer value (in sessions/second)";
+            if let Some(word) = line.expect(missing) {
+                let number = strict_integer(line, word, "rate-limit sessions").unwrap_or(0);
+                settings.rate_limit_sessions = u32::try_from(number).ok().filter(|&rate| rate > 0);
+            }
+        }
+        "unique-id-header" => {
+            let missing = "unique-id-header expects an argument.";
+            settings.unique_id_header = line.expect(missing).map(|word| word.text.to_string());
+        }
+        "unique-id-format" => {
+            let missing = "unique-id-format expects an argument.";
+            settings.unique_id_format = line.expect(missing).map(|word| word.text.to_string());
+        }
+        "log-format" => log_format(line, section),
+        "capture request header" | "capture response header" => header_capture(line, section),
+        "capture cookie" => cookie_capture(line, section),
+        // `declare capture` needs the samples that use it; the table has said that it has no effect yet.
+        _ => {}
+    }
+}
+
+fn log_format(line: &mut Line<'_, '_>, section: &mut Section) {
+    let Some(word) = line.expect("log-format expects an argument.") else { return };
+    if let Some(extra) = line.words.next() {
+        let message = "log-format expects only one argument, don't forget to escape spaces!";
+        return line
+            .out
+            .push(Diagnostic::error(code::EXTRA_ARGUMENT, extra.span, message).help("or put the format into quotes"));
+    }
+    set_log_format(line, FormatDraft::Custom(word.clone()), section);
+}
+
+/// A custom id must be used once in a section.
+fn check_ids(line: &mut Line<'_, '_>, section: &Section, binds: &[super::draft::At<Bind>]) {
+    let Some(bind) = binds.first().filter(|bind| bind.value.id > 0) else { return };
+    let id = bind.value.id;
+    if let Some(other) = section.binds.iter().find(|other| other.value.id == id) {
+        let message = format!(
+            "'bind {}' in section '{}' : 'id' : custom id {id} already used by 'bind {}'",
+            bind.value.text,
+            line.section.name(),
+            other.value.text
+        );
+        line.out.push(Diagnostic::error(code::DUPLICATE, bind.span, message).related(other.span, "used here first"));
+    }
+}
+
+fn header_capture(line: &mut Line<'_, '_>, section: &mut Section) {
+    let which = if line.name == "capture request header" { "request" } else { "response" };
+    let missing = format!("'capture {which}' expects 'header' <header_name> 'len' <len>.");
+    let Some((name, len)) = name_and_len(line, &missing) else { return };
+    let capture = HeaderCapture { name: name.text.to_string(), len };
+    if which == "request" {
+        section.capture_request.push(capture);
+    } else {
+        section.capture_response.push(capture);
+    }
+}
+
+fn cookie_capture(line: &mut Line<'_, '_>, section: &mut Section) {
+    let missing = "'capture' expects 'cookie' <cookie_name> 'len' <len>.";
+    let Some((name, len)) = name_and_len(line, missing) else { return };
+    let (name, prefix) = match name.text.strip_suffix('*') {
+        Some(name) => (name, true),
+        None => (name.text.strip_suffix('=').unwrap_or(&name.text), false),
+    };
+    section.capture_cookie = Some(CookieCapture { name: name.to_owned(), prefix, len });
+}
+
+fn name_and_len<'a>(line: &mut Line<'a, '_>, missing: &str) -> Option<(&'a Word, u32)> {
+    let name = line.expect(missing)?;
+    let word = line.expect(missing)?;
+    if &*word.text != "len" {
+        line.error(code::UNKNOWN_KEYWORD, word.span, missing);
+        return None;
+    }
+    let len = line.integer(missing)?;
+    Some((name, u32::try_from(len).unwrap_or(0)))
+}
+
+/// Names and numbers for listeners that were given none, once the section is complete.
+pub(super) fn number_binds(section: &Section) -> Vec<Bind> {
+    debug_assert_ne!(section.kind, SectionKind::Defaults, "defaults have no listeners");
+    let taken: std::collections::HashSet<u32> = section.binds.iter().map(|bind| bind.value.id).collect();
+    let mut next = 1;
+    let mut binds: Vec<Bind> = Vec::with_capacity(section.binds.len());
+    let mut given = std::collections::HashSet::new();
+    for bind in &section.binds {
+        let mut bind = bind.value.clone();
+        // Of several addresses on one line only the first one keeps the line's number.
+        if bind.id == 0 || !given.insert(bind.id) {
+            while taken.contains(&next) {
+                next += 1;
+            }
+            bind.id = next;
+            next += 1;
+        }
+        binds.push(bind);
+    }
+    binds
+}

@@ -1,0 +1,501 @@
+//! `global`: several of them are one.
+
+use super::bind;
+use super::line::{Line, code};
+use super::log;
+use super::model::{Global, LogHostname, StatsSocket};
+use super::option::Negation;
+use super::proxy::Tools;
+use super::value::{self, TimeProblem, Unit};
+use super::{files, users};
+use crate::proxy::listen::ListenAddress;
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
+use shared_config::haproxy::ast::Statement;
+use shared_config::haproxy::keyword::{self, GLOBAL, Keyword, Prefix, SectionKind};
+use shared_config::suggest;
+use shared_config::words::Word;
+use std::time::Duration;
+
+/// The most worker threads.
+const THREADS_MAX: i64 = 64;
+
+/// What `global` says that only the lowering of other sections needs.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// `zero-warning`
+    pub zero_warning: bool,
+    /// `insecure-fork-wanted`
+    pub insecure_fork_wanted: bool,
+    /// `ssl-server-verify none`
+    pub no_server_verify: bool,
+    /// `unix-bind …` for listeners that say nothing themselves.
+    pub unix_bind: bind::BindSettings,
+    /// `unix-bind prefix`
+    pub unix_prefix: String,
+}
+
+/// Lowers one statement.
+pub(super) fn statement(
+    statement: &Statement,
+    global: &mut Global,
+    extra: &mut Extra,
+    tools: &mut Tools,
+    out: &mut Diagnostics,
+) {
+    let mut words = statement.words();
+    let negation = match words.peek().map_or("", |word| &*word.text) {
+        "no" => Negation::No,
+        "default" => Negation::Default,
+        _ => Negation::None,
+    };
+    let prefix = if negation == Negation::None { None } else { words.next() };
+    let Some(first) = words.peek() else { return };
+    let rest = words.clone().rest();
+    let Some(row) = keyword::find_statement(SectionKind::Global, rest) else {
+        return unknown(first, rest.get(1), out);
+    };
+    if let Some(prefix) = prefix
+        && row.prefix == Prefix::Never
+    {
+        return out.push(
+            Diagnostic::error(code::BAD_VALUE, prefix.span, super::proxy::NEGATION)
+                .place(Place::ParsingLine)
+                .label(format!("`{}` cannot stand in front of `{}`", prefix.text, first.text)),
+        );
+    }
+    let keyword = (0..row.words()).filter_map(|_| words.next()).fold(first.span, |span, word| span.to(word.span));
+    let negated = negation != Negation::None;
+    let mut line = Line { words, name: row.name, keyword, negated, section: SectionKind::Global, out };
+    if row.legacy.is_none() && !negated {
+        tools.support.statement(row, row.name, keyword, line.out);
+    }
+    lower(&mut line, row, global, extra, tools);
+}
+
+fn unknown(first: &Word, second: Option<&Word>, out: &mut Diagnostics) {
+    if &*first.text == "stats" {
+        let (got, at) = second.map_or(("", first.span), |word| (&*word.text, word.span));
+        let message = format!("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '{got}')");
+        return out.push(Diagnostic::error(code::UNKNOWN_KEYWORD, at, message));
+    }
+    let nearest = suggest::nearest(&first.text, GLOBAL.iter().map(|row| row.name));
+    let hint = nearest.map_or_else(String::new, |name| format!("; did you mean '{name}' maybe ?"));
+    let message = format!("unknown keyword '{}' in 'global' section{hint}", first.text);
+    let mut diagnostic = Diagnostic::error(code::UNKNOWN_KEYWORD, first.span, message).label("not known here");
+    if let Some(nearest) = nearest {
+        diagnostic = diagnostic.help(format!("write `{nearest}`"));
+    } else if keyword::PROXY.iter().any(|row| row.name.split(' ').next() == Some(&*first.text)) {
+        diagnostic = diagnostic.help("this belongs into a `defaults`, `frontend`, `backend` or `listen` section");
+    }
+    out.push(diagnostic);
+}
+
+fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, extra: &mut Extra, tools: &mut Tools) {
+    match row.name {
+        "daemon" => flag(line, &mut global.daemon),
+        "quiet" => flag(line, &mut global.quiet),
+        "zero-warning" => flag(line, &mut extra.zero_warning),
+        "insecure-fork-wanted" => flag(line, &mut extra.insecure_fork_wanted),
+        "external-check" => flag(line, &mut global.external_check),
+        "debug" | "master-worker" | "nbproc" => legacy(line, row, global, tools),
+        "user" | "uid" | "group" | "gid" => identity(line, global),
+        "log" => logs(line, global, tools),
+        "stats socket" => stats_socket(line, global, tools),
+        "stats timeout" | "stats maxconn" | "stats bind-process" => stats(line, global),
+        "nbthread" => threads(line, global),
+        "hard-stop-after" | "grace" | "close-spread-time" | "mworker-max-reloads" => times(line, global),
+        "unix-bind" => unix_bind(line, extra, tools),
+        "ssl-server-verify" => extra.no_server_verify = line.take("none").is_some(),
+        _ => values(line, row, global),
+    }
+}
+
+fn flag(line: &mut Line<'_, '_>, target: &mut bool) {
+    *target = !line.negated;
+    line.end();
+}
+
+fn legacy(line: &mut Line<'_, '_>, row: &Keyword, global: &mut Global, tools: &mut Tools) {
+    match row.name {
+        "master-worker" => {
+            let message =
+                "support for 'master-worker' was removed in version 3.5. Use -W or -Ws in the startup script instead.";
+            line.out.push(
+                Diagnostic::warning(code::LEGACY, line.keyword, message)
+                    .label("works, but haproxy 3.5 refuses it")
+                    .help("start with `-W` or `-Ws`"),
+            );
+            global.master_worker = true;
+        }
+        "nbproc" => {
+            let message = "nbproc is not supported any more since HAProxy 2.5. Threads will automatically be used on \
+                           multi-processor machines if available.";
+            let Some(word) = line.expect("'nbproc' expects an integer argument.") else { return };
+            let number = line.lenient(word);
+            // One process is what there is; several are as many threads, unless the threads are named.
+            if number > 1 && global.nbthread.is_none() {
+                global.nbthread = u16::try_from(number.min(THREADS_MAX)).ok();
+            }
+            line.out.push(
+                Diagnostic::warning(code::LEGACY, line.keyword, message)
+                    .label(if number > 1 { "taken as a number of threads" } else { "not needed" })
+                    .help(if number > 1 { "write `nbthread`" } else { "leave it out" }),
+            );
+        }
+        _ => {
+            let message = format!("unknown keyword '{}' in 'global' section", row.name);
+            line.out.push(
+                Diagnostic::warning(code::LEGACY, line.keyword, message)
+                    .label("without effect")
+                    .help(format!("use {}", row.legacy.unwrap_or_default())),
+            );
+        }
+    }
+    let _ = tools;
+}
+
+fn identity(line: &mut Line<'_, '_>, global: &mut Global) {
+    let word = line.words.next();
+    let (text, at) = word.map_or(("", line.words.here()), |word| (&*word.text, word.span));
+    let (what, id) = match line.name {
+        "user" => ("user", users::uid(text)),
+        "group" => ("group", users::gid(text)),
+        name => {
+            let id = text.parse().ok();
+            if id.is_none() {
+                let kind = if name == "uid" { "user" } else { "group" };
+                let message = format!(
+                    " {name}: string '{text}' is not a number.\n   | You might want to use the '{kind}' parameter to use \
+                     a system {kind} name."
+                );
+                line.warn(code::BAD_VALUE, at, message);
+            }
+            match name {
+                "uid" => global.uid = id.or(global.uid),
+                _ => global.gid = id.or(global.gid),
+            }
+            return;
+        }
+    };
+    if id.is_none() {
+        let message = format!("cannot find {what} id for '{text}' (0:Success)");
+        line.out.push(
+            Diagnostic::error(code::UNKNOWN_NAME, at, message)
+                .label(format!("no such {what} on this system"))
+                .help(format!("create it: `{what}add --system {}`", if text.is_empty() { "NAME" } else { text })),
+        );
+    }
+    match what {
+        "user" => global.uid = id.or(global.uid),
+        _ => global.gid = id.or(global.gid),
+    }
+    line.end();
+}
+
+fn logs(line: &mut Line<'_, '_>, global: &mut Global, tools: &mut Tools) {
+    if line.negated {
+        global.logs.clear();
+        return;
+    }
+    if let Some(word) = line.words.peek().filter(|word| &*word.text == "global") {
+        return line.error(code::BAD_VALUE, word.span, "log : 'global' is not supported for a global syslog server");
+    }
+    global.logs.extend(log::target(line, true, &mut tools.resolver, &mut tools.support));
+}
+
+fn stats_socket(line: &mut Line<'_, '_>, global: &mut Global, tools: &mut Tools) {
+    let missing = "'stats socket' in global section expects an address or a path to a UNIX socket";
+    let Some(word) = line.expect(missing) else { return };
+    let mut addresses = Vec::new();
+    if word.text.contains(['/', ':', '@']) {
+        addresses = bind::addresses(line, word, "'stats socket' : ", &mut tools.resolver);
+    } else if word.text.parse::<std::net::IpAddr>().is_ok() {
+        let message = format!("'stats socket' : missing port specification in '{}'", word.text);
+        line.error(code::BAD_VALUE, word.span, message);
+    } else {
+        // A file name without a slash is a socket in the directory the program was started in.
+        addresses.push(ListenAddress::Unix((&*word.text).into()));
+    }
+    let settings = bind::params(line, "'stats socket'", &mut tools.support);
+    global.stats_sockets.extend(addresses.into_iter().map(|address| StatsSocket {
+        address,
+        level: settings.level,
+        owner: settings.owner.clone(),
+        expose_fd_listeners: settings.expose_fd_listeners,
+    }));
+}
+
+fn stats(line: &mut Line<'_, '_>, global: &mut Global) {
+    match line.name {
+        "stats timeout" => {
+            let word = line.words.next();
+            let text = word.map_or("", |word| &*word.text);
+            match value::time(text, Unit::Milliseconds) {
+                Ok(time) if !time.is_zero() => global.stats_timeout = time,
+                Ok(_) => {
+                    line.error(code::BAD_VALUE, line.words.statement(), "'stats timeout' expects a positive value");
+                }
+                Err(problem) => stats_timeout_problem(line, word, &problem),
+            }
+        }
+        "stats maxconn" => match line.words.next().map(|word| value::leading_integer(&word.text).0) {
+            Some(number) if number > 0 => global.stats_maxconn = u32::try_from(number).unwrap_or(u32::MAX),
+            _ => line.error(code::BAD_VALUE, line.words.statement(), "'stats maxconn' expects a positive value"),
+        },
+        _ => line.warn(code::LEGACY, line.keyword, "'stats bind-process' is not supported anymore."),
+    }
+}
+
+fn stats_timeout_problem(line: &mut Line<'_, '_>, word: Option<&Word>, problem: &TimeProblem) {
+    let Some(word) = word else {
+        let here = line.words.here();
+        return line.error(code::MISSING_ARGUMENT, here, "'stats timeout' : expects a time");
+    };
+    let message = match problem {
+        TimeProblem::Unexpected { character, .. } => format!("'stats timeout' : unexpected character '{character}'"),
+        TimeProblem::Overflow => "timer overflow in argument to 'stats timeout'".to_owned(),
+        TimeProblem::Underflow => "timer underflow in argument to 'stats timeout'".to_owned(),
+    };
+    line.bad_time(word, problem, message);
+}
+
+fn threads(line: &mut Line<'_, '_>, global: &mut Global) {
+    let word = line.words.next();
+    let (text, at) = word.map_or(("", line.words.here()), |word| (&*word.text, word.span));
+    match text.parse::<i64>() {
+        Ok(number) if (1..=THREADS_MAX).contains(&number) => {
+            global.nbthread = u16::try_from(number).ok();
+            line.end();
+        }
+        Ok(number) => {
+            let message = format!("'nbthread' value must be between 1 and {THREADS_MAX} (was {number})");
+            line.error(code::BAD_VALUE, at, message);
+        }
+        Err(_) => {
+            let message = format!("'nbthread' passed a missing or unparsable integer value in '{text}'");
+            line.error(code::BAD_VALUE, at, message);
+        }
+    }
+}
+
+fn times(line: &mut Line<'_, '_>, global: &mut Global) {
+    if line.name == "mworker-max-reloads" {
+        let _ = line.positive("'mworker-max-reloads' expects a number of reloads");
+        return;
+    }
+    let name = line.name.to_owned();
+    let Some(word) = line.expect(format!("'{name}' expects <time> as argument.")) else { return };
+    if &*name == "close-spread-time" && &*word.text == "infinite" {
+        return;
+    }
+    let Some(time) = line.time(word, Unit::Milliseconds, &name) else { return };
+    match &*name {
+        "hard-stop-after" => global.hard_stop_after = Some(time).filter(|time| !time.is_zero()),
+        "grace" => global.grace = time,
+        _ => {}
+    }
+}
+
+fn unix_bind(line: &mut Line<'_, '_>, extra: &mut Extra, tools: &mut Tools) {
+    if line.take("prefix").is_some() {
+        if let Some(word) = line.words.next() {
+            extra.unix_prefix = word.text.to_string();
+        }
+        return;
+    }
+    extra.unix_bind = bind::params(line, "'unix-bind'", &mut tools.support);
+}
+
+/// Statements with one value.
+fn values(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
+    let integer = format!("'{}' expects an integer argument.", row.name);
+    match row.name {
+        "maxconn" => {
+            global.maxconn = line.positive(integer);
+            line.end();
+        }
+        "ulimit-n" => {
+            global.ulimit_n = line.positive(integer);
+            line.end();
+        }
+        "chroot" => {
+            let missing = "'chroot' expects a directory as an argument.";
+            global.chroot = line.expect(missing).map(|word| word.text.to_string().into());
+            line.end();
+        }
+        "pidfile" => {
+            let missing = "'pidfile' expects a file name as an argument.";
+            global.pidfile = line.expect(missing).map(|word| word.text.to_string().into());
+            line.end();
+        }
+        "log-tag" => {
+            let missing = "'log-tag' expects a tag for use in syslog.";
+            global.log_tag = line.expect(missing).map(|word| word.text.to_string());
+            line.end();
+        }
+        "log-send-hostname" => {
+            let name = line.words.next().map(|word| word.text.to_string());
+            global.log_hostname = name.map_or(LogHostname::System, LogHostname::Name);
+        }
+        "localpeer" => {
+            let missing = "'localpeer' expects a name as an argument.";
+            global.localpeer = line.expect(missing).map(|word| word.text.to_string());
+        }
+        "server-state-base" => {
+            let missing = "'server-state-base' expects one argument: a directory path.";
+            global.server_state_base = line.expect(missing).map(|word| word.text.to_string().into());
+        }
+        "server-state-file" => {
+            let missing = "'server-state-file' expect one argument: a file path.";
+            global.server_state_file = line.expect(missing).map(|word| word.text.to_string().into());
+        }
+        "node" => node(line, global),
+        "description" => description(line, global),
+        "spread-checks" => spread_checks(line, global),
+        name if name.starts_with("tune.") => tune(line, row, global),
+        _ => others(line, row),
+    }
+}
+
+fn node(line: &mut Line<'_, '_>, global: &mut Global) {
+    let word = line.words.next();
+    let (text, at) = word.map_or(("", line.words.here()), |word| (&*word.text, word.span));
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        let message = "'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), \
+                       hyphen(-) or underscode(_).";
+        return line.out.push(Diagnostic::error(code::BAD_VALUE, at, message).place(Place::ParsingLine));
+    }
+    global.node = Some(text.to_owned());
+}
+
+fn description(line: &mut Line<'_, '_>, global: &mut Global) {
+    if line.words.is_empty() {
+        let missing =
+            Diagnostic::error(code::MISSING_ARGUMENT, line.words.here(), "'description' expects a string argument.");
+        return line.out.push(missing.place(Place::ParsingLine));
+    }
+    global.description = Some(line.joined());
+}
+
+fn spread_checks(line: &mut Line<'_, '_>, global: &mut Global) {
+    let Some(word) = line.expect("'spread-checks' expects an integer argument (0..50).") else { return };
+    match u8::try_from(line.lenient(word)) {
+        Ok(number) if number <= 50 => global.spread_checks = number,
+        _ => line.out.push(
+            Diagnostic::error(code::BAD_VALUE, word.span, "'spread-checks' needs a positive value in range 0..50.")
+                .place(Place::ParsingLine),
+        ),
+    }
+}
+
+fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
+    let name = row.name;
+    let tune = &mut global.tune;
+    match name {
+        "tune.bufsize" => match line.words.next().map(|word| value::leading_integer(&word.text).0) {
+            Some(number) if number > 0 => tune.bufsize = u32::try_from(number).unwrap_or(u32::MAX),
+            _ => {
+                let at = line.words.statement();
+                line.error(code::BAD_VALUE, at, "'tune.bufsize' expects a positive integer argument.");
+            }
+        },
+        "tune.maxrewrite" => {
+            let number = line.integer("'tune.maxrewrite' expects an integer argument.").unwrap_or(0);
+            tune.maxrewrite = u32::try_from(number).unwrap_or(0);
+        }
+        "tune.http.maxhdr" => {
+            if let Some(number @ 1..=32_767) = line.words.next().map(|word| value::leading_integer(&word.text).0) {
+                tune.http_maxhdr = u16::try_from(number).unwrap_or(u16::MAX);
+            } else {
+                let at = line.words.statement();
+                line.error(code::BAD_VALUE, at, "'tune.http.maxhdr' expects a numeric value between 1 and 32767");
+            }
+        }
+        "tune.http.cookielen" | "tune.http.logurilen" => {
+            let number = line.integer(format!("'{name}' expects a positive integer.")).unwrap_or(0);
+            let len = u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(0);
+            if name == "tune.http.cookielen" { tune.http_cookielen = len } else { tune.http_logurilen = len }
+        }
+        "tune.maxaccept" => {
+            let number = line.integer("'tune.maxaccept' expects an integer argument.").unwrap_or(-1);
+            tune.maxaccept = u32::try_from(number).ok().filter(|&n| n > 0);
+        }
+        "tune.idletimer" => {
+            if let Some(word) = line.words.next()
+                && !value::time(&word.text, Unit::Milliseconds).is_ok_and(|time| time <= Duration::from_millis(65_535))
+            {
+                let message = "'tune.idletimer' expects a timer value between 0 and 65535 ms.";
+                line.error(code::BAD_VALUE, word.span, message);
+            }
+        }
+        _ => others(line, row),
+    }
+}
+
+/// What has no effect yet or does not work: the table has said so; what haproxy refuses is refused.
+fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
+    match row.name {
+        "cpu-map" => {
+            if let Some(word) = line.expect("'cpu-map' expects a thread group and thread range, and a CPU set.")
+                && !thread_set(&word.text)
+            {
+                let message = format!("cpu-map : '{}' is not a valid number/range.", word.text);
+                line.error(code::BAD_VALUE, word.span, message);
+            }
+        }
+        "default-path" => {
+            if let Some(word) = line.words.next()
+                && !["current", "config", "parent", "origin"].contains(&&*word.text)
+            {
+                let message = format!(
+                    "unsupported default-path mode '{}' for 'default-path', supported modes include 'current', \
+                     'config', 'parent', and 'origin'.",
+                    word.text
+                );
+                line.error(code::UNKNOWN_NAME, word.span, message);
+            }
+        }
+        "profiling.tasks" => {
+            if let Some(word) = line.words.next()
+                && !["on", "auto", "off"].contains(&&*word.text)
+            {
+                let message =
+                    format!("'profiling.tasks' expects either 'on', 'auto', or 'off' but got '{}'.", word.text);
+                line.error(code::UNKNOWN_NAME, word.span, message);
+            }
+        }
+        "lua-load" | "lua-load-per-thread" => {
+            if let Some(word) = line.expect(format!("'{}' expects a file name as parameter.", row.name))
+                && let Err(error) = std::fs::metadata(&*word.text)
+            {
+                let reason = files::reason(&error);
+                let message = format!("error in Lua file '{0}': cannot open {0}: {reason}", word.text);
+                line.error(code::FILE, word.span, message);
+            }
+        }
+        "ca-base" | "crt-base" | "key-base" => {
+            let missing = format!("global statement '{}' expects a directory path as an argument.", row.name);
+            line.expect(missing);
+        }
+        "ssl-dh-param-file" => {
+            if let Some(word) = line.words.next()
+                && std::fs::metadata(&*word.text).is_err()
+            {
+                let message = format!("'ssl-dh-param-file': unable to load DH parameters from file <{}>.", word.text);
+                line.error(code::FILE, word.span, message);
+            }
+        }
+        "strict-limits" | "set-dumpable" => line.end(),
+        _ if row.arity.min > 0 && line.words.is_empty() => {
+            line.expect(format!("'{}' expects an argument.", row.name));
+        }
+        _ => {}
+    }
+}
+
+/// `all`, `odd`, `even`, a number or a range, each with an optional group in front.
+fn thread_set(text: &str) -> bool {
+    text.split('/').all(|part| {
+        matches!(part, "all" | "odd" | "even") || part.split('-').all(|n| n.is_empty() || n.parse::<u16>().is_ok())
+    })
+}

@@ -1,0 +1,661 @@
+//! From drafts to the model: names become ids, what was not said gets its default.
+
+use super::check;
+use super::draft::{Flag, FormatDraft, LogEntry, Section, Settings};
+use super::frontend::number_binds;
+use super::global::Extra;
+use super::line::code;
+use super::model::{
+    Backend, Check, ConnectionMode, Frontend, Global, HttpReuse, LogFormat, LogTarget, Mode, Model, Proxy, ProxyKind,
+    Server, ServerAddress, ServerPort, Timeouts, Userlist,
+};
+use super::proxy::Tools;
+use super::rules::Names;
+use super::sections::Others;
+use super::server::{self, ServerDraft};
+use super::stats;
+use crate::balance::Algorithm;
+use crate::health::Pace;
+use crate::ids::{BackendId, FrontendId, ServerIndex};
+use crate::rules::Rules;
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
+use shared_config::haproxy::keyword::SectionKind;
+use shared_config::source::{Sources, Span};
+use shared_config::suggest;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// The time between two checks where no `inter` is given.
+const INTER_DEFAULT: Duration = Duration::from_secs(2);
+/// Connection attempts after the first where no `retries` is given.
+const RETRIES_DEFAULT: u32 = 3;
+
+/// Everything that was read.
+pub(super) struct Drafts<'a> {
+    pub global: Global,
+    pub extra: Extra,
+    pub sections: Vec<(Section, Rules)>,
+    pub userlists: Vec<Userlist>,
+    pub others: Others,
+    pub names: &'a Names,
+}
+
+/// What surrounds the completion of one section.
+struct Completion<'a> {
+    global: &'a Global,
+    extra: &'a Extra,
+    others: &'a Others,
+    names: &'a Names,
+    sources: &'a Sources,
+    tools: &'a mut Tools,
+    ignore_unresolved: bool,
+    proxy_maxconn: Option<u32>,
+    out: &'a mut Diagnostics,
+}
+
+/// What the command line adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Overrides {
+    /// `-dr`
+    pub ignore_unresolved: bool,
+    /// `-N`
+    pub proxy_maxconn: Option<u32>,
+}
+
+/// Builds the model.
+pub(super) fn complete(
+    drafts: Drafts<'_>,
+    overrides: Overrides,
+    sources: &Sources,
+    tools: &mut Tools,
+    out: &mut Diagnostics,
+) -> Model {
+    let Drafts { global, extra, sections, userlists, others, names } = drafts;
+    let ids = proxy_ids(&sections, sources, out);
+    let positions = Positions::of(&sections);
+    let mut frontends = Vec::new();
+    let mut backends = Vec::new();
+    let mut completion = Completion {
+        global: &global,
+        extra: &extra,
+        others: &others,
+        names,
+        sources,
+        tools,
+        ignore_unresolved: overrides.ignore_unresolved,
+        proxy_maxconn: overrides.proxy_maxconn,
+        out,
+    };
+    for (index, ((section, rules), &id)) in sections.iter().zip(&ids).enumerate() {
+        let proxy = completion.proxy(section, id, rules);
+        let halves = positions.halves(index);
+        if let Some(own) = halves.frontend {
+            frontends.push(completion.frontend(section, proxy.clone(), halves.backend, &sections, &positions, own));
+        }
+        if halves.backend.is_some() {
+            backends.push(completion.backend(section, proxy, halves.frontend));
+        }
+    }
+    tracking(&sections, &mut backends, names, out);
+    Model { global, frontends, backends, userlists }
+}
+
+/// Which model entries a section becomes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Halves {
+    frontend: Option<FrontendId>,
+    backend: Option<BackendId>,
+}
+
+/// The model entries of all sections, and the sections of all backends.
+struct Positions {
+    halves: Vec<Halves>,
+    backend_sections: Vec<usize>,
+}
+
+impl Positions {
+    fn of(sections: &[(Section, Rules)]) -> Self {
+        let mut halves = Vec::with_capacity(sections.len());
+        let mut backend_sections = Vec::new();
+        let mut frontends = 0;
+        for (index, (section, _)) in sections.iter().enumerate() {
+            let mut half = Halves::default();
+            if section.is_frontend() {
+                half.frontend = Some(FrontendId(frontends));
+                frontends += 1;
+            }
+            if section.is_backend() {
+                half.backend = Some(BackendId(u32::try_from(backend_sections.len()).unwrap_or(u32::MAX)));
+                backend_sections.push(index);
+            }
+            halves.push(half);
+        }
+        Self { halves, backend_sections }
+    }
+
+    fn halves(&self, section: usize) -> Halves {
+        self.halves.get(section).copied().unwrap_or_default()
+    }
+}
+
+/// Numbers for all sections: the given ones, and for the others the lowest that are free.
+fn proxy_ids(sections: &[(Section, Rules)], sources: &Sources, out: &mut Diagnostics) -> Vec<u32> {
+    let mut taken: HashMap<u32, &Section> = HashMap::new();
+    for (section, _) in sections {
+        let Some(id) = &section.id else { continue };
+        if let Some(other) = taken.get(&id.value) {
+            let message = format!(
+                "proxy {} reuses same custom id as proxy {} (declared at {}).",
+                section.name,
+                other.name,
+                place(sources, other.head)
+            );
+            out.push(
+                Diagnostic::error(code::DUPLICATE, id.span, message)
+                    .place(Place::ParsingLine)
+                    .related(other.head, "used by this one"),
+            );
+        } else {
+            taken.insert(id.value, section);
+        }
+    }
+    let mut next = 0;
+    let mut free = || {
+        next += 1;
+        while taken.contains_key(&next) {
+            next += 1;
+        }
+        next
+    };
+    sections.iter().map(|(section, _)| section.id.as_ref().map_or_else(&mut free, |id| id.value)).collect()
+}
+
+/// `file:line`, as haproxy names places within messages.
+pub(super) fn place(sources: &Sources, span: Span) -> String {
+    format!("{}:{}", sources.get(span.source).path().display(), sources.position(span).line)
+}
+
+impl Completion<'_> {
+    fn error(&mut self, kind: &'static str, at: Span, message: String) {
+        self.out.push(Diagnostic::error(kind, at, message).whole_file());
+    }
+
+    fn proxy(&mut self, section: &Section, id: u32, rules: &Rules) -> Proxy {
+        let settings = &section.settings;
+        Proxy {
+            name: section.name.clone(),
+            id,
+            kind: match section.kind {
+                SectionKind::Frontend => ProxyKind::Frontend,
+                SectionKind::Backend => ProxyKind::Backend,
+                _ => ProxyKind::Listen,
+            },
+            mode: section.mode(),
+            disabled: settings.disabled,
+            description: section.description.clone(),
+            timeouts: timeouts(settings),
+            logs: self.logs(settings),
+            log_tag: settings.log_tag.clone(),
+            connection_mode: settings.connection_mode.unwrap_or(ConnectionMode::KeepAlive),
+            forward_for: settings.forward_for.as_ref().map(|at| at.value.clone()),
+            original_to: settings.original_to.as_ref().map(|at| at.value.clone()),
+            http_buffer_request: settings.flags.get(Flag::HttpBufferRequest, false),
+            contstats: settings.flags.get(Flag::ContStats, false),
+            independent_streams: settings.flags.get(Flag::IndependentStreams, false),
+            error_files: self.error_files(section),
+            stats: settings.stats.as_ref().filter(|_| section.mode() == Mode::Http).map(|at| {
+                let description = section.description.as_deref().or(self.global.description.as_deref());
+                stats::complete(&at.value, self.global.node.as_deref(), description)
+            }),
+            inspect_delay: settings.inspect_delay,
+            rules: rules.clone(),
+            grace: settings.grace,
+        }
+    }
+
+    fn logs(&self, settings: &Settings) -> Vec<LogTarget> {
+        let mut logs = Vec::with_capacity(settings.logs.len());
+        for entry in &settings.logs {
+            match entry {
+                LogEntry::Global => logs.extend(self.global.logs.iter().cloned()),
+                LogEntry::Target(target) => logs.push(LogTarget::clone(target)),
+            }
+        }
+        logs
+    }
+
+    fn error_files(&mut self, section: &Section) -> Vec<super::model::ErrorFile> {
+        let mut files = Vec::new();
+        for from in &section.settings.error_sections {
+            let (name, statuses) = &from.value;
+            let Some(known) = self.others.http_errors.get(name) else {
+                let at = place(self.sources, from.span);
+                let (word, proxy) = (section.word(), &section.name);
+                let message = format!("{word} '{proxy}': unknown http-errors section '{name}' (at {at}).");
+                self.error(code::UNKNOWN_NAME, from.span, message);
+                continue;
+            };
+            let wanted = known.iter().filter(|file| statuses.is_empty() || statuses.contains(&file.status));
+            files.extend(wanted.map(|file| super::model::ErrorFile::clone(file)));
+        }
+        for file in &section.settings.error_files {
+            files.retain(|other: &super::model::ErrorFile| other.status != file.status);
+            files.push(super::model::ErrorFile::clone(file));
+        }
+        files
+    }
+
+    fn frontend(
+        &mut self,
+        section: &Section,
+        proxy: Proxy,
+        listen: Option<BackendId>,
+        sections: &[(Section, Rules)],
+        positions: &Positions,
+        _own: FrontendId,
+    ) -> Frontend {
+        let settings = &section.settings;
+        let flag = |flag| settings.flags.get(flag, false);
+        let default_backend = self.default_backend(section, listen, sections, positions);
+        Frontend {
+            proxy,
+            binds: self.binds(section),
+            listen,
+            maxconn: settings.maxconn.or(self.proxy_maxconn),
+            backlog: settings.backlog,
+            rate_limit_sessions: settings.rate_limit_sessions,
+            log_format: log_format(section),
+            dontlognull: flag(Flag::DontLogNull),
+            dontlog_normal: flag(Flag::DontLogNormal),
+            log_separate_errors: flag(Flag::LogSeparateErrors),
+            logasap: flag(Flag::LogAsap),
+            http_ignore_probes: flag(Flag::HttpIgnoreProbes),
+            socket_stats: flag(Flag::SocketStats),
+            tcp_smart_accept: settings.flags.get(Flag::TcpSmartAccept, true),
+            tcp_keep_alive: flag(Flag::ClientKeepAlive),
+            nolinger: flag(Flag::NoLinger),
+            accept_unsafe_requests: flag(Flag::AcceptUnsafeRequests),
+            monitor_uri: settings.monitor_uri.as_ref().map(|at| at.value.clone()),
+            monitor_net: settings.monitor_net,
+            default_backend,
+            capture_request: section.capture_request.clone(),
+            capture_response: section.capture_response.clone(),
+            capture_cookie: section.capture_cookie.clone(),
+            unique_id_header: settings.unique_id_header.clone(),
+            unique_id_format: settings.unique_id_format.clone(),
+        }
+    }
+
+    /// The listeners, with what `unix-bind` says for sockets that say nothing themselves.
+    fn binds(&self, section: &Section) -> Vec<super::model::Bind> {
+        let mut binds = number_binds(section);
+        for bind in &mut binds {
+            if let super::model::ListenAddress::Unix(path) = &mut bind.address {
+                if !self.extra.unix_prefix.is_empty() {
+                    *path = format!("{}{}", self.extra.unix_prefix, path.display()).into();
+                }
+                let inherited = &self.extra.unix_bind.owner;
+                bind.owner.mode = bind.owner.mode.or(inherited.mode);
+                bind.owner.uid = bind.owner.uid.or(inherited.uid);
+                bind.owner.gid = bind.owner.gid.or(inherited.gid);
+            }
+        }
+        binds
+    }
+
+    fn default_backend(
+        &mut self,
+        section: &Section,
+        listen: Option<BackendId>,
+        sections: &[(Section, Rules)],
+        positions: &Positions,
+    ) -> Option<BackendId> {
+        let Some(wanted) = &section.settings.default_backend else { return listen };
+        let name = &wanted.value;
+        let Some(&id) = self.names.backends.get(name) else {
+            let message = format!("Proxy '{}': unable to find required default_backend: '{name}'.", section.name);
+            let mut diagnostic =
+                Diagnostic::error(code::UNKNOWN_NAME, wanted.span, message).whole_file().label("no such backend");
+            let known = self.names.backends.keys().map(String::as_str);
+            if let Some(nearest) = suggest::nearest(name, known) {
+                diagnostic = diagnostic.help(format!("did you mean `{nearest}`?"));
+            }
+            self.out.push(diagnostic);
+            return None;
+        };
+        if Some(id) == listen {
+            let message = format!("Proxy '{}': loop detected for default_backend: '{name}'.", section.name);
+            self.error(code::CONFLICT, wanted.span, message);
+            return listen;
+        }
+        let target = positions.backend_sections.get(id.index()).and_then(|&index| sections.get(index));
+        if let Some((target, _)) = target
+            && section.mode() != target.mode()
+            && section.mode() == Mode::Http
+        {
+            let message = format!(
+                "http frontend '{}' ({}) tries to use incompatible tcp backend '{name}' ({}) as its default backend (see \
+                 'mode').",
+                section.name,
+                place(self.sources, section.head),
+                place(self.sources, target.head)
+            );
+            self.out.push(
+                Diagnostic::error(code::CONFLICT, wanted.span, message)
+                    .whole_file()
+                    .related(target.head, "in another mode"),
+            );
+        }
+        Some(id)
+    }
+
+    fn backend(&mut self, section: &Section, proxy: Proxy, listen: Option<FrontendId>) -> Backend {
+        let settings = &section.settings;
+        let flag = |flag| settings.flags.get(flag, false);
+        let is_http = section.mode() == Mode::Http;
+        let algorithm = settings.balance.as_ref().map_or(Algorithm::RoundRobin, |at| at.value.clone());
+        Backend {
+            proxy,
+            listen,
+            balance: usable(algorithm, is_http),
+            balance_expression: settings.balance_expression.clone(),
+            hash_type: settings.hash_type.unwrap_or_default(),
+            hash_balance_factor: settings.hash_balance_factor,
+            servers: self.servers(section),
+            dispatch: section.dispatch,
+            transparent: flag(Flag::Transparent),
+            cookie: settings.cookie.as_ref().filter(|_| is_http).map(|at| at.value.clone()),
+            dynamic_cookie_key: settings.dynamic_cookie_key.clone(),
+            retries: settings.retries.unwrap_or(RETRIES_DEFAULT),
+            redispatch: settings.redispatch,
+            retry_on: settings.retry_on.clone().unwrap_or_default(),
+            fullconn: settings.fullconn,
+            health_check: check::complete(&settings.check),
+            disable_on_404: settings.check.disable_on_404,
+            send_state: settings.check.send_state,
+            log_health_checks: flag(Flag::LogHealthChecks),
+            persist: flag(Flag::Persist),
+            abortonclose: settings.flags.get(Flag::AbortOnClose, is_http),
+            allbackups: flag(Flag::AllBackups),
+            checkcache: flag(Flag::CheckCache),
+            http_reuse: settings.http_reuse.unwrap_or(HttpReuse::Safe),
+            send_name_header: settings.send_name_header.clone(),
+            tcp_keep_alive: flag(Flag::ServerKeepAlive),
+            nolinger: flag(Flag::NoLinger),
+            prefer_last_server: flag(Flag::PreferLastServer),
+            accept_unsafe_responses: flag(Flag::AcceptUnsafeResponses),
+            server_state: settings.server_state,
+            server_state_file: settings.server_state_file.clone(),
+        }
+    }
+
+    fn servers(&mut self, section: &Section) -> Vec<Server> {
+        let ids = self.server_ids(section);
+        section.servers.iter().zip(ids).map(|(draft, puid)| self.server(section, draft, puid)).collect()
+    }
+
+    fn server_ids(&mut self, section: &Section) -> Vec<u32> {
+        let mut taken: HashMap<u32, &ServerDraft> = HashMap::new();
+        for draft in &section.servers {
+            let Some((id, span)) = draft.id else { continue };
+            if let Some(other) = taken.get(&id) {
+                let message = format!(
+                    "'server {}/{}' : 'id' : custom id {id} already used at {} ('server {}').",
+                    section.name,
+                    draft.name,
+                    place(self.sources, other.span),
+                    other.name
+                );
+                self.out.push(
+                    Diagnostic::error(code::DUPLICATE, span, message)
+                        .place(Place::Bare)
+                        .related(other.span, "used by this one"),
+                );
+            } else {
+                taken.insert(id, draft);
+            }
+        }
+        let mut next = 0;
+        let mut free = || {
+            next += 1;
+            while taken.contains_key(&next) {
+                next += 1;
+            }
+            next
+        };
+        section.servers.iter().map(|draft| draft.id.map_or_else(&mut free, |(id, _)| id)).collect()
+    }
+
+    fn server(&mut self, section: &Section, draft: &ServerDraft, puid: u32) -> Server {
+        let settings = &draft.settings;
+        let located = server::locate(draft, &mut self.tools.resolver, self.ignore_unresolved);
+        let (address, port, host) = located.unwrap_or_else(|name| {
+            let message = format!("'server {}/{}' : could not resolve address '{name}'.", section.name, draft.name);
+            self.out.push(
+                Diagnostic::error(code::UNRESOLVED, draft.address_span, message)
+                    .place(Place::Bare)
+                    .label("this name has no address now")
+                    .help("add `init-addr libc,none` to start without it, or start with `-dr`"),
+            );
+            (ServerAddress::Unresolved, ServerPort::Mapped(0), Some(name))
+        });
+        self.server_rules(section, draft, &address);
+        let check = settings.check.then(|| self.check(section, draft, &address, port));
+        Server {
+            name: draft.name.clone(),
+            puid,
+            address,
+            port,
+            host,
+            weight: settings.weight,
+            maxconn: settings.maxconn,
+            minconn: settings.minconn,
+            maxqueue: settings.maxqueue,
+            backup: settings.backup,
+            disabled: settings.disabled,
+            cookie: settings.cookie.clone(),
+            redir: settings.redir.clone(),
+            check,
+            track: None,
+            send_proxy: settings.send_proxy,
+            source: settings.source.clone().or_else(|| section.settings.source.clone()),
+            slowstart: settings.slowstart,
+            pool_max_conn: settings.pool_max_conn,
+            pool_low_conn: settings.pool_low_conn,
+            pool_purge_delay: settings.pool_purge_delay,
+            max_reuse: settings.max_reuse,
+            on_marked_down: settings.on_marked_down,
+            on_marked_up: settings.on_marked_up,
+            observe: settings.observe,
+            error_limit: settings.error_limit,
+            on_error: settings.on_error,
+            init_state: settings.init_state,
+            hash_key: settings.hash_key,
+            tcp_user_timeout: settings.tcp_user_timeout,
+            tfo: settings.tfo,
+            ssl: settings.ssl,
+        }
+    }
+
+    /// What must go together on a server line.
+    fn server_rules(&mut self, section: &Section, draft: &ServerDraft, _address: &ServerAddress) {
+        let settings = &draft.settings;
+        let prefix = format!("'server {}/{}' : ", section.name, draft.name);
+        let verifies = settings.verify_none.map_or(!self.extra.no_server_verify, |none| !none);
+        if settings.ssl && verifies && !settings.ca_file {
+            let message = format!(
+                "{prefix}verify is enabled by default but no CA file specified. If you're running on a LAN where you're \
+                 certain to trust the server's certificate, please set an explicit 'verify none' statement on the \
+                 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side \
+                 verifications by default."
+            );
+            self.out.push(Diagnostic::error(code::MISSING_ARGUMENT, draft.span, message).place(Place::Bare));
+        }
+        if settings.agent_check && settings.agent_port.is_none() {
+            let message =
+                format!("{prefix}server {} does not have agent port. Agent check has been disabled.", draft.name);
+            self.out.push(Diagnostic::error(code::MISSING_ARGUMENT, draft.span, message).place(Place::Bare));
+        }
+        if settings.check && settings.track.is_some() {
+            let message = format!("{prefix}unable to enable checks and tracking at the same time!");
+            self.out.push(Diagnostic::error(code::CONFLICT, draft.span, message).place(Place::Bare));
+        }
+        if let Some(name) = &settings.resolvers
+            && !self.others.resolvers.contains_key(name)
+        {
+            let (word, proxy, server) = (section.word(), &section.name, &draft.name);
+            let message = format!("{word} '{proxy}', server '{server}': unable to find required resolvers '{name}'");
+            self.error(code::UNKNOWN_NAME, draft.span, message);
+        }
+    }
+
+    fn check(&mut self, section: &Section, draft: &ServerDraft, address: &ServerAddress, port: ServerPort) -> Check {
+        let settings = &draft.settings;
+        let has_ports = !matches!(address, ServerAddress::Unix(_) | ServerAddress::Abstract(_));
+        let fixed = matches!(port, ServerPort::Fixed(_));
+        if has_ports && !fixed && settings.check_port.is_none() && !check::names_port(&section.settings.check) {
+            let message = format!(
+                "{} '{}': server '{}' has neither service port nor check port.",
+                section.word(),
+                section.name,
+                draft.name
+            );
+            self.out.push(
+                Diagnostic::error(code::MISSING_ARGUMENT, draft.address_span, message)
+                    .whole_file()
+                    .label("no port to check")
+                    .help("write a port after the address, or `port N` for the check"),
+            );
+        }
+        let own_place = settings.check_port.is_none() && settings.check_address.is_none();
+        Check {
+            pace: Pace {
+                inter: settings.inter.unwrap_or(INTER_DEFAULT),
+                fastinter: settings.fastinter,
+                downinter: settings.downinter,
+                rise: settings.rise,
+                fall: settings.fall,
+            },
+            address: settings.check_address,
+            port: settings.check_port,
+            send_proxy: settings.check_send_proxy || (own_place && settings.send_proxy.is_some()),
+            ssl: settings.check_ssl || (own_place && settings.ssl),
+        }
+    }
+}
+
+/// What is unset and falls back to another time.
+fn timeouts(settings: &Settings) -> Timeouts {
+    let set = &settings.timeouts;
+    Timeouts { queue: set.queue.or(set.connect), tarpit: set.tarpit.or(set.connect), ..set.clone() }
+}
+
+/// haproxy logs an HTTP line of a TCP section as a TCP line.
+fn log_format(section: &Section) -> LogFormat {
+    let Some(format) = &section.settings.log_format else { return LogFormat::Connect };
+    let is_http = section.mode() == Mode::Http;
+    match &format.value {
+        FormatDraft::Http if is_http => LogFormat::Http,
+        FormatDraft::HttpClf if is_http => LogFormat::HttpClf,
+        FormatDraft::Https if is_http => LogFormat::Https,
+        FormatDraft::Tcp | FormatDraft::Http | FormatDraft::HttpClf | FormatDraft::Https => LogFormat::Tcp,
+        FormatDraft::Custom(_) => LogFormat::Connect,
+    }
+}
+
+/// Algorithms that look into requests fall back to round robin where there are none.
+fn usable(algorithm: Algorithm, is_http: bool) -> Algorithm {
+    use crate::balance::KeySource;
+    match &algorithm {
+        Algorithm::Hash(KeySource::Uri { .. } | KeySource::UrlParam { .. } | KeySource::Header { .. }) if !is_http => {
+            Algorithm::RoundRobin
+        }
+        Algorithm::RoundRobin
+        | Algorithm::StaticRr
+        | Algorithm::LeastConn
+        | Algorithm::First
+        | Algorithm::Random { .. }
+        | Algorithm::Hash(_) => algorithm,
+    }
+}
+
+/// `track`: finds the servers, refuses chains that end nowhere or in a circle.
+fn tracking(sections: &[(Section, Rules)], backends: &mut [Backend], names: &Names, out: &mut Diagnostics) {
+    let drafts: Vec<&Section> = sections.iter().map(|(section, _)| section).filter(|s| s.is_backend()).collect();
+    if !drafts.iter().any(|section| section.servers.iter().any(|draft| draft.settings.track.is_some())) {
+        return;
+    }
+    let by_name: Vec<HashMap<&str, usize>> = drafts
+        .iter()
+        .map(|section| section.servers.iter().enumerate().map(|(i, draft)| (draft.name.as_str(), i)).collect())
+        .collect();
+    for (own, section) in drafts.iter().enumerate() {
+        for (index, draft) in section.servers.iter().enumerate() {
+            let Some(track) = &draft.settings.track else { continue };
+            match tracked(track, own, &drafts, &by_name, names, (own, index)) {
+                Ok((backend, server)) => {
+                    let id = BackendId(u32::try_from(backend).unwrap_or(u32::MAX));
+                    let server = ServerIndex(u32::try_from(server).unwrap_or(u32::MAX));
+                    backends[own].servers[index].track = Some((id, server));
+                }
+                Err(complaint) => {
+                    let message = format!("'server {}/{}' : {complaint}", section.name, draft.name);
+                    out.push(Diagnostic::error(code::UNKNOWN_NAME, draft.span, message).place(Place::Bare));
+                }
+            }
+        }
+    }
+}
+
+fn find_server(
+    track: &str,
+    own: usize,
+    by_name: &[HashMap<&str, usize>],
+    names: &Names,
+) -> Result<(usize, usize), String> {
+    let (backend, server) = match track.split_once('/') {
+        Some((proxy, server)) => match names.backends.get(proxy) {
+            Some(id) => (id.index(), server),
+            None => return Err(format!("unable to find required proxy '{proxy}' for tracking.")),
+        },
+        None => (own, track),
+    };
+    let found = by_name.get(backend).and_then(|servers| servers.get(server));
+    found
+        .map(|&index| (backend, index))
+        .ok_or_else(|| format!("unable to find required server '{server}' for tracking."))
+}
+
+/// The server a `track` leads to, which need not be checked itself as long as the chain ends at one that is.
+fn tracked(
+    track: &str,
+    own: usize,
+    drafts: &[&Section],
+    by_name: &[HashMap<&str, usize>],
+    names: &Names,
+    start: (usize, usize),
+) -> Result<(usize, usize), String> {
+    let first = find_server(track, own, by_name, names)?;
+    let mut seen = HashSet::from([start]);
+    let mut at = first;
+    loop {
+        let section = drafts[at.0];
+        let draft = &section.servers[at.1];
+        if !seen.insert(at) {
+            return Err(format!(
+                "unable to track {0}/{1} as it belongs to a tracking chain looping back to {0}/{1}.",
+                section.name, draft.name
+            ));
+        }
+        match &draft.settings.track {
+            Some(track) => at = find_server(track, at.0, by_name, names)?,
+            None if draft.settings.check || draft.settings.agent_check => return Ok(first),
+            None => {
+                return Err(format!(
+                    "unable to use {}/{} for tracking as it does not have any check nor agent enabled.",
+                    section.name, draft.name
+                ));
+            }
+        }
+    }
+}
