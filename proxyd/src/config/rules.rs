@@ -9,6 +9,7 @@
 //! - [`acl`] ACLs and their patterns, [`condition`] `if` and `unless`
 //! - [`text`] texts with samples in them
 //! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
+//! - [`order`] what is said about the order of rules
 //! - [`legacy`] `block`, `reqadd` and other words of 1.x
 
 mod acl;
@@ -20,6 +21,7 @@ mod fetch;
 mod http_action;
 mod legacy;
 mod names;
+mod order;
 mod redirect;
 mod regex;
 mod report;
@@ -34,6 +36,7 @@ use crate::rules::switch::{BackendName, Switch};
 use crate::rules::{Rule, Rules};
 use crate::sample;
 use acl::Declared;
+use order::Order;
 use report::code;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
@@ -108,8 +111,7 @@ pub fn lower<'s>(
     names: &Names,
     out: &mut Diagnostics,
 ) -> Rules {
-    let mut lowering =
-        Lowering { section, names, out, rules: Rules::default(), declared: HashMap::new(), use_backend: Vec::new() };
+    let mut lowering = Lowering::new(section, names, out);
     for statement in statements {
         lowering.statement(statement);
     }
@@ -126,8 +128,7 @@ pub fn expression(
     names: &Names,
     out: &mut Diagnostics,
 ) -> Option<sample::Expression> {
-    let mut lowering =
-        Lowering { section, names, out, rules: Rules::default(), declared: HashMap::new(), use_backend: Vec::new() };
+    let mut lowering = Lowering::new(section, names, out);
     match lowering.expression(written, &written.fetch.name.text, expression::Voice::Sample) {
         Ok(lowered) if lowered.places.intersects(places) => lowered.expression,
         Ok(lowered) => {
@@ -156,12 +157,28 @@ struct Lowering<'a> {
     /// The ACLs that can be named, predefined ones once they are used.
     declared: HashMap<String, Declared>,
     use_backend: Vec<Rule<BackendName>>,
+    order: Order,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(section: &'a Section<'a>, names: &'a Names, out: &'a mut Diagnostics) -> Self {
+        Self {
+            section,
+            names,
+            out,
+            rules: Rules::default(),
+            declared: HashMap::new(),
+            use_backend: Vec::new(),
+            order: Order::default(),
+        }
+    }
 }
 
 impl Lowering<'_> {
     fn statement(&mut self, statement: &Statement) {
         let mut words = statement.words();
         let Some(keyword) = words.next() else { return };
+        self.warn_order(&statement.words);
         match keyword.as_str() {
             "acl" => self.declare(&mut words),
             "http-request" | "http-response" | "http-after-response" => self.http_rule(keyword, &mut words),
@@ -178,7 +195,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn finish(self) -> Rules {
+    fn finish(mut self) -> Rules {
+        self.warn_mode();
         let mut rules = self.rules;
         rules.use_backend = Switch::new(self.use_backend, &rules.acls);
         rules
@@ -220,8 +238,13 @@ impl Lowering<'_> {
             let failed = self.out.count(shared_config::diagnostic::Severity::Error) > errors;
             return text.filter(|_| !failed).map(BackendName::Dynamic);
         }
-        if let Some(id) = self.names.backends.get(&*name.text) {
-            return Some(BackendName::Fixed(*id));
+        if let Some(&id) = self.names.backends.get(&*name.text) {
+            if self.section.frontend.is_some() && self.section.backend == Some(id) {
+                let message = format!("Proxy '{0}': loop detected for use_backend: '{0}'.", self.section.name);
+                self.out.push(Diagnostic::error(code::BAD_VALUE, name.span, message).whole_file());
+                return None;
+            }
+            return Some(BackendName::Fixed(id));
         }
         let message = format!("Proxy '{}': unable to find required use_backend: '{}'.", self.section.name, name.text);
         let nearest = report::nearest(&name.text, self.names.backends.keys());

@@ -107,6 +107,8 @@ pub enum Figure {
 pub enum Fetch {
     /// `int`, `str`, `bool`, `always_true`, `env` and the like: known when the configuration was read.
     Constant(Value<'static>),
+    /// What never has a sample here, as the raw bytes of a connection that carries HTTP.
+    Never,
     /// `src`, `dst`
     Address(End),
     /// `src_port`, `dst_port`
@@ -238,6 +240,8 @@ impl Fetch {
         let request = context.request;
         match self {
             Self::Constant(value) => Some(borrowed(value)),
+            // The others may have several samples and are taken in `value` and `each`.
+            Self::Never | Self::Header(..) | Self::Cookie { .. } => None,
             Self::Address(end) => address(stream, *end).map(|address| Value::Ip(address.ip().to_canonical())),
             Self::Port(end) => address(stream, *end).map(|address| Value::Int(address.port().into())),
             Self::Target(part) => target::part(request?, *part).map(Value::Str),
@@ -286,8 +290,6 @@ impl Fetch {
                 let random = u64::from(stream.live.random());
                 Some(Value::count((random * u64::from(*limit)) >> 32))
             }
-            // They may have several samples and are taken in `value` and `each`.
-            Self::Header(..) | Self::Cookie { .. } => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::arguments::{Arguments, Inside, Problem, problem};
 use super::report::{self, code};
 use super::{Lowering, converter, fetch};
+use crate::proxy::settings::Mode;
 use crate::sample;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr::{Call, Expression};
@@ -19,6 +20,37 @@ pub(super) struct Lowered {
     /// Where the fetch can be taken.
     pub places: FetchPlaces,
 }
+
+/// The fetches that look at the raw bytes of a connection, which a proxy in `mode http` does not show.
+const LAYER_6: [&str; 27] = [
+    "payload",
+    "payload_lv",
+    "rdp_cookie",
+    "rdp_cookie_cnt",
+    "rep_ssl_hello_type",
+    "req.len",
+    "req.payload",
+    "req.payload_lv",
+    "req.rdp_cookie",
+    "req.rdp_cookie_cnt",
+    "req.ssl_alpn",
+    "req.ssl_ec_ext",
+    "req.ssl_hello_type",
+    "req.ssl_sni",
+    "req.ssl_st_ext",
+    "req.ssl_ver",
+    "req_len",
+    "req_rdp_cookie",
+    "req_rdp_cookie_cnt",
+    "req_ssl_hello_type",
+    "req_ssl_sni",
+    "req_ssl_ver",
+    "res.len",
+    "res.payload",
+    "res.payload_lv",
+    "res.ssl_hello_type",
+    "req.ssl_cipherlist",
+];
 
 /// How messages name the parts of an expression.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,6 +132,15 @@ impl Lowering<'_> {
             Voice::Sample => "sample fetch keyword",
         };
         let inside = Inside { call: format!("{kind} '{}'", call.name.text), section: self.section.name };
+        if self.section.mode == Mode::Http && voice == Voice::Acl && LAYER_6.contains(&row.name) {
+            let message = format!("Proxy '{}': L6 sample fetches ignored on HTTP proxies.", self.section.name);
+            self.out.push(
+                Diagnostic::warning(code::NEVER_MATCHES, call.span, message)
+                    .whole_file()
+                    .label("the raw bytes of a connection that carries HTTP are not looked at"),
+            );
+            return Ok(Some(sample::Fetch::Never));
+        }
         let fetch = match row.support {
             Support::Works => match fetch::lower(row, &arguments, self.names, &inside) {
                 Ok(fetch) => fetch,

@@ -3,7 +3,7 @@
 use super::arguments::{Problem, problem};
 use super::expression::Voice;
 use super::report::{self, code};
-use super::{Lowering, is_condition, redirect, regex};
+use super::{Lowering, is_condition, order, redirect, regex};
 use crate::rules::Rule;
 use crate::rules::http::{HttpAction, TargetPart};
 use crate::sample::convert::Replacement;
@@ -106,6 +106,8 @@ impl Lowering<'_> {
             );
             return None;
         }
+        let ends = words.is_empty() && order::is_final(row.name);
+        self.warn_unreached(ruleset, word.span, ends);
         let before = format!("error detected while parsing an '{name}' condition : ");
         let condition = self.condition(words, &before, places, None);
         Some(Rule { condition: condition.ok()?, action: action? })
@@ -140,7 +142,7 @@ impl Lowering<'_> {
         match row.name {
             "allow" => Ok(Some(HttpAction::Allow)),
             "reject" => Ok(Some(HttpAction::Reject)),
-            "silent-drop" => Ok(self.silent_drop(words)),
+            "silent-drop" => Ok(self.silent_drop(at, words)),
             "deny" => {
                 let status = if ruleset == Ruleset::HttpRequest { 403 } else { 502 };
                 Ok(self.reply(status, at, words)?.map(HttpAction::Deny))
@@ -196,13 +198,14 @@ impl Lowering<'_> {
         Ok(self.argument_text(text, at).map(|text| (header_name(name), text)))
     }
 
-    fn silent_drop(&mut self, words: &mut Words<'_>) -> Option<HttpAction> {
+    fn silent_drop(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Option<HttpAction> {
         if let Some(word) = words.peek().filter(|word| word.as_str() == "rst-ttl") {
             words.next();
             words.next();
             report::unsupported(self.out, "silent-drop rst-ttl", word.span);
             return None;
         }
+        report::not_silent(self.out, at.word.span);
         Some(HttpAction::SilentDrop)
     }
 
