@@ -391,9 +391,6 @@ impl Instance {
                 if advert.priority == 0 {
                     self.counters.priority_zero_received += 1;
                 }
-                if self.phase() == Phase::Backup && master != Some(advert.source) {
-                    self.reported = 0;
-                }
                 if let Some(mismatch) = mismatch {
                     self.report_mismatch(&mismatch, out);
                 }
@@ -443,6 +440,10 @@ impl Instance {
             let (from, to) = (known.as_millis(), advert.interval.as_millis());
             let line = format!("advertisement interval updated from {from}ms to {to}ms by master");
             self.log(Level::Info, &line, out);
+        }
+        if master.is_none_or(|known| known.address != advert.source) {
+            // All but what this very advert may just have been reported for.
+            self.reported &= 1 << REPORTED_ADDRESSES;
         }
         let heard = Heard { address: advert.source, priority: advert.priority, interval: advert.interval };
         self.state = State::Backup { master: Some(heard), delay_over };

@@ -334,3 +334,22 @@ fn a_group_takes_an_instance_along() {
     assert_eq!(lines[..3], ["Entering BACKUP STATE", "advert 0", "sent 0 priority"]);
     assert_eq!(bench.feed(Input::Group(Sync::Backup)), Vec::<String>::new());
 }
+
+#[test]
+fn a_flood_of_bad_adverts_is_not_a_flood_of_lines() {
+    let mut bench = Bench::started(settings(100));
+    let source = IpAddr::from([10, 99, 0, 9]);
+    let destination = IpAddr::from([224, 0, 0, 18]);
+    let other = [IpAddr::from([10, 99, 0, 51])];
+    let message =
+        crate::packet::vrrp2::Repr { vrid: 51, priority: 50, interval: 1, password: None, addresses: &other }.emit();
+    let datagram = Datagram { source, destination, ttl: 255, header_len: 20, message: &message };
+    for expected in [2, 1, 1] {
+        assert_eq!(bench.feed(Input::Packet(datagram)).len(), expected, "the list once, the discarding each time");
+    }
+    let short = [0x21, 51, 100, 9, 0, 1, 0, 0];
+    let datagram = Datagram { source, destination, ttl: 255, header_len: 20, message: &short };
+    assert_eq!(bench.feed(Input::Packet(datagram)).len(), 1);
+    assert_eq!(bench.feed(Input::Packet(datagram)).len(), 0);
+    assert_eq!(bench.instance.counters().packet_errors, 2);
+}
