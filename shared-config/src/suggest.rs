@@ -3,23 +3,31 @@
 /// The candidate that differs from `word` by the fewest insertions, deletions, replacements and swaps of neighbours,
 /// if it is near enough to be what was meant: a third of the word's length, at least one. The first of equals wins.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
-    let mut best: Option<(usize, &str)> = None;
+    let word = lowercase(word);
+    let mut limit = (word.len() / 3).max(1);
+    let mut best = None;
     for candidate in candidates {
-        let limit = best.map_or(limit, |(distance, _)| distance.saturating_sub(1));
-        if let Some(distance) = distance(word, candidate, limit)
-            && best.is_none_or(|(least, _)| distance < least)
-        {
-            best = Some((distance, candidate));
+        // Most candidates are too long or too short, which is cheap to see: bytes are at least as many as characters.
+        if candidate.len() + limit < word.len() {
+            continue;
+        }
+        let letters = lowercase(candidate);
+        if let Some(distance) = distance(&word, &letters, limit) {
+            best = Some(candidate);
+            // The next one must be nearer.
+            let Some(nearer) = distance.checked_sub(1) else { break };
+            limit = nearer;
         }
     }
-    best.map(|(_, candidate)| candidate)
+    best
+}
+
+fn lowercase(text: &str) -> Vec<char> {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// Optimal string alignment distance, if it is at most `limit`.
-fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
-    let a: Vec<char> = a.chars().flat_map(char::to_lowercase).collect();
-    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
+fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > limit {
         return None;
     }
@@ -45,6 +53,13 @@ fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_of_several_and_the_first_of_equals() {
+        assert_eq!(nearest("clint", ["client", "clint", "print"]), Some("clint"));
+        assert_eq!(nearest("abc", ["abd", "abe"]), Some("abd"));
+        assert_eq!(nearest("\u{e9}t\u{e9}", ["\u{c9}t\u{e9}s"]), Some("\u{c9}t\u{e9}s"));
+    }
 
     #[test]
     fn nearest_word() {

@@ -6,8 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use shared_config::haproxy::env::Env;
 use shared_config::haproxy::expr::{self, SyntaxError};
+use shared_config::haproxy::log_format;
 use shared_config::haproxy::predicate::{self, Facts};
-use shared_config::haproxy::{evaluate_condition, log_format};
 use shared_config::source::{Sources, Span, decode};
 use shared_config::value::duration::Unit;
 use shared_config::value::{ValueError, address, duration, number, size};
@@ -57,7 +57,6 @@ fuzz_target!(|bytes: &[u8]| {
     if let Err(error) = predicate::evaluate(&text, &env, &facts) {
         assert!(text.get(error.range.clone()).is_some(), "{error:?}");
     }
-    let _ = evaluate_condition(&text, &env, &facts);
 
     check_value(&text, address::parse(&text, address::Accept::BIND));
     check_value(&text, duration::parse(&text, Unit::Milliseconds));
