@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod balance;
+pub mod check;
 pub mod clock;
 pub mod command;
 pub mod config;

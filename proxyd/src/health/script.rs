@@ -1,4 +1,8 @@
 //! What a check says and expects: the steps of `option httpchk`, `http-check`, `tcp-check` and their relatives.
+//!
+//! The settings are here; [`run`] makes a machine over bytes of them.
+
+pub mod run;
 
 /// How a server is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -202,7 +202,7 @@ fn a_dead_server_is_passed_over_unless_persistence_insists() {
 fn when_another_server_may_be_tried() {
     let farm = |interval, algorithm| {
         let redispatch = Some(Redispatch { interval });
-        farm_of(FarmSettings { redispatch, algorithm, ..FarmSettings::default() }, &[Some("A"), Some("B")])
+        farm_of(FarmSettings { algorithm, redispatch, ..FarmSettings::default() }, &[Some("A"), Some("B")])
     };
     let attempt = |retry, directed| Attempt { server: 0, retry, retries: 3, directed, forced: false };
     let round_robin = farm(-1, Algorithm::RoundRobin);

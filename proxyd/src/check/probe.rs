@@ -1,0 +1,191 @@
+//! One check on the wire: connects, sends and receives as its script says, within its time.
+
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+
+use super::Plan;
+use crate::balance::server_state::{Running, ServerState};
+use crate::clock;
+use crate::health::CheckResult;
+use crate::health::script::ConnectStep;
+use crate::health::script::run::{Next, Run, Trouble};
+use crate::net::Stream;
+use crate::net::connect::{self, Target};
+use crate::proxy::address::SendProxy;
+
+/// Bytes received at a time.
+const BLOCK: usize = 4096;
+
+/// The header that says "these are my own bytes": signature, version 2, command LOCAL, nothing else.
+const PROXY_V2_LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
+/// Checks a server once.
+pub(super) async fn run(plan: &Plan, server: &ServerState) -> CheckResult {
+    let started = clock::now();
+    let mut run = Run::new(&plan.script, state_header(plan, server));
+    let mut result = converse(plan, &mut run, started).await;
+    result.duration = clock::now() - started;
+    result
+}
+
+/// Until when the connection must stand, and until when an answer must come.
+///
+/// Without a `timeout check`, the interval is the time for everything.
+fn deadlines(plan: &Plan, started: Instant) -> (Instant, impl Fn() -> Instant) {
+    let inter = plan.pace.inter;
+    let connect = match (plan.check_timeout, plan.connect_timeout) {
+        (Some(_), Some(connect)) => connect.min(inter),
+        (Some(_) | None, None) | (None, Some(_)) => inter,
+    };
+    let check_timeout = plan.check_timeout;
+    (started + connect, move || check_timeout.map_or(started + inter, |timeout| clock::now() + timeout))
+}
+
+async fn converse(plan: &Plan, run: &mut Run<'_>, started: Instant) -> CheckResult {
+    let (connect_by, answer_by) = deadlines(plan, started);
+    let mut stream: Option<Stream> = None;
+    let mut answer_deadline = connect_by;
+    loop {
+        let outcome = match run.step() {
+            Next::End(result) => {
+                // Nothing more is to be said: the port shall be free at once, on both sides.
+                if let Some(stream) = &stream {
+                    stream.reset_on_close();
+                }
+                return result;
+            }
+            Next::Connect(step) => match limited(connect_by, open(plan, step)).await {
+                Ok(opened) => {
+                    stream = Some(opened);
+                    run.connected();
+                    answer_deadline = answer_by();
+                    Ok(())
+                }
+                Err(Stopped::Failed(error)) => return run.failed(Trouble::Connect(&connect_text(&error))),
+                Err(Stopped::Late) => Err(Stopped::Late),
+            },
+            Next::Send(bytes) => match &mut stream {
+                Some(stream) => limited(answer_deadline, send(stream, &bytes)).await,
+                None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
+            },
+            Next::Receive => match &mut stream {
+                Some(stream) => limited(answer_deadline, receive(stream)).await.map(|block| run.received(&block)),
+                None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
+            },
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Stopped::Late) => return run.failed(Trouble::Timeout),
+            Err(Stopped::Failed(error)) => return run.failed(Trouble::Broken(&plain_text(&error))),
+        }
+    }
+}
+
+enum Stopped {
+    Late,
+    Failed(io::Error),
+}
+
+async fn limited<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> Result<T, Stopped> {
+    match timeout_at(deadline.into(), pin!(work)).await {
+        Ok(done) => done.map_err(Stopped::Failed),
+        Err(_) => Err(Stopped::Late),
+    }
+}
+
+async fn open(plan: &Plan, step: &ConnectStep) -> io::Result<Stream> {
+    let target = match (&plan.target, step.port) {
+        (Target::Tcp(address), Some(port)) => Target::Tcp(SocketAddr::new(address.ip(), port)),
+        (target, _) => target.clone(),
+    };
+    let mut stream = connect::start(&target, &plan.options)?;
+    poll_fn(|context| stream.poll_connected(context)).await?;
+    match plan.send_proxy {
+        // A connection to another port says so itself if it wants a header.
+        Some(version) if step.port.is_none() || step.send_proxy => {
+            let header = proxy_header(version, stream.local_address(), &target);
+            send(&mut stream, &header).await?;
+        }
+        None if step.send_proxy => {
+            let header = proxy_header(SendProxy::V1, stream.local_address(), &target);
+            send(&mut stream, &header).await?;
+        }
+        Some(_) | None => {}
+    }
+    Ok(stream)
+}
+
+fn proxy_header(version: SendProxy, local: Option<SocketAddr>, target: &Target) -> Vec<u8> {
+    match (version, local, target) {
+        (SendProxy::V2, _, _) => PROXY_V2_LOCAL.to_vec(),
+        (SendProxy::V1, Some(from), Target::Tcp(to)) => {
+            let family = if matches!(from.ip(), IpAddr::V4(_)) { "TCP4" } else { "TCP6" };
+            format!("PROXY {family} {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port()).into_bytes()
+        }
+        (SendProxy::V1, _, _) => b"PROXY UNKNOWN\r\n".to_vec(),
+    }
+}
+
+async fn send(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = poll_fn(|context| stream.poll_write(context, bytes)).await?;
+        if sent == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+async fn receive(stream: &mut Stream) -> io::Result<Vec<u8>> {
+    let mut block = Vec::with_capacity(BLOCK);
+    poll_fn(|context| stream.poll_read(context, &mut block)).await?;
+    Ok(block)
+}
+
+/// The system's words for a connection that could not be made.
+fn connect_text(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::HostUnreachable => {
+            plain_text(error)
+        }
+        _ => format!("General socket error ({})", plain_text(error)),
+    }
+}
+
+/// An error in the system's words, without its number.
+fn plain_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// `http-check send-state`: the header that tells a server how it is seen.
+fn state_header(plan: &Plan, server: &ServerState) -> String {
+    let Some(node) = &plan.send_state else { return String::new() };
+    let mut line = format!("x-haproxy-server-state: {}; ", server.status_text());
+    if let Target::Tcp(address) = &plan.target {
+        let _ = write!(line, "address={}; port={}; ", address.ip(), address.port());
+    }
+    let farm = &plan.member.farm;
+    let usable = farm.servers().iter().filter(|other| other.eligible());
+    let (weights, served) =
+        usable.fold((0, 0), |(weights, served), other| (weights + other.weight(), served + other.served()));
+    let _ = write!(
+        line,
+        "name={}; node={node}; weight={}/{weights}; scur={}/{served}; qcur={}\r\n",
+        plan.member.name(),
+        if server.running() == Running::Up { server.weight() } else { 0 },
+        server.served(),
+        server.queued(),
+    );
+    line
+}
