@@ -25,6 +25,9 @@ pub const EXIT_FATAL: u8 = 1;
 /// Exit code of a daemon that cannot run its configuration, as keepalived's.
 pub const EXIT_CONFIG: u8 = 2;
 
+/// Names that a process of this daemon, or of the one it replaces, may have.
+const DAEMON_NAMES: [&str; 2] = ["vrrpd", "keepalived"];
+
 /// What the command line says about the process.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -57,7 +60,7 @@ pub type Reload<'a> = dyn FnMut() -> Result<Plan, Vec<String>> + 'a;
 /// Runs until told to stop; the exit code. Call it before any thread is started: it may fork.
 pub fn run(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> u8 {
     log::init(options.log, options.detail);
-    if let Some(pid) = options.pid_files.iter().find_map(|path| running_process(path)) {
+    if let Some(pid) = options.pid_files.iter().find_map(|path| running_daemon(path)) {
         tracing::error!(target: PROCESS, "daemon is already running (pid {pid})");
         return EXIT_FATAL;
     }
@@ -185,12 +188,22 @@ fn write_dump(path: &str, text: &dyn std::fmt::Display) {
     }
 }
 
-/// The process that a pid file names, if there is one and it is not this one.
-fn running_process(path: &Path) -> Option<i32> {
+/// The daemon that a pid file names, if it still runs. The number may have become somebody else's since, most likely in
+/// a container, and then it is no reason not to start.
+fn running_daemon(path: &Path) -> Option<i32> {
     let text = std::fs::read_to_string(path).ok()?;
     let pid = text.trim().parse::<i32>().ok().filter(|pid| *pid > 0)?;
     let alive = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
-    (alive && u32::try_from(pid).ok() != Some(std::process::id())).then_some(pid)
+    let ours = u32::try_from(pid).ok() == Some(std::process::id());
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    (alive && !ours && stat.is_ok_and(|stat| is_daemon(&stat))).then_some(pid)
+}
+
+/// Whether a line of `/proc/PID/stat` is that of a VRRP daemon that has not ended.
+fn is_daemon(stat: &str) -> bool {
+    let Some((name, rest)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')) else { return false };
+    let ended = matches!(rest.trim_start().chars().next(), Some('Z' | 'X') | None);
+    DAEMON_NAMES.contains(&name) && !ended
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,17 +262,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pid_file_counts_only_while_its_process_lives() {
-        let folder = std::env::temp_dir();
-        let path = folder.join(format!("vrrpd-pid-test-{}", std::process::id()));
-        for (text, expected) in
-            [("1\n", Some(1)), ("", None), ("0", None), ("-1", None), ("x", None), ("2147483646", None)]
-        {
+    fn a_pid_file_counts_only_while_its_daemon_lives() {
+        let path = std::env::temp_dir().join(format!("vrrpd-pid-test-{}", std::process::id()));
+        // Process 1 lives, but it is not a VRRP daemon.
+        let own = std::process::id().to_string();
+        for text in ["1\n", "", "0", "-1", "x", "2147483646", &own] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(running_process(&path), expected, "{text:?}");
+            assert_eq!(running_daemon(&path), None, "{text:?}");
         }
-        std::fs::write(&path, std::process::id().to_string()).unwrap();
-        assert_eq!(running_process(&path), None);
         std::fs::remove_file(&path).unwrap();
+        for (stat, expected) in [
+            ("14 (vrrpd) S 1 14 14 0", true),
+            ("14 (keepalived) R 1 14 14 0", true),
+            ("14 (vrrpd) Z 1 14 14 0", false),
+            ("14 (bash) S 1 14 14 0", false),
+            ("14 (vrrpd) x) S 1", false),
+            ("14", false),
+        ] {
+            assert_eq!(is_daemon(stat), expected, "{stat}");
+        }
     }
 }
