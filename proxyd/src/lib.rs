@@ -14,6 +14,7 @@ pub mod limits;
 pub mod log;
 pub mod log_sink;
 pub mod net;
+pub mod process;
 pub mod proxy;
 pub mod rules;
 pub mod running;

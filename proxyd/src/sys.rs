@@ -14,6 +14,22 @@ pub fn borrow_inherited(fd: RawFd) -> Option<BorrowedFd<'static>> {
     open.then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
+/// Splits the process in two: the child's pid in the parent, `None` in the child. To be called while there is one thread.
+pub fn fork() -> std::io::Result<Option<u32>> {
+    // SAFETY: the process has one thread, so no lock is held that the child would wait for.
+    match unsafe { libc::fork() } {
+        -1 => Err(std::io::Error::last_os_error()),
+        0 => Ok(None),
+        child => Ok(Some(child.unsigned_abs())),
+    }
+}
+
+/// Ends the process without running what would run at an exit: that is the child's business.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: it takes no pointer and does not return.
+    unsafe { libc::_exit(status) }
+}
+
 /// How far local time was ahead of UTC at a moment, in seconds; 0 where the system cannot say.
 pub fn utc_offset(unix_seconds: i64) -> i32 {
     // SAFETY: all fields of `tm` are integers and a pointer, for which zero is a valid value.

@@ -39,6 +39,8 @@ pub struct Bind {
     pub id: u32,
     /// As written, `*:80` or `/run/a.sock`, for messages.
     pub text: String,
+    /// Where it is written, `FILE:LINE`, for messages.
+    pub place: String,
     /// `accept-proxy`: a PROXY header must come first.
     pub accept_proxy: bool,
     /// `interface`: listen on this device only.
@@ -63,4 +65,15 @@ pub struct Bind {
     pub owner: SocketOwner,
     /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
     pub ssl: bool,
+}
+
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Abstract(name) => write!(f, "abns@{name}"),
+            Self::Fd(number) => write!(f, "fd@{number}"),
+        }
+    }
 }

@@ -196,6 +196,7 @@ impl Lab {
 
     pub fn start_at(plan: &Plan, address: SocketAddr) -> Self {
         let bind = Bind {
+            place: "lab:1".into(),
             address: ListenAddress::Tcp(address),
             name: None,
             id: 1,

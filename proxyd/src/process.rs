@@ -1,0 +1,10 @@
+//! The process from its start to its end: [`serve`](serve::serve) says in which order.
+
+mod control;
+mod descriptors;
+mod identity;
+mod oversight;
+pub mod serve;
+mod sockets;
+mod systemd;
+mod voice;

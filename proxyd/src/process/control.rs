@@ -1,0 +1,344 @@
+//! The control thread: it answers signals and decides when the process ends.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+
+use super::serve::Ending;
+use super::systemd;
+use super::voice::Voice;
+use crate::clock;
+use crate::generation::{Generation, Handle};
+use crate::log::syslog::Level;
+use crate::log_sink::{Destination, LogSettings, LogSink};
+use crate::proxy::frontend::AcceptState;
+use crate::proxy::{Backend, Frontend, Section};
+use crate::stats::Count;
+use crate::worker::{Command, WorkerHandle};
+
+/// Requests that may wait while one is answered. Lines of workers beyond that are dropped; signals wait their turn.
+pub(super) const REQUESTS_WAITING: usize = 1024;
+
+/// What the control thread works with.
+pub(super) struct Parts {
+    /// The generation in force.
+    pub(super) handle: Handle,
+    /// The workers.
+    pub(super) workers: Vec<WorkerHandle>,
+    /// Where it talks.
+    pub(super) voice: Voice,
+    /// For its own log.
+    pub(super) log: LogSettings,
+    /// Where requests are put, and where they come from.
+    pub(super) inbox: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
+    /// `grace` of the global section.
+    pub(super) grace: Duration,
+    /// Signals mean what they mean to a master process.
+    pub(super) master: bool,
+    /// systemd is told of the end.
+    pub(super) notify: bool,
+}
+
+/// What the control thread is asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    /// SIGTERM, SIGINT: end now.
+    End(i32),
+    /// SIGUSR1: take no new connections, end when the last one has.
+    Finish,
+    /// SIGTTOU: stop listening.
+    Pause,
+    /// SIGTTIN: go on listening.
+    Resume,
+    /// SIGHUP to a process that is no master: log the state of all servers.
+    Dump,
+    /// SIGUSR2, and SIGHUP to a master: read the configuration again.
+    Reload,
+    /// A worker has ended.
+    WorkerEnded,
+    /// A worker has something to log about a backend.
+    Note(Note),
+}
+
+/// Something about a backend that is to be logged.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    /// Whose log it belongs in.
+    pub(super) backend: Arc<Backend>,
+    /// How severe it is.
+    pub(super) level: Level,
+    /// The line.
+    pub(super) text: String,
+}
+
+/// A soft stop under way.
+struct Stopping {
+    /// Sections that go on accepting until their time has come, by the name they are stopped under.
+    waiting: Vec<(Instant, Arc<str>)>,
+    /// `hard-stop-after`.
+    end: Option<Instant>,
+}
+
+/// The control thread.
+pub(super) struct Control {
+    parts: Parts,
+    log: LogSink,
+    stopping: Option<Stopping>,
+    running: usize,
+}
+
+impl Control {
+    pub(super) fn new(parts: Parts) -> Self {
+        let (log, running) = (LogSink::new(parts.log.clone()), parts.workers.len());
+        Self { parts, log, stopping: None, running }
+    }
+
+    /// Serves until the process is to end.
+    pub(super) fn run(mut self) -> io::Result<Ending> {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        let ending = runtime.block_on(self.serve())?;
+        self.log.flush();
+        if self.parts.notify {
+            systemd::stopping();
+        }
+        Ok(ending)
+    }
+
+    async fn serve(&mut self) -> io::Result<Ending> {
+        let sender = self.parts.inbox.0.clone();
+        listen_for_signals(&sender, self.parts.master)?;
+        for worker in &self.parts.workers {
+            let (commands, sender) = (worker.commands.clone(), sender.clone());
+            spawn_local(async move {
+                commands.closed().await;
+                // The receiver is gone only when this thread ends.
+                let _ = sender.send(Request::WorkerEnded).await;
+            });
+        }
+        loop {
+            let deadline = self.next_deadline();
+            let request = tokio::select! {
+                request = self.parts.inbox.1.recv() => request,
+                () = until(deadline) => None,
+            };
+            let ending = match request {
+                Some(request) => self.answer(request).await,
+                None => self.time_has_come(clock::now()).await,
+            };
+            self.log.flush();
+            if let Some(ending) = ending {
+                return Ok(ending);
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> Option<Ending> {
+        match request {
+            Request::End(signal) if self.parts.master => {
+                return Some(Ending::Exit(if signal == libc::SIGINT { 130 } else { 0 }));
+            }
+            Request::End(signal) => return Some(Ending::Signal(signal)),
+            Request::Finish => self.finish(clock::now()).await,
+            Request::Pause => self.set_accepting(AcceptState::Paused).await,
+            Request::Resume => self.set_accepting(AcceptState::Open).await,
+            Request::Dump => self.dump(),
+            Request::Reload => {
+                let text = "Reloading the configuration does not work in this version: the running one stays in force. Start a \
+                            new process with -sf to replace this one.";
+                self.parts.voice.alert(text);
+            }
+            Request::Note(note) => self.event(&note.backend.section, note.level, &note.text),
+            Request::WorkerEnded => {
+                self.running -= 1;
+                if self.running == 0 {
+                    return Some(Ending::Exit(u8::from(self.stopping.is_none())));
+                }
+            }
+        }
+        None
+    }
+
+    /// Begins a soft stop; a second request changes nothing.
+    async fn finish(&mut self, now: Instant) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let generation = self.parts.handle.load();
+        let waiting = sections(&generation).map(|(frontend, section)| {
+            let grace = frontend.map_or(Duration::ZERO, |frontend| frontend.grace);
+            (now + self.parts.grace + grace, Arc::clone(&section.name))
+        });
+        let end = generation.global.hard_stop_after.map(|limit| now + limit);
+        self.stopping = Some(Stopping { waiting: waiting.collect(), end });
+        self.stop_due(now).await;
+    }
+
+    /// When the soft stop goes on by itself.
+    fn next_deadline(&self) -> Option<Instant> {
+        let stopping = self.stopping.as_ref()?;
+        stopping.waiting.iter().map(|(at, _)| *at).chain(stopping.end).min()
+    }
+
+    async fn time_has_come(&mut self, now: Instant) -> Option<Ending> {
+        if self.stopping.as_ref().and_then(|stopping| stopping.end).is_some_and(|end| end <= now) {
+            self.parts.voice.warning("soft-stop running for too long, performing a hard-stop.");
+            self.command(|| Command::Stop).await;
+            return Some(Ending::Exit(0));
+        }
+        self.stop_due(now).await;
+        None
+    }
+
+    /// Stops the sections whose grace is over, and lets the workers drain after the last one.
+    async fn stop_due(&mut self, now: Instant) {
+        let Some(stopping) = &mut self.stopping else { return };
+        if stopping.waiting.is_empty() {
+            return;
+        }
+        let due: Vec<_> = stopping.waiting.extract_if(.., |(at, _)| *at <= now).map(|(_, name)| name).collect();
+        let last = stopping.waiting.is_empty();
+        let generation = self.parts.handle.load();
+        for (frontend, section) in sections(&generation).filter(|(_, section)| due.contains(&section.name)) {
+            if let Some(frontend) = frontend {
+                frontend.accepting.set(AcceptState::Stopped);
+            }
+            self.announce_stop(&generation, frontend, section);
+        }
+        self.command(|| if last { Command::Drain } else { Command::Update }).await;
+    }
+
+    fn announce_stop(&self, generation: &Generation, frontend: Option<&Frontend>, section: &Section) {
+        let backend = match frontend {
+            Some(frontend) => frontend.listen.and_then(|id| generation.backend(id)).map(|backend| &backend.section),
+            None => Some(section),
+        };
+        let (accepted, served) = (
+            frontend.map_or(0, |frontend| frontend.section.traffic.total(Count::Connections)),
+            backend.map_or(0, |backend| backend.traffic.total(Count::Sessions)),
+        );
+        let text = format!("Proxy {} stopped (cumulated conns: FE: {accepted}, BE: {served}).", section.name);
+        self.parts.voice.warning(&text);
+        self.event(section, Level::Warning, &text);
+    }
+
+    async fn set_accepting(&self, state: AcceptState) {
+        let generation = self.parts.handle.load();
+        let verb = if state == AcceptState::Paused { "Paused" } else { "Resumed" };
+        for frontend in generation.frontends.iter().filter(|frontend| !frontend.section.disabled) {
+            if frontend.accepting.get() == state || frontend.accepting.get() == AcceptState::Stopped {
+                continue;
+            }
+            frontend.accepting.set(state);
+            let kind = if frontend.listen.is_some() { "proxy" } else { "frontend" };
+            let text = format!("{verb} {kind} {}.", frontend.name());
+            self.parts.voice.warning(&text);
+            self.event(&frontend.section, Level::Warning, &text);
+        }
+        self.command(|| Command::Update).await;
+    }
+
+    /// Logs the state of every section and server.
+    fn dump(&self) {
+        let generation = self.parts.handle.load();
+        for (frontend, section) in sections(&generation) {
+            let say = |text: String| self.event(section, Level::Notice, &text);
+            say(format!("SIGHUP received, dumping servers states for proxy {}.", section.name));
+            let backend = match frontend {
+                Some(frontend) => frontend.listen.and_then(|id| generation.backend(id)),
+                None => generation.backends.iter().find(|backend| std::ptr::eq(&raw const backend.section, section)),
+            };
+            for (server, state) in backend.iter().flat_map(|backend| backend.servers.iter().zip(backend.farm.servers()))
+            {
+                let word = if state.reachable() { "UP" } else { "DOWN" };
+                let total = server.traffic.total(Count::Sessions);
+                let (active, pending) = (state.served(), state.queued());
+                let name = &section.name;
+                say(format!(
+                    "SIGHUP: Server {name}/{} is {word}. Conn: {active} act, {pending} pend, {total} tot.",
+                    server.name
+                ));
+            }
+            say(self::summary(frontend, backend.map(|backend| &**backend), section));
+        }
+    }
+
+    fn event(&self, section: &Section, level: Level, text: &str) {
+        let destination = Destination { loggers: &section.logs, tag: &section.log_tag, level, now: clock::date() };
+        self.log.event(destination, text);
+    }
+
+    /// Tells all workers; one that has ended needs no telling.
+    async fn command(&self, command: impl Fn() -> Command) {
+        for worker in &self.parts.workers {
+            let _ = worker.commands.send(command()).await;
+        }
+    }
+}
+
+/// All sections that run, a `listen` once.
+fn sections(generation: &Generation) -> impl Iterator<Item = (Option<&Frontend>, &Section)> {
+    let frontends = generation.frontends.iter().map(|frontend| (Some(&**frontend), &frontend.section));
+    let backends = generation.backends.iter().filter(|backend| backend.listen.is_none());
+    frontends.chain(backends.map(|backend| (None, &backend.section))).filter(|(_, section)| !section.disabled)
+}
+
+/// The line about a section as a whole.
+fn summary(frontend: Option<&Frontend>, backend: Option<&Backend>, section: &Section) -> String {
+    let usable = backend.map(|backend| backend.farm.usable()).unwrap_or_default();
+    let servers = match backend {
+        Some(backend) if backend.servers.is_empty() => "has no servers.".to_owned(),
+        None => "has no servers.".to_owned(),
+        Some(_) if usable.active + usable.backup == 0 => "has no server available !".to_owned(),
+        Some(_) => {
+            format!("has {} active servers and {} backup servers available.", usable.active, usable.backup)
+        }
+    };
+    let front = frontend.map(|frontend| &*frontend.section.traffic);
+    let back = backend.map(|backend| &*backend.section.traffic);
+    let (pending, unassigned) =
+        backend.map_or((0, 0), |backend| (backend.farm.queued_in_total(), backend.farm.queued()));
+    format!(
+        "SIGHUP: Proxy {} {servers} Conn: act(FE+BE): {}+{}, {pending} pend ({unassigned} unass), tot(FE+BE): {}+{}.",
+        section.name,
+        front.map_or(0, |traffic| traffic.sessions.current()),
+        back.map_or(0, |traffic| traffic.sessions.current()),
+        front.map_or(0, |traffic| traffic.total(Count::Connections)),
+        back.map_or(0, |traffic| traffic.total(Count::Sessions)),
+    )
+}
+
+/// Waits for a moment, for ever without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Turns signals into requests.
+fn listen_for_signals(sender: &mpsc::Sender<Request>, master: bool) -> io::Result<()> {
+    let hangup = if master { Request::Reload } else { Request::Dump };
+    // To a process that is no master, haproxy's SIGUSR2 means nothing; here it is answered, too.
+    for (number, request) in [
+        (libc::SIGTERM, Request::End(libc::SIGTERM)),
+        (libc::SIGINT, Request::End(libc::SIGINT)),
+        (libc::SIGUSR1, Request::Finish),
+        (libc::SIGUSR2, Request::Reload),
+        (libc::SIGHUP, hangup),
+        (libc::SIGTTOU, Request::Pause),
+        (libc::SIGTTIN, Request::Resume),
+    ] {
+        let mut arrivals = signal(SignalKind::from_raw(number))?;
+        let sender = sender.clone();
+        spawn_local(
+            async move { while arrivals.recv().await.is_some() && sender.send(request.clone()).await.is_ok() {} },
+        );
+    }
+    Ok(())
+}

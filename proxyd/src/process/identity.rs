@@ -1,0 +1,81 @@
+//! Who the process is: its pidfile, its root directory, its user, its place in the foreground or background, and the
+//! processes it takes over from.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{
+    Gid, Pid, Uid, chdir, chroot, dup2_stderr, dup2_stdin, dup2_stdout, geteuid, getgid, getuid, setgid, setgroups,
+    setsid, setuid,
+};
+
+use crate::sys;
+
+/// Opens the pidfile while its directory can still be reached and written.
+pub(super) fn open_pidfile(path: &Path) -> Result<File, String> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path);
+    opened.map_err(|_| format!("Cannot create pidfile {}", path.display()))
+}
+
+/// Writes the one line of a pidfile.
+pub(super) fn write_pid(mut file: File, pid: u32) -> Result<(), String> {
+    writeln!(file, "{pid}").map_err(|error| format!("Cannot write the pidfile: {error}."))
+}
+
+/// Tells the processes that are replaced to leave: now that everything is open here, no connection is refused.
+pub(super) fn signal_old(processes: &[i32], terminate: bool) {
+    let signal = if terminate { Signal::SIGTERM } else { Signal::SIGUSR1 };
+    send(processes, signal);
+}
+
+/// Sends a signal to each; one that is gone already is no error.
+pub(super) fn send(processes: &[i32], signal: Signal) {
+    for &process in processes {
+        let _ = kill(Pid::from_raw(process), signal);
+    }
+}
+
+/// `chroot`.
+pub(super) fn change_root(directory: Option<&Path>) -> Result<(), String> {
+    let Some(directory) = directory else { return Ok(()) };
+    let failed = |_| format!("Cannot chroot({}).", directory.display());
+    chroot(directory).and_then(|()| chdir("/")).map_err(failed)
+}
+
+/// `user` and `group`: the group first, while that is still allowed. What the process is already needs no right.
+pub(super) fn become_user(uid: Option<u32>, gid: Option<u32>) -> Result<(), String> {
+    if let Some(gid) = gid.map(Gid::from_raw) {
+        // The starter's other groups are given up with its group.
+        let groups = if geteuid().is_root() { setgroups(&[]) } else { Ok(()) };
+        if gid != getgid() {
+            groups.and_then(|()| setgid(gid)).map_err(|_| format!("Cannot set gid {gid}."))?;
+        }
+    }
+    if let Some(uid) = uid.map(Uid::from_raw).filter(|&uid| uid != getuid()) {
+        setuid(uid).map_err(|_| format!("Cannot set uid {uid}."))?;
+    }
+    Ok(())
+}
+
+/// Goes on as a child in a session of its own. The parent writes the child's pid and ends with 0, so that whoever started
+/// it finds the pidfile complete.
+pub(super) fn go_to_background(pidfile: Option<File>) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("Cannot fork: {error}.");
+    if let Some(child) = sys::fork().map_err(failed)? {
+        let written = pidfile.map_or(Ok(()), |file| write_pid(file, child));
+        sys::exit_now(i32::from(written.is_err()));
+    }
+    // It fails only for a process that leads a session already.
+    let _ = setsid();
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    // Inside a chroot there may be none: then the descriptors stay as they are, but the process says nothing on them.
+    if let Ok(null) = null {
+        let redirected = dup2_stdin(null.as_fd()).and(dup2_stdout(null.as_fd())).and(dup2_stderr(null.as_fd()));
+        redirected.map_err(|error| failed(error.into()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What workers may ask of the process for the stats page: its own figures, and to act on servers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use nix::sys::resource::{Resource, getrlimit};
+use tokio::sync::mpsc;
+
+use super::control::{Note, Request};
+use crate::balance::server_state::AdminState;
+use crate::clock;
+use crate::generation::Generation;
+use crate::log::syslog::Level;
+use crate::log_sink::LogSettings;
+use crate::proxy::Backend;
+use crate::stats::admin::Action;
+use crate::stats::collect::ProcessStats;
+use crate::worker;
+
+/// The process as its workers see it.
+#[derive(Debug)]
+pub(super) struct Oversight {
+    /// The name it was started under.
+    pub(super) program: String,
+    /// When it started.
+    pub(super) started: Instant,
+    /// What all logs share.
+    pub(super) log: LogSettings,
+    /// To the control thread.
+    pub(super) control: mpsc::Sender<Request>,
+}
+
+impl worker::Process for Oversight {
+    fn stats(&self, generation: &Generation) -> ProcessStats {
+        let global = &generation.global;
+        ProcessStats {
+            program: self.program.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: self.log.pid,
+            uptime: clock::now().saturating_duration_since(self.started),
+            workers: global.workers,
+            maxconn: global.maxconn,
+            max_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft),
+            connections: global.connections.current(),
+            dropped_logs: self.log.dropped.load(Ordering::Relaxed),
+            node: global.node.clone(),
+            description: global.description.clone(),
+        }
+    }
+
+    fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool {
+        let wanted = match action {
+            Action::Ready => AdminState::Ready,
+            Action::Drain => AdminState::Drain,
+            Action::Maintenance => AdminState::Maint,
+            // These need the state of the health checks, which only the control thread has.
+            Action::DisableChecks
+            | Action::EnableChecks
+            | Action::ForceUp
+            | Action::ForceStopping
+            | Action::ForceDown
+            | Action::CutSessions => return false,
+        };
+        let Some(state) = backend.farm.servers().get(server) else { return false };
+        let before = state.admin();
+        if before == wanted {
+            return true;
+        }
+        backend.farm.set_admin(server, wanted);
+        let text = format!("Server {}/{} is {}.", backend.name(), state.name(), state.status_text());
+        // A full queue loses the line, not the action.
+        let _ = self.control.try_send(Request::Note(Note { backend: Arc::clone(backend), level: Level::Notice, text }));
+        true
+    }
+}

@@ -1,0 +1,163 @@
+//! The process from its start to its end.
+//!
+//! [`serve`] takes a complete model and does, in this order, what haproxy does: open every socket, open the pidfile, tell
+//! old processes to leave, enter the chroot, become the configured user, go to the background, start the workers. Then
+//! this thread is the control thread: it runs the health checks and answers signals until the process ends. There are no
+//! forked workers; `-W` and `-Ws` only change what signals mean and who is told.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::oversight::Oversight;
+use super::voice::Voice;
+use super::{control, descriptors, identity, sockets, systemd};
+use crate::clock;
+use crate::config::model::{LogHostname, Model};
+use crate::generation::Handle;
+use crate::log_sink::LogSettings;
+use crate::net::accept::Waiting;
+use crate::running::{self, Facts};
+use crate::worker::{self, WorkerHandle};
+use tokio::sync::mpsc;
+
+/// What the command line says about the process, already combined with the configuration where both may speak.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The name the program was called by.
+    pub program: String,
+    /// Go to the background once everything is open (`-D`, `daemon`, and neither `-d` nor `-db`).
+    pub daemon: bool,
+    /// `-W`, `-Ws` or `master-worker`.
+    pub master: bool,
+    /// `-Ws`: tell systemd.
+    pub notify: bool,
+    /// `-q` or `quiet`: say nothing.
+    pub quiet: bool,
+    /// `-p` or `pidfile`.
+    pub pidfile: Option<PathBuf>,
+    /// `-sf` or `-st`.
+    pub old_processes: Vec<i32>,
+    /// `-st`: old processes end at once, rather than when they have finished.
+    pub terminate_old: bool,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With a status.
+    Exit(u8),
+    /// By the signal that asked for it, so that whoever waits for the process sees it.
+    Signal(i32),
+}
+
+/// Runs the process until it is asked to end.
+pub fn serve(model: &Model, options: &Options) -> ExitCode {
+    match start(model, options) {
+        Ok(Ending::Exit(status)) => ExitCode::from(status),
+        Ok(Ending::Signal(signal)) => {
+            // It returns only where the signal cannot be taken back to what it does by default.
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+            ExitCode::FAILURE
+        }
+        Err(text) => {
+            Voice::new(options.quiet).alert(&format!("[{}.main()] {text}", options.program));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything before the first connection, and then the control thread; an error says why the process cannot serve.
+fn start(model: &Model, options: &Options) -> Result<Ending, String> {
+    let started = clock::now();
+    let voice = Voice::new(options.quiet);
+    let facts = facts(model, options, voice)?;
+    let generation = running::build(model, &facts, None);
+    let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
+    let pidfile = options.pidfile.as_deref().filter(|_| options.daemon || options.master);
+    let pidfile = pidfile.map(identity::open_pidfile).transpose()?;
+    identity::signal_old(&options.old_processes, options.terminate_old);
+    identity::change_root(model.global.chroot.as_deref())?;
+    identity::become_user(model.global.uid, model.global.gid)?;
+    if options.daemon {
+        identity::go_to_background(pidfile)?;
+    } else if let Some(file) = pidfile {
+        identity::write_pid(file, std::process::id())?;
+    }
+    let voice = Voice::new(options.quiet || options.daemon);
+    let handle = Handle::new(generation);
+    let log = log_settings(model, &facts);
+    let inbox = mpsc::channel(control::REQUESTS_WAITING);
+    let oversight = Oversight { program: options.program.clone(), started, log: log.clone(), control: inbox.0.clone() };
+    let workers = start_workers(&handle, &Arc::new(oversight), opened)?;
+    if options.notify {
+        systemd::ready();
+    }
+    let control = control::Control::new(control::Parts {
+        handle,
+        workers,
+        voice,
+        log,
+        inbox,
+        grace: model.global.grace,
+        master: options.master,
+        notify: options.notify,
+    });
+    control.run().map_err(|error| format!("{error}."))
+}
+
+/// Counts what the machine and the limits allow.
+fn facts(model: &Model, options: &Options, voice: Voice) -> Result<Facts, String> {
+    let workers = model.global.nbthread.map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        |count| usize::from(count.max(1)),
+    );
+    let listeners: usize = model.frontends.iter().map(|frontend| frontend.binds.len()).sum();
+    let wanted = descriptors::Wanted {
+        maxconn: model.global.maxconn.map(u64::from),
+        ulimit_n: model.global.ulimit_n.map(u64::from),
+        listeners: (listeners * workers) as u64,
+        workers: workers as u64,
+    };
+    let maxconn = descriptors::provide(&wanted, &options.program, voice)?;
+    Ok(Facts { workers, program: options.program.clone(), hostname: hostname(), maxconn })
+}
+
+fn hostname() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".into())
+}
+
+fn log_settings(model: &Model, facts: &Facts) -> LogSettings {
+    let sent_hostname = match &model.global.log_hostname {
+        LogHostname::Absent => None,
+        LogHostname::System => Some(facts.hostname.as_str().into()),
+        LogHostname::Name(name) => Some(name.as_str().into()),
+    };
+    LogSettings {
+        hostname: facts.hostname.as_str().into(),
+        sent_hostname,
+        pid: std::process::id(),
+        dropped: Arc::default(),
+    }
+}
+
+fn start_workers(
+    handle: &Handle,
+    oversight: &Arc<Oversight>,
+    opened: Vec<sockets::ForWorker>,
+) -> Result<Vec<WorkerHandle>, String> {
+    let waiting = Arc::new(Waiting::default());
+    let spawn = |(index, listening): (usize, sockets::ForWorker)| {
+        let settings = worker::Settings {
+            index,
+            handle: handle.clone(),
+            started: oversight.started,
+            log: oversight.log.clone(),
+            waiting: Arc::clone(&waiting),
+            process: Arc::<Oversight>::clone(oversight),
+            listening,
+        };
+        worker::spawn(settings).map_err(|error| format!("Cannot start a worker thread: {error}."))
+    };
+    opened.into_iter().enumerate().map(spawn).collect()
+}

@@ -1,0 +1,84 @@
+//! Opens the sockets of all frontends before anything that cannot be undone.
+
+use std::io;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use super::identity;
+use super::voice::Voice;
+use crate::generation::Generation;
+use crate::net::listen;
+use crate::proxy::{Frontend, Listener};
+use crate::worker::Listening;
+
+/// How often sockets that old processes still hold are tried again.
+const ATTEMPTS: u32 = 200;
+/// Milliseconds between two attempts.
+const BETWEEN_ATTEMPTS_MS: u16 = 10;
+
+/// What one worker listens on.
+pub(super) type ForWorker = Vec<Listening>;
+
+/// Opens everything, for each worker. Where old processes hold an address, they are asked to stop listening; if it stays
+/// taken, they are asked to go on, and every address that could not be had is reported.
+pub(super) fn open_all(generation: &Generation, old: &[i32], voice: Voice) -> Result<Vec<ForWorker>, String> {
+    let mut workers: Vec<ForWorker> = (0..generation.global.workers).map(|_| Vec::new()).collect();
+    let mut paused = false;
+    let mut failed = false;
+    for frontend in generation.frontends.iter().filter(|frontend| !frontend.section.disabled) {
+        for listener in &frontend.listeners {
+            if let Err(error) = open(frontend, listener, old, &mut paused, &mut workers) {
+                voice.alert(&refused(frontend, listener, &error));
+                failed = true;
+            }
+        }
+    }
+    if !failed {
+        return Ok(workers);
+    }
+    if paused {
+        identity::send(old, Signal::SIGTTIN);
+    }
+    Err("Some protocols failed to start their listeners! Exiting.".into())
+}
+
+fn open(
+    frontend: &Arc<Frontend>,
+    listener: &Arc<Listener>,
+    old: &[i32],
+    paused: &mut bool,
+    workers: &mut [ForWorker],
+) -> io::Result<()> {
+    let mut opened = listen::open(&listener.bind, workers.len());
+    let taken = |opened: &io::Result<_>| opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    let mut attempts = if old.is_empty() { 0 } else { ATTEMPTS };
+    while attempts > 0 && taken(&opened) {
+        if !std::mem::replace(paused, true) {
+            identity::send(old, Signal::SIGTTOU);
+        }
+        // Nothing tells when another process lets go of an address.
+        let _ = poll(&mut [], PollTimeout::from(BETWEEN_ATTEMPTS_MS));
+        opened = listen::open(&listener.bind, workers.len());
+        attempts -= 1;
+    }
+    for (worker, socket) in workers.iter_mut().zip(opened?) {
+        worker.push(Listening { frontend: Arc::clone(frontend), listener: Arc::clone(listener), socket });
+    }
+    Ok(())
+}
+
+/// haproxy's words for an address that could not be had.
+fn refused(frontend: &Frontend, listener: &Listener, error: &io::Error) -> String {
+    let kind = if frontend.listen.is_some() { "proxy" } else { "frontend" };
+    let reason = error.raw_os_error().map_or_else(|| error.to_string(), |code| Errno::from_raw(code).desc().to_owned());
+    let bind = &listener.bind;
+    format!(
+        "Binding [{}] for {kind} {}: cannot bind socket ({reason}) for [{}]",
+        bind.place,
+        frontend.name(),
+        bind.address
+    )
+}
