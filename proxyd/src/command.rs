@@ -10,7 +10,9 @@ pub mod console;
 pub mod keywords;
 pub mod version;
 
-use crate::args::{Args, Refusal, Task, program_name};
+use crate::args::{Args, Master, OldProcesses, Refusal, Task, program_name};
+use crate::config::model::Model;
+use crate::process::serve::{self, Options};
 use shared_config::haproxy;
 use shared_config::haproxy::env::Env;
 use std::ffi::OsString;
@@ -77,11 +79,32 @@ pub fn environment() -> Env {
 
 /// Loads the configuration and serves it.
 fn start(args: &Args) -> ExitCode {
-    match check::load(args) {
-        Ok(_loaded) => {
-            console::alert("this build checks configurations only; serving them is being added.");
-            ExitCode::from(EXIT_FAILURE)
-        }
-        Err(code) => code,
+    let mut model = match check::load(args) {
+        Ok(loaded) => loaded.model,
+        Err(code) => return code,
+    };
+    let options = options(args, &model);
+    model.global.maxconn = Some(args.maxconn).filter(|&maxconn| maxconn > 0).or(model.global.maxconn);
+    serve::serve(&model, &options)
+}
+
+/// What command line and configuration say together: the command line wins.
+fn options(args: &Args, model: &Model) -> Options {
+    let global = &model.global;
+    let (old, terminate_old) = match &args.old_processes {
+        OldProcesses::None => (&[][..], false),
+        OldProcesses::Finish(pids) => (&pids[..], false),
+        OldProcesses::Terminate(pids) => (&pids[..], true),
+    };
+    Options {
+        program: args.program.clone(),
+        daemon: (args.daemon || global.daemon) && !args.foreground && !args.debug && args.master != Master::Notify,
+        master: args.master != Master::No || global.master_worker,
+        notify: args.master == Master::Notify,
+        quiet: args.quiet || global.quiet,
+        pidfile: args.pidfile.clone().or_else(|| global.pidfile.clone()),
+        // What does not fit names no process.
+        old_processes: old.iter().filter_map(|&pid| i32::try_from(pid).ok()).collect(),
+        terminate_old,
     }
 }

@@ -92,6 +92,8 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         name: settings.name.clone(),
         id: settings.id.map_or(0, |(id, _)| id),
         text: text.to_owned(),
+        // Filled in with the rest of what needs all sections.
+        place: String::new(),
         accept_proxy: settings.accept_proxy,
         interface: settings.interface.clone(),
         transparent: settings.transparent,

@@ -156,6 +156,8 @@ fn plain_bind(address: crate::proxy::listen::ListenAddress, text: &str) -> Bind 
         name: None,
         id: 0,
         text: text.to_owned(),
+        // Filled in with the rest of what needs all sections.
+        place: String::new(),
         accept_proxy: false,
         interface: None,
         transparent: false,

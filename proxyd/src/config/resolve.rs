@@ -289,7 +289,8 @@ impl Completion<'_> {
     /// The listeners, with what `unix-bind` says for sockets that say nothing themselves.
     fn binds(&self, section: &Section) -> Vec<super::model::Bind> {
         let mut binds = number_binds(section);
-        for bind in &mut binds {
+        for (bind, written) in binds.iter_mut().zip(&section.binds) {
+            bind.place = place(self.sources, written.span);
             if let super::model::ListenAddress::Unix(path) = &mut bind.address {
                 if !self.extra.unix_prefix.is_empty() {
                     *path = format!("{}{}", self.extra.unix_prefix, path.display()).into();
