@@ -3,8 +3,8 @@
 
 use super::{EXIT_FAILURE, console};
 use shared_config::haproxy::keyword::{
-    ACL_DERIVATIVES, ACTIONS, Arg, BIND_PARAMS, CLI_COMMANDS, CONVERTERS, FETCHES, FILTERS, FetchPlace, Keyword,
-    OPTIONS, Param, Ruleset, SERVER_PARAMS, SERVICES, SectionKind, Support, statements,
+    ACL_DERIVATIVES, ACTIONS, Arg, Arity, BIND_PARAMS, CLI_COMMANDS, CONVERTERS, CliMode, FETCHES, FILTERS, FetchPlace,
+    Keyword, OPTIONS, Param, Ruleset, SERVER_PARAMS, SERVICES, SectionKind, Support, statements,
 };
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -71,38 +71,70 @@ fn acls(text: &mut String) {
 fn configuration(text: &mut String) {
     line(text, format_args!("# List of registered configuration keywords:"));
     for kind in SectionKind::ALL {
-        line(text, format_args!("{}", kind.name()));
-        for row in statements(kind).iter().filter(|row| row.sections.contains(kind)) {
-            line(text, format_args!("\t{}", statement(row)));
+        match kind {
+            // As in haproxy, what the four kinds of proxies know is listed once.
+            SectionKind::Defaults | SectionKind::Frontend | SectionKind::Backend => continue,
+            _ => line(text, format_args!("{}", kind.name())),
+        }
+        for row in statements(kind).iter().filter(|row| kind.is_proxy() || row.sections.contains(kind)) {
+            // The words of a crt-list are parameters, like those of a `bind` line.
+            let arguments = if kind == SectionKind::CrtList { count(row.arity) } else { String::new() };
+            line(text, format_args!("\t{}{arguments}{}", statement(row), end(row)));
         }
         if kind.is_proxy() {
-            for row in OPTIONS.iter().filter(|row| row.sections.contains(kind)) {
-                line(text, format_args!("\toption {}", statement(row)));
+            params(text, "bind <addr>", BIND_PARAMS);
+            params(text, "server <name> <addr>", SERVER_PARAMS);
+            for row in OPTIONS {
+                line(text, format_args!("\toption {} [ {}]{}", row.name, sides(row), end(row)));
             }
-            for action in ACTIONS {
-                for set in Ruleset::ALL.into_iter().filter(|set| action.rulesets.contains(*set)) {
+            for set in Ruleset::ALL {
+                for action in ACTIONS.iter().filter(|action| action.rulesets.contains(set)) {
                     line(text, format_args!("\t{} {}{}", set.name(), action.pattern(), mark(action.support)));
                 }
             }
         }
-        if matches!(kind, SectionKind::Frontend | SectionKind::Listen) {
-            params(text, "bind <addr>", BIND_PARAMS);
-        }
-        if matches!(kind, SectionKind::Backend | SectionKind::Listen) {
-            params(text, "server <name> <addr>", SERVER_PARAMS);
-        }
     }
 }
 
+/// The words, and a star where parentheses follow.
 fn statement(row: &Keyword) -> String {
-    let old = if row.legacy.is_some() { " # legacy" } else { "" };
-    format!("{}{old}{}", row.name, mark(row.support))
+    let star = if row.parenthesis { "*" } else { "" };
+    format!("{}{star}", row.name)
 }
 
+/// What is said after the words.
+fn end(row: &Keyword) -> String {
+    let old = if row.legacy.is_some() { " # legacy" } else { "" };
+    format!("{old}{}", mark(row.support))
+}
+
+/// Which half of a proxy an option is for, and whether it needs `mode http`.
+fn sides(row: &Keyword) -> String {
+    let words = [
+        ("FE ", row.sections.contains(SectionKind::Frontend)),
+        ("BE ", row.sections.contains(SectionKind::Backend)),
+        ("HTTP ", row.http_only),
+    ];
+    words.into_iter().filter(|(_, holds)| *holds).map(|(word, _)| word).collect()
+}
+
+/// How many words follow a parameter.
+fn count(arity: Arity) -> String {
+    match arity.max {
+        Some(0) => String::new(),
+        Some(most) => format!(" +{most}"),
+        None => " +-1".to_owned(),
+    }
+}
+
+/// Plain ones first, then those that need TLS.
 fn params(text: &mut String, line_of: &str, rows: &[Param]) {
-    for row in rows {
-        let tls = if row.ssl { "ssl " } else { "" };
-        let arguments = if row.arity.min > 0 { format!(" +{}", row.arity.min) } else { String::new() };
+    let is_bind = line_of.starts_with("bind");
+    let mut sorted: Vec<&Param> = rows.iter().collect();
+    sorted.sort_by_key(|row| is_bind && row.ssl);
+    for row in sorted {
+        let tls = if is_bind && row.ssl && row.name != "ssl" { "ssl " } else { "" };
+        let arguments = count(row.arity);
         line(text, format_args!("\t{line_of} {tls}{}{arguments}{}", row.name, mark(row.support)));
     }
 }
@@ -110,9 +142,15 @@ fn params(text: &mut String, line_of: &str, rows: &[Param]) {
 fn commands(text: &mut String) {
     line(text, format_args!("# List of registered CLI keywords:"));
     for row in CLI_COMMANDS {
-        let master = if row.master { " [MASTER]" } else { "" };
-        let worker = if row.worker { " [WORKER]" } else { "" };
-        line(text, format_args!("{}{master}{worker}{}", row.name, mark(row.support)));
+        let master = if row.master { "[MASTER] " } else { "" };
+        let worker = if row.worker { "[WORKER] " } else { "" };
+        let mode = match row.mode {
+            CliMode::Normal => "",
+            CliMode::Expert => "[EXPERT] ",
+            CliMode::Experimental => "[EXPERIM] ",
+        };
+        let missing = if row.support == Support::Works { "" } else { "# not yet" };
+        line(text, format_args!("{} {master}{worker}{mode}{missing}", row.name));
     }
 }
 
@@ -121,7 +159,7 @@ fn converters(text: &mut String) {
     for row in CONVERTERS {
         let (input, output) = (row.input.name(), row.output.name());
         let arguments = arguments(row.args);
-        line(text, format_args!("{}{arguments}: {input} => {output}{}", row.name, mark(row.support)));
+        line(text, format_args!("{}{arguments}: {output} => {input}{}", row.name, mark(row.support)));
     }
 }
 
@@ -134,9 +172,15 @@ fn filters(text: &mut String) {
 
 fn fetches(text: &mut String) {
     line(text, format_args!("# List of registered sample fetch functions:"));
+    let columns = FetchPlace::ALL.len();
+    // The head is a set of lines that lean over the columns, one for each place.
     for (index, place) in FetchPlace::ALL.into_iter().enumerate() {
-        line(text, format_args!("# column {:>2}: {}", index + 1, place.name()));
+        let (indent, left) = (columns + 1 - index, "/ ".repeat(index));
+        let right = "-".repeat(columns - index);
+        line(text, format_args!("#{}{left}_.{right} {}", " ".repeat(indent), place.name()));
     }
+    line(text, format_args!("# {} ", "/ ".repeat(columns)));
+    line(text, format_args!("# {}", "| ".repeat(columns)));
     for row in FETCHES {
         let columns = FetchPlace::ALL.map(|place| if row.places.contains(place) { "Y " } else { ". " }).concat();
         let (arguments, output) = (arguments(row.args), row.output.name());

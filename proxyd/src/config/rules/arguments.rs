@@ -34,7 +34,9 @@ impl<'a> Arguments<'a> {
     /// Checks number and types. The message of an error is what haproxy says after `fetch method 'x' : `.
     pub(super) fn check(call: &'a Call, kinds: &'static [Arg]) -> Result<Self, Misfit> {
         let list = call.arguments.as_deref().unwrap_or_default();
-        let required = kinds.iter().filter(|arg| arg.required).count();
+        // A proxy or table that is left out is the one the rule stands in.
+        let implied = |kind| matches!(kind, ArgKind::Frontend | ArgKind::Backend | ArgKind::Table);
+        let required = kinds.iter().filter(|arg| arg.required && !implied(arg.kind)).count();
         if let Some(extra) = list.get(kinds.len()) {
             let rest: Vec<&str> = list[kinds.len()..].iter().map(Word::as_str).collect();
             let comma = if kinds.is_empty() { "" } else { "," };
@@ -64,6 +66,8 @@ impl<'a> Arguments<'a> {
         let (word, kind) = (&self.list[index], self.kinds[index].kind);
         let good = match kind {
             ArgKind::Integer => word.text.is_empty() || word.text.parse::<i64>().is_ok(),
+            ArgKind::Ipv4Address => word.text.parse::<std::net::Ipv4Addr>().is_ok(),
+            ArgKind::Ipv6Address => word.text.parse::<std::net::Ipv6Addr>().is_ok(),
             ArgKind::Ipv4Mask => word.text.is_empty() || prefix(&word.text, 32).is_some(),
             ArgKind::Ipv6Mask => word.text.is_empty() || prefix(&word.text, 128).is_some(),
             ArgKind::Str

@@ -21,6 +21,25 @@ fn row(first: &str) -> Option<&'static Keyword> {
     find_statement(SectionKind::Listen, &[first]).filter(|row| row.legacy.is_some())
 }
 
+/// What haproxy says of it.
+fn message(name: &str, instead: &str) -> String {
+    match name {
+        "block" => {
+            "The 'block' directive is not supported anymore since HAProxy 2.1. Use 'http-request deny' which uses \
+                    the exact same syntax."
+                .to_owned()
+        }
+        "reqpass" => format!("The '{name}' not supported anymore since HAProxy 2.1."),
+        "reqipass" => format!("The '{name}' directive is not supported anymore since HAProxy 2.1."),
+        "reqdeny" => format!("The '{name}' not supported anymore since HAProxy 2.1. Use {instead} instead."),
+        "rspdel" => format!("The '{name}' directive is not supported anymore since HAProxy 2.1. Use {instead} ."),
+        "reqirep" => format!(
+            "The '{name}' directive is not supported anymore since HAProxy 2.1. Use 'http-request replace-header' instead."
+        ),
+        _ => format!("The '{name}' directive is not supported anymore since HAProxy 2.1. Use {instead} instead."),
+    }
+}
+
 impl Lowering<'_> {
     /// One of these statements.
     pub(super) fn legacy(&mut self, keyword: &Word, words: &mut Words<'_>) {
@@ -37,12 +56,8 @@ impl Lowering<'_> {
 
     fn warn_legacy(&mut self, keyword: &Word) {
         let instead = row(&keyword.text).and_then(|row| row.legacy).unwrap_or_default();
-        let message = format!(
-            "The '{}' directive is not supported anymore since HAProxy 2.1. Use {instead} instead.",
-            keyword.text
-        );
         self.out.push(
-            Diagnostic::warning(code::LEGACY, keyword.span, message)
+            Diagnostic::warning(code::LEGACY, keyword.span, message(&keyword.text, instead))
                 .label("current versions of haproxy refuse it")
                 .help(format!("use {instead}")),
         );

@@ -58,6 +58,8 @@ impl SampleType {
 pub enum ArgKind {
     Str,
     Integer,
+    Ipv4Address,
+    Ipv6Address,
     Ipv4Mask,
     Ipv6Mask,
     Regex,
@@ -77,6 +79,8 @@ impl ArgKind {
         match self {
             Self::Str => "string",
             Self::Integer => "integer",
+            Self::Ipv4Address => "IPv4 address",
+            Self::Ipv6Address => "IPv6 address",
             Self::Ipv4Mask => "IPv4 mask",
             Self::Ipv6Mask => "IPv6 mask",
             Self::Regex => "regex",
@@ -272,7 +276,10 @@ const fn optional(kind: ArgKind) -> Arg {
 /// The lists of arguments that occur. Named after what they hold; `O` starts the optional ones.
 pub(super) mod args {
     use super::{Arg, ArgKind, optional, required};
-    use ArgKind::{Backend, Frontend, Integer, Ipv4Mask, Ipv6Mask, ProtobufField, Regex, Server, Str, Table, Userlist};
+    use ArgKind::{
+        Backend, Frontend, Integer, Ipv4Address, Ipv4Mask, Ipv6Address, Ipv6Mask, ProtobufField, Regex, Server, Str,
+        Table, Userlist,
+    };
 
     pub(crate) const BE: &[Arg] = &[required(Backend)];
     pub(crate) const FE: &[Arg] = &[required(Frontend)];
@@ -286,9 +293,9 @@ pub(super) mod args {
     pub(crate) const INT_STR_STR_STR_O_STR: &[Arg] =
         &[required(Integer), required(Str), required(Str), required(Str), optional(Str)];
     pub(crate) const INT_TAB: &[Arg] = &[required(Integer), required(Table)];
-    pub(crate) const MASK4: &[Arg] = &[required(Ipv4Mask)];
+    pub(crate) const ADDRESS4: &[Arg] = &[required(Ipv4Address)];
+    pub(crate) const ADDRESS6: &[Arg] = &[required(Ipv6Address)];
     pub(crate) const MASK4_O_MASK6: &[Arg] = &[required(Ipv4Mask), optional(Ipv6Mask)];
-    pub(crate) const MASK6: &[Arg] = &[required(Ipv6Mask)];
     pub(crate) const O_INT: &[Arg] = &[optional(Integer)];
     pub(crate) const O_INT_STR: &[Arg] = &[optional(Integer), optional(Str)];
     pub(crate) const O_STR: &[Arg] = &[optional(Str)];

@@ -197,7 +197,9 @@ fn ranges(written: &[Written]) -> Result<Box<[Range]>, Problem> {
             bad.help = Some("the operators are eq, ge, gt, le, lt; a range is written `1:5`".into());
             bad
         };
-        let (low, high) = match pattern.text.split_once(':') {
+        // Versions are written with a dash, as in `3.0-3.1`.
+        let versions = pattern.text.split_once('-').filter(|(low, high)| low.contains('.') && high.contains('.'));
+        let (low, high) = match pattern.text.split_once(':').or(versions) {
             Some((low, high)) => (
                 if low.is_empty() { Some(i64::MIN) } else { number(low) },
                 if high.is_empty() { Some(i64::MAX) } else { number(high) },
@@ -208,7 +210,7 @@ fn ranges(written: &[Written]) -> Result<Box<[Range]>, Problem> {
         if low > high {
             return Err(problem(format!("'{}' is not a valid number range", pattern.text), pattern.span));
         }
-        let is_range = pattern.text.contains(':');
+        let is_range = low != high || pattern.text.contains(':');
         ranges.push(match operator {
             Some("ge") if !is_range => Range { min: low, max: i64::MAX },
             Some("gt") if !is_range => Range { min: low.saturating_add(1), max: i64::MAX },
