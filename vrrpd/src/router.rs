@@ -25,7 +25,7 @@ use std::time::Instant;
 pub struct Settings {
     /// `vrrp_instance` blocks in the order of the file.
     pub instances: Vec<Instance>,
-    /// `vrrp_script` blocks that somebody refers to.
+    /// `vrrp_script` blocks; one that nobody refers to is never run.
     pub scripts: Vec<track::script::Settings>,
     /// `vrrp_sync_group` blocks.
     pub groups: Vec<Group>,
@@ -93,9 +93,19 @@ const UNKNOWN_MAX: usize = 4 * 255;
 /// which the instances themselves do; members that contradict each other go on at the next advert.
 const GROUP_ROUNDS_MAX: usize = 8;
 
+impl Settings {
+    fn drop_unused_scripts(&mut self) {
+        let of_instances = self.instances.iter().flat_map(|instance| &instance.vrrp.track_scripts);
+        let of_groups = self.groups.iter().flat_map(|group| &group.track_scripts);
+        let used: HashSet<&str> = of_instances.chain(of_groups).map(|track| track.script.as_str()).collect();
+        self.scripts.retain(|script| used.contains(script.name.as_str()));
+    }
+}
+
 impl Router {
     /// A router that has not been started and knows no interface.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(mut settings: Settings) -> Self {
+        settings.drop_unused_scripts();
         let scripts = settings.scripts.into_iter().map(|script| (script.name.clone(), Script::new(script)));
         let mut router = Self {
             members: settings.instances.into_iter().map(Member::new).collect(),
@@ -300,7 +310,8 @@ impl Router {
     // ---- reload
 
     /// A reload is a diff: what keeps its identity keeps its state, the rest ends or begins.
-    fn reload(&mut self, now: Instant, settings: Settings, out: &mut Outputs) {
+    fn reload(&mut self, now: Instant, mut settings: Settings, out: &mut Outputs) {
+        settings.drop_unused_scripts();
         self.log_unknown_vrids = settings.log_unknown_vrids;
         self.reload_scripts(settings.scripts, out);
         let mut old: Vec<Option<Member>> = std::mem::take(&mut self.members).into_iter().map(Some).collect();

@@ -15,9 +15,11 @@
 //!
 //! - `settings`: what the configuration says; `event`: the whole vocabulary between this machine and its driver;
 //! - `state`: the states and the diagram; `instance`: the machine; `timer`: its deadlines and their arithmetic;
+//! - `counters`: its statistics;
 //! - `receive`: which adverts count, and the messages about those that do not; `election`: who wins; `transmit`: what
 //!   is sent; `garp`: when the neighbours are told.
 
+pub mod counters;
 pub mod election;
 pub mod event;
 pub mod garp;

@@ -119,7 +119,7 @@ fn resolve(command: &mut Command, security: bool, remarks: &mut Vec<Remark>) -> 
     }
     if !name.contains('/') {
         let full = path.display();
-        let line = format!("WARNING - script '{name}' resolved by path search to '{full}'. Please specify full path.");
+        let line = format!("WARNING - script `{name}` resolved by path search to `{full}`. Please specify full path.");
         remarks.push(Remark { line, exit: 0 });
     }
     if let Form::Exec(words) = &mut command.form
@@ -198,7 +198,7 @@ mod tests {
     fn bare_names_are_searched() {
         let mut settings = settings(Command::exec(["sh", "-c", "true"]));
         let remarks = vet(&mut settings, true);
-        assert!(remarks[0].line.starts_with("WARNING - script 'sh' resolved by path search to '/"), "{remarks:?}");
+        assert!(remarks[0].line.starts_with("WARNING - script `sh` resolved by path search to `/"), "{remarks:?}");
         let Form::Exec(words) = &settings.scripts[0].command.form else { panic!("not a command") };
         assert!(words[0].starts_with('/'));
     }

@@ -1,11 +1,12 @@
 //! The machine: one virtual router. Everything it does is in the outputs of `handle`.
 
+use super::counters::Counters;
 use super::election::{self, Candidate, ForBackup, ForMaster};
 use super::event::{Input, Level, Link, Output, Outputs, Reason, Sync, Tracked};
 use super::garp::{self, Announcer};
 use super::receive::{self, AddressMismatch, Advert, Rejected};
 use super::settings::{InitialState, Settings, VirtualAddress};
-use super::state::{Heard, Phase, State};
+use super::state::{Faults, Heard, Phase, State};
 use super::timer::{Timer, Timers, master_down_interval, skew_time};
 use super::transmit;
 use crate::notify;
@@ -13,64 +14,6 @@ use crate::packet::{Datagram, Version};
 use crate::track::effective_priority;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-
-/// What an instance has counted, in the words of keepalived's statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Adverts that passed every check.
-    pub adverts_received: u64,
-    /// Adverts sent, a unicast round counting as one.
-    pub adverts_sent: u64,
-    /// Times it became master.
-    pub became_master: u64,
-    /// Times it stopped being master.
-    pub released_master: u64,
-    /// Too short, too long, or with a wrong checksum.
-    pub packet_errors: u64,
-    /// Wrong TTL.
-    pub ttl_errors: u64,
-    /// Not an advertisement, wrong version, or not for this kind of instance.
-    pub type_errors: u64,
-    /// Interval differs (version 2) or is zero.
-    pub interval_errors: u64,
-    /// Address list differs.
-    pub address_list_errors: u64,
-    /// Authentication type that does not exist.
-    pub auth_type_errors: u64,
-    /// Authentication type other than ours.
-    pub auth_mismatches: u64,
-    /// Wrong password.
-    pub auth_failures: u64,
-    /// Adverts of priority 0 received.
-    pub priority_zero_received: u64,
-    /// Adverts of priority 0 sent.
-    pub priority_zero_sent: u64,
-}
-
-/// Why an instance is in fault, or would be if it were started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// The interface is down.
-    pub link: bool,
-    /// There is no address to send from.
-    pub source: bool,
-    /// A tracker of weight 0 failed.
-    pub tracker: bool,
-    /// Another member of its sync group is in fault.
-    pub group: bool,
-}
-
-impl Faults {
-    /// Whether there is any.
-    pub fn any(self) -> bool {
-        self.own() || self.group
-    }
-
-    /// Whether there is any that does not come from the group.
-    pub fn own(self) -> bool {
-        self.link || self.source || self.tracker
-    }
-}
 
 /// One virtual router.
 #[derive(Clone, Debug)]
@@ -681,22 +624,7 @@ impl Instance {
     // ---- words
 
     fn report_rejected(&mut self, rejected: &Rejected, out: &mut Outputs) {
-        let counter = match rejected {
-            Rejected::Tiny { .. } | Rejected::Short { .. } | Rejected::Long { .. } | Rejected::Checksum { .. } => {
-                &mut self.counters.packet_errors
-            }
-            Rejected::Ttl { .. } | Rejected::PeerTtl { .. } => &mut self.counters.ttl_errors,
-            Rejected::AuthUnknown { .. } => &mut self.counters.auth_type_errors,
-            Rejected::AuthMismatch { .. } => &mut self.counters.auth_mismatches,
-            Rejected::Password => &mut self.counters.auth_failures,
-            Rejected::Interval { .. } | Rejected::IntervalZero => &mut self.counters.interval_errors,
-            Rejected::WrongVersion { .. }
-            | Rejected::PacketType { .. }
-            | Rejected::NotUnicast
-            | Rejected::NotMulticast
-            | Rejected::NotAPeer { .. } => &mut self.counters.type_errors,
-        };
-        *counter += 1;
+        self.counters.count(rejected);
         if self.first_report(rejected.kind()) {
             self.log(Level::Warning, &rejected.to_string(), out);
         }

@@ -92,3 +92,28 @@ impl Phase {
         }
     }
 }
+
+/// Why an instance is in fault, or would be if it were started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The interface is down.
+    pub link: bool,
+    /// There is no address to send from.
+    pub source: bool,
+    /// A tracker of weight 0 failed.
+    pub tracker: bool,
+    /// Another member of its sync group is in fault.
+    pub group: bool,
+}
+
+impl Faults {
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self.own() || self.group
+    }
+
+    /// Whether there is any that does not come from the group.
+    pub fn own(self) -> bool {
+        self.link || self.source || self.tracker
+    }
+}
