@@ -10,7 +10,7 @@ use super::model::{
     Server, ServerAddress, ServerPort, Timeouts, Userlist,
 };
 use super::proxy::Tools;
-use super::rules::Names;
+use super::rules::{self, Names};
 use super::sections::Others;
 use super::server::{self, ServerDraft};
 use super::stats;
@@ -252,7 +252,7 @@ impl Completion<'_> {
         listen: Option<BackendId>,
         sections: &[(Section, Rules)],
         positions: &Positions,
-        _own: FrontendId,
+        own: FrontendId,
     ) -> Frontend {
         let settings = &section.settings;
         let flag = |flag| settings.flags.get(flag, false);
@@ -264,7 +264,7 @@ impl Completion<'_> {
             maxconn: settings.maxconn.or(self.proxy_maxconn),
             backlog: settings.backlog,
             rate_limit_sessions: settings.rate_limit_sessions,
-            log_format: log_format(section),
+            log_format: log_format(section, own, self.names, self.out),
             dontlognull: flag(Flag::DontLogNull),
             dontlog_normal: flag(Flag::DontLogNormal),
             log_separate_errors: flag(Flag::LogSeparateErrors),
@@ -552,7 +552,7 @@ fn timeouts(settings: &Settings) -> Timeouts {
 }
 
 /// haproxy logs an HTTP line of a TCP section as a TCP line.
-fn log_format(section: &Section) -> LogFormat {
+fn log_format(section: &Section, own: FrontendId, names: &Names, out: &mut Diagnostics) -> LogFormat {
     let Some(format) = &section.settings.log_format else { return LogFormat::Connect };
     let is_http = section.mode() == Mode::Http;
     match &format.value {
@@ -560,7 +560,17 @@ fn log_format(section: &Section) -> LogFormat {
         FormatDraft::HttpClf if is_http => LogFormat::HttpClf,
         FormatDraft::Https if is_http => LogFormat::Https,
         FormatDraft::Tcp | FormatDraft::Http | FormatDraft::HttpClf | FormatDraft::Https => LogFormat::Tcp,
-        FormatDraft::Custom(_) => LogFormat::Connect,
+        FormatDraft::Custom(word) => {
+            let place = rules::Section {
+                kind: section.kind,
+                name: &section.name,
+                mode: section.mode(),
+                frontend: Some(own),
+                backend: None,
+            };
+            // Where it is wrong, the model is not run.
+            rules::log_format(&place, word, names, out).map_or(LogFormat::Connect, LogFormat::Custom)
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod expression;
 mod fetch;
 mod http_action;
 mod legacy;
+mod log_format;
 mod names;
 mod order;
 mod redirect;
@@ -31,6 +32,7 @@ mod text;
 pub use names::Names;
 
 use crate::ids::{BackendId, FrontendId};
+use crate::log::format::Program;
 use crate::proxy::settings::Mode;
 use crate::rules::switch::{BackendName, Switch};
 use crate::rules::{Rule, Rules};
@@ -116,6 +118,16 @@ pub fn lower<'s>(
         lowering.statement(statement);
     }
     lowering.finish()
+}
+
+/// Compiles a `log-format`. `None` where it is wrong or does not work yet, which has been reported.
+pub fn log_format(
+    section: &Section<'_>,
+    word: &Word,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<Program<sample::Expression>> {
+    Lowering::new(section, names, out).log_format(word)
 }
 
 /// Checks and compiles an expression outside rules: `balance hash`, `%[…]` of a log format. `before` is what haproxy says in

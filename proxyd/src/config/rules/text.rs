@@ -3,6 +3,7 @@
 use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, arguments};
+use crate::sample;
 use crate::sample::text::{Piece, Text, Variable};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr::{Call, Expression};
@@ -41,6 +42,23 @@ impl Lowering<'_> {
         place: Place,
         places: FetchPlaces,
     ) -> Option<Piece> {
+        let expression = self.embedded(sample, prefix, place, places);
+        if sample.style.type_name.is_some() || sample.style.flags.iter().any(|flag| flag.on) {
+            // `+X` and the like change what a server would receive.
+            report::unsupported(self.out, "a format flag in the argument of a rule", sample.span);
+            return None;
+        }
+        expression.map(Piece::Sample)
+    }
+
+    /// The expression inside `%[…]`, where it can be evaluated in one of these places.
+    pub(super) fn embedded(
+        &mut self,
+        sample: &log_format::Sample,
+        prefix: &str,
+        place: Place,
+        places: FetchPlaces,
+    ) -> Option<sample::Expression> {
         let name = &sample.expression.fetch.name;
         let lowered = match self.expression(&sample.expression, &name.text, Voice::Sample) {
             Ok(lowered) => lowered,
@@ -63,12 +81,7 @@ impl Lowering<'_> {
             self.out.push(Diagnostic::error(code::BAD_EXPRESSION, sample.span, message).place(place));
             return None;
         }
-        if sample.style.type_name.is_some() || sample.style.flags.iter().any(|flag| flag.on) {
-            // `+X` and the like change what a server would receive.
-            report::unsupported(self.out, "a format flag in the argument of a rule", sample.span);
-            return None;
-        }
-        lowered.expression.map(Piece::Sample)
+        lowered.expression
     }
 
     fn variable(&mut self, alias: &log_format::Alias) -> Option<Piece> {
