@@ -210,6 +210,13 @@ impl Head {
         self.fields().next_back().unwrap_or_default()
     }
 
+    /// Takes back the field appended last.
+    pub(crate) fn pop_field(&mut self) {
+        if let Some(field) = self.fields.pop() {
+            self.text.truncate(field.name.start as usize);
+        }
+    }
+
     /// Removes every field line of this name; says whether there was one.
     pub fn remove(&mut self, name: &[u8]) -> bool {
         let (text, before) = (&self.text, self.fields.len());

@@ -16,6 +16,7 @@ pub mod log_sink;
 pub mod net;
 pub mod process;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod rules;
 pub mod running;
 pub mod sample;

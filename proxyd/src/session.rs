@@ -5,12 +5,15 @@
 //! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating
 //! - [`finish`] its end: the answer that is still owed, counters, log
 //! - [`policy`] where the rules have their say
+//! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
 //! - [`service`] answers that proxyd gives itself
 //! - [`tcp`] a connection in `mode tcp`
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
 
 pub mod attempt;
+pub mod capture;
 pub mod conn;
+pub mod cookies;
 pub mod finish;
 pub mod h1;
 pub mod policy;
@@ -30,8 +33,10 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::ids::FrontendId;
 use crate::net::accept::{Accepted, Places};
+use crate::net::canonical;
 use crate::proxy::settings::Mode;
 use crate::proxy::{Frontend, Listener};
+use crate::proxy_protocol::{self, Progress};
 use crate::stats::{Count, Event};
 use crate::worker::timers::Timer;
 use crate::worker::view::View;
@@ -140,6 +145,9 @@ pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<List
     session.adopt(session.worker.view());
     let mut client = Conn::new(stream);
     count_accepted(&session, now);
+    if session.listener.bind.accept_proxy && !read_proxy_header(&mut session, &mut client).await {
+        return;
+    }
     if !policy::admits(&session, &client) {
         return;
     }
@@ -155,6 +163,30 @@ pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<List
     client.release(&session.worker.buffers);
     if session.frontend.nolinger {
         client.stream().reset_on_close();
+    }
+}
+
+/// `accept-proxy`: the header that must come first. False: there was none, the connection is closed.
+async fn read_proxy_header(session: &mut Session, client: &mut Conn) -> bool {
+    let timeouts = &session.frontend.section.timeouts;
+    let limit = timeouts.http_request.or(timeouts.client);
+    session.timer.set(limit.map(|limit| session.since + limit));
+    loop {
+        match proxy_protocol::read(client.input.bytes()) {
+            Err(proxy_protocol::NoHeader) => return false,
+            Ok(Progress::Partial) => {}
+            Ok(Progress::Complete { consumed, ends }) => {
+                client.input.consume(consumed);
+                if let Some(ends) = ends {
+                    session.source = Some(canonical(ends.source));
+                    session.destination = OnceCell::from(Some(canonical(ends.destination)));
+                }
+                return true;
+            }
+        }
+        if !matches!(session.timer.race(client.fill(&session.worker.buffers)).await, Ok(Ok(1..))) {
+            return false;
+        }
     }
 }
 

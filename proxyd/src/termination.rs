@@ -105,7 +105,15 @@ pub enum Retry {
     Connection,
     /// An idle connection turned out to be closed by the server before it answered: the client may repeat the request.
     ReusedConnection,
-    /// The request may have been processed.
+    /// The server closed without answering (`empty-response`).
+    EmptyResponse,
+    /// What the server sent was no response (`junk-response`).
+    JunkResponse,
+    /// The server was silent for too long (`response-timeout`).
+    ResponseTimeout,
+    /// The server answered with a status that may be listed in `retry-on`.
+    Status,
+    /// No configuration allows it: the request may have been processed, or the client is gone.
     No,
 }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use super::conn::Conn;
 use super::pool::ServerConn;
+use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
-use super::{h1, policy};
+use super::{cookies, h1, policy};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
+use crate::balance::persist::{Attempt, may_redispatch};
 use crate::balance::queue::{Position, Priority};
 use crate::clock;
 use crate::http::Head;
@@ -22,6 +24,7 @@ use crate::net::connect::{self, Target};
 use crate::proxy::Server;
 use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
 use crate::proxy::settings::HttpReuse;
+use crate::proxy_protocol::{self, Ends};
 use crate::stats::{Count, Event, Gauge};
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
@@ -77,11 +80,26 @@ impl Exchange<'_> {
         loop {
             self.find_server(view).await?;
             let attempt = self.attempt(view).await;
-            match attempt {
+            match attempt.and_then(|()| self.check_status(view)) {
                 Ok(()) => return Ok(()),
                 Err(end) => self.again(view, end).await?,
             }
         }
+    }
+
+    /// A response that `retry-on` names, as long as there are attempts left.
+    fn check_status(&self, view: &BackendView) -> Result<(), End> {
+        let status = self.response.status();
+        let listed = view.backend.retry_on.statuses.binary_search(&status).is_ok();
+        if listed && self.account.retries < view.backend.retries && self.is_repeatable() {
+            return Err(End { retry: Retry::Status, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
+        }
+        Ok(())
+    }
+
+    /// Nothing of the request was let go of: its head is kept, a body would not be.
+    fn is_repeatable(&self) -> bool {
+        self.upload.is_done() && self.upload.moved == 0
     }
 
     /// Gets a new connection to a server, with as many attempts as are allowed (`mode tcp`).
@@ -108,7 +126,7 @@ impl Exchange<'_> {
         let request = self.request_wire.map(|_| &self.request);
         let key = Key { request, source: self.session.source };
         let hash = key::hash(view.backend.farm.settings(), &key);
-        let server = if self.account.retries == 0 { policy::demanded_server(self, view) } else { None };
+        let server = if self.avoid.is_none() { self.demanded(view) } else { None };
         let priority = Priority {
             time_ms: i64::try_from(self.session.worker.milliseconds(self.account.now)).unwrap_or(i64::MAX),
             ..Priority::default()
@@ -129,7 +147,24 @@ impl Exchange<'_> {
         };
         self.account.dequeued.get_or_insert(self.account.now);
         self.take_slot(slot);
-        Ok(())
+        self.redirected(view)
+    }
+
+    /// `redir`: the client is sent to the server itself.
+    fn redirected(&mut self, view: &BackendView) -> Result<(), End> {
+        let prefix = self.server_index.and_then(|index| view.backend.servers.get(index)?.redir.as_ref());
+        let Some(prefix) = prefix.filter(|_| matches!(self.request.method(), b"GET" | b"HEAD")) else { return Ok(()) };
+        let location = [prefix.as_bytes(), self.request.target()].concat();
+        self.answer = Some(Answer::redirect(302, &location));
+        Err(End::new(Cause::Local, Phase::Connect, Some(302)))
+    }
+
+    /// The server that a cookie or a rule demands; a rule has the last word.
+    fn demanded(&mut self, view: &BackendView) -> Option<usize> {
+        let cookie = cookies::read(self, view);
+        let demanded = policy::demanded_server(self, view).or(cookie);
+        self.directed = demanded.is_some();
+        demanded
     }
 
     fn take_slot(&mut self, slot: Slot) {
@@ -206,7 +241,7 @@ impl Exchange<'_> {
             (HttpReuse::Aggressive, true) => true,
             (HttpReuse::Safe | HttpReuse::Aggressive, false) | (HttpReuse::Always, _) => false,
         };
-        if !is_poolable(server) || self.account.retries > 0 {
+        if !is_poolable(server) || self.account.retries > 0 || self.fresh_only {
             return false;
         }
         let Some(mut conn) = pool.take(&self.session.worker, proven) else { return false };
@@ -234,7 +269,13 @@ impl Exchange<'_> {
         })
         .await?;
         self.tick();
-        self.server = Some(ServerConn { conn: Conn::new(stream), requests: 1 });
+        let mut conn = Conn::new(stream);
+        if let Some(version) = server.and_then(|server| server.send_proxy) {
+            let ends = self.session.source.zip(self.session.destination(self.client));
+            let ends = ends.map(|(source, destination)| Ends { source, destination });
+            proxy_protocol::write(version, ends, conn.output.space(&self.session.worker.buffers));
+        }
+        self.server = Some(ServerConn { conn, requests: 1 });
         Ok(())
     }
 
@@ -274,15 +315,24 @@ impl Exchange<'_> {
         if let Some(mut failed) = self.server.take() {
             failed.conn.release(&self.session.worker.buffers);
         }
+        let retry_on = &view.backend.retry_on;
         let allowed = match end.retry {
             // The server closed an idle connection just when the request was sent: not its failure, and no attempt.
-            Retry::ReusedConnection if is_safe(&self.request) && self.upload.moved == 0 => return Ok(()),
+            Retry::ReusedConnection if is_safe(&self.request) && self.is_repeatable() => {
+                self.fresh_only = true;
+                return Ok(());
+            }
             Retry::ReusedConnection | Retry::No => false,
-            Retry::Connection => view.backend.retry_on.conn_failure && self.account.retries < view.backend.retries,
+            Retry::Connection => retry_on.conn_failure,
+            Retry::EmptyResponse => retry_on.empty_response && self.is_repeatable(),
+            Retry::JunkResponse => retry_on.junk_response && self.is_repeatable(),
+            Retry::ResponseTimeout => retry_on.response_timeout && self.is_repeatable(),
+            Retry::Status => true,
         };
-        if !allowed {
+        if !allowed || self.account.retries >= view.backend.retries {
             return Err(end);
         }
+        self.response_wire = None;
         self.account.retries += 1;
         let index = self.session.worker.index;
         let server = self.server_index.and_then(|index| view.backend.servers.get(index));
@@ -305,20 +355,15 @@ impl Exchange<'_> {
 
     /// `option redispatch`: at the attempts it names, or at once where another server would do as well.
     fn redispatches(&self, view: &BackendView) -> bool {
-        let farm = &view.backend.farm;
-        let Some(setting) = farm.settings().redispatch else { return false };
-        let (interval, retries) = (i64::from(setting.interval), i64::from(self.account.retries));
-        let due = match interval {
-            0 => return false,
-            1.. => retries % interval == 0,
-            _ => {
-                let period = i64::from(view.backend.retries) + 1 + interval;
-                period <= 0 || retries % period == 0
-            }
+        let Some(server) = self.server_index else { return false };
+        let attempt = Attempt {
+            server,
+            retry: self.account.retries,
+            retries: view.backend.retries,
+            directed: self.directed,
+            forced: false,
         };
-        let gone = self.slot.as_ref().and_then(Slot::server).is_some_and(|server| !server.reachable());
-        let hashed = matches!(farm.settings().algorithm, crate::balance::Algorithm::Hash(_));
-        due || gone || (!hashed && farm.usable().active > 1)
+        may_redispatch(&view.backend.farm, &attempt)
     }
 
     async fn pause(&mut self, view: &BackendView, pause: Duration) -> Result<(), End> {
@@ -458,7 +503,10 @@ impl ResponseWait {
         poll_silence(context, &exchange.session.timer, &waits).map(|side| {
             Err(match side {
                 Side::Client => End::new(Cause::ClientTimeout, Phase::Data, Some(408)),
-                Side::Server => End::new(Cause::ServerTimeout, Phase::Headers, Some(504)),
+                Side::Server => {
+                    let end = End::new(Cause::ServerTimeout, Phase::Headers, Some(504));
+                    End { retry: Retry::ResponseTimeout, ..end }
+                }
             })
         })
     }
@@ -494,7 +542,7 @@ impl ResponseWait {
         exchange: &mut Exchange<'_>,
     ) -> Result<Poll<Option<ResponseWire>>, End> {
         let buffers = &exchange.session.worker.buffers;
-        let bad = End::new(Cause::Proxy, Phase::Headers, Some(502));
+        let bad = End { retry: Retry::JunkResponse, ..End::new(Cause::Proxy, Phase::Headers, Some(502)) };
         let (Some(server), Some(request)) = (&mut exchange.server, &exchange.request_wire) else { return Err(bad) };
         loop {
             let conn = &mut server.conn;
@@ -525,8 +573,11 @@ impl ResponseWait {
             match conn.poll_fill(context, buffers, false) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(0) | Err(_)) => {
-                    let fresh = self.reused && conn.input.is_empty() && self.informational == 0;
-                    let retry = if fresh { Retry::ReusedConnection } else { Retry::No };
+                    let retry = match (conn.input.is_empty() && self.informational == 0, self.reused) {
+                        (true, true) => Retry::ReusedConnection,
+                        (true, false) => Retry::EmptyResponse,
+                        (false, _) => Retry::JunkResponse,
+                    };
                     return Err(End { retry, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
                 }
                 Poll::Ready(Ok(_)) => {}

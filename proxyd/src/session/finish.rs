@@ -15,8 +15,8 @@ use crate::termination::{Cause, End, Phase, letters};
 use crate::worker::milliseconds;
 use crate::{clock, log::syslog::Level};
 
-/// Ends an exchange. True if the client's connection may carry another request.
-pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> bool {
+/// Ends an exchange, and tells when, if the client's connection may carry another request.
+pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> Option<Instant> {
     let end = match result {
         Ok(Done) => None,
         Err(end) => answer(exchange, end).await,
@@ -29,13 +29,14 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> b
     exchange.backend_use = None;
     exchange.farm_use = None;
     if !exchange.account.silent {
-        count(exchange, end, now);
-        log(exchange, end, now);
+        let timers = timers(exchange, now);
+        count(exchange, end, &timers, now);
+        log(exchange, end, timers, now);
     }
     let worker = &exchange.session.worker;
     worker.give_head(std::mem::take(&mut exchange.request));
     worker.give_head(std::mem::take(&mut exchange.response));
-    exchange.keep_alive && exchange.upload.is_done()
+    (exchange.keep_alive && exchange.upload.is_done()).then_some(now)
 }
 
 /// Sends the answer to a request that ended early, if one can still be sent. What is told afterwards may be another end:
@@ -109,7 +110,7 @@ fn is_http(exchange: &Exchange<'_>) -> bool {
     exchange.session.frontend.section.mode == Mode::Http
 }
 
-fn count(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
+fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Instant) {
     let (session, account) = (exchange.session, &exchange.account);
     let index = session.worker.index;
     let front = &session.frontend.section.traffic;
@@ -134,7 +135,7 @@ fn count(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
         }
     }
     for traffic in [back, server].into_iter().flatten() {
-        count_sent(traffic, exchange, end, now);
+        count_sent(traffic, exchange, end, timers);
     }
 }
 
@@ -152,7 +153,7 @@ fn count_request_end(counters: &Counters, exchange: &Exchange<'_>, end: End) {
 }
 
 /// What a backend or server counts.
-fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
+fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, timers: &Timers) {
     let counters = traffic.of(exchange.session.worker.index);
     if is_http(exchange) {
         counters.add(Count::Requests, 1);
@@ -171,7 +172,6 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, now:
             counters.add(what, 1);
         }
     }
-    let timers = timers(exchange, now);
     let phases = [
         (Timing::Queue, timers.queue),
         (Timing::Connect, timers.connect),
@@ -212,7 +212,7 @@ fn is_logged(session: &Session, exchange: &Exchange<'_>, end: Option<End>) -> bo
     !(frontend.dontlog_normal && normal)
 }
 
-fn log(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
+fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) {
     let (session, account) = (exchange.session, &exchange.account);
     if !is_logged(session, exchange, end) {
         return;
@@ -228,6 +228,9 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
         version: b"",
     });
     let version = exchange.request.version().text();
+    let captures = &exchange.captures;
+    let captured_request: Vec<Option<&[u8]>> = captures.request.iter().map(Option::as_deref).collect();
+    let captured_response: Vec<Option<&[u8]>> = captures.response.iter().map(Option::as_deref).collect();
     let record = Record {
         frontend: frontend.name(),
         listener: session.listener_name(),
@@ -244,7 +247,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
         target: None,
         accepted: worker.log.date(session.accepted),
         requested: ago(account.first_byte.unwrap_or(session.since)),
-        timers: timers(exchange, now),
+        timers,
         status: account.status,
         bytes_out: bytes_out(exchange),
         bytes_in: account.bytes_in + exchange.upload.moved,
@@ -252,10 +255,10 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, now: Instant) {
         cookies: account.cookies,
         load: load(exchange),
         request: request.map(|line| RequestLine { version: &version, ..line }),
-        captured_request: &[],
-        captured_response: &[],
-        request_cookie: None,
-        response_cookie: None,
+        captured_request: &captured_request,
+        captured_response: &captured_response,
+        request_cookie: captures.request_cookie.as_deref(),
+        response_cookie: captures.response_cookie.as_deref(),
         unique_id: None,
         log_counter: 0,
         request_counter: 0,

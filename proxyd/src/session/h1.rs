@@ -19,11 +19,9 @@ use crate::termination::{Cause, End, Phase};
 /// Serves the requests of a connection, one after the other.
 pub async fn serve(session: &mut Session, client: &mut Conn) {
     loop {
-        if !stream::run(session, client).await {
-            return;
-        }
+        let Some(ended) = stream::run(session, client).await else { return };
         session.requests += 1;
-        session.since = clock::now();
+        session.since = ended;
         if session.is_closing() && client.input.is_empty() {
             return;
         }

@@ -188,6 +188,16 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
     view.backend.farm.servers().get(server).filter(|server| server.reachable()).map(|_| server)
 }
 
+/// `ignore-persist`: whether the client's cookie does not count.
+pub fn ignores_persistence(exchange: &Exchange<'_>, view: &BackendView) -> bool {
+    let rules = &view.backend.section.rules;
+    if rules.ignore_persist.is_empty() {
+        return false;
+    }
+    let stream = stream(exchange.session, exchange.client, Some(view));
+    rules.any(&rules.ignore_persist, &Context { request: Some(&exchange.request), response: None, stream: &stream })
+}
+
 /// `http-response`, of the backend and then of the frontend.
 pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
     for section in sections(exchange).into_iter().flatten() {

@@ -1,12 +1,14 @@
 //! Idle connections to one server, kept by one worker (`http-reuse`, `pool-…`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use crate::limits::IDLE_CONNECTIONS_MAX;
 use crate::proxy::Server;
+use crate::stats::Gauge;
 use crate::worker::Worker;
 
 /// A connection to a server and what was done over it.
@@ -28,6 +30,9 @@ struct Idle {
 #[derive(Debug)]
 pub struct Pool {
     idle: RefCell<VecDeque<Idle>>,
+    /// Shown in the statistics. Shared by all workers, so it is brought up to date now and then, not per request.
+    shown: Arc<Gauge>,
+    shown_here: Cell<usize>,
     most: usize,
     longest: Duration,
     /// Requests over one connection.
@@ -40,6 +45,8 @@ impl Pool {
         let most = server.pool_max_conn.map_or(IDLE_CONNECTIONS_MAX, |most| most as usize);
         Self {
             idle: RefCell::default(),
+            shown: Arc::clone(&server.idle),
+            shown_here: Cell::new(0),
             most,
             longest: server.pool_purge_delay,
             requests: server.max_reuse.map_or(u32::MAX, |reuse| reuse.saturating_add(1)),
@@ -74,14 +81,30 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for too long, and what the server has closed.
+    /// Closes what has been idle for too long, and what the server has closed; then shows how many are left.
     pub fn purge(&self, worker: &Worker, now: Instant) {
-        self.idle.borrow_mut().retain_mut(|idle| {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain_mut(|idle| {
             let keep = now.saturating_duration_since(idle.since) < self.longest && idle.conn.conn.stream().is_quiet();
             if !keep {
                 idle.conn.conn.release(&worker.buffers);
             }
             keep
         });
+        self.show(idle.len());
+    }
+
+    fn show(&self, count: usize) {
+        let before = self.shown_here.replace(count);
+        for _ in before..count {
+            self.shown.enter();
+        }
+        (count..before).for_each(|_| self.shown.leave());
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.show(0);
     }
 }

@@ -13,7 +13,12 @@ use crate::termination::{Cause, End, Phase};
 /// Relays until the response is complete, or for [`Body::Tunnel`] until both sides have ended.
 pub async fn run(exchange: &mut Exchange<'_>, body: Body) -> Result<Done, End> {
     let mut relay = Relay::new(exchange, body);
-    std::future::poll_fn(|context| relay.poll(context, exchange)).await
+    let result = std::future::poll_fn(|context| relay.poll(context, exchange)).await;
+    if relay.polled {
+        // It took time.
+        exchange.tick();
+    }
+    result
 }
 
 struct Relay {

@@ -42,13 +42,13 @@ impl Answer {
         Self::new(code, &fields, status::body(code).into_bytes())
     }
 
-    /// A redirect in place of an error (`errorloc`).
-    fn error_location(code: u16, location: &str) -> Self {
+    /// A redirect in place of an error (`errorloc`) or of a server (`redir`).
+    pub fn redirect(code: u16, location: &[u8]) -> Self {
         let mut head = Head::default();
         head.start_response(Version::HTTP_11, code, status::reason(code).as_bytes());
         head.append(b"cache-control", b"no-cache");
         head.append(b"content-length", b"0");
-        head.append(b"location", location.as_bytes());
+        head.append(b"location", location);
         Self { head, body: Vec::new() }
     }
 
@@ -74,7 +74,7 @@ pub fn error_answer(exchange: &Exchange<'_>, code: u16) -> Answer {
     let backend = exchange.backend.and_then(|view| view.backend.section.error_answer(code));
     let configured = backend.or_else(|| exchange.session.frontend.section.error_answer(code));
     match configured {
-        Some(ErrorAnswer::Redirect { status, location }) => Answer::error_location(*status, location),
+        Some(ErrorAnswer::Redirect { status, location }) => Answer::redirect(*status, location.as_bytes()),
         Some(ErrorAnswer::File { bytes, .. }) => Answer::file(bytes).unwrap_or_else(|| Answer::page(code)),
         None => Answer::page(code),
     }

@@ -6,13 +6,15 @@
 use std::time::{Duration, Instant};
 
 use super::attempt::InUse;
+use super::capture::{self, Captures};
 use super::conn::Conn;
 use super::pool::ServerConn;
 use super::service::Answer;
 use super::transfer::Transfer;
-use super::{Session, finish, h1, policy, service};
+use super::{Session, cookies, finish, h1, policy, service};
 use crate::balance::dispatcher::Slot;
 use crate::balance::farm::Presence;
+use crate::balance::persist::CookieRead;
 use crate::clock;
 use crate::http::Head;
 use crate::http::h1::Body;
@@ -49,6 +51,12 @@ pub struct Exchange<'s> {
     pub slot: Option<Slot>,
     /// The server last tried, in its backend.
     pub server_index: Option<usize>,
+    /// What the request's cookies said, once they were read.
+    pub cookie_read: Option<CookieRead>,
+    /// A cookie or a rule demanded the server.
+    pub directed: bool,
+    /// An idle connection had failed: only a new one will do.
+    pub fresh_only: bool,
     /// A server that failed, to be avoided where there is another.
     pub avoid: Option<usize>,
     /// The connection to it.
@@ -57,6 +65,8 @@ pub struct Exchange<'s> {
     pub answer: Option<Answer>,
     /// The client's connection may carry another request.
     pub keep_alive: bool,
+    /// Kept for the log.
+    pub captures: Captures,
     /// For the log and the counters.
     pub account: Account,
     /// Counted in the backend.
@@ -131,10 +141,14 @@ impl<'s> Exchange<'s> {
             backend: None,
             slot: None,
             server_index: None,
+            cookie_read: None,
+            directed: false,
+            fresh_only: false,
             avoid: None,
             server: None,
             answer: None,
             keep_alive: false,
+            captures: Captures::default(),
             account,
             backend_use: None,
             server_use: None,
@@ -156,8 +170,9 @@ impl<'s> Exchange<'s> {
     }
 }
 
-/// Takes one request from the connection, gets it answered, and tells about it. True if the connection may carry another.
-pub async fn run(session: &Session, client: &mut Conn) -> bool {
+/// Takes one request from the connection, gets it answered, and tells about it. When it ended, if the connection may carry
+/// another.
+pub async fn run(session: &Session, client: &mut Conn) -> Option<Instant> {
     let mut exchange = Exchange::new(session, client, session.since);
     let result = answer(&mut exchange).await;
     finish::finish(&mut exchange, result).await
@@ -166,11 +181,14 @@ pub async fn run(session: &Session, client: &mut Conn) -> bool {
 /// The story.
 async fn answer(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     h1::receive_request(exchange).await?;
+    capture::request(exchange);
     service::monitor(exchange)?;
     policy::on_frontend(exchange).await?;
     policy::choose_backend(exchange)?;
     policy::on_backend(exchange).await?;
     exchange.get_response().await?;
+    capture::response(exchange);
     policy::on_response(exchange)?;
+    cookies::write(exchange);
     h1::relay(exchange).await
 }

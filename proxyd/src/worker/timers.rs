@@ -15,10 +15,13 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::milliseconds;
 use crate::clock;
 
 /// How coarse the wheel is.
-pub const TICK: Duration = Duration::from_millis(2);
+pub const TICK: Duration = Duration::from_millis(TICK_MS);
+
+const TICK_MS: u64 = 2;
 
 /// Slots of the wheel, a power of two. Deadlines more than a turn ahead are looked at once a turn.
 const SLOTS: u64 = 4096;
@@ -192,8 +195,7 @@ impl Timers {
     }
 
     fn tick_before(&self, now: Instant) -> u64 {
-        let ticks = now.saturating_duration_since(self.0.start).as_micros() / TICK.as_micros();
-        u64::try_from(ticks).unwrap_or(NEVER - 1)
+        milliseconds(now.saturating_duration_since(self.0.start)) / TICK_MS
     }
 }
 

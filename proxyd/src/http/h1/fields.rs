@@ -2,7 +2,7 @@
 
 use super::{Limits, Refused, Seen};
 use crate::http::Head;
-use crate::http::header::{TOKEN_LOWER, is_ows};
+use crate::http::header::{TOKEN_LOWER, is_ows, list};
 
 /// Reads field lines of `input` from `at` into `head`. `Ok(None)`: not all there yet. Otherwise where the bytes after the
 /// empty line begin. `seen` notes what rules framing; trailers have none.
@@ -38,20 +38,42 @@ pub(crate) fn read(
             }
         });
         if let Some(seen) = seen.as_deref_mut() {
-            let (name, text) = head.last_field();
-            if is_noted(name) {
-                seen.field(index, name, text)?;
-            }
+            note(index, head, seen)?;
         }
         at = value.next;
     }
+}
+
+/// Lets the field just read have its say, and takes it back where it was meant for us alone.
+fn note(index: usize, head: &mut Head, seen: &mut Seen) -> Result<(), Refused> {
+    let (name, value) = head.last_field();
+    if !is_noted(name) {
+        return Ok(());
+    }
+    seen.field(index, name, value)?;
+    match name {
+        // What most messages say about their connection ends here; longer lists are taken apart at the end.
+        b"connection" if value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close") => {
+            head.pop_field();
+        }
+        // Codings that a sender offers to take are not ours to promise; trailers pass.
+        b"te" if value != b"trailers" => {
+            let trailers = list(value).any(|coding| coding == b"trailers");
+            head.pop_field();
+            if trailers {
+                head.append(b"te", b"trailers");
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Whether a field has a say in framing or the connection, found by its first letter and length before it is compared.
 fn is_noted(name: &[u8]) -> bool {
     matches!(
         (name.first(), name.len()),
-        (Some(b'c'), 10 | 14) | (Some(b't'), 17) | (Some(b'u'), 7) | (Some(b'e'), 6) | (Some(b'h'), 4)
+        (Some(b'c'), 10 | 14) | (Some(b't'), 17 | 2) | (Some(b'u'), 7) | (Some(b'e'), 6) | (Some(b'h'), 4)
     )
 }
 

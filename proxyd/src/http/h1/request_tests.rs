@@ -48,8 +48,8 @@ fn forwarded_as_haproxy_does() {
         ),
         ("GET / HTTP/1.1\r\nConnection: x-a,  ,x-b", "GET / HTTP/1.1\r\nconnection: x-a,  ,x-b\r\n"),
         (
-            "GET / HTTP/1.1\r\nKeep-Alive: 3\r\nTE: x\r\nProxy-Connection: y",
-            "GET / HTTP/1.1\r\nkeep-alive: 3\r\nte: x\r\nproxy-connection: y\r\n",
+            "GET / HTTP/1.1\r\nKeep-Alive: 3\r\nTE: x, trailers\r\nTE: Trailers\r\nProxy-Connection: y",
+            "GET / HTTP/1.1\r\nkeep-alive: 3\r\nte: trailers\r\nproxy-connection: y\r\n",
         ),
         ("POST /p HTTP/1.1\r\ncontent-length: 3, 3", "POST /p HTTP/1.1\r\ncontent-length: 3\r\n"),
         (

@@ -25,22 +25,22 @@ use crate::worker::{self, Command, Listening, Process, WorkerHandle};
 use crate::{clock, net};
 
 /// What a test may want otherwise than usual.
-pub struct Plan {
-    pub mode: Mode,
-    pub timeouts: Timeouts,
-    pub servers: Vec<SocketAddr>,
-    pub maxconn: u32,
-    pub forward_for: bool,
-    pub abortonclose: bool,
-    pub http_reuse: HttpReuse,
-    pub connection_mode: ConnectionMode,
-    pub retries: u32,
-    pub redispatch: Option<i32>,
-    pub logs: Vec<Logger>,
+pub(super) struct Plan {
+    pub(super) mode: Mode,
+    pub(super) timeouts: Timeouts,
+    pub(super) servers: Vec<SocketAddr>,
+    pub(super) maxconn: u32,
+    pub(super) forward_for: bool,
+    pub(super) abortonclose: bool,
+    pub(super) http_reuse: HttpReuse,
+    pub(super) connection_mode: ConnectionMode,
+    pub(super) retries: u32,
+    pub(super) redispatch: Option<i32>,
+    pub(super) logs: Vec<Logger>,
 }
 
 impl Plan {
-    pub fn http(servers: &[SocketAddr]) -> Self {
+    pub(super) fn http(servers: &[SocketAddr]) -> Self {
         let second = Some(Duration::from_secs(1));
         Self {
             mode: Mode::Http,
@@ -63,7 +63,7 @@ impl Plan {
         }
     }
 
-    pub fn tcp(servers: &[SocketAddr]) -> Self {
+    pub(super) fn tcp(servers: &[SocketAddr]) -> Self {
         Self { mode: Mode::Tcp, ..Self::http(servers) }
     }
 
@@ -182,19 +182,19 @@ fn server(index: usize, address: SocketAddr) -> Server {
 }
 
 /// A running worker; told to stop when dropped.
-pub struct Lab {
-    pub address: SocketAddr,
-    pub generation: Arc<Generation>,
-    pub worker: WorkerHandle,
+pub(super) struct Lab {
+    pub(super) address: SocketAddr,
+    pub(super) generation: Arc<Generation>,
+    pub(super) worker: WorkerHandle,
 }
 
 impl Lab {
     /// Starts a worker for a plan, on a port of the system's choice.
-    pub fn start(plan: &Plan) -> Self {
+    pub(super) fn start(plan: &Plan) -> Self {
         Self::start_at(plan, "127.0.0.1:0".parse().unwrap())
     }
 
-    pub fn start_at(plan: &Plan, address: SocketAddr) -> Self {
+    pub(super) fn start_at(plan: &Plan, address: SocketAddr) -> Self {
         let bind = Bind {
             place: "lab:1".into(),
             address: ListenAddress::Tcp(address),
@@ -247,14 +247,14 @@ impl Lab {
     }
 
     /// A new connection to the worker.
-    pub fn connect(&self) -> TcpStream {
+    pub(super) fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         client
     }
 
     /// Everything that comes back for `input` until the connection is closed.
-    pub fn whole(&self, input: &[u8]) -> String {
+    pub(super) fn whole(&self, input: &[u8]) -> String {
         let mut client = self.connect();
         client.write_all(input).unwrap();
         let mut answer = Vec::new();
@@ -296,15 +296,15 @@ impl Process for NoProcess {
 }
 
 /// A server that answers each connection with a script: wait for a text, then write one.
-pub struct Origin {
-    pub address: SocketAddr,
+pub(super) struct Origin {
+    pub(super) address: SocketAddr,
     /// What each connection received, when it ended.
-    pub received: mpsc::Receiver<String>,
+    pub(super) received: mpsc::Receiver<String>,
 }
 
 /// One step of an [`Origin`].
 #[derive(Clone)]
-pub enum Step {
+pub(super) enum Step {
     /// Read until what was received since the last step ends with this.
     Read(&'static str),
     /// Write this.
@@ -317,7 +317,7 @@ pub enum Step {
 
 impl Origin {
     /// Each connection runs through the script once.
-    pub fn start(script: Vec<Step>) -> Self {
+    pub(super) fn start(script: Vec<Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, received) = mpsc::sync_channel(64);
@@ -334,7 +334,7 @@ impl Origin {
     }
 
     /// Answers every request that has no body.
-    pub fn answering(response: &str) -> Self {
+    pub(super) fn answering(response: &str) -> Self {
         let turn = [Step::Read("\r\n\r\n"), Step::Write(response.to_owned())];
         Self::start(turn.iter().cloned().cycle().take(40).chain([Step::Wait]).collect())
     }
@@ -343,7 +343,7 @@ impl Origin {
 fn play(mut connection: TcpStream, script: &[Step]) -> String {
     connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut all = Vec::new();
-    let mut block = [0; 65_536];
+    let mut block = vec![0; 65_536];
     for step in script {
         match step {
             Step::Read(end) => {

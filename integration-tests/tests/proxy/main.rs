@@ -1,0 +1,6 @@
+//! The load balancer as its users meet it: a configuration file, bytes in, bytes out, log lines. The same cases run against
+//! haproxy with `SUBJECT=theirs`; where the two are meant to differ, the case says why.
+
+mod http;
+mod rig;
+mod tcp;

@@ -1,0 +1,230 @@
+//! A proxy on loopback between a client of raw bytes and a scripted server, with its log collected.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use integration_tests::subject::Subject;
+use integration_tests::wait;
+
+/// Nothing here takes longer, unless it is broken.
+pub const BOUND: Duration = Duration::from_secs(10);
+
+/// A running proxy. Its ports are chosen by the rig: `{front}` in the configuration is the one clients connect to, `{server}` the
+/// scripted server's, `{log}` the log collector's, `{dead}` one where nobody listens.
+pub struct Rig {
+    pub front: SocketAddr,
+    pub origin: Origin,
+    log: UdpSocket,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Rig {
+    pub fn start(name: &str, config: &str, script: Vec<Step>) -> Self {
+        let origin = Origin::start(script);
+        let log = UdpSocket::bind("127.0.0.1:0").unwrap();
+        log.set_read_timeout(Some(BOUND)).unwrap();
+        let (front, dead) = (free_address(), free_address());
+        let text = config
+            .replace("{front}", &front.to_string())
+            .replace("{server}", &origin.address.to_string())
+            .replace("{dead}", &dead.to_string())
+            .replace("{log}", &log.local_addr().unwrap().to_string());
+        let folder = std::env::temp_dir().join(format!("proxy-{name}-{}", front.port()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("haproxy.cfg");
+        std::fs::write(&file, text).unwrap();
+        let program = Subject::from_env().proxy().unwrap();
+        let errors = std::fs::File::create(folder.join("output")).unwrap();
+        let mut child =
+            Command::new(program).arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+        let listens = || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let output = std::fs::read_to_string(folder.join("output")).unwrap_or_default();
+                panic!("{name}: the proxy ended with {status}: {output}");
+            }
+            has_listener(front.port()).then_some(())
+        };
+        wait::until("the proxy listens", BOUND, listens).unwrap();
+        Self { front, origin, log, child, folder }
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.front).unwrap();
+        client.set_read_timeout(Some(BOUND)).unwrap();
+        client
+    }
+
+    /// The next line of the log, without the frame of syslog and the client's address and date. Durations that were reached are
+    /// written `T`: how long a busy machine takes is nobody's promise.
+    pub fn log_line(&self) -> String {
+        let mut line = [0; 9_000];
+        let length = self.log.recv(&mut line).expect("a line of the log");
+        let line = String::from_utf8_lossy(&line[..length]).into_owned();
+        let (_, rest) = line.split_once("] ").unwrap_or(("", &line));
+        let blur = |word: &str| {
+            let times = word
+                .split('/')
+                .map(|time| if time.starts_with(|first: char| first.is_ascii_digit()) { "T" } else { time });
+            times.collect::<Vec<_>>().join("/")
+        };
+        let words = rest.trim_end().split(' ').enumerate();
+        words.map(|(index, word)| if index == 2 { blur(word) } else { word.to_owned() }).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Whether somebody listens on a TCP port, found without a connection that the proxy would count.
+fn has_listener(port: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let end = format!(":{port:04X}");
+    sockets
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            Some((words.next()?, words.nth(1)?))
+        })
+        .any(|(local, state)| local.ends_with(&end) && state == "0A")
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// What a client gets for bytes: all of it, and whether the connection was closed at once rather than kept.
+pub fn talk(rig: &Rig, input: &[u8], half_close: bool, quiet: Duration) -> (String, bool) {
+    let mut client = rig.connect();
+    client.write_all(input).unwrap();
+    if half_close {
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+    read_all(&mut client, quiet)
+}
+
+/// Reads until the connection closes, or nothing has come for a while after something did.
+pub fn read_all(client: &mut TcpStream, quiet: Duration) -> (String, bool) {
+    let mut answer = Vec::new();
+    let mut block = [0; 4_096];
+    loop {
+        client.set_read_timeout(Some(if answer.is_empty() { BOUND } else { quiet })).unwrap();
+        match client.read(&mut block) {
+            Ok(0) => return (text(&answer), true),
+            Ok(count) => answer.extend_from_slice(&block[..count]),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                return (text(&answer), false);
+            }
+            Err(_) => return (text(&answer), true),
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// A server that plays the same script on every connection.
+pub struct Origin {
+    pub address: SocketAddr,
+    received: mpsc::Receiver<String>,
+}
+
+/// One step of the server's script.
+#[derive(Clone)]
+pub enum Step {
+    /// Wait until a whole message has come, as its framing says.
+    ReadMessage,
+    /// Wait for these bytes at the end of what came.
+    ReadUntil(&'static str),
+    Write(Vec<u8>),
+    /// Wait until the proxy closes.
+    ReadToEnd,
+    Close,
+}
+
+impl Origin {
+    fn start(script: Vec<Step>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, received) = mpsc::sync_channel(256);
+        std::thread::spawn(move || {
+            for connection in listener.incoming().map_while(Result::ok) {
+                let (script, sender) = (script.clone(), sender.clone());
+                std::thread::spawn(move || play(connection, &script, &sender));
+            }
+        });
+        Self { address, received }
+    }
+
+    /// The next message that any connection received.
+    pub fn message(&self) -> String {
+        self.received.recv_timeout(BOUND).expect("a message at the server")
+    }
+
+    /// Whether the server has seen nothing more.
+    pub fn is_idle(&self) -> bool {
+        self.received.try_recv().is_err()
+    }
+}
+
+fn play(mut connection: TcpStream, script: &[Step], sender: &mpsc::SyncSender<String>) {
+    connection.set_read_timeout(Some(BOUND)).unwrap();
+    for step in script {
+        let done = match step {
+            Step::ReadMessage => read_until(&mut connection, is_complete, sender),
+            Step::ReadUntil(end) => read_until(&mut connection, |bytes| bytes.ends_with(end.as_bytes()), sender),
+            Step::Write(bytes) => connection.write_all(bytes).is_ok(),
+            Step::ReadToEnd => read_until(&mut connection, |_| false, sender),
+            Step::Close => false,
+        };
+        if !done {
+            break;
+        }
+    }
+}
+
+/// Reads until `complete`, or to the end, and tells what came.
+fn read_until(connection: &mut TcpStream, complete: impl Fn(&[u8]) -> bool, sender: &mpsc::SyncSender<String>) -> bool {
+    let (mut bytes, mut block) = (Vec::new(), [0; 4_096]);
+    let mut open = true;
+    while open && (bytes.is_empty() || !complete(&bytes)) {
+        match connection.read(&mut block) {
+            Ok(count @ 1..) => bytes.extend_from_slice(&block[..count]),
+            Ok(0) | Err(_) => open = false,
+        }
+    }
+    if !bytes.is_empty() {
+        let _ = sender.try_send(text(&bytes));
+    }
+    open
+}
+
+/// Whether a message is all there: its head, and the body that the head announces.
+fn is_complete(bytes: &[u8]) -> bool {
+    let message = text(bytes);
+    let Some((head, body)) = message.split_once("\r\n\r\n") else { return false };
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+    if field("expect: 100-continue").is_some() {
+        return true;
+    }
+    match (field("content-length: "), field("transfer-encoding: ")) {
+        (_, Some(_)) => body.starts_with("0\r\n") || body.contains("\r\n0\r\n"),
+        (Some(length), None) => length.parse().is_ok_and(|length: usize| body.len() >= length),
+        (None, None) => true,
+    }
+}
+
+/// A server that answers every request alike.
+pub fn answering(response: &[u8]) -> Vec<Step> {
+    [Step::ReadMessage, Step::Write(response.to_vec())].into_iter().cycle().take(32).chain([Step::ReadToEnd]).collect()
+}
