@@ -234,22 +234,15 @@ fn requests() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {} ", case.status)), "{name}: {answer}");
         assert_eq!(closed, case.closed, "{name}: closed");
         let log = rig.log_line();
-        match case.forwarded {
-            Some(forwarded) => {
-                assert_eq!(rig.origin.message(), forwarded, "{name}");
-                assert!(log.starts_with("fe be/s1 T/T/T/T/T 200 "), "{name}: {log}");
-                let line = case.sent.split_once("\r\n").unwrap().0.replace('"', "#22").replace("h:80", "h");
-                assert!(log.ends_with(&format!(" ---- 1/1/0/0/0 0/0 \"{line}\"")), "{name}: {log}");
-            }
-            None => {
-                assert!(rig.origin.is_idle(), "{name}: reached the server");
-                let status = case.status;
-                assert_eq!(
-                    log,
-                    format!("fe fe/<NOSRV> -1/-1/-1/-1/0 {status} 0 - - PR-- 1/1/0/0/0 0/0 \"<BADREQ>\""),
-                    "{name}"
-                );
-            }
+        if let Some(forwarded) = case.forwarded {
+            assert_eq!(rig.origin.message(), forwarded, "{name}");
+            assert!(log.starts_with("fe be/s1 T/T/T/T/T 200 "), "{name}: {log}");
+            let line = case.sent.split_once("\r\n").unwrap().0.replace('"', "#22").replace("h:80", "h");
+            assert!(log.ends_with(&format!(" ---- 1/1/0/0/0 0/0 \"{line}\"")), "{name}: {log}");
+        } else {
+            assert!(rig.origin.is_idle(), "{name}: reached the server");
+            let state = format!("{} 0 - - PR-- 1/1/0/0/0 0/0", case.status);
+            assert_eq!(log, format!("fe fe/<NOSRV> -1/-1/-1/-1/T {state} \"<BADREQ>\""), "{name}");
         }
     }
 }

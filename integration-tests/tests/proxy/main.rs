@@ -1,6 +1,8 @@
 //! The load balancer as its users meet it: a configuration file, bytes in, bytes out, log lines. The same cases run against
 //! haproxy with `SUBJECT=theirs`; where the two are meant to differ, the case says why.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod http;
 mod rig;
 mod tcp;

@@ -11,20 +11,20 @@ use integration_tests::subject::Subject;
 use integration_tests::wait;
 
 /// Nothing here takes longer, unless it is broken.
-pub const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// A running proxy. Its ports are chosen by the rig: `{front}` in the configuration is the one clients connect to, `{server}` the
 /// scripted server's, `{log}` the log collector's, `{dead}` one where nobody listens.
-pub struct Rig {
-    pub front: SocketAddr,
-    pub origin: Origin,
+pub(crate) struct Rig {
+    pub(crate) front: SocketAddr,
+    pub(crate) origin: Origin,
     log: UdpSocket,
     child: Child,
     folder: PathBuf,
 }
 
 impl Rig {
-    pub fn start(name: &str, config: &str, script: Vec<Step>) -> Self {
+    pub(crate) fn start(name: &str, config: &str, script: Vec<Step>) -> Self {
         let origin = Origin::start(script);
         let log = UdpSocket::bind("127.0.0.1:0").unwrap();
         log.set_read_timeout(Some(BOUND)).unwrap();
@@ -53,7 +53,7 @@ impl Rig {
         Self { front, origin, log, child, folder }
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.front).unwrap();
         client.set_read_timeout(Some(BOUND)).unwrap();
         client
@@ -61,7 +61,7 @@ impl Rig {
 
     /// The next line of the log, without the frame of syslog and the client's address and date. Durations that were reached are
     /// written `T`: how long a busy machine takes is nobody's promise.
-    pub fn log_line(&self) -> String {
+    pub(crate) fn log_line(&self) -> String {
         let mut line = [0; 9_000];
         let length = self.log.recv(&mut line).expect("a line of the log");
         let line = String::from_utf8_lossy(&line[..length]).into_owned();
@@ -103,7 +103,7 @@ fn free_address() -> SocketAddr {
 }
 
 /// What a client gets for bytes: all of it, and whether the connection was closed at once rather than kept.
-pub fn talk(rig: &Rig, input: &[u8], half_close: bool, quiet: Duration) -> (String, bool) {
+pub(crate) fn talk(rig: &Rig, input: &[u8], half_close: bool, quiet: Duration) -> (String, bool) {
     let mut client = rig.connect();
     client.write_all(input).unwrap();
     if half_close {
@@ -113,7 +113,7 @@ pub fn talk(rig: &Rig, input: &[u8], half_close: bool, quiet: Duration) -> (Stri
 }
 
 /// Reads until the connection closes, or nothing has come for a while after something did.
-pub fn read_all(client: &mut TcpStream, quiet: Duration) -> (String, bool) {
+pub(crate) fn read_all(client: &mut TcpStream, quiet: Duration) -> (String, bool) {
     let mut answer = Vec::new();
     let mut block = [0; 4_096];
     loop {
@@ -134,14 +134,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A server that plays the same script on every connection.
-pub struct Origin {
-    pub address: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
     received: mpsc::Receiver<String>,
 }
 
 /// One step of the server's script.
 #[derive(Clone)]
-pub enum Step {
+pub(crate) enum Step {
     /// Wait until a whole message has come, as its framing says.
     ReadMessage,
     /// Wait for these bytes at the end of what came.
@@ -167,12 +167,12 @@ impl Origin {
     }
 
     /// The next message that any connection received.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.received.recv_timeout(BOUND).expect("a message at the server")
     }
 
     /// Whether the server has seen nothing more.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.received.try_recv().is_err()
     }
 }
@@ -225,6 +225,6 @@ fn is_complete(bytes: &[u8]) -> bool {
 }
 
 /// A server that answers every request alike.
-pub fn answering(response: &[u8]) -> Vec<Step> {
+pub(crate) fn answering(response: &[u8]) -> Vec<Step> {
     [Step::ReadMessage, Step::Write(response.to_vec())].into_iter().cycle().take(32).chain([Step::ReadToEnd]).collect()
 }

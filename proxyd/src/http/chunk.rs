@@ -11,6 +11,8 @@ use crate::limits::{BODY_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
+    /// Bytes of data and trailers so far, without what frames them and as haproxy counts them: one for the end, too.
+    pub counted: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,6 +55,7 @@ impl Decoder {
                     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     out.extend_from_slice(&rest[..taken]);
                     at += taken;
+                    self.counted += taken as u64;
                     let left = left - taken as u64;
                     if left > 0 {
                         self.state = State::Data(left);
@@ -70,8 +73,9 @@ impl Decoder {
                     _ => return Err(Refused::BAD),
                 },
                 State::Trailers => {
-                    let Some(length) = trailers(rest, out)? else { break };
+                    let Some((length, counted)) = trailers(rest, out)? else { break };
                     at += length;
+                    self.counted += counted + 1;
                     self.state = State::Done;
                 }
                 State::Done => break,
@@ -123,8 +127,8 @@ fn write_size(size: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The trailer section and its empty line; read only when it is all there.
-fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Refused> {
+/// The trailer section and its empty line; read only when it is all there. Its length, and that of names and values alone.
+fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<(usize, u64)>, Refused> {
     let mut head = Head::default();
     // Trailers do not frame anything: a content-length among them is only forwarded, so what it "says" is not kept.
     let room = &input[..input.len().min(TRAILERS_MAX)];
@@ -133,7 +137,8 @@ fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>, Refused> {
     };
     head.write_fields(out);
     out.extend_from_slice(b"\r\n");
-    Ok(Some(length))
+    let counted: usize = head.fields().map(|(name, value)| name.len() + value.len()).sum();
+    Ok(Some((length, counted as u64)))
 }
 
 #[cfg(test)]

@@ -97,15 +97,6 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     }
 }
 
-/// Bytes sent to the client. The page for bytes that were no request is not counted, as haproxy does not.
-fn bytes_out(exchange: &Exchange<'_>) -> u64 {
-    if is_http(exchange) && exchange.request_wire.is_none() {
-        0
-    } else {
-        exchange.client.sent - exchange.account.sent_before
-    }
-}
-
 fn is_http(exchange: &Exchange<'_>) -> bool {
     exchange.session.frontend.section.mode == Mode::Http
 }
@@ -124,7 +115,7 @@ fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Instan
     let server = exchange.backend.zip(exchange.server_index);
     let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &server.traffic);
     let back = exchange.backend.map(|view| &view.backend.section.traffic);
-    let bytes = (account.bytes_in + exchange.upload.moved, bytes_out(exchange));
+    let bytes = (account.bytes_in + exchange.upload.moved, account.bytes_out);
     let counted = [Some(front), Some(&session.listener.traffic), back, server];
     for traffic in counted.into_iter().flatten() {
         let counters = traffic.of(index);
@@ -249,7 +240,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         requested: ago(account.first_byte.unwrap_or(session.since)),
         timers,
         status: account.status,
-        bytes_out: bytes_out(exchange),
+        bytes_out: account.bytes_out,
         bytes_in: account.bytes_in + exchange.upload.moved,
         termination: letters(end),
         cookies: account.cookies,

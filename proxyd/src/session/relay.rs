@@ -14,6 +14,7 @@ use crate::termination::{Cause, End, Phase};
 pub async fn run(exchange: &mut Exchange<'_>, body: Body) -> Result<Done, End> {
     let mut relay = Relay::new(exchange, body);
     let result = std::future::poll_fn(|context| relay.poll(context, exchange)).await;
+    exchange.account.bytes_out += relay.download.counted();
     if relay.polled {
         // It took time.
         exchange.tick();

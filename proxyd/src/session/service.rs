@@ -92,6 +92,7 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
     answer_head(exchange, body);
     if !exchange.request_wire.is_some_and(|wire| wire.head) {
         exchange.client.output.space(&exchange.session.worker.buffers).extend_from_slice(&answer.body);
+        exchange.account.bytes_out += answer.body.len() as u64;
     }
 }
 

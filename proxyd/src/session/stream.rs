@@ -96,8 +96,8 @@ pub struct Account {
     pub status: Option<u16>,
     /// Bytes of the request, head and body.
     pub bytes_in: u64,
-    /// The client's connection had sent so many bytes before.
-    pub sent_before: u64,
+    /// Bytes of the response as haproxy counts them; the page for bytes that were no request is not counted.
+    pub bytes_out: u64,
     /// Attempts at a server after the first.
     pub retries: u32,
     /// The request went to another server than chosen at first.
@@ -124,7 +124,7 @@ impl<'s> Exchange<'s> {
             now,
             status: None,
             bytes_in: 0,
-            sent_before: client.sent,
+            bytes_out: 0,
             retries: 0,
             redispatched: false,
             queued_behind: (0, 0),

@@ -17,6 +17,7 @@ pub struct Transfer {
     kind: Kind,
     /// Bytes of the body that went through, framing included.
     pub moved: u64,
+    counted: u64,
 }
 
 #[derive(Debug)]
@@ -48,7 +49,12 @@ impl Transfer {
             Body::Chunked => Kind::Chunked(chunk::Decoder::default()),
             Body::UntilClose | Body::Tunnel => Kind::UntilClose,
         };
-        Self { kind, moved: 0 }
+        Self { kind, moved: 0, counted: 0 }
+    }
+
+    /// Bytes that went through, without framing.
+    pub fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// All of it was taken from the sender.
@@ -90,20 +96,25 @@ impl Transfer {
                 let step = decoder.read(from.bytes(), to.space(buffers))?;
                 from.consume(step.consumed);
                 from.release(buffers);
+                self.counted = decoder.counted;
                 if step.done {
                     self.kind = Kind::Done;
                 }
-                step.consumed
+                self.moved += step.consumed as u64;
+                return Ok(step.consumed > 0);
             }
         };
         self.moved += moved as u64;
+        self.counted += moved as u64;
         Ok(moved > 0)
     }
 
     /// The sender has ended; true if that is the right end of the body.
     fn end(&mut self) -> bool {
         let right = matches!(self.kind, Kind::Done | Kind::UntilClose);
-        self.kind = Kind::Done;
+        if right {
+            self.kind = Kind::Done;
+        }
         right
     }
 }
