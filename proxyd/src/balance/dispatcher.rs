@@ -170,6 +170,17 @@ pub enum Waited {
 }
 
 impl Wait {
+    /// What it waits for.
+    pub fn place(&self) -> Place {
+        self.stay.place()
+    }
+
+    /// Its number among all who waited for this backend.
+    #[cfg(test)]
+    pub(super) fn sequence(&self) -> u64 {
+        self.stay.sequence()
+    }
+
     /// Gives up (timeout, client gone) and tells the position for the log.
     pub fn give_up(self) -> Position {
         self.stay.leave()

@@ -281,6 +281,17 @@ impl Stay {
         Self { farm: Arc::clone(farm), place, key: (priority, sequence), over: false }
     }
 
+    /// What it waits for.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Its number.
+    #[cfg(test)]
+    pub(super) fn sequence(&self) -> u64 {
+        self.key.1
+    }
+
     /// Leaves without a slot (a timeout, a client that went away); tells the position for the log.
     pub(super) fn leave(mut self) -> Position {
         self.quit()
@@ -335,3 +346,10 @@ impl Drop for Stay {
         self.quit();
     }
 }
+
+#[cfg(test)]
+mod interleavings;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod stress;
