@@ -13,7 +13,7 @@ use shared_config::render::{Colour, haproxy_line, human, json};
 use shared_config::source::encode;
 
 /// How many diagnostics of one input are drawn for people, which costs far more than all the rest.
-const DRAWN: usize = 2;
+const DRAWN: usize = 1;
 
 fn read(bytes: &[u8]) -> Parsed {
     let env = Env::new([("HOME", "/root"), ("LIST", "a  b"), ("E", "")]);
