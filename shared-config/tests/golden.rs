@@ -3,6 +3,7 @@
 
 mod golden {
     pub(crate) mod haproxy;
+    pub(crate) mod keepalived;
 }
 
 use std::fmt::Write as _;
@@ -47,4 +48,9 @@ fn first_difference(expected: &str, rendered: &str) -> Option<String> {
 #[test]
 fn haproxy() {
     check("haproxy", "cfg", golden::haproxy::render);
+}
+
+#[test]
+fn keepalived() {
+    check("keepalived", "conf", golden::keepalived::render);
 }

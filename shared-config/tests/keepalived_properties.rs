@@ -29,10 +29,10 @@ fn shape(statements: &[Statement]) -> String {
     let mut text = String::new();
     for statement in statements {
         for word in &statement.words {
-            write!(text, "{:?} ", word.as_str()).unwrap();
+            write!(text, "{:?} ", word.as_str()).expect("a String");
         }
         if let Some(block) = &statement.block {
-            write!(text, "{{\n{}}}", shape(&block.statements)).unwrap();
+            write!(text, "{{\n{}}}", shape(&block.statements)).expect("a String");
         }
         text.push('\n');
     }

@@ -1,6 +1,6 @@
 //! keepalived's command line (keepalived(8)).
 
-use lexopt::{Arg, Parser, ValueExt as _};
+use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -169,7 +169,7 @@ fn long_name(name: &str) -> Option<char> {
 }
 
 fn text(parser: &mut Parser) -> Result<String, UsageError> {
-    parser.value().and_then(|value| value.string()).map_err(usage)
+    parser.value().and_then(ValueExt::string).map_err(usage)
 }
 
 fn path(parser: &mut Parser) -> Result<PathBuf, UsageError> {

@@ -124,8 +124,13 @@ pub fn load_text(
             Environment { config_id, files, random: &mut random, variable: &variable, limits: Limits::default() };
         shared_config::keepalived::parse(sources, root, &mut environment, &mut diagnostics)
     };
-    let mut lowering =
-        Lowering { host, origins: &parsed.origins, diagnostics: &mut diagnostics, script_names: Vec::new() };
+    let mut lowering = Lowering {
+        host,
+        origins: &parsed.origins,
+        diagnostics: &mut diagnostics,
+        script_names: Vec::new(),
+        rules_without_preference: 0,
+    };
     let model = lowering.file(&parsed.file);
     let usable = !diagnostics.has_errors();
     Loaded { model: Some(model).filter(|_| usable), diagnostics }
@@ -138,18 +143,17 @@ struct Lowering<'a> {
     diagnostics: &'a mut Diagnostics,
     /// Names of the scripts, by id, once all are known.
     script_names: Vec<String>,
+    /// Rules without a preference so far; keepalived counts down.
+    rules_without_preference: u32,
 }
 
 /// What has been read so far.
 #[derive(Default)]
 struct Draft<'a> {
-    global: Vec<&'a Statement>,
     instances: Vec<instance::Draft<'a>>,
     sync_groups: Vec<sync_group::Draft<'a>>,
     track_groups: Vec<static_::TrackGroup<'a>>,
-    static_addresses: Vec<&'a Statement>,
-    static_routes: Vec<&'a Statement>,
-    static_rules: Vec<&'a Statement>,
+    static_lines: static_::StaticLines<'a>,
     trackers: track::Trackers,
     /// Where each script was defined.
     scripts: Vec<shared_config::source::Span>,
@@ -162,9 +166,8 @@ impl Lowering<'_> {
     /// Lowers the whole tree.
     fn file(&mut self, file: &File) -> Model {
         let mut draft = Draft::default();
-        // Scripts are run as the default user, wherever that is set.
-        draft.global = file.statements.iter().filter(|statement| statement.name() == "global_defs").collect();
-        let global = self.global(&draft.global, &file.statements);
+        let blocks = file.statements.iter().filter(|statement| statement.name() == "global_defs");
+        let global = self.global(&blocks.collect::<Vec<_>>(), &file.statements);
         for statement in &file.statements {
             self.root(statement, &global, &mut draft);
         }
@@ -184,9 +187,9 @@ impl Lowering<'_> {
             "garp_group" => self.garp_group(statement, draft),
             "interface_up_down_delays" => self.interface_delays(statement, draft),
             "linkbeat_interfaces" => self.linkbeat(statement),
-            "static_ipaddress" => draft.static_addresses.push(statement),
-            "static_routes" => draft.static_routes.push(statement),
-            "static_rules" => draft.static_rules.push(statement),
+            "static_ipaddress" | "static_routes" | "static_rules" => {
+                self.static_block(statement, &mut draft.static_lines);
+            }
             "virtual_server" => self.virtual_server(statement, draft),
             "virtual_server_group" => self.virtual_server_group(statement),
             // `global_defs` and the root words that belong to it were read first; `SSL` is for checkers.
@@ -196,16 +199,19 @@ impl Lowering<'_> {
 
     /// The name of a block: exactly one word after the keyword.
     fn block_name<'s>(&mut self, statement: &'s Statement, complaint: &str) -> Option<&'s shared_config::words::Word> {
-        match statement.words.as_slice() {
-            [_, name] => Some(name),
-            _ => {
-                self.report(
-                    Diagnostic::warning("missing-name", statement.span, complaint)
-                        .label("the block is not used")
-                        .help("write one name between the keyword and `{`; quote it if it has blanks"),
-                );
-                None
-            }
+        if let [_, name] = statement.words.as_slice() {
+            return Some(name);
         }
+        self.report(
+            Diagnostic::warning("missing-name", statement.span, complaint)
+                .label("the block is not used")
+                .help("write one name between the keyword and `{`; quote it if it has blanks"),
+        );
+        None
     }
+}
+
+/// Where keepalived notices that something is missing in a block: its end.
+fn block_end(block: &Statement) -> shared_config::source::Span {
+    block.block.as_ref().and_then(|block| block.close).unwrap_or(block.span)
 }

@@ -2,12 +2,13 @@
 
 use crate::config::model::{
     Authentication, Broadcast, Destination, DynamicInterfaces, Global, Instance, Lifetime, Model, Notify, OldChecksum,
-    SyncGroup, Track, VirtualAddress,
+    ScriptId, SyncGroup, Track, VirtualAddress,
 };
 use crate::daemon::Plan;
 use crate::packet::auth::Password;
 use crate::vrrp::settings::{self, AddressFlags, Auth, Peer, TrackInterface, TrackScript};
 use crate::{notify, router, sync_group, track, vrrp};
+use std::collections::BTreeSet;
 
 /// What the daemon runs.
 pub fn plan(model: &Model) -> Plan {
@@ -15,13 +16,21 @@ pub fn plan(model: &Model) -> Plan {
     Plan {
         router: router::Settings {
             instances: model.instances.iter().map(|instance| router_instance(model, instance)).collect(),
-            scripts: model.scripts.iter().map(script).collect(),
+            // A script that nobody tracks is not run, and not looked for.
+            scripts: used_scripts(model).into_iter().map(|id| script(&model.scripts[id.0])).collect(),
             groups: model.sync_groups.iter().map(|group| router_group(model, group)).collect(),
             log_unknown_vrids: global.log_unknown_vrids,
         },
         script_security: global.scripts.security,
         dynamic_interfaces: global.dynamic_interfaces != DynamicInterfaces::No,
     }
+}
+
+/// The scripts that an instance or a group tracks, in the order of the file.
+fn used_scripts(model: &Model) -> BTreeSet<ScriptId> {
+    let instances = model.instances.iter().map(|instance| &instance.track);
+    let groups = model.sync_groups.iter().map(|group| &group.track);
+    instances.chain(groups).flat_map(|track| track.scripts.iter().map(|tracked| tracked.target)).collect()
 }
 
 fn router_instance(model: &Model, instance: &Instance) -> router::Instance {

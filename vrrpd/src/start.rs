@@ -5,7 +5,7 @@ use crate::config::{self, Loaded, ThisHost};
 use crate::daemon::{self, Options, Plan};
 use crate::io::vet;
 use crate::log::{self, PROCESS};
-use crate::{clock, running};
+use crate::{clock, notify, running};
 use shared_config::diagnostic::{Diagnostic, Severity};
 use shared_config::render::{self, Colour};
 use shared_config::source::{Sources, encode};
@@ -71,7 +71,7 @@ impl Read {
 /// Where keepalived says two things about one place, the second is our label.
 fn keepalived_lines(diagnostic: &Diagnostic, sources: &Sources) -> Vec<String> {
     let mut lines = vec![render::keepalived_line(diagnostic, sources)];
-    if matches!(diagnostic.code, "invalid-number" | "deprecated") && !diagnostic.label.is_empty() {
+    if matches!(diagnostic.code, "invalid-number" | "invalid-ip" | "deprecated") && !diagnostic.label.is_empty() {
         let second = Diagnostic { message: diagnostic.label.clone(), ..diagnostic.clone() };
         lines.push(render::keepalived_line(&second, sources));
     }
@@ -103,6 +103,13 @@ fn check(args: &Args) -> u8 {
     // What cannot be read to its end is not judged further.
     if let Some(model) = read.loaded.model.as_ref().filter(|_| status != config::EXIT_CONFIG) {
         let mut plan = running::plan(model);
+        // keepalived looks for notify scripts only when it starts.
+        for instance in &mut plan.router.instances {
+            instance.notify = notify::Settings::default();
+        }
+        for group in &mut plan.router.groups {
+            group.notify = notify::Settings::default();
+        }
         for remark in vet::vet(&mut plan.router, plan.script_security) {
             text.extend(format!("{}\n", remark.line).bytes());
             status = status.max(remark.exit);

@@ -221,11 +221,21 @@ pub(super) struct Builder {
     ignored: Vec<Span>,
     /// The last word that was not known.
     unknown: Option<Word>,
+    /// The end of a `$` that ended the last line: with the brace after it the use of a definition that there is not.
+    dollar: Option<Span>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Self { file: File::default(), open: Vec::new(), expecting: None, depth: 0, ignored: Vec::new(), unknown: None }
+        Self {
+            file: File::default(),
+            open: Vec::new(),
+            expecting: None,
+            depth: 0,
+            ignored: Vec::new(),
+            unknown: None,
+            dollar: None,
+        }
     }
 
     pub(super) fn read(mut self, input: &mut Preprocessor<'_, '_>) -> Unclosed {
@@ -273,7 +283,9 @@ impl Builder {
         }
         let mut diagnostic =
             Diagnostic::warning("unexpected-brace", span, "Unexpected '{' - ignoring").label("no block can begin here");
-        if let Some(unknown) = &self.unknown {
+        if self.dollar.is_some_and(|dollar| dollar.source == span.source && dollar.end == span.start) {
+            diagnostic = diagnostic.help(UNDEFINED);
+        } else if let Some(unknown) = &self.unknown {
             diagnostic = diagnostic
                 .related(unknown.span, "this word is not known here, so it has no block")
                 .help("what stands between the braces is read as if it stood outside, and `}` ends the block around");
@@ -331,6 +343,7 @@ impl Builder {
     fn line(&mut self, line: &Line, input: &mut Preprocessor<'_, '_>) {
         let words = plain_words(line);
         let Some(first) = words.first().cloned() else { return };
+        self.dollar = words.last().filter(|word| word.as_str().ends_with('$')).map(|word| word.span);
         if let Some((head, context)) = self.expecting.take() {
             self.begin_unbraced(head, context, first.span, input);
         }
@@ -354,7 +367,7 @@ impl Builder {
                 }
                 words
             }
-            Shape::Line | Shape::Block(_) | Shape::List => words,
+            Shape::Line | Shape::Block(_) | Shape::List | Shape::NamedList => words,
         };
         if words.len() <= row.needs as usize {
             input.report(missing_parameter(&first, &words));
@@ -367,6 +380,7 @@ impl Builder {
         match row.shape {
             Shape::Line | Shape::Command => self.push(statement),
             Shape::Block(inner) => self.expecting = Some((statement, Some(inner))),
+            Shape::NamedList => self.expecting = Some((statement, None)),
             Shape::List => {
                 if let Some(extra) = statement.argument(1) {
                     let message = format!("Block {} has extra parameters {extra} ...", row.name, extra = extra.text);
@@ -454,6 +468,9 @@ fn unknown_keyword(word: &Word, context: Context) -> Diagnostic {
     })
 }
 
+/// Help for braces that belong to a use.
+const UNDEFINED: &str = "`${NAME}` is left as it stands where NAME is not defined; define it before with `$NAME=value`";
+
 /// The longest word that may be a misspelt keyword, in bytes.
 const MISSPELT_BYTES_MAX: usize = 64;
 
@@ -464,7 +481,7 @@ fn suggest_keyword(diagnostic: Diagnostic, word: &Word, context: Context) -> Dia
         return diagnostic.help(help);
     }
     if text.ends_with('$') {
-        return diagnostic.help("`${NAME}` is left as it stands where NAME is not defined");
+        return diagnostic.help(UNDEFINED);
     }
     if text.len() > MISSPELT_BYTES_MAX {
         return diagnostic;

@@ -75,6 +75,8 @@ pub enum Shape {
     Block(Context),
     /// Lines without keywords, in braces: addresses, names, routes.
     List,
+    /// The same after a name.
+    NamedList,
 }
 
 /// One row of the table.
@@ -104,6 +106,11 @@ const fn command(name: &'static str, needs: u8) -> Keyword {
 /// A keyword that works and opens a block.
 const fn block(name: &'static str, context: Context) -> Keyword {
     Keyword { name, shape: Shape::Block(context), needs: 0, support: Support::Works }
+}
+
+/// A keyword that works and opens a list after a name.
+const fn named_list(name: &'static str) -> Keyword {
+    Keyword { name, shape: Shape::NamedList, needs: 0, support: Support::Works }
 }
 
 /// A keyword that works and opens a list.

@@ -103,7 +103,8 @@ impl Origins {
     #[must_use]
     pub fn explain(&self, mut diagnostic: Diagnostic) -> Diagnostic {
         let Some(span) = diagnostic.span else { return diagnostic };
-        if let Some((name, defined)) = self.uses.get(&span) {
+        let known = |place: &Span| diagnostic.related.iter().any(|label| label.span == *place);
+        if let Some((name, defined)) = self.uses.get(&span).filter(|(_, defined)| !known(defined)) {
             diagnostic = diagnostic.related(*defined, format!("`${name}` is defined here"));
         }
         if let Some(from) = self.included_from.get(&span.source) {

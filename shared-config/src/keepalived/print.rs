@@ -23,7 +23,7 @@ fn statements(text: &mut String, list: &[Statement], context: Option<Context>, d
             text.push_str(" {\n");
             let inner = match shape {
                 Some(Shape::Block(inner)) => Some(inner),
-                Some(Shape::Line | Shape::Command | Shape::List) | None => None,
+                Some(Shape::Line | Shape::Command | Shape::List | Shape::NamedList) | None => None,
             };
             statements(text, &block.statements, inner, depth + 1);
             let _ = write!(text, "{:indent$}}}", "");

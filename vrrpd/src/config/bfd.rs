@@ -1,7 +1,7 @@
 //! `bfd_instance`.
 
 use super::model::BfdInstance;
-use super::{Draft, Lowering};
+use super::{Draft, Lowering, block_end};
 use shared_config::keepalived::ast::Statement;
 use shared_config::words::Word;
 use std::net::IpAddr;
@@ -56,7 +56,7 @@ impl Lowering<'_> {
             if !malformed {
                 let message =
                     format!("Configuration error: BFD instance {name} has no neighbor address set, disabling instance");
-                self.warn("missing-value", block.span, message);
+                self.warn("missing-value", block_end(block), message);
             }
             return;
         };
@@ -66,7 +66,7 @@ impl Lowering<'_> {
             let message = format!(
                 "Configuration error: BFD instance {name} source address {source} and neighbor address {neighbor} are not of the same family, disabling instance"
             );
-            self.warn("address-family", block.span, message);
+            self.warn("address-family", block_end(block), message);
             return;
         }
         draft.trackers.bfd.push(BfdInstance { neighbor, ..bfd });
@@ -82,16 +82,16 @@ impl Lowering<'_> {
         }
         let Some(word) = statement.argument(1) else { return };
         match keyword {
-            "source_ip" => match word.as_str().parse() {
-                Ok(source) => bfd.source = Some(source),
-                Err(_) => {
+            "source_ip" => {
+                bfd.source = word.as_str().parse().ok();
+                if bfd.source.is_none() {
                     let message = format!(
                         "Configuration error: BFD instance {name} has malformed source address {}, ignoring",
                         word.text
                     );
                     self.warn("invalid-address", word.span, message);
                 }
-            },
+            }
             "min_rx" => self.bfd_interval(name, "min_rx", word, 1, &mut bfd.min_rx),
             "min_tx" => self.bfd_interval(name, "min_tx", word, 1, &mut bfd.min_tx),
             "idle_tx" => self.bfd_interval(name, "idle_tx", word, 1000, &mut bfd.idle_tx),
@@ -106,8 +106,8 @@ impl Lowering<'_> {
                 }
             }
             "max_hops" => {
-                bfd.max_hops =
-                    self.bfd_number(name, "max_hops value", word, -1..=255).and_then(|n| u8::try_from(n).ok())
+                let hops = self.bfd_number(name, "max_hops value", word, -1..=255);
+                bfd.max_hops = hops.and_then(|n| u8::try_from(n).ok());
             }
             "weight" => {
                 if let Some(n) = self.bfd_number(name, "weight value", word, -253..=253) {

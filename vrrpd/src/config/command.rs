@@ -11,23 +11,15 @@ impl Lowering<'_> {
     pub(super) fn command(&mut self, statement: &Statement, default: Option<User>, what: &str) -> Option<Command> {
         let word = statement.argument(1)?;
         let form = self.split_command(word)?;
-        let user = match statement.argument(2) {
-            Some(user) => {
-                let found = self.user(user, statement.argument(3));
-                if found.is_none() {
-                    let message = format!("Unable to set uid/gid for {what} '{}'", word.text);
-                    self.warn("unknown-user", user.span, message);
-                }
-                found?
-            }
-            None => match default {
-                Some(user) => user,
-                None => {
-                    let message = format!("Unable to set default user {} for {what}", super::host::SCRIPT_USER);
-                    self.warn("unknown-user", word.span, message);
-                    return None;
-                }
-            },
+        let (user, complaint) = if let Some(named) = statement.argument(2) {
+            let found = self.user(named, statement.argument(3));
+            (found, (named.span, format!("Unable to set uid/gid for {what} '{}'", word.text)))
+        } else {
+            (default, (word.span, format!("Unable to set default user {} for {what}", super::host::SCRIPT_USER)))
+        };
+        let Some(user) = user else {
+            self.warn("unknown-user", complaint.0, complaint.1);
+            return None;
         };
         Some(Command { form, user })
     }

@@ -197,10 +197,8 @@ impl Lowering<'_> {
                 draft.routes.extend(lines.filter_map(|line| Some(self.route_line(line, false)?.item)));
             }
             "virtual_rules" => {
-                for line in statement.statements() {
-                    let count = draft.rules.len();
-                    draft.rules.extend(self.rule_line(line, false, count).map(|rule| rule.item));
-                }
+                let lines = statement.statements().iter();
+                draft.rules.extend(lines.filter_map(|line| Some(self.rule_line(line, false)?.item)));
             }
             "unicast_peer" => self.unicast_peers(statement, draft),
             "authentication" => self.authentication(statement, draft),

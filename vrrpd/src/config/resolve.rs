@@ -18,10 +18,11 @@ impl Lowering<'_> {
         self.track_members(&mut draft);
         self.script_names = draft.trackers.scripts.iter().map(|script| script.name.clone()).collect();
         let default_interface = globals.model.default_interface.clone();
+        let lines = std::mem::take(&mut draft.static_lines);
         let groups = &draft.track_groups;
-        let static_addresses = self.static_addresses(&draft.static_addresses, default_interface.as_deref(), groups);
-        let static_routes = self.static_routes(&draft.static_routes, groups);
-        let static_rules = self.static_rules(&draft.static_rules, groups);
+        let static_addresses = self.static_addresses(lines.addresses, default_interface.as_deref(), groups);
+        let static_routes = self.static_routes(lines.routes, groups);
+        let static_rules = self.static_rules(lines.rules, groups);
         self.drop_weights_of_members(&mut draft);
         self.unused_scripts(&draft);
         let mut instances = Vec::new();
@@ -34,6 +35,10 @@ impl Lowering<'_> {
             }
         }
         self.duplicate_routers(&instances, &places);
+        if self.diagnostics.iter().any(|d| d.code == "no-interface") {
+            let message = "Non-existent interface specified in configuration";
+            self.report(Diagnostic::warning("no-interfaces", None, message));
+        }
         let sync_groups = draft.sync_groups.into_iter().map(|group| SyncGroup {
             name: group.name.as_str().to_owned(),
             members: group.found,

@@ -17,7 +17,7 @@ impl Lowering<'_> {
             let Some(row) = context.find(statement.name()) else { continue };
             match (row.support, row.shape) {
                 (Support::Works, Shape::Block(inner)) => self.review_statements(statement.statements(), inner),
-                (Support::Works, Shape::Line | Shape::Command | Shape::List) => {}
+                (Support::Works, Shape::Line | Shape::Command | Shape::List | Shape::NamedList) => {}
                 (Support::NoEffect | Support::Unsupported, _) => self.not_applied(statement, row),
             }
         }

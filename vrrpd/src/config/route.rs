@@ -93,7 +93,7 @@ impl Lowering<'_> {
                 "append" => route.append = true,
                 "onlink" => route.onlink = true,
                 "no_track" => route.track = false,
-                "nexthop" => route.next_hops.extend(self.next_hop(&mut words)?),
+                "nexthop" => route.next_hops.push(self.next_hop(&mut words)?),
                 "track_group" if is_static => track_group = Some(self.value(word, line, &mut words)?),
                 text => match route_kind(text) {
                     Some(kind) => {
@@ -136,7 +136,8 @@ impl Lowering<'_> {
             self.warn("address-family", line.span, "IPv4/6 mismatch in route - skipping");
             return None;
         }
-        if !is_static && route.interface.is_none() && route.next_hops.is_empty() && route.track {
+        let hops_without = route.next_hops.iter().all(|hop| hop.interface.is_none());
+        if !is_static && route.interface.is_none() && hops_without && route.track {
             let (address, prefix) = route.to;
             let message =
                 format!("Warning - cannot track route {address}/{prefix} with no interface specified, not tracking");
@@ -171,12 +172,15 @@ impl Lowering<'_> {
             Some(Destination::Address(address, length))
         });
         if parsed.is_none() {
-            self.report(
-                Diagnostic::warning("invalid-address", word.span, format!("unknown route keyword {}", word.text))
-                    .label("the route is left out"),
-            );
+            self.invalid_ip(word, format!("unknown route keyword {}", word.text));
         }
         parsed
+    }
+
+    /// keepalived says two things about a word that should be an address.
+    pub(super) fn invalid_ip(&mut self, word: &Word, consequence: String) {
+        let message = format!("VRRP parsed invalid IP {}. skipping IP...", word.text);
+        self.report(Diagnostic::warning("invalid-ip", word.span, message).label(consequence));
     }
 
     fn route_option(&mut self, option: &Word, value: &Word, route: &mut Route) -> Option<()> {
@@ -198,7 +202,7 @@ impl Lowering<'_> {
             "dev" | "oif" => {
                 if !self.host.has_interface(text) {
                     let message = format!("WARNING - interface {text} for VROUTE nexthop doesn't exist");
-                    self.warn("no-interface", value.span, message);
+                    self.warn("no-device", value.span, message);
                 }
                 route.interface = Some(text.to_owned());
             }
@@ -235,14 +239,13 @@ impl Lowering<'_> {
     fn route_address(&mut self, what: &str, value: &Word) -> Option<IpAddr> {
         let address = value.as_str().parse().ok();
         if address.is_none() {
-            let message = format!("invalid route {what} address {}", value.text);
-            self.report(Diagnostic::warning("invalid-address", value.span, message).label("the route is left out"));
+            self.invalid_ip(value, format!("invalid route {what} address {}", value.text));
         }
         address
     }
 
     /// `via A dev D weight N onlink` after `nexthop`.
-    fn next_hop(&mut self, words: &mut Words<'_>) -> Option<Option<NextHop>> {
+    fn next_hop(&mut self, words: &mut Words<'_>) -> Option<NextHop> {
         let mut hop = NextHop { via: None, interface: None, weight: 1, onlink: false };
         while let Some(word) = words.peek() {
             match word.as_str() {
@@ -250,7 +253,7 @@ impl Lowering<'_> {
                     words.next();
                     let Some(value) = words.next() else {
                         self.warn("missing-value", word.span, format!("nexthop {} has no value", word.text));
-                        return Some(None);
+                        return None;
                     };
                     match word.as_str() {
                         "via" => hop.via = Some(self.route_address("nexthop via", value)?),
@@ -269,7 +272,7 @@ impl Lowering<'_> {
                 _ => break,
             }
         }
-        Some(Some(hop))
+        Some(hop)
     }
 
     fn routing_number(&mut self, kind: RoutingNames, word: &Word, what: &str, of: &str) -> Option<u32> {
@@ -291,13 +294,8 @@ impl Lowering<'_> {
         found
     }
 
-    /// A rule; `None` where keepalived leaves it out. `count` rules came before.
-    pub(super) fn rule_line<'a>(
-        &mut self,
-        line: &'a Statement,
-        is_static: bool,
-        count: usize,
-    ) -> Option<Line<'a, Rule>> {
+    /// A rule; `None` where keepalived leaves it out.
+    pub(super) fn rule_line<'a>(&mut self, line: &'a Statement, is_static: bool) -> Option<Line<'a, Rule>> {
         let mut words = line.words();
         let mut rule = Rule {
             family: Family::Inet,
@@ -348,14 +346,15 @@ impl Lowering<'_> {
             return None;
         };
         let preference = preference.unwrap_or_else(|| {
-            let assigned = RULE_PREFERENCE.saturating_sub(u32::try_from(count).unwrap_or(0));
+            let assigned = RULE_PREFERENCE.saturating_sub(self.rules_without_preference);
+            self.rules_without_preference += 1;
             let message = format!(
                 "Rule has no preference specified - setting to {assigned}. This is probably not what you want."
             );
             self.warn("rule-preference", line.span, message);
             assigned
         });
-        Some(Line { item: Rule { action, preference, ..rule }, track_group })
+        Some(Line { item: Rule { preference, action, ..rule }, track_group })
     }
 
     fn rule_option(&mut self, option: &Word, value: &Word, rule: &mut Rule) -> Option<RuleOption> {
@@ -367,10 +366,7 @@ impl Lowering<'_> {
                     if matches!(text, "all" | "default") {
                         return Some(RuleOption::Match);
                     }
-                    let message = format!("Invalid rule {name} address {text}");
-                    self.report(
-                        Diagnostic::warning("invalid-address", value.span, message).label("the rule is left out"),
-                    );
+                    self.invalid_ip(value, format!("Invalid rule {name} address {text}"));
                     return None;
                 };
                 let full = full_prefix(address);

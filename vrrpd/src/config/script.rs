@@ -1,7 +1,7 @@
 //! `vrrp_script`.
 
 use super::model::{Script, User};
-use super::{Draft, Lowering, global::Globals};
+use super::{Draft, Lowering, block_end, global::Globals};
 use shared_config::keepalived::ast::Statement;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Lowering<'_> {
             }
         }
         let Some(statement) = command else {
-            self.warn("missing-script", block.span, format!("No script set for vrrp_script {name} - removing"));
+            self.warn("missing-script", block_end(block), format!("No script set for vrrp_script {name} - removing"));
             return;
         };
         if refused {
@@ -51,7 +51,7 @@ impl Lowering<'_> {
         }
         let default: Option<User> = user.or(globals.script_user);
         let Some(command) = self.command(statement, default, "script") else {
-            self.warn("missing-script", block.span, format!("No script set for vrrp_script {name} - removing"));
+            self.warn("missing-script", block_end(block), format!("No script set for vrrp_script {name} - removing"));
             return;
         };
         let Settings { interval, timeout, weight, reverse, rise, fall, init_fail } = script;
@@ -101,9 +101,10 @@ impl Lowering<'_> {
             }
             "weight" => {
                 let consequence = format!("vrrp_script {name} weight {text} must be in [-253, 253]");
-                if let Some(weight) = self.integer(word, -253..=253, &consequence) {
-                    script.weight = i32::try_from(weight).unwrap_or(0);
-                }
+                // keepalived complains about a greater weight and uses it; the priority it makes ends at 1 or 254 anyway.
+                self.integer(word, -253..=253, &consequence);
+                let weight = super::value::integer(text, &(i64::MIN..=i64::MAX)).unwrap_or(0);
+                script.weight = i32::try_from(weight.clamp(-253, 253)).unwrap_or(0);
                 if let Some(option) = statement.argument(2) {
                     script.reverse = option.as_str() == "reverse";
                     if !script.reverse {

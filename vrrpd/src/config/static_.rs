@@ -2,9 +2,19 @@
 
 use super::Lowering;
 use super::model::{InstanceId, Route, Rule, StaticAddress};
+use super::route::Line;
+use super::virtual_address::AddressLine;
 use shared_config::diagnostic::Diagnostic;
 use shared_config::keepalived::ast::Statement;
 use shared_config::words::Word;
+
+/// Lines whose track groups may be defined later.
+#[derive(Default)]
+pub(super) struct StaticLines<'a> {
+    pub(super) addresses: Vec<AddressLine<'a>>,
+    pub(super) routes: Vec<Line<'a, Route>>,
+    pub(super) rules: Vec<Line<'a, Rule>>,
+}
 
 /// A `track_group` as far as its own block tells.
 pub(super) struct TrackGroup<'a> {
@@ -28,16 +38,26 @@ impl Lowering<'_> {
         draft.track_groups.push(TrackGroup { name, members, found: Vec::new() });
     }
 
-    /// The lines of all `static_ipaddress` blocks.
+    /// A `static_ipaddress`, `static_routes` or `static_rules` block.
+    pub(super) fn static_block<'a>(&mut self, block: &'a Statement, lines: &mut StaticLines<'a>) {
+        for line in block.statements() {
+            match block.name() {
+                "static_ipaddress" => lines.addresses.extend(self.address_line(line, true)),
+                "static_routes" => lines.routes.extend(self.route_line(line, true)),
+                _ => lines.rules.extend(self.rule_line(line, true)),
+            }
+        }
+    }
+
+    /// The addresses, with the interface and the instances that only the whole file tells.
     pub(super) fn static_addresses(
         &mut self,
-        blocks: &[&Statement],
+        lines: Vec<AddressLine<'_>>,
         default_interface: Option<&str>,
         groups: &[TrackGroup<'_>],
     ) -> Vec<StaticAddress> {
         let mut found = Vec::new();
-        for line in blocks.iter().flat_map(|block| block.statements()) {
-            let Some(mut parsed) = self.address_line(line, true) else { continue };
+        for mut parsed in lines {
             if parsed.address.interface.is_none() {
                 parsed.address.interface = Some(default_interface.unwrap_or("eth0").to_owned());
             }
@@ -47,22 +67,20 @@ impl Lowering<'_> {
         found
     }
 
-    /// The lines of all `static_routes` blocks.
-    pub(super) fn static_routes(&mut self, blocks: &[&Statement], groups: &[TrackGroup<'_>]) -> Vec<Route> {
+    /// The routes, with the instances of their groups.
+    pub(super) fn static_routes(&mut self, lines: Vec<Line<'_, Route>>, groups: &[TrackGroup<'_>]) -> Vec<Route> {
         let mut found = Vec::new();
-        for line in blocks.iter().flat_map(|block| block.statements()) {
-            let Some(parsed) = self.route_line(line, true) else { continue };
+        for parsed in lines {
             let track_group = self.group_members(parsed.track_group, groups);
             found.push(Route { track_group, ..parsed.item });
         }
         found
     }
 
-    /// The lines of all `static_rules` blocks.
-    pub(super) fn static_rules(&mut self, blocks: &[&Statement], groups: &[TrackGroup<'_>]) -> Vec<Rule> {
+    /// The rules, with the instances of their groups.
+    pub(super) fn static_rules(&mut self, lines: Vec<Line<'_, Rule>>, groups: &[TrackGroup<'_>]) -> Vec<Rule> {
         let mut found = Vec::new();
-        for line in blocks.iter().flat_map(|block| block.statements()) {
-            let Some(parsed) = self.rule_line(line, true, found.len()) else { continue };
+        for parsed in lines {
             let track_group = self.group_members(parsed.track_group, groups);
             found.push(Rule { track_group, ..parsed.item });
         }

@@ -5,7 +5,7 @@ use super::model::{
     BfdId, BfdInstance, FileId, GarpGroup, InterfaceDelay, ParamMatch, ProcessId, Script, ScriptId, Track, TrackRef,
     TrackedFile, TrackedProcess,
 };
-use super::{Draft, Lowering};
+use super::{Draft, Lowering, block_end};
 use shared_config::diagnostic::Diagnostic;
 use shared_config::keepalived::ast::Statement;
 use shared_config::suggest;
@@ -52,22 +52,24 @@ impl Lowering<'_> {
             "track_interface" => self.track_interfaces(list, owner, &mut track.interfaces),
             "track_script" => {
                 let names = trackers.scripts.iter().map(|s| (s.name.as_str(), s.weight, s.reverse));
-                let found = self.references(list, owner, kind("script", "track_script", 253), names.collect());
+                let found =
+                    self.references(list, owner, kind("script", "track_script", 253), &names.collect::<Vec<_>>());
                 merge(&mut track.scripts, found, ScriptId);
             }
             "track_file" => {
                 let names = trackers.files.iter().map(|f| (f.name.as_str(), f.weight, f.reverse));
-                let found = self.references(list, owner, kind("file", "track_file", 254), names.collect());
+                let found = self.references(list, owner, kind("file", "track_file", 254), &names.collect::<Vec<_>>());
                 merge(&mut track.files, found, FileId);
             }
             "track_process" => {
                 let names = trackers.processes.iter().map(|p| (p.name.as_str(), p.weight, p.reverse));
-                let found = self.references(list, owner, kind("process", "track_process", 254), names.collect());
+                let found =
+                    self.references(list, owner, kind("process", "track_process", 254), &names.collect::<Vec<_>>());
                 merge(&mut track.processes, found, ProcessId);
             }
             "track_bfd" => {
                 let names = trackers.bfd.iter().map(|b| (b.name.as_str(), b.weight, b.reverse));
-                let found = self.references(list, owner, kind("bfd", "track_bfd", 253), names.collect());
+                let found = self.references(list, owner, kind("bfd", "track_bfd", 253), &names.collect::<Vec<_>>());
                 merge(&mut track.bfd, found, BfdId);
             }
             _ => return false,
@@ -81,7 +83,7 @@ impl Lowering<'_> {
         list: &Statement,
         owner: &str,
         kind: Kind,
-        known: Vec<(&str, i32, bool)>,
+        known: &[(&str, i32, bool)],
     ) -> Vec<(usize, TrackRef<()>)> {
         let mut found: Vec<(usize, TrackRef<()>)> = Vec::new();
         for line in list.statements() {
@@ -169,35 +171,30 @@ impl Lowering<'_> {
                 continue;
             }
             let mut reference = TrackRef { target: name.as_str().to_owned(), weight: 0, reverse: false };
-            let mut words = line.words.iter().skip(1);
-            match words.next() {
-                None => {}
-                Some(word) if word.as_str() == "weight" => match words.next() {
-                    Some(value) => {
-                        let consequence = format!(
-                            "({owner}) weight for track_interface {} must be between [-253..253] inclusive. Ignoring...",
-                            name.text
-                        );
-                        let weight = self.integer(value, -253..=253, &consequence);
-                        reference.weight = weight.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
-                        reference.reverse = words.next().is_some_and(|word| word.as_str() == "reverse");
-                    }
-                    None => {
-                        let message = format!(
-                            "({owner}) weight without value specified for track_interface {} - ignoring",
-                            name.text
-                        );
-                        self.warn("missing-value", word.span, message);
-                    }
-                },
-                Some(word) => {
-                    let message =
-                        format!("({owner}) unknown track_interface {} option {} - ignoring", name.text, word.text);
-                    self.warn("unknown-option", word.span, message);
-                }
-            }
+            self.interface_options(line, owner, &mut reference);
             interfaces.push(reference);
         }
+    }
+
+    /// `weight N [reverse]` after the name of an interface.
+    fn interface_options(&mut self, line: &Statement, owner: &str, reference: &mut TrackRef<String>) {
+        let name = line.name();
+        let Some(word) = line.argument(1) else { return };
+        if word.as_str() != "weight" {
+            let message = format!("({owner}) unknown track_interface {name} option {} - ignoring", word.text);
+            self.warn("unknown-option", word.span, message);
+            return;
+        }
+        let Some(value) = line.argument(2) else {
+            let message = format!("({owner}) weight without value specified for track_interface {name} - ignoring");
+            self.warn("missing-value", word.span, message);
+            return;
+        };
+        let consequence =
+            format!("({owner}) weight for track_interface {name} must be between [-253..253] inclusive. Ignoring...");
+        let weight = self.integer(value, -253..=253, &consequence);
+        reference.weight = weight.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+        reference.reverse = line.argument(3).is_some_and(|word| word.as_str() == "reverse");
     }
 
     pub(super) fn track_file(&mut self, block: &Statement, draft: &mut Draft<'_>) {
@@ -230,17 +227,19 @@ impl Lowering<'_> {
                     let message = format!("No weight specified for track file {name} - ignoring");
                     self.warn("missing-value", statement.span, message);
                 }
-                ("init_file", _) => file.init = self.init_file(statement),
+                ("init_file", _) => file.init = Some(self.init_file(statement)),
                 _ => {}
             }
         }
         match path {
             Some(path) => draft.trackers.files.push(TrackedFile { path, ..file }),
-            None => self.warn("missing-value", block.span, format!("No file set for track_file {name} - ignoring")),
+            None => {
+                self.warn("missing-value", block_end(block), format!("No file set for track_file {name} - ignoring"));
+            }
         }
     }
 
-    fn init_file(&mut self, statement: &Statement) -> Option<(i64, bool)> {
+    fn init_file(&mut self, statement: &Statement) -> (i64, bool) {
         let mut value = 0;
         let mut overwrite = false;
         for word in statement.words.iter().skip(1) {
@@ -252,7 +251,7 @@ impl Lowering<'_> {
                 self.warn("unknown-option", word.span, format!("Unknown track file init option {}", word.text));
             }
         }
-        Some((value, overwrite))
+        (value, overwrite)
     }
 
     pub(super) fn track_process(&mut self, block: &Statement, draft: &mut Draft<'_>) {
@@ -274,7 +273,7 @@ impl Lowering<'_> {
             self.process_setting(name, statement, &mut process);
         }
         if process.process.is_empty() {
-            self.warn("missing-value", block.span, format!("track process '{name}' process name not specified"));
+            self.warn("missing-value", block_end(block), format!("track process '{name}' process name not specified"));
         } else {
             draft.trackers.processes.push(process);
         }
@@ -351,10 +350,10 @@ impl Lowering<'_> {
                         }
                     }
                 }
-                ("interface", Some(word)) => group.interfaces.extend(self.garp_interface(word)),
+                ("interface", Some(word)) => group.interfaces.push(self.garp_interface(word)),
                 ("interfaces", _) => {
                     let words = statement.statements().iter().flat_map(|line| &line.words);
-                    let found: Vec<String> = words.filter_map(|word| self.garp_interface(word)).collect();
+                    let found: Vec<String> = words.map(|word| self.garp_interface(word)).collect();
                     group.interfaces.extend(found);
                 }
                 _ => {}
@@ -363,7 +362,7 @@ impl Lowering<'_> {
         draft.garp_groups.push(group);
     }
 
-    fn garp_interface(&mut self, word: &Word) -> Option<String> {
+    fn garp_interface(&mut self, word: &Word) -> String {
         if !self.host.has_interface(word.as_str()) {
             self.warn(
                 "no-interface",
@@ -371,7 +370,7 @@ impl Lowering<'_> {
                 format!("WARNING - interface {} specified for garp_group doesn't exist", word.text),
             );
         }
-        Some(word.as_str().to_owned())
+        word.as_str().to_owned()
     }
 
     pub(super) fn interface_delays(&mut self, block: &Statement, draft: &mut Draft<'_>) {

@@ -115,7 +115,7 @@ impl Lowering<'_> {
             "dev" => {
                 if !self.host.has_interface(text) {
                     let message = format!("WARNING - interface {text} for ip address {shown} doesn't exist");
-                    self.warn("no-interface", value.span, message);
+                    self.warn("no-device", value.span, message);
                 }
                 address.interface = Some(text.to_owned());
             }
@@ -129,13 +129,14 @@ impl Lowering<'_> {
                     return false;
                 }
             },
-            "scope" => match self.scope(text) {
-                Some(scope) => address.scope = scope,
-                None => {
+            "scope" => {
+                let scope = self.scope(text);
+                if scope.is_none() {
                     let message = format!("Invalid scope '{text}' specified for {shown} - ignoring");
                     self.warn("invalid-scope", value.span, message);
                 }
-            },
+                address.scope = scope.unwrap_or(address.scope);
+            }
             "label" if text.len() > LABEL_BYTES_MAX => {
                 let message =
                     format!("Address label {text} is longer than maximum length {LABEL_BYTES_MAX} - removing address");
@@ -149,7 +150,7 @@ impl Lowering<'_> {
                     address.peer = Some((peer, prefix.parse().unwrap_or(address.prefix_length)));
                 }
                 Some(_) | None => {
-                    self.warn("invalid-address", value.span, format!("Invalid peer address {text}"));
+                    self.invalid_ip(value, format!("Invalid peer address {text}"));
                     return false;
                 }
             },

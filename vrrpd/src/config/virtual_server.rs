@@ -11,6 +11,23 @@ use std::net::IpAddr;
 const SCHEDULERS: &[&str] =
     &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"];
 
+const METHODS: &[&str] = &["NAT", "DR", "TUN"];
+
+/// As keepalived writes it in messages.
+fn server_name(block: &Statement, first: &Word, second: Option<&Word>) -> String {
+    let second = second.map_or("0", |word| word.as_str());
+    match first.as_str() {
+        "group" => format!("[{second}]:0"),
+        "fwmark" => format!("FWM {second}"),
+        address => {
+            let protocols = block.statements().iter().filter(|statement| statement.name() == "protocol");
+            let protocol = protocols.filter_map(|statement| statement.argument(1)).next_back();
+            let protocol = protocol.map_or("none".to_owned(), |word| word.as_str().to_ascii_lowercase());
+            format!("[{address}]:{protocol}:{second}")
+        }
+    }
+}
+
 impl Lowering<'_> {
     pub(super) fn virtual_server(&mut self, block: &Statement, draft: &mut Draft<'_>) {
         let Some(first) = block.argument(1) else {
@@ -22,22 +39,9 @@ impl Lowering<'_> {
             return;
         };
         let second = block.argument(2);
-        let name = match (first.as_str(), second) {
-            ("group", Some(name)) => format!("[{}]:0", name.text),
-            ("fwmark", Some(mark)) => {
-                let consequence = format!("Invalid fwmark {} - skipping", mark.text);
-                if self.integer(mark, 1..=i64::from(u32::MAX), &consequence).is_none() {
-                    return;
-                }
-                format!("FWM {}", mark.text)
-            }
-            _ => {
-                if !self.address_and_port("virtual server IP address/port", first, second) {
-                    return;
-                }
-                format!("[{}]:{}", first.text, second.map_or("0", |port| port.as_str()))
-            }
-        };
+        if !self.server_address(first, second) {
+            return;
+        }
         let mut real_servers = 0;
         for statement in block.statements() {
             if statement.name() == "real_server" {
@@ -46,11 +50,51 @@ impl Lowering<'_> {
                 self.server_setting(statement);
             }
         }
+        let name = server_name(block, first, second);
         if real_servers == 0 {
             let message = format!("Virtual server {name} has no real servers - ignoring");
             self.warn_whole("no-real-server", block.span, message);
+        } else {
+            self.server_defaults(block, &name, first.as_str() == "fwmark");
         }
         draft.virtual_servers.push(VirtualServer { name, real_servers });
+    }
+
+    /// `fwmark N`, `group NAME` or an address with its port.
+    fn server_address(&mut self, first: &Word, second: Option<&Word>) -> bool {
+        match (first.as_str(), second) {
+            ("group", Some(_)) => true,
+            ("fwmark", Some(mark)) => {
+                let consequence = format!("Invalid fwmark {} - skipping", mark.text);
+                self.integer(mark, 1..=i64::from(u32::MAX), &consequence).is_some()
+            }
+            _ => self.address_and_port("virtual server IP address/port", first, second),
+        }
+    }
+
+    /// What keepalived says about words that are not there.
+    fn server_defaults(&mut self, block: &Statement, name: &str, is_mark: bool) {
+        let find = |names: &[&str]| block.statements().iter().find(|statement| names.contains(&statement.name()));
+        if is_mark && let Some(protocol) = find(&["protocol"]) {
+            let message =
+                format!("Warning: Virtual server {name}: protocol specified for fwmark - protocol will be ignored");
+            self.warn_whole("protocol", protocol.span, message);
+        }
+        if !is_mark && find(&["protocol"]).is_none() {
+            let message = format!("Virtual server {name}: no protocol set - defaulting to UDP");
+            self.warn_whole("protocol", block.span, message);
+        }
+        let has = |names: &[&str], known: &[&str]| {
+            find(names).and_then(|statement| statement.argument(1)).is_some_and(|word| known.contains(&word.as_str()))
+        };
+        if !has(&["lb_algo", "lvs_sched"], SCHEDULERS) {
+            let message = format!("Virtual server {name}: no scheduler set, setting default 'wlc'");
+            self.warn_whole("scheduler", block.span, message);
+        }
+        if !has(&["lb_kind", "lvs_method"], METHODS) {
+            let message = format!("Virtual server {name}: no forwarding method set, setting default NAT");
+            self.warn_whole("method", block.span, message);
+        }
     }
 
     /// An address and a port that may be left out. False, with keepalived's message, where they are none.
@@ -73,7 +117,7 @@ impl Lowering<'_> {
             "lb_algo" | "lvs_sched" if !SCHEDULERS.contains(&text) => {
                 self.warn("unknown-option", word.span, format!("Invalid lvs_scheduler '{text}' - ignoring"));
             }
-            "lb_kind" | "lvs_method" if !matches!(text, "NAT" | "DR" | "TUN") => {
+            "lb_kind" | "lvs_method" if !METHODS.contains(&text) => {
                 let message = format!("PARSER : unknown [{text}] routing method for virtual server.");
                 self.report(
                     Diagnostic::warning("unknown-option", word.span, message).help("write NAT, DR or TUN in capitals"),

@@ -1,6 +1,6 @@
 //! The root level and `global_defs`.
 
-use super::{Context, Keyword, block, command, line, list};
+use super::{Context, Keyword, block, command, line, list, named_list};
 
 pub(super) const ROOT: &[Keyword] = &[
     block("global_defs", Context::Global),
@@ -15,7 +15,7 @@ pub(super) const ROOT: &[Keyword] = &[
     block("bfd_instance", Context::Bfd).idle(),
     block("SSL", Context::Ssl).idle(),
     block("virtual_server", Context::VirtualServer).idle(),
-    list("virtual_server_group").idle(),
+    named_list("virtual_server_group").idle(),
     list("static_ipaddress").idle(),
     list("static_routes").refused(),
     list("static_rules").refused(),

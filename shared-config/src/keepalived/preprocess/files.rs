@@ -80,6 +80,8 @@ pub(super) struct Matches {
     pub(super) missing: usize,
     /// Whether there was a wildcard.
     pub(super) wildcard: bool,
+    /// Whether the directory in front of the first wildcard does not exist.
+    pub(super) no_directory: bool,
     /// Whether there were braces.
     pub(super) braces: bool,
 }
@@ -89,6 +91,9 @@ pub(super) fn find(files: &dyn Files, directory: &Path, pattern: &str) -> Matche
     let mut found = Matches { wildcard: pattern.contains(['*', '?', '[']), ..Matches::default() };
     let alternatives = expand_braces(pattern);
     found.braces = alternatives.len() > 1;
+    let fixed = pattern.split(['*', '?', '[', '{']).next().unwrap_or_default();
+    let fixed = directory.join(fixed.rsplit_once('/').map_or("", |(fixed, _)| fixed));
+    found.no_directory = !files.exists(&fixed);
     for alternative in alternatives {
         let before = found.paths.len();
         let mut paths = Vec::new();

@@ -130,7 +130,8 @@ impl Preprocessor<'_, '_> {
     }
 
     fn report_missing(&mut self, found: &Matches, check: Check, pattern: &str, span: Span) {
-        let (message, required) = if found.paths.is_empty() && !found.wildcard {
+        let nowhere = found.paths.is_empty() && (!found.wildcard || found.no_directory);
+        let (message, required) = if nowhere {
             (format!("Config files missing '{pattern}'."), check.matching || check.wildcard)
         } else if found.paths.is_empty() && check.wildcard {
             (format!("No config files matched '{pattern}'."), true)

@@ -6,6 +6,7 @@ use super::super::model::{
 use super::super::{Lowering, global::Globals};
 use super::{AuthKind, Draft};
 use shared_config::diagnostic::Diagnostic;
+use shared_config::words::Word;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -99,6 +100,10 @@ impl Lowering<'_> {
 
     /// The same, and then it does not start.
     fn refuse(&mut self, draft: &Draft<'_>, code: &'static str, message: String) {
+        // Where a statement lacks its parameter, the missing value was reported already.
+        if self.diagnostics.iter().any(|d| d.code == "missing-parameter") {
+            return;
+        }
         self.report(
             Diagnostic::error(code, draft.head.span, message)
                 .label("keepalived does not start with this instance")
@@ -179,7 +184,7 @@ impl Lowering<'_> {
         let name = draft.name.as_str();
         let master = draft.state == Some(InitialState::Master);
         if strict && master && priority != OWNER {
-            let message = format!("({name}) Cannot start in MASTER state if not address owner");
+            let message = format!("({name}) State MASTER must match being address owner");
             self.warn_whole("strict", draft.head.span, message);
             draft.state = Some(InitialState::Backup);
         }
@@ -303,7 +308,7 @@ impl Lowering<'_> {
     /// Trackers that cannot do anything for this instance.
     fn finish_trackers(&mut self, draft: &mut Draft<'_>, priority: u8) {
         let name = draft.name.as_str();
-        let own = draft.interface.map(|word| word.as_str());
+        let own = draft.interface.map(Word::as_str);
         let own_listed = draft.track.interfaces.iter().any(|tracked| Some(tracked.target.as_str()) == own);
         if own_listed && draft.vmac.is_none() {
             let message = format!("({name}) Ignoring track_interface {} since own interface", own.unwrap_or_default());

@@ -73,19 +73,20 @@ impl Lowering<'_> {
                 draft.timer_expired_backup = adverts.and_then(|n| u8::try_from(n).ok());
             }
             "garp_extra_if" | "vmac_garp_intvl" => self.garp_extra(statement, &format!("({name}): "), &mut draft.garp),
-            "kernel_rx_buf_size" => {
-                let consequence = format!("({name}) invalid kernel_rx_buf_size specified");
-                match statement.argument(1) {
-                    Some(word) => {
-                        let size = self.integer(word, 0..=i64::from(u32::MAX), &consequence);
-                        draft.receive_buffer = size.and_then(|n| u32::try_from(n).ok());
-                    }
-                    None => self.warn("missing-value", statement.span, consequence),
-                }
-            }
+            "kernel_rx_buf_size" => self.receive_buffer(statement, draft),
             _ => return false,
         }
         true
+    }
+
+    fn receive_buffer(&mut self, statement: &Statement, draft: &mut Draft<'_>) {
+        let consequence = format!("({}) invalid kernel_rx_buf_size specified", draft.name.text);
+        let Some(word) = statement.argument(1) else {
+            self.warn("missing-value", statement.span, consequence);
+            return;
+        };
+        let size = self.integer(word, 0..=i64::from(u32::MAX), &consequence);
+        draft.receive_buffer = size.and_then(|n| u32::try_from(n).ok());
     }
 
     fn old_checksum(&mut self, statement: &Statement, draft: &mut Draft<'_>) {
