@@ -1,6 +1,6 @@
 //! Words of a statement, and the cursor that hands them out one by one.
 
-use crate::source::Span;
+use crate::source::{RAW_BYTES, Span, decode, encode};
 use std::ops::Range;
 
 /// One word after quotes, escapes and variables are resolved.
@@ -161,8 +161,15 @@ impl WordBuilder {
         &self.text
     }
 
-    /// The word.
-    pub fn finish(self) -> Word {
+    /// The word. Bytes that were no text one by one may be text together.
+    pub fn finish(mut self) -> Word {
+        if self.text.contains(|c| RAW_BYTES.contains(&c)) {
+            let text = decode(&encode(&self.text));
+            if text != self.text {
+                self.pieces = vec![Piece { at: 0, span: self.span }];
+                self.text = text;
+            }
+        }
         Word::decoded(self.text, self.span, self.pieces)
     }
 }

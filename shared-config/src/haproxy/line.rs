@@ -293,6 +293,7 @@ mod tests {
             (r#""a\.b\ c\#e\$f\"g\'h\\i\tj\x41k\x4Bl""#, "a\\.b c#e$f\"g'h\\i\tjAkKl"),
             (r#"'a\.b\ c\#e\$f\"g'"#, r#"a\.b\ c\#e\$f\"g"#),
             (r"\x41\x7ab", "Azb"),
+            (r#"\xd3\x84 \xc3"\xa9""#, "\u{4c4}|\u{e9}"),
             ("a\\", "a\\"),
             (r#""a"'b'c"d""#, "abcd"),
             ("$HOME ${HOME}", "$HOME|${HOME}"),
