@@ -5,4 +5,5 @@
 
 mod http;
 mod rig;
+mod rules;
 mod tcp;

@@ -1,0 +1,150 @@
+//! Rules on the path of a request: what the server sees and what the client gets, case by case as haproxy 2.6 does it.
+//!
+//! `rules.txt` was written by haproxy: `SUBJECT=theirs BLESS=1 cargo test -p integration-tests --test proxy rules`. Fields are sorted and
+//! those that only concern the connection left out, as their order and presence are not what rules are about.
+
+use super::rig::{Rig, answering, read_all};
+use integration_tests::subject::Subject;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+const CONFIG: &str = "
+defaults
+    mode http
+    timeout client 2s
+    timeout server 1s
+    timeout connect 1s
+    timeout tarpit 50ms
+userlist u
+    user joe insecure-password pw
+frontend f
+    bind {front}
+RULES
+    default_backend d
+backend d
+    server s {server}
+backend b
+    server s {server}
+    http-request set-header x-be b
+";
+
+/// Sent one after the other, each over a connection of its own.
+const REQUESTS: [&str; 3] = [
+    "GET /a/b?x=1 HTTP/1.1\r\nHost: h.ex\r\nX-A: 1, 2\r\nX-A: 3\r\nCookie: a=b\r\nConnection: close\r\n\r\n",
+    "GET /p HTTP/1.1\r\nHost: h.ex\r\nAuthorization: Basic am9lOnB3\r\nConnection: close\r\n\r\n",
+    "HEAD /a HTTP/1.0\r\n\r\n",
+];
+
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: echo\r\nX-R: 1\r\nContent-Length: 2\r\n\r\nok";
+
+/// The rules of each case, one line of the frontend after the other.
+const CASES: &[&[&str]] = &[
+    &["http-request deny"],
+    &["http-request deny deny_status 429"],
+    &["http-request deny if { path_beg /a }"],
+    &["http-request set-header X-P \"%[path] %[query] %ci\" if { hdr(x-a) 3 }"],
+    &["http-request add-header X-A new"],
+    &["http-request del-header X-A"],
+    &["http-request del-header x-a -m beg if TRUE"],
+    &["http-request replace-header X-A (.*),(.*) \\2;\\1"],
+    &["http-request replace-value X-A 1 9"],
+    &["http-request replace-path /a(.*) /z\\1"],
+    &["http-request replace-pathq (.*) /q\\1&k=v"],
+    &["http-request replace-uri ^/(.*) /u/\\1"],
+    &["http-request set-path /new"],
+    &["http-request set-query y=2"],
+    &["http-request set-pathq /n?z"],
+    &["http-request set-uri /whole?q"],
+    &["http-request set-method PUT"],
+    &["http-request redirect location /x/%[path]"],
+    &["http-request redirect prefix http://p if { path_beg /a }"],
+    &["http-request redirect scheme https code 301 if !{ ssl_fc }"],
+    &["redirect location /l set-cookie A=1"],
+    &["redirect prefix /q drop-query append-slash if METH_GET"],
+    &["http-request allow", "redirect location /after-allow"],
+    &["http-request auth realm \"my realm\" unless { http_auth(u) }"],
+    &["http-request return status 200 content-type text/plain string hello"],
+    &["http-request return status 404 content-type text/x lf-string \"p=%[path]\" hdr X-Y %[method]"],
+    &["http-request return"],
+    &["http-request tarpit"],
+    &["http-request reject"],
+    &["http-request allow", "http-request deny"],
+    &["http-response set-header X-R 2"],
+    &["http-response add-header X-R 2"],
+    &["http-response del-header Server"],
+    &["http-response deny"],
+    &["http-response set-status 503"],
+    &["http-response set-status 404 reason \"No way\""],
+    &["http-response replace-value X-R 1 7"],
+    &["http-response return status 200 content-type text/plain string x"],
+    &["http-response redirect location /r"],
+    &["http-response set-header X-Q %[status]"],
+    &["http-after-response set-header X-After 1"],
+    &["http-after-response set-header X-After 1", "http-request deny"],
+    &["http-after-response set-status 201"],
+    &["use_backend b if { path_beg /a }"],
+    &["use_backend b if { hdr(host) -i H.EX }"],
+    &["use_backend %[path,field(2,/)]"],
+    &["acl a path_beg /a", "acl a path_beg /p", "use_backend b if a"],
+    &["acl a path_end b", "acl c path_beg /a", "use_backend b if a c"],
+    &["use_backend b unless { path_beg /a }"],
+    &["use_backend d if { path_beg /a/ }", "use_backend b if { path_beg /a }", "use_backend d if { path_beg / }"],
+    &["tcp-request connection reject"],
+    &["tcp-request connection reject if { src 127.0.0.1 }"],
+    &["tcp-request session reject if { src 10.0.0.0/8 }"],
+    &["tcp-request content reject if { path_beg /a }"],
+    &["tcp-request content accept"],
+    &["monitor-uri /p", "monitor fail if { path_beg /p }"],
+    &["http-request set-header X-L \"%[req.hdr_cnt(x-a)] %[hdr(x-a,1)] %[url_param(x)] %[nbsrv(d)] %[method,lower]\""],
+    &["http-request deny if HTTP_1.0"],
+    &["http-request deny if METH_GET { path /p }"],
+    &["http-request set-header Host other"],
+];
+
+#[test]
+fn rules_do_what_haproxys_do() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proxy/rules.txt");
+    let mut all = String::new();
+    for (number, rules) in CASES.iter().enumerate() {
+        let text: String = rules.iter().map(|rule| format!("    {rule}\n")).collect();
+        let rig = Rig::start(&format!("rules-{number}"), &CONFIG.replace("RULES\n", &text), answering(RESPONSE));
+        for rule in *rules {
+            let _ = writeln!(all, "{rule}");
+        }
+        for request in REQUESTS {
+            let mut client = rig.connect();
+            // A connection that a rule has refused takes no request, and then there is no answer either.
+            let sent = client.write_all(request.as_bytes());
+            let (answer, _) = sent.map(|()| read_all(&mut client, Duration::from_secs(1))).unwrap_or_default();
+            let _ = writeln!(all, "  client: {}", shown(&answer));
+            if answer.contains("x-r: ") || answer.contains("server: echo") {
+                let _ = writeln!(all, "  server: {}", shown(&rig.origin.message()));
+            } else {
+                // What a rule on the response answered, the server had seen before.
+                while !rig.origin.is_idle() {}
+            }
+        }
+    }
+    if std::env::var_os("BLESS").is_some() && Subject::from_env() == Subject::Theirs {
+        std::fs::write(golden, all).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(golden).unwrap();
+    for (line, (got, wanted)) in all.lines().zip(expected.lines()).enumerate() {
+        let case = all.lines().take(line + 1).filter(|line| !line.starts_with("  ")).last().unwrap_or_default();
+        assert_eq!(got, wanted, "after `{case}`");
+    }
+    assert_eq!(all.lines().count(), expected.lines().count());
+}
+
+/// A message on one line: the start line, the fields sorted, the body.
+fn shown(message: &str) -> String {
+    let Some((head, body)) = message.split_once("\r\n\r\n") else { return format!("{message:?}") };
+    let mut lines = head.split("\r\n");
+    let start = lines.next().unwrap_or_default();
+    let is_hop = |line: &&str| line.starts_with("connection: ") || line.starts_with("content-length: ");
+    let mut fields: Vec<&str> = lines.filter(|line| !is_hop(line)).collect();
+    fields.sort_unstable();
+    format!("{start} | {} | {body:?}", fields.join(" | "))
+}
