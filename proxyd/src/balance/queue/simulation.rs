@@ -86,9 +86,9 @@ impl World {
         let dynamic = random.below(3) == 0;
         let servers = (1..).take(count).map(|id| {
             let maxconn = u32::try_from(1 + random.below(3)).unwrap();
-            let minconn = if dynamic { 1 } else { 0 };
+            let minconn = u32::from(dynamic);
             let backup = random.below(5) == 0;
-            Arc::new(ServerState::new(ServerSettings { id, maxconn, minconn, backup, ..ServerSettings::default() }))
+            Arc::new(ServerState::new(ServerSettings { id, backup, maxconn, minconn, ..ServerSettings::default() }))
         });
         let servers: Vec<_> = servers.collect();
         let settings = FarmSettings {
