@@ -4,6 +4,8 @@
 //! every frontend, backend, listener and server that is still there by name, the state of servers whose line is the same,
 //! and whole farms, with their queues, where none of their servers changed.
 
+pub mod checks;
+
 use std::sync::Arc;
 
 use crate::balance::farm::{Farm, FarmSettings};

@@ -1,6 +1,7 @@
 //! The control thread: it answers signals and decides when the process ends.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,11 @@ use tokio::task::spawn_local;
 use super::serve::Ending;
 use super::systemd;
 use super::voice::Voice;
+use crate::balance::farm::Farm;
+use crate::check::{self, Checks};
 use crate::clock;
 use crate::generation::{Generation, Handle};
+use crate::health::change::Event;
 use crate::log::syslog::Level;
 use crate::log_sink::{Destination, LogSettings, LogSink};
 use crate::proxy::frontend::AcceptState;
@@ -31,6 +35,10 @@ pub(super) struct Parts {
     pub(super) handle: Handle,
     /// The workers.
     pub(super) workers: Vec<WorkerHandle>,
+    /// When the process started.
+    pub(super) started: Instant,
+    /// The health checks of the generation in force.
+    pub(super) checks: Vec<check::Plan>,
     /// Where it talks.
     pub(super) voice: Voice,
     /// For its own log.
@@ -62,7 +70,7 @@ pub(super) enum Request {
     Reload,
     /// A worker has ended.
     WorkerEnded,
-    /// A worker has something to log about a backend.
+    /// A worker or a health check has something to log about a backend.
     Note(Note),
 }
 
@@ -121,6 +129,8 @@ impl Control {
                 let _ = sender.send(Request::WorkerEnded).await;
             });
         }
+        // It runs the checks for as long as it is here.
+        let _checks = self.start_checks(&sender);
         loop {
             let deadline = self.next_deadline();
             let request = tokio::select! {
@@ -135,6 +145,31 @@ impl Control {
             if let Some(ending) = ending {
                 return Ok(ending);
             }
+        }
+    }
+
+    /// Starts the health checks; what they find goes through the same inbox as everything else.
+    fn start_checks(&mut self, sender: &mpsc::Sender<Request>) -> Checks {
+        let (handle, sender) = (self.parts.handle.clone(), sender.clone());
+        let sink = move |farm: &Arc<Farm>, event: &Event| {
+            let generation = handle.load();
+            let backend = generation.backends.iter().find(|backend| Arc::ptr_eq(&backend.farm, farm));
+            if let Some(backend) = backend {
+                let note = Note { backend: Arc::clone(backend), level: event.level, text: event.text.clone() };
+                // A full inbox loses the line, not the change.
+                let _ = sender.try_send(Request::Note(note));
+            }
+        };
+        check::start(std::mem::take(&mut self.parts.checks), self.parts.started, None, Rc::new(sink))
+    }
+
+    /// Logs a line about a backend and says it.
+    fn note(&self, note: &Note) {
+        self.event(&note.backend.section, note.level, &note.text);
+        if note.level == Level::Emergency {
+            self.parts.voice.alert(&note.text);
+        } else {
+            self.parts.voice.warning(&note.text);
         }
     }
 
@@ -153,7 +188,7 @@ impl Control {
                             new process with -sf to replace this one.";
                 self.parts.voice.alert(text);
             }
-            Request::Note(note) => self.event(&note.backend.section, note.level, &note.text),
+            Request::Note(note) => self.note(&note),
             Request::WorkerEnded => {
                 self.running -= 1;
                 if self.running == 0 {

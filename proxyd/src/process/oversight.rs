@@ -11,7 +11,7 @@ use super::control::{Note, Request};
 use crate::balance::server_state::AdminState;
 use crate::clock;
 use crate::generation::Generation;
-use crate::log::syslog::Level;
+use crate::health::change::{Event, Subject, administered};
 use crate::log_sink::LogSettings;
 use crate::proxy::Backend;
 use crate::stats::admin::Action;
@@ -62,15 +62,15 @@ impl worker::Process for Oversight {
             | Action::ForceDown
             | Action::CutSessions => return false,
         };
-        let Some(state) = backend.farm.servers().get(server) else { return false };
-        let before = state.admin();
-        if before == wanted {
-            return true;
+        if server >= backend.farm.servers().len() {
+            return false;
         }
-        backend.farm.set_admin(server, wanted);
-        let text = format!("Server {}/{} is {}.", backend.name(), state.name(), state.status_text());
-        // A full queue loses the line, not the action.
-        let _ = self.control.try_send(Request::Note(Note { backend: Arc::clone(backend), level: Level::Notice, text }));
+        let now_ms = clock::now().saturating_duration_since(self.started).as_millis();
+        let subject = Subject { farm: &backend.farm, index: server };
+        for Event { level, text } in administered(subject, wanted, u64::try_from(now_ms).unwrap_or(u64::MAX)) {
+            // A full queue loses the line, not the action.
+            let _ = self.control.try_send(Request::Note(Note { backend: Arc::clone(backend), level, text }));
+        }
         true
     }
 }

@@ -73,6 +73,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let voice = Voice::new(options.quiet);
     let facts = facts(model, options, voice)?;
     let generation = running::build(model, &facts, None);
+    let checks = running::checks::plans(model, &generation)?;
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
     let pidfile = options.pidfile.as_deref().filter(|_| options.daemon || options.master);
     let pidfile = pidfile.map(identity::open_pidfile).transpose()?;
@@ -96,6 +97,8 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let control = control::Control::new(control::Parts {
         handle,
         workers,
+        started,
+        checks,
         voice,
         log,
         inbox,
