@@ -107,7 +107,7 @@ fn rules_do_what_haproxys_do() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proxy/rules.txt");
     let mut all = String::new();
     for (number, rules) in CASES.iter().enumerate() {
-        let text: String = rules.iter().map(|rule| format!("    {rule}\n")).collect();
+        let text = format!("    {}\n", rules.join("\n    "));
         let rig = Rig::start(&format!("rules-{number}"), &CONFIG.replace("RULES\n", &text), answering(RESPONSE));
         for rule in *rules {
             let _ = writeln!(all, "{rule}");
