@@ -13,10 +13,12 @@ use crate::balance::server_state::{AdminState, ServerSettings, ServerState};
 use crate::config::model::{self, LogFormat, Mode, Model};
 use crate::generation::{Generation, Global};
 use crate::ids::BackendId;
-use crate::log::format::Program;
+use crate::log::format::{Alias, Program};
 use crate::log::target::Logger;
 use crate::proxy::address::{ServerAddress, ServerPort};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::rules::Rule;
+use crate::rules::switch::BackendName;
 use crate::sample::Expression;
 use crate::stats::Traffic;
 
@@ -56,9 +58,9 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
 /// `fullconn` where none is configured: a tenth of what the frontends that name the backend let in (configuration.txt,
 /// `fullconn`).
 fn default_fullconn(model: &Model, frontends: &[Arc<Frontend>], backend: BackendId) -> u32 {
+    let fixed = |rule: &Rule<BackendName>| rule.action == BackendName::Fixed(backend);
     let reaches = |frontend: &model::Frontend| {
-        frontend.default_backend == Some(backend)
-            || model.backend(backend).listen.is_some_and(|id| std::ptr::eq(model.frontend(id), frontend))
+        frontend.default_backend == Some(backend) || frontend.proxy.rules.use_backend.rules().iter().any(fixed)
     };
     let reaching = model.frontends.iter().zip(frontends).filter(|(frontend, _)| reaches(frontend));
     let sum: u64 = reaching.map(|(_, frontend)| frontend.maxconn).sum();
@@ -120,6 +122,8 @@ impl Builder<'_> {
         };
         let known = self.previous.and_then(find);
         let known = known.as_deref();
+        let log_format = log_format(&frontend.log_format, frontend.proxy.mode);
+        let log_lines = known.and_then(|known| known.log_lines.clone()).unwrap_or_default();
         Frontend {
             section: self.section(&frontend.proxy, known.map(|known| &known.section)),
             listeners: frontend.binds.iter().map(|bind| Arc::new(self.listener(bind, known))).collect(),
@@ -127,7 +131,9 @@ impl Builder<'_> {
             default_backend: frontend.default_backend,
             maxconn: frontend.maxconn.map_or(maxconn, u64::from),
             rate_limit_sessions: frontend.rate_limit_sessions,
-            log_format: log_format(&frontend.log_format, frontend.proxy.mode),
+            logs_destination: log_format.shows(&[Alias::FrontendIp, Alias::FrontendPort]),
+            log_lines: log_format.shows(&[Alias::LogCounter]).then_some(log_lines),
+            log_format,
             dontlognull: frontend.dontlognull,
             dontlog_normal: frontend.dontlog_normal,
             log_separate_errors: frontend.log_separate_errors,
@@ -270,7 +276,12 @@ fn server_settings(server: &model::Server) -> ServerSettings {
         maxqueue: server.maxqueue.unwrap_or(0),
         cookie: server.cookie.clone(),
         checked: server.check.is_some() || server.track.is_some(),
-        admin: if server.disabled { AdminState::Maint } else { AdminState::Ready },
+        // A server without an address waits in maintenance until somebody gives it one.
+        admin: if server.disabled || server.address == ServerAddress::Unresolved {
+            AdminState::Maint
+        } else {
+            AdminState::Ready
+        },
         address,
         fall: pace.fall,
         rise: pace.rise,

@@ -58,6 +58,11 @@ impl<E> Program<E> {
         Self { items }
     }
 
+    /// Whether the line shows any of these variables, so that the caller need not find out what nobody reads.
+    pub fn shows(&self, aliases: &[Alias]) -> bool {
+        self.items.iter().any(|item| matches!(item, Item::Alias(alias, _) if aliases.contains(alias)))
+    }
+
     /// The pieces in order.
     pub fn items(&self) -> &[Item<E>] {
         &self.items

@@ -50,24 +50,16 @@ impl worker::Process for Oversight {
     }
 
     fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool {
+        if server >= backend.servers.len() {
+            return false;
+        }
         let wanted = match action {
             Action::Ready => AdminState::Ready,
             Action::Drain => AdminState::Drain,
             Action::Maintenance => AdminState::Maint,
-            // These need the state of the health checks, which only the control thread has.
-            Action::DisableChecks
-            | Action::EnableChecks
-            | Action::ForceUp
-            | Action::ForceStopping
-            | Action::ForceDown
-            | Action::CutSessions => return false,
         };
-        if server >= backend.farm.servers().len() {
-            return false;
-        }
-        let now_ms = clock::now().saturating_duration_since(self.started).as_millis();
-        let subject = Subject { farm: &backend.farm, index: server };
-        for Event { level, text } in administered(subject, wanted, u64::try_from(now_ms).unwrap_or(u64::MAX)) {
+        let now_ms = worker::milliseconds(clock::now().saturating_duration_since(self.started));
+        for Event { level, text } in administered(Subject { farm: &backend.farm, index: server }, wanted, now_ms) {
             // A full queue loses the line, not the action.
             let _ = self.control.try_send(Request::Note(Note { backend: Arc::clone(backend), level, text }));
         }

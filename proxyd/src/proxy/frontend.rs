@@ -8,7 +8,7 @@ use crate::log::format::Program;
 use crate::sample::Expression;
 use crate::stats::Traffic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A `frontend`, or the accepting half of a `listen`.
@@ -28,6 +28,10 @@ pub struct Frontend {
     pub rate_limit_sessions: Option<u32>,
     /// What is logged for a connection or a request.
     pub log_format: Program<Expression>,
+    /// Whether the line shows the address the client connected to, which costs a system call.
+    pub logs_destination: bool,
+    /// Lines logged so far, where the line shows that (`%lc`). Outlives a generation.
+    pub log_lines: Option<Arc<AtomicU64>>,
     /// `option dontlognull`.
     pub dontlognull: bool,
     /// `option dontlog-normal`.

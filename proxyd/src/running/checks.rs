@@ -25,6 +25,10 @@ pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String
         let id = BackendId(u32::try_from(index).unwrap_or(u32::MAX));
         for (rank, server) in backend.servers.iter().enumerate() {
             let Some(check) = &server.check else { continue };
+            // It waits in maintenance until somebody gives it an address.
+            if server.address == ServerAddress::Unresolved && check.address.is_none() {
+                continue;
+            }
             let target = target(server, check).ok_or_else(|| {
                 format!("health check of '{}/{}': the server has no address to check.", backend.proxy.name, server.name)
             })?;

@@ -1,5 +1,6 @@
 //! The end of an exchange: the answer that is still owed, what is given back, what is counted, and the log line.
 
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -233,7 +234,11 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         },
         tls: false,
         client: session.source,
-        destination: session.known_destination(),
+        destination: if frontend.logs_destination {
+            session.destination(exchange.client)
+        } else {
+            session.known_destination()
+        },
         source: None,
         target: None,
         accepted: worker.log.date(session.accepted),
@@ -251,7 +256,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         request_cookie: captures.request_cookie.as_deref(),
         response_cookie: captures.response_cookie.as_deref(),
         unique_id: None,
-        log_counter: 0,
+        log_counter: frontend.log_lines.as_ref().map_or(0, |lines| lines.fetch_add(1, Ordering::Relaxed)),
         request_counter: 0,
         early: false,
     };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 /// Servers that one form may name; a page shows no more check boxes than a backend has servers.
 const MAX_SERVERS: usize = 4_096;
 
-/// What is to happen to a server.
+/// What is to happen to a server. haproxy's other actions (of checks, agents and sessions) do not work yet: they are
+/// answered as unknown, and the page does not offer them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// `ready`.
@@ -16,18 +17,6 @@ pub enum Action {
     Drain,
     /// `maint`.
     Maintenance,
-    /// `dhlth`: stop its health checks.
-    DisableChecks,
-    /// `ehlth`: go on with its health checks.
-    EnableChecks,
-    /// `hrunn`: take it as up.
-    ForceUp,
-    /// `hnolb`: take it as up, for no new clients.
-    ForceStopping,
-    /// `hdown`: take it as down.
-    ForceDown,
-    /// `shutdown`: cut its sessions.
-    CutSessions,
 }
 
 impl Action {
@@ -37,12 +26,6 @@ impl Action {
             "ready" | "enable" | "start" => Self::Ready,
             "drain" | "stop" => Self::Drain,
             "maint" | "disable" => Self::Maintenance,
-            "dhlth" => Self::DisableChecks,
-            "ehlth" => Self::EnableChecks,
-            "hrunn" => Self::ForceUp,
-            "hnolb" => Self::ForceStopping,
-            "hdown" => Self::ForceDown,
-            "shutdown" => Self::CutSessions,
             _ => return None,
         })
     }

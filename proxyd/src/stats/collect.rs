@@ -2,8 +2,9 @@
 
 use super::row::{Column, Kind, Row};
 use super::{Count, Event, Timing, Traffic};
-use crate::balance::server_state::{ServerState, WEIGHT_SCALE};
+use crate::balance::server_state::{Report, ServerState, WEIGHT_SCALE};
 use crate::generation::Generation;
+use crate::health::CheckStatus;
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::settings::Mode;
 use crate::proxy::{Backend, Frontend, Section, Server};
@@ -165,20 +166,24 @@ impl Reader {
             serving.map(|state| u64::from(weigh(state))).sum()
         };
         let up = states.is_empty() || usable.active + usable.backup > 0;
+        self.changes(&mut row, &backend.farm.report(), up, !states.is_empty());
+        row.set(Column::Chkdown, backend.farm.report().downs);
         row.set_all([
             (Column::Dreq, traffic.total(Count::DeniedRequests)),
             (Column::Qcur, backend.farm.queued().into()),
-            (Column::Qmax, traffic.queued.highest()),
+            (Column::Qmax, backend.farm.queued_max().into()),
             (Column::Sid, 0),
             (Column::Weight, weight(shown_weight)),
             (Column::Uweight, weight(ServerState::weight)),
             (Column::Act, usable.active.into()),
             (Column::Bck, usable.backup.into()),
-            (Column::ReqTot, if section.mode == Mode::Http { traffic.total(Count::Requests) } else { 0 }),
+            (Column::AggServerStatus, 0),
+            (Column::AggServerCheckStatus, 0),
+            (Column::AggCheckStatus, 0),
         ]);
         row.set(Column::Status, if up { "UP" } else { "DOWN" });
         if section.mode == Mode::Http {
-            row.set(Column::Intercepted, traffic.total(Count::Intercepted));
+            row.set(Column::ReqTot, traffic.total(Count::Requests));
         }
         if self.legends {
             row.set(Column::Cookie, backend.farm.settings().cookie.as_ref().map(|cookie| cookie.name.clone()));
@@ -194,8 +199,9 @@ impl Reader {
         self.towards_servers(&mut row, traffic, section.mode);
         row.set_all([
             (Column::Qcur, state.queued().into()),
-            (Column::Qmax, traffic.queued.highest()),
+            (Column::Qmax, state.queued_max().into()),
             (Column::Scur, state.served().into()),
+            (Column::Smax, state.served_max().into()),
             (Column::Sid, server.id.into()),
             (Column::Weight, shown_weight(state).into()),
             (Column::Uweight, state.weight().into()),
@@ -203,6 +209,7 @@ impl Reader {
             (Column::Bck, u64::from(settings.backup)),
             (Column::SrvIcur, server.idle.current()),
             (Column::IdleConnCur, server.idle.current()),
+            (Column::SafeConnCur, 0),
             (Column::UsedConnCur, state.served().into()),
         ]);
         row.set(Column::Slim, some(state.maxconn().into()));
@@ -211,17 +218,26 @@ impl Reader {
         row.set(Column::Status, state.status_text());
         row.set(Column::Throttle, (state.ramp() < 100).then_some(u64::from(state.ramp())));
         if section.mode == Mode::Http {
-            row.set(Column::ReqTot, traffic.total(Count::Sessions));
+            // A server's requests are those it answered.
+            row.set(Column::ReqTot, RESPONSES.into_iter().map(|count| traffic.total(count)).sum::<u64>());
         }
+        self.changes(&mut row, &state.report(), state.reachable(), settings.checked);
         if settings.checked {
-            row.set(Column::CheckRise, settings.rise);
-            row.set(Column::CheckFall, settings.fall);
+            checks(&mut row, state);
         }
         if self.legends {
             row.set(Column::Addr, settings.address.map(|address| address.to_string()));
             row.set(Column::Cookie, settings.cookie.clone());
         }
         row
+    }
+
+    /// When something last went up or down, and for how long it was down in all, where anything watches that.
+    fn changes(&self, row: &mut Row, report: &Report, up: bool, watched: bool) {
+        let since = self.now_ms.saturating_sub(report.since_ms) / 1000;
+        row.set(Column::Lastchg, since);
+        let now_down = if up { 0 } else { since };
+        row.set(Column::Downtime, watched.then_some(report.downtime.as_secs() + now_down));
     }
 
     /// What all kinds of rows show.
@@ -291,6 +307,38 @@ impl Reader {
             .last_session_ms()
             .map(|at| i64::try_from(self.now_ms.saturating_sub(at) / 1000).unwrap_or(i64::MAX));
         row.set(Column::Lastsess, idle.unwrap_or(-1));
+    }
+}
+
+/// Responses of all classes.
+const RESPONSES: [Count; 6] = [
+    Count::Responses1xx,
+    Count::Responses2xx,
+    Count::Responses3xx,
+    Count::Responses4xx,
+    Count::Responses5xx,
+    Count::ResponsesOther,
+];
+
+/// What the checks of a server found.
+fn checks(row: &mut Row, state: &ServerState) {
+    let (settings, report) = (state.settings(), state.report());
+    row.set_all([
+        (Column::Chkfail, report.failed_checks),
+        (Column::Chkdown, report.downs),
+        (Column::CheckRise, settings.rise.into()),
+        (Column::CheckFall, settings.fall.into()),
+        (Column::CheckHealth, state.health_counter().into()),
+    ]);
+    let (last, running) = (&report.last, if report.checking { "* " } else { "" });
+    row.set(Column::CheckStatus, format!("{running}{}", last.status.code()));
+    row.set(Column::CheckDesc, last.status.description());
+    if last.status != CheckStatus::Initializing {
+        row.set(Column::CheckCode, last.code.map(u64::from));
+        row.set(Column::CheckDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
+    }
+    if !last.info.is_empty() {
+        row.set(Column::LastChk, last.info.clone());
     }
 }
 

@@ -101,6 +101,8 @@ impl Plan {
             maxconn: 1_000,
             rate_limit_sessions: None,
             log_format: if self.mode == Mode::Http { Program::http() } else { Program::tcp() },
+            logs_destination: false,
+            log_lines: None,
             dontlognull: false,
             dontlog_normal: false,
             log_separate_errors: false,
