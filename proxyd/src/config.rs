@@ -46,7 +46,7 @@ use proxy::{DefaultsList, Tools};
 use resolve::{Drafts, Overrides};
 use rules::Names;
 use sections::Others;
-use shared_config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 use shared_config::haproxy::ast::{self, Statement};
 use shared_config::haproxy::env::Env;
 use shared_config::haproxy::keyword::SectionKind;
@@ -181,7 +181,8 @@ impl<'a> Lowering<'a> {
         if let Some(list) = userlist::lower(ast, &mut self.out) {
             if self.userlists.iter().any(|other| other.name == list.name) {
                 let message = format!("ignoring duplicated userlist '{}'.", list.name);
-                self.out.push(Diagnostic::warning(line::code::DUPLICATE, ast.head.span, message));
+                let warning = Diagnostic::warning(line::code::DUPLICATE, ast.head.span, message);
+                self.out.push(warning.place(Place::ParsingLine));
             } else {
                 self.userlists.push(list);
             }

@@ -1,14 +1,13 @@
 //! `bind` lines and the parameters they share with `stats socket`.
 
 use super::address::{self, Accept, Address, Host, Port, Resolver};
-use super::draft::At;
 use super::line::{Line, code};
 use super::support::Support;
 use super::users;
 use super::value::{self, Unit};
 use crate::config::model::StatsLevel;
 use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
-use shared_config::diagnostic::Diagnostic;
+use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::{self, BIND_PARAMS};
 use shared_config::source::Span;
 use shared_config::suggest;
@@ -62,27 +61,31 @@ impl Default for BindSettings {
     }
 }
 
+/// A listener, and what is checked once the section is complete.
+#[derive(Clone, Debug)]
+pub(super) struct BindDraft {
+    /// The listener; its id is 0 where none was given.
+    pub bind: Bind,
+    /// The addresses on the line.
+    pub span: Span,
+    /// Where TLS is asked for, a certificate is named.
+    pub has_certificate: bool,
+}
+
 /// A `bind` statement: one listener per address and port.
-pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &mut Support) -> Vec<At<Bind>> {
+pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &mut Support) -> Vec<BindDraft> {
     let missing = "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.";
     let Some(word) = line.expect(missing) else { return Vec::new() };
     let addresses = addresses(line, word, "'bind' : ", resolver);
     let prefix = format!("'bind {}' in section '{}'", word.text, line.section.name());
     let settings = params(line, &prefix, support);
-    if settings.ssl && !settings.has_certificate {
-        let position = line.words.statement();
-        line.out.push(
-            Diagnostic::error(
-                code::MISSING_ARGUMENT,
-                position,
-                format!("no SSL certificate specified for bind '{}' (use 'crt').", word.text),
-            )
-            .help("name the certificate: `crt /path/to/file.pem`"),
-        );
-    }
     addresses
         .into_iter()
-        .map(|address| At { value: listener(&settings, address, &word.text), span: word.span })
+        .map(|address| BindDraft {
+            bind: listener(&settings, address, &word.text),
+            span: word.span,
+            has_certificate: settings.has_certificate,
+        })
         .collect()
 }
 
@@ -173,7 +176,8 @@ pub(super) fn params(line: &mut Line<'_, '_>, prefix: &str, support: &mut Suppor
     let mut settings = BindSettings::default();
     while let Some(word) = line.words.next() {
         let Some(row) = keyword::find_bind_param(&word.text) else {
-            let mut message = format!("{prefix}: unknown keyword '{}'", word.text);
+            let space = if line.name == "stats socket" { " " } else { "" };
+            let mut message = format!("{prefix}{space}: unknown keyword '{}'", word.text);
             let nearest = suggest::nearest(&word.text, BIND_PARAMS.iter().map(|row| row.name));
             message += &nearest.map_or_else(|| ".".to_owned(), |name| format!("; did you mean '{name}' maybe ?"));
             let mut diagnostic =
@@ -218,7 +222,7 @@ impl<'a> Reader<'_, 'a, '_> {
     /// A number that haproxy takes leniently, refused only below zero.
     fn count(&mut self) -> Option<u32> {
         let word = self.argument("missing value")?;
-        let number = self.line.lenient(word);
+        let number = self.line.lenient_named(word, &self.word.text, Place::Parsing);
         if number < 0 {
             self.error(word.span, &format!("invalid value {number}, must be >= 0"));
         }
@@ -276,6 +280,14 @@ impl<'a> Reader<'_, 'a, '_> {
     fn tls(&mut self, arguments: u8, s: &mut BindSettings) {
         match &*self.word.text {
             "ssl" => s.ssl = true,
+            "namespace" => {
+                if let Some(word) = self.argument("missing namespace id")
+                    && !std::path::Path::new("/var/run/netns").join(&*word.text).exists()
+                {
+                    let message = format!("{} : error encountered while processing 'namespace'.", self.prefix);
+                    self.line.error(code::FILE, word.span, message);
+                }
+            }
             "crt" | "default-crt" | "crt-list" | "ca-file" => {
                 s.has_certificate |= &*self.word.text != "ca-file";
                 if let Some(word) = self.argument("missing certificate location")
@@ -323,7 +335,7 @@ impl<'a> Reader<'_, 'a, '_> {
                 Err(_) => self.error(word.span, "expects a positive delay in milliseconds"),
             },
             "nice" => {
-                let number = self.line.lenient(word);
+                let number = self.line.lenient_named(word, &self.word.text, Place::Parsing);
                 if !(-1024..=1024).contains(&number) {
                     self.error(word.span, &format!("invalid value {number}, allowed range is -1024..1024"));
                 }
@@ -360,6 +372,9 @@ impl<'a> Reader<'_, 'a, '_> {
 
     fn owner(&mut self, s: &mut BindSettings) {
         let word = self.line.words.next();
+        if word.is_none() && self.line.name == "unix-bind" {
+            return;
+        }
         let (at, text) = word.map_or((self.line.words.here(), ""), |word| (word.span, &*word.text));
         let complaint = match &*self.word.text {
             "mode" => {
@@ -375,11 +390,15 @@ impl<'a> Reader<'_, 'a, '_> {
                 (s.owner.gid.is_none()).then(|| format!("unknown group name '{text}'"))
             }
             "uid" => {
-                s.owner.uid = Some(word.map_or(0, |word| self.line.lenient(word))).and_then(|n| u32::try_from(n).ok());
+                s.owner.uid =
+                    Some(word.map_or(0, |word| self.line.lenient_named(word, &self.word.text, Place::Parsing)))
+                        .and_then(|n| u32::try_from(n).ok());
                 None
             }
             _ => {
-                s.owner.gid = Some(word.map_or(0, |word| self.line.lenient(word))).and_then(|n| u32::try_from(n).ok());
+                s.owner.gid =
+                    Some(word.map_or(0, |word| self.line.lenient_named(word, &self.word.text, Place::Parsing)))
+                        .and_then(|n| u32::try_from(n).ok());
                 None
             }
         };

@@ -4,7 +4,7 @@ use super::draft::{CheckDraft, CheckOption, Settings};
 use super::line::{Line, code};
 use super::support::Support;
 use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
-use shared_config::diagnostic::Diagnostic;
+use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::words::Word;
 
 /// `option httpchk [method] uri [version]`.
@@ -58,7 +58,8 @@ fn version_and_headers(line: &mut Line<'_, '_>, word: &Word, request: &mut HttpS
         format!("{help} hdr {name} {}", value.replace(' ', "\\ "))
     });
     let at = word.span_of(version.len()..word.text.len());
-    line.out.push(Diagnostic::warning(code::LEGACY, at, message).label("headers").help(help + "`"));
+    let warning = Diagnostic::warning(code::LEGACY, at, message).place(Place::ParsingLine);
+    line.out.push(warning.label("headers").help(help + "`"));
 }
 
 /// The words after `http-check WORD`.

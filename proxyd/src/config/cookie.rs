@@ -67,7 +67,7 @@ fn domain(line: &mut Line<'_, '_>, cookie: &mut CookieSettings) {
 
 fn age(line: &mut Line<'_, '_>, option: &Word) -> Option<std::time::Duration> {
     let word = line.expect(format!("'{}' expects <idletime> in seconds as argument.", option.text))?;
-    line.time(word, Unit::Seconds, &option.text).filter(|age| !age.is_zero())
+    line.time_at(word, Unit::Seconds, &option.text, Place::ParsingLine).filter(|age| !age.is_zero())
 }
 
 fn attribute(line: &mut Line<'_, '_>, cookie: &mut CookieSettings) {

@@ -2,6 +2,7 @@
 //!
 //! [`Settings`] is what a `defaults` section hands on by being cloned; a [`Section`] adds what belongs to one proxy only.
 
+use super::bind::BindDraft;
 use super::model::{
     ConnectionMode, CookieCapture, Credential, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, LogTarget, Mode,
     Network, RetryOn, ServerStateFrom, Source, Timeouts,
@@ -11,12 +12,10 @@ use crate::balance::Algorithm;
 use crate::balance::hash::HashType;
 use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::{HttpSend, HttpStep, TcpStep};
-use crate::proxy::listen::Bind;
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
 use shared_config::words::Word;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,6 +75,7 @@ pub(super) struct Settings {
     /// `errorfiles`: the section and the statuses taken from it; none: all it has.
     pub error_sections: Vec<At<(String, Vec<u16>)>>,
     pub inspect_delay: Option<Duration>,
+    pub external_check: ExternalCheck,
     /// Rules of a named `defaults` section, lowered again in each section that starts from it.
     pub rules: Arc<Vec<Statement>>,
 }
@@ -91,7 +91,7 @@ pub(super) enum FormatDraft {
     HttpClf,
     /// `option httpslog`
     Https,
-    /// `log-format`
+    /// `log-format`, as written.
     Custom(Word),
 }
 
@@ -280,10 +280,8 @@ pub(super) struct Section {
     pub settings: Settings,
     pub id: Option<At<u32>>,
     pub description: Option<String>,
-    pub binds: Vec<At<Bind>>,
+    pub binds: Vec<BindDraft>,
     pub servers: Vec<ServerDraft>,
-    /// The first line that gave a server's name.
-    pub server_names: HashMap<String, Span>,
     pub dispatch: Option<SocketAddr>,
     pub capture_request: Vec<HeaderCapture>,
     pub capture_response: Vec<HeaderCapture>,
@@ -291,7 +289,6 @@ pub(super) struct Section {
     /// Warnings that haproxy gives only once the section is complete need to know where things were written.
     pub http_check_rules: Option<Span>,
     pub tcp_check_rules: Option<Span>,
-    pub external_check: ExternalCheck,
     /// It has a `stick-table`.
     pub stick_table: bool,
 }
@@ -316,14 +313,12 @@ impl Section {
             description: None,
             binds: Vec::new(),
             servers: Vec::new(),
-            server_names: HashMap::new(),
             dispatch: None,
             capture_request: Vec::new(),
             capture_response: Vec::new(),
             capture_cookie: None,
             http_check_rules: None,
             tcp_check_rules: None,
-            external_check: ExternalCheck::default(),
             stick_table: false,
         }
     }

@@ -7,9 +7,7 @@ use super::model::{CookieCapture, HeaderCapture};
 use super::option::set_log_format;
 use super::proxy::{Tools, at};
 use super::settings::strict_integer;
-use crate::proxy::listen::Bind;
 use shared_config::diagnostic::Diagnostic;
-use shared_config::haproxy::keyword::SectionKind;
 use shared_config::words::Word;
 
 /// Everything `proxy::dispatch` sends here.
@@ -18,7 +16,6 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
     match line.name {
         "bind" => {
             let binds = bind::bind(line, &mut tools.resolver, &mut tools.support);
-            check_ids(line, section, &binds);
             section.binds.extend(binds);
         }
         "monitor-uri" => {
@@ -67,21 +64,6 @@ fn log_format(line: &mut Line<'_, '_>, section: &mut Section) {
     set_log_format(line, FormatDraft::Custom(word.clone()), section);
 }
 
-/// A custom id must be used once in a section.
-fn check_ids(line: &mut Line<'_, '_>, section: &Section, binds: &[super::draft::At<Bind>]) {
-    let Some(bind) = binds.first().filter(|bind| bind.value.id > 0) else { return };
-    let id = bind.value.id;
-    if let Some(other) = section.binds.iter().find(|other| other.value.id == id) {
-        let message = format!(
-            "'bind {}' in section '{}' : 'id' : custom id {id} already used by 'bind {}'",
-            bind.value.text,
-            line.section.name(),
-            other.value.text
-        );
-        line.out.push(Diagnostic::error(code::DUPLICATE, bind.span, message).related(other.span, "used here first"));
-    }
-}
-
 fn header_capture(line: &mut Line<'_, '_>, section: &mut Section) {
     let which = if line.name == "capture request header" { "request" } else { "response" };
     let missing = format!("'capture {which}' expects 'header' <header_name> 'len' <len>.");
@@ -113,26 +95,4 @@ fn name_and_len<'a>(line: &mut Line<'a, '_>, missing: &str) -> Option<(&'a Word,
     }
     let len = line.integer(missing)?;
     Some((name, u32::try_from(len).unwrap_or(0)))
-}
-
-/// Names and numbers for listeners that were given none, once the section is complete.
-pub(super) fn number_binds(section: &Section) -> Vec<Bind> {
-    debug_assert_ne!(section.kind, SectionKind::Defaults, "defaults have no listeners");
-    let taken: std::collections::HashSet<u32> = section.binds.iter().map(|bind| bind.value.id).collect();
-    let mut next = 1;
-    let mut binds: Vec<Bind> = Vec::with_capacity(section.binds.len());
-    let mut given = std::collections::HashSet::new();
-    for bind in &section.binds {
-        let mut bind = bind.value.clone();
-        // Of several addresses on one line only the first one keeps the line's number.
-        if bind.id == 0 || !given.insert(bind.id) {
-            while taken.contains(&next) {
-                next += 1;
-            }
-            bind.id = next;
-            next += 1;
-        }
-        binds.push(bind);
-    }
-    binds
 }

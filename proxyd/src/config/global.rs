@@ -136,11 +136,13 @@ fn legacy(line: &mut Line<'_, '_>, row: &Keyword, global: &mut Global, tools: &m
             if number > 1 && global.nbthread.is_none() {
                 global.nbthread = u16::try_from(number.min(THREADS_MAX)).ok();
             }
-            line.out.push(
-                Diagnostic::warning(code::LEGACY, line.keyword, message)
-                    .label(if number > 1 { "taken as a number of threads" } else { "not needed" })
-                    .help(if number > 1 { "write `nbthread`" } else { "leave it out" }),
-            );
+            if number != 1 {
+                line.out.push(
+                    Diagnostic::warning(code::LEGACY, line.keyword, message)
+                        .label("taken as a number of threads")
+                        .help("write `nbthread`"),
+                );
+            }
         }
         _ => {
             let message = format!("unknown keyword '{}' in 'global' section", row.name);
@@ -256,7 +258,7 @@ fn stats_timeout_problem(line: &mut Line<'_, '_>, word: Option<&Word>, problem: 
         TimeProblem::Overflow => "timer overflow in argument to 'stats timeout'".to_owned(),
         TimeProblem::Underflow => "timer underflow in argument to 'stats timeout'".to_owned(),
     };
-    line.bad_time(word, problem, message);
+    line.bad_time(word, problem, message, Place::Parsing);
 }
 
 fn threads(line: &mut Line<'_, '_>, global: &mut Global) {
@@ -485,6 +487,21 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
                 line.error(code::FILE, word.span, message);
             }
         }
+        "set-var" | "set-var-fmt" if line.words.clone().rest().len() < 2 => {
+            let message = format!(
+                "'{}' requires a process-wide variable name ('proc.<name>') and a sample expression.",
+                row.name
+            );
+            line.error(code::MISSING_ARGUMENT, line.words.here(), message);
+        }
+        "issuers-chain-path" => {
+            let message = "global statement 'issuers-chain-path' expects a directory path as an argument.";
+            if let Some(word) = line.expect(message)
+                && !std::path::Path::new(&*word.text).is_dir()
+            {
+                line.error(code::FILE, word.span, message);
+            }
+        }
         "strict-limits" | "set-dumpable" => line.end(),
         _ if row.arity.min > 0 && line.words.is_empty() => {
             line.expect(format!("'{}' expects an argument.", row.name));
@@ -495,7 +512,7 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
 
 /// `all`, `odd`, `even`, a number or a range, each with an optional group in front.
 fn thread_set(text: &str) -> bool {
-    text.split('/').all(|part| {
+    text.strip_prefix("auto:").unwrap_or(text).split('/').all(|part| {
         matches!(part, "all" | "odd" | "even") || part.split('-').all(|n| n.is_empty() || n.parse::<u16>().is_ok())
     })
 }

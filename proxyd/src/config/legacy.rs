@@ -2,8 +2,8 @@
 //! modern form.
 
 use super::address::{self, Accept, Port, Resolver};
-use super::bind;
-use super::draft::{At, Flag, Section};
+use super::bind::{self, BindDraft};
+use super::draft::{Flag, Section};
 use super::line::{Line, code};
 use super::proxy::Tools;
 use super::settings::timeout_named;
@@ -146,7 +146,11 @@ fn listen_on(word: &Word, section: &mut Section, tools: &mut Tools, out: &mut Di
         out,
     };
     let addresses = bind::addresses(&mut line, word, "'bind' : ", &mut tools.resolver);
-    let binds = addresses.into_iter().map(|address| At { value: plain_bind(address, &word.text), span: word.span });
+    let binds = addresses.into_iter().map(|address| BindDraft {
+        bind: plain_bind(address, &word.text),
+        span: word.span,
+        has_certificate: false,
+    });
     section.binds.extend(binds);
 }
 

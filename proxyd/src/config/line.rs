@@ -3,7 +3,7 @@
 //! Messages are haproxy's, since scripts and people search for them; labels and help are our own.
 
 use super::value::{self, TimeProblem, Unit};
-use shared_config::diagnostic::{Diagnostic, Diagnostics};
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
 use shared_config::words::{Word, Words};
@@ -88,11 +88,17 @@ impl<'a> Line<'a, '_> {
 
     /// A word as an integer, leniently; see [`Line::integer`].
     pub(super) fn lenient(&mut self, word: &Word) -> i64 {
+        self.lenient_named(word, self.name, Place::Parsing)
+    }
+
+    /// The same for a parameter of this name.
+    pub(super) fn lenient_named(&mut self, word: &Word, name: &str, place: Place) -> i64 {
         let (number, rest) = value::leading_integer(&word.text);
         if !rest.is_empty() {
-            let message = format!("'{}' : '{}' is not a number, it is read as {number}.", self.name, word.text);
+            let message = format!("'{name}' : '{}' is not a number, it is read as {number}.", word.text);
             self.out.push(
                 Diagnostic::warning(code::BAD_VALUE, word.span, message)
+                    .place(place)
                     .label("not a number")
                     .help("write a plain decimal number"),
             );
@@ -108,6 +114,11 @@ impl<'a> Line<'a, '_> {
 
     /// A word as a time; the error is worded as for an argument of `what`.
     pub(super) fn time(&mut self, word: &Word, unit: Unit, what: &str) -> Option<Duration> {
+        self.time_at(word, unit, what, Place::Parsing)
+    }
+
+    /// [`Line::time`] where haproxy says the place in another way.
+    pub(super) fn time_at(&mut self, word: &Word, unit: Unit, what: &str, place: Place) -> Option<Duration> {
         let problem = match value::time(&word.text, unit) {
             Ok(time) => return Some(time),
             Err(problem) => problem,
@@ -124,18 +135,19 @@ impl<'a> Line<'a, '_> {
                 format!("timer underflow in argument <{text}> to <{what}>, minimum non-null value is 1 ms.")
             }
         };
-        self.bad_time(word, &problem, message);
+        self.bad_time(word, &problem, message, place);
         None
     }
 
     /// Reports a time that cannot be read, worded by the caller.
-    pub(super) fn bad_time(&mut self, word: &Word, problem: &TimeProblem, message: String) {
+    pub(super) fn bad_time(&mut self, word: &Word, problem: &TimeProblem, message: String, place: Place) {
         let at = match problem {
             TimeProblem::Unexpected { at, character } => word.span_of(*at..*at + character.len_utf8()),
             TimeProblem::Overflow | TimeProblem::Underflow => word.span,
         };
         self.out.push(
             Diagnostic::error(code::BAD_VALUE, at, message)
+                .place(place)
                 .help("a time is a number and one of the units us, ms, s, m, h, d"),
         );
     }

@@ -86,7 +86,7 @@ fn apply(line: &mut Line<'_, '_>, row: &'static Keyword, on: bool, section: &mut
         "tcp-check" | "ssl-hello-chk" | "redis-check" | "smtpchk" | "mysql-check" | "pgsql-check" | "ldap-check"
         | "spop-check" => check::protocol(line, row.name, &mut section.settings),
         "external-check" => {
-            section.external_check.option = Some(line.words.statement());
+            section.settings.external_check.option = Some(line.words.statement());
             check::protocol(line, row.name, &mut section.settings);
         }
         "http-restrict-req-hdr-names" => restrict_names(line, row.name),
@@ -217,6 +217,7 @@ pub(super) fn set_log_format(line: &mut Line<'_, '_>, value: FormatDraft, sectio
     let span = line.words.statement();
     if let Some(before) = section.settings.log_format.as_ref().filter(|before| written_after(before.span, section.head))
         && before.value != value
+        && section.kind == SectionKind::Defaults
     {
         let message = format!(
             "'{}' overrides previous '{}' in '{}' section.",

@@ -104,9 +104,15 @@ pub(super) fn open(
     if let Some(name) = name {
         check_name(name, kind, out);
     }
-    let mut addresses = None;
-    if kind != SectionKind::Defaults && words.peek().is_some_and(|word| &*word.text != "from") {
-        addresses = words.next();
+    let mut addresses: Option<&Word> = None;
+    if let Some(word) = words.peek().filter(|word| &*word.text != "from") {
+        let _address = words.next();
+        if kind == SectionKind::Defaults {
+            let message = format!("'defaults' does not take a second name, '{}' is ignored.", word.text);
+            out.push(Diagnostic::warning(code::IGNORED, word.span, message));
+        } else {
+            addresses = Some(word);
+        }
     }
     let from = Words::take(&mut words, "from").and_then(|_| words.next());
     let what = format!("{} '{text}'", kind.name());
@@ -221,13 +227,16 @@ fn find(kind: SectionKind, words: &[Word]) -> Option<&'static Keyword> {
 /// Whether the statement may stand in this section; says so where not.
 fn allowed(row: &Keyword, first: &Word, section: &Section, out: &mut Diagnostics) -> bool {
     let in_anonymous = section.kind == SectionKind::Defaults && section.name.is_empty() && row.named_defaults_only;
-    if row.sections.contains(section.kind) && !in_anonymous {
+    // haproxy takes these everywhere without a word.
+    let anywhere = matches!(row.name, "unique-id-header" | "unique-id-format" | "persist rdp-cookie")
+        || row.name.starts_with("external-check");
+    if (row.sections.contains(section.kind) || anywhere) && !in_anonymous {
         return true;
     }
     let name = row.name;
     let at = first.span;
     let only_warns = !matches!(name, "server" | "default-server" | "server-template" | "retry-on")
-        && !name.starts_with("tcp-")
+        && !name.starts_with("tcp-re")
         && !name.starts_with("declare");
     if section.kind == SectionKind::Defaults || !only_warns {
         let message = match section.kind {
@@ -235,7 +244,12 @@ fn allowed(row: &Keyword, first: &Word, section: &Section, out: &mut Diagnostics
                 format!("{name} is not allowed in anonymous 'defaults' sections")
             }
             SectionKind::Defaults if in_anonymous => format!("'{name}' not allowed in anonymous 'defaults' section."),
-            SectionKind::Defaults => format!("'{name}' not allowed in 'defaults' section."),
+            SectionKind::Defaults => not_in_defaults(name),
+            _ if name == "retry-on" => format!("'{name}' only available in backend or listen section"),
+            _ if name.starts_with("declare") => "'declare' only available in frontend or listen section".to_owned(),
+            _ if name.starts_with("tcp-response") => {
+                format!("{name} is only allowed in 'backend' sections or 'defaults' section with a name")
+            }
             SectionKind::Backend => format!("{name} is not allowed because backend {} is not a frontend", section.name),
             _ => {
                 format!("'{name}' not allowed because {} '{}' has no backend capability.", section.word(), section.name)
@@ -243,7 +257,12 @@ fn allowed(row: &Keyword, first: &Word, section: &Section, out: &mut Diagnostics
         };
         let diagnostic = Diagnostic::error(code::WRONG_SECTION, at, message).label("not here");
         let is_server = matches!(name, "server" | "default-server" | "server-template");
-        out.push(diagnostic.place(if is_server { Place::Bare } else { Place::Parsing }));
+        let by_reader = matches!(name, "id" | "description" | "stats admin" | "stats http-request");
+        out.push(diagnostic.place(match (is_server, by_reader) {
+            (true, _) => Place::Bare,
+            (false, true) => Place::ParsingLine,
+            (false, false) => Place::Parsing,
+        }));
         return false;
     }
     let lacks = if section.kind == SectionKind::Backend { "frontend" } else { "backend" };
@@ -267,6 +286,25 @@ fn allowed(row: &Keyword, first: &Word, section: &Section, out: &mut Diagnostics
     };
     out.push(Diagnostic::warning(code::WRONG_SECTION, at, message).label("means nothing here"));
     false
+}
+
+/// How haproxy says that a statement is not for `defaults`.
+fn not_in_defaults(name: &str) -> String {
+    match name {
+        "filter" => "filter is not allowed in a 'default' section.".to_owned(),
+        "stick-table" => "'stick-table' is not supported in 'defaults' section.".to_owned(),
+        _ if name.starts_with("declare") => "'declare' not available in default section".to_owned(),
+        _ => {
+            let shown = match name {
+                "stats http-request" => "stats",
+                "capture request header" => "capture request",
+                "capture response header" => "capture response",
+                _ if name.starts_with("stick ") => "stick",
+                _ => name,
+            };
+            format!("'{shown}' not allowed in 'defaults' section.")
+        }
+    }
 }
 
 /// A first word that no row has, or one whose second word none has.
@@ -340,15 +378,13 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
     match first {
         "server" => {
             let start = section.settings.default_server.as_ref().clone();
-            if let Some(draft) = server::server(line, &section.name, start, &mut tools.resolver, &mut tools.support) {
-                settings::add_server(draft, section, line.out);
-            }
+            let draft = server::server(line, &section.name, start, &mut tools.resolver, &mut tools.support);
+            section.servers.extend(draft);
         }
         "server-template" => {
             let start = section.settings.default_server.as_ref().clone();
-            for draft in server::template(line, &section.name, start, &mut tools.resolver, &mut tools.support) {
-                settings::add_server(draft, section, line.out);
-            }
+            let drafts = server::template(line, &section.name, start, &mut tools.resolver, &mut tools.support);
+            section.servers.extend(drafts);
         }
         "default-server" => {
             let target = Arc::make_mut(&mut section.settings.default_server);
@@ -365,7 +401,9 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         "hash-type" => balance::hash_type(line, &mut section.settings),
         "hash-balance-factor" => balance::hash_balance_factor(line, &mut section.settings),
         "http-check" => {
-            section.http_check_rules.get_or_insert(line.words.statement());
+            if !matches!(line.name, "http-check disable-on-404" | "http-check send-state") {
+                section.http_check_rules.get_or_insert(line.words.statement());
+            }
             check::http_check(line, &mut section.settings.check, &mut tools.support);
         }
         "tcp-check" => {

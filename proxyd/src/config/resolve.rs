@@ -1,13 +1,13 @@
 //! From drafts to the model: names become ids, what was not said gets its default.
 
+use super::bind::BindDraft;
 use super::check;
 use super::draft::{Flag, FormatDraft, LogEntry, Section, Settings};
-use super::frontend::number_binds;
 use super::global::Extra;
 use super::line::code;
 use super::model::{
-    Backend, Check, ConnectionMode, Frontend, Global, HttpReuse, LogFormat, LogTarget, Mode, Model, Proxy, ProxyKind,
-    Server, ServerAddress, ServerPort, Timeouts, Userlist,
+    Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogFormat, LogTarget, Mode,
+    Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Timeouts, Userlist,
 };
 use super::proxy::Tools;
 use super::rules::{self, Names};
@@ -286,12 +286,25 @@ impl Completion<'_> {
         }
     }
 
-    /// The listeners, with what `unix-bind` says for sockets that say nothing themselves.
-    fn binds(&self, section: &Section) -> Vec<super::model::Bind> {
-        let mut binds = number_binds(section);
-        for (bind, written) in binds.iter_mut().zip(&section.binds) {
-            bind.place = place(self.sources, written.span);
-            if let super::model::ListenAddress::Unix(path) = &mut bind.address {
+    /// The listeners, numbered, with what `unix-bind` says for sockets that say nothing themselves.
+    fn binds(&mut self, section: &Section) -> Vec<Bind> {
+        self.check_binds(section);
+        let taken: HashSet<u32> = section.binds.iter().map(|draft| draft.bind.id).collect();
+        let mut given = HashSet::new();
+        let mut next = 1;
+        let mut binds = Vec::with_capacity(section.binds.len());
+        for draft in &section.binds {
+            let mut bind = draft.bind.clone();
+            bind.place = place(self.sources, draft.span);
+            // Of several addresses on one line only the first one keeps the line's number.
+            if bind.id == 0 || !given.insert(bind.id) {
+                while taken.contains(&next) {
+                    next += 1;
+                }
+                bind.id = next;
+                next += 1;
+            }
+            if let ListenAddress::Unix(path) = &mut bind.address {
                 if !self.extra.unix_prefix.is_empty() {
                     *path = format!("{}{}", self.extra.unix_prefix, path.display()).into();
                 }
@@ -300,8 +313,47 @@ impl Completion<'_> {
                 bind.owner.uid = bind.owner.uid.or(inherited.uid);
                 bind.owner.gid = bind.owner.gid.or(inherited.gid);
             }
+            binds.push(bind);
         }
         binds
+    }
+
+    fn check_binds(&mut self, section: &Section) {
+        let mut ids: HashMap<u32, &BindDraft> = HashMap::new();
+        let mut last = None;
+        for draft in &section.binds {
+            // The addresses of one line share its parameters.
+            if last.replace(draft.span) == Some(draft.span) {
+                continue;
+            }
+            let at = place(self.sources, draft.span);
+            if draft.bind.ssl && !draft.has_certificate {
+                let message = format!(
+                    "Proxy '{}': no SSL certificate specified for bind '{}' at [{at}] (use 'crt').",
+                    section.name, draft.bind.text
+                );
+                self.out.push(
+                    Diagnostic::error(code::MISSING_ARGUMENT, draft.span, message)
+                        .whole_file()
+                        .help("name the certificate: `crt /path/to/file.pem`"),
+                );
+            }
+            if draft.bind.id == 0 {
+                continue;
+            }
+            if let Some(other) = ids.insert(draft.bind.id, draft) {
+                let message = format!(
+                    "'bind {}' in section '{}' : 'id' : custom id {} already used at {} ('bind {}')",
+                    draft.bind.text,
+                    section.kind.name(),
+                    draft.bind.id,
+                    place(self.sources, other.span),
+                    other.bind.text
+                );
+                let error = Diagnostic::error(code::DUPLICATE, draft.span, message);
+                self.out.push(error.related(other.span, "used here first"));
+            }
+        }
     }
 
     fn default_backend(
@@ -391,8 +443,32 @@ impl Completion<'_> {
     }
 
     fn servers(&mut self, section: &Section) -> Vec<Server> {
+        self.server_names(section);
         let ids = self.server_ids(section);
         section.servers.iter().zip(ids).map(|(draft, puid)| self.server(section, draft, puid)).collect()
+    }
+
+    /// Every name once.
+    fn server_names(&mut self, section: &Section) {
+        let mut first: HashMap<&str, Span> = HashMap::with_capacity(section.servers.len());
+        for draft in &section.servers {
+            let Some(&other) = first.get(draft.name.as_str()) else {
+                first.insert(&draft.name, draft.name_span);
+                continue;
+            };
+            let message = format!(
+                "'server {}/{}' : another server named '{}' was already defined at line {}, please use a distinct name.",
+                section.name,
+                draft.name,
+                draft.name,
+                self.sources.position(other).line
+            );
+            self.out.push(
+                Diagnostic::error(code::DUPLICATE, draft.name_span, message)
+                    .place(Place::Bare)
+                    .related(other, "the name was used here first"),
+            );
+        }
     }
 
     fn server_ids(&mut self, section: &Section) -> Vec<u32> {

@@ -1,13 +1,13 @@
 //! What haproxy warns about once a section is complete: settings that are ignored in the section's mode, missing timeouts,
 //! logs without an address.
 
-use super::draft::{CheckOption, FormatDraft, Section};
+use super::draft::{CheckOption, FormatDraft, Section, Shown};
 use super::global::Extra;
 use super::line::code;
 use super::model::{Global, Mode, ServerStateFrom};
 use super::sections::Others;
 use crate::balance::{Algorithm, KeySource};
-use shared_config::diagnostic::{Diagnostic, Diagnostics};
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
@@ -32,6 +32,7 @@ pub(super) fn review<'s>(
         mode(&subject, out);
         logs(section, global, out);
         checks(section, global, extra, out);
+        description(section, global, out);
         state(section, global, out);
         email(section, others, out);
         timeouts(section, out);
@@ -169,7 +170,7 @@ fn checks(section: &Section, global: &Global, extra: &Extra, out: &mut Diagnosti
             warn(out, code::IGNORED, at, message);
         }
     }
-    let external = &section.external_check;
+    let external = &section.settings.external_check;
     if *kind == CheckOption::External {
         let at = external.option.unwrap_or(section.head);
         let mut error = |message: String| out.push(Diagnostic::error(code::MISSING_ARGUMENT, at, message).whole_file());
@@ -191,6 +192,18 @@ fn checks(section: &Section, global: &Global, extra: &Extra, out: &mut Diagnosti
         let message =
             format!("'external-check path' will be ignored for {word} '{name}' (requires 'option external-check').");
         warn(out, code::IGNORED, at, message);
+    }
+}
+
+/// `stats show-desc` needs a text from somewhere.
+fn description(section: &Section, global: &Global, out: &mut Diagnostics) {
+    if let Some(stats) = &section.settings.stats
+        && matches!(stats.value.show_desc, Shown::Default)
+        && section.description.is_none()
+        && global.description.is_none()
+    {
+        let message = "'show-desc' requires a parameter or 'desc' to be set in the global section.";
+        out.push(Diagnostic::warning(code::IGNORED, stats.span, message).place(Place::ParsingLine));
     }
 }
 
@@ -256,6 +269,6 @@ fn review_servers(section: &Section, out: &mut Diagnostics) {
              'empty-response' and 'response-timeout' or we wouldn't be able to retry the connection on failure.",
             section.name, draft.name
         );
-        out.push(Diagnostic::warning(code::RISKY, draft.span, message).place(shared_config::diagnostic::Place::Bare));
+        out.push(Diagnostic::warning(code::RISKY, draft.span, message).place(Place::Bare));
     }
 }

@@ -130,7 +130,7 @@ fn check(line: &mut Line<'_, '_>, row: &'static Keyword, tools: &mut Tools, erro
             let missing = "'timeout' expects 'retry' or 'resolve' and <time> as arguments.";
             if let (Some(event), Some(word)) = (line.expect(missing), line.words.next()) {
                 let what = format!("timeout {}", event.text);
-                line.time(word, Unit::Milliseconds, &what);
+                line.time_at(word, Unit::Milliseconds, &what, Place::ParsingLine);
             }
         }
         (SectionKind::Resolvers, "accepted_payload_size") => {
@@ -145,7 +145,7 @@ fn check(line: &mut Line<'_, '_>, row: &'static Keyword, tools: &mut Tools, erro
         }
         (_, name) if name.starts_with("timeout ") => {
             if let Some(word) = line.expect(format!("'{name}' expects <time> as argument.")) {
-                line.time(word, Unit::Milliseconds, name);
+                line.time_at(word, Unit::Milliseconds, name, Place::ParsingLine);
             }
         }
         (SectionKind::Cache, "total-max-size" | "max-age" | "max-object-size") => {
@@ -199,5 +199,5 @@ fn hold(line: &mut Line<'_, '_>) {
         );
         line.error(code::UNKNOWN_NAME, event.span, message);
     }
-    line.time(word, Unit::Milliseconds, "hold");
+    line.time_at(word, Unit::Milliseconds, "hold", Place::ParsingLine);
 }

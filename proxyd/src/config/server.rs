@@ -357,7 +357,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
     /// An argument that haproxy takes for 0 where it is missing.
     fn number(&mut self) -> i64 {
         match self.line.words.next() {
-            Some(word) => self.line.lenient(word),
+            Some(word) => self.line.lenient_named(word, &self.word.text, Place::Bare),
             None => 0,
         }
     }
@@ -371,7 +371,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
     /// A count that must be there.
     fn count(&mut self, complaint: &str) -> Option<u32> {
         let word = self.argument("an integer")?;
-        let number = self.line.lenient(word);
+        let number = self.line.lenient_named(word, &self.word.text, Place::Bare);
         let count = u32::try_from(number).ok().filter(|&n| n > 0);
         if count.is_none() {
             self.error(word.span, complaint);
@@ -407,7 +407,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
             ),
         };
         let message = format!("{}{message}.", self.target.prefix);
-        self.line.bad_time(word, &problem, message);
+        self.line.bad_time(word, &problem, message, Place::Bare);
         None
     }
 
@@ -416,7 +416,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
         let word = self.argument(missing)?;
         let found = choices.iter().find(|(name, _)| *name == &*word.text);
         if found.is_none() {
-            self.error(word.span, &format!("'{}' {complaint} but got '{}'.", self.word.text, word.text));
+            self.error(word.span, &format!("'{}' {complaint} but got '{}'", self.word.text, word.text));
         }
         found.map(|(_, value)| *value)
     }
@@ -501,6 +501,14 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
                 );
             }
             "proxy-v2-options" => self.proxy_v2_options(),
+            "namespace" => {
+                if let Some(word) = self.argument("<name>")
+                    && &*word.text != "*"
+                    && !std::path::Path::new("/var/run/netns").join(&*word.text).exists()
+                {
+                    self.error(word.span, &format!("Cannot open namespace '{}'", word.text));
+                }
+            }
             // What has no effect yet is taken with its arguments; the table has said so already.
             _ => (0..row.arity.min).for_each(|_| {
                 let _argument = self.argument("a value");
@@ -519,7 +527,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
 
     fn weight(&mut self, s: &mut ServerSettings) {
         let word = self.line.words.next();
-        let weight = word.map_or(0, |word| self.line.lenient(word));
+        let weight = word.map_or(0, |word| self.line.lenient_named(word, &self.word.text, Place::Bare));
         let at = word.map_or(self.word.span, |word| word.span);
         match u16::try_from(weight) {
             Ok(weight) if i64::from(weight) <= WEIGHT_MAX => s.weight = weight,
@@ -583,7 +591,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
                     TimeProblem::Underflow => format!("timer underflow in argument to <{what}>"),
                 };
                 let message = format!("{}{what}.", self.target.prefix);
-                self.line.bad_time(word, &problem, message);
+                self.line.bad_time(word, &problem, message, Place::Bare);
                 None
             }
         }
@@ -607,7 +615,7 @@ impl<'a> Reader<'_, 'a, '_, '_, '_> {
             "error-limit" => s.error_limit = self.count("error-limit has to be > 0.").unwrap_or(s.error_limit),
             "port" => {
                 if let Some(word) = self.argument("a port number") {
-                    let number = self.line.lenient(word);
+                    let number = self.line.lenient_named(word, &self.word.text, Place::Bare);
                     s.check_port = u16::try_from(number).ok().filter(|&port| port > 0);
                 }
             }

@@ -4,11 +4,9 @@ use super::draft::{EmailAlert, LogEntry, Section, Settings};
 use super::line::{Line, code};
 use super::model::{ErrorAnswer, ErrorFile, HttpReuse, Mode, RetryOn, ServerStateFrom};
 use super::proxy::{Tools, at};
-use super::server::ServerDraft;
 use super::value::{self, TimeProblem, Unit};
 use super::{files, log};
-use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
-use shared_config::haproxy::keyword::SectionKind;
+use shared_config::diagnostic::{Diagnostic, Place};
 use std::sync::Arc;
 
 /// The longest `errorfile`, in bytes: it has to fit into a buffer.
@@ -100,8 +98,8 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             settings.server_state_file = line.words.next().map(|word| word.text.to_string().into());
         }
         "stick-table" => section.stick_table = true,
-        "external-check command" => section.external_check.command = true,
-        "external-check path" => section.external_check.path = Some(line.words.statement()),
+        "external-check command" => section.settings.external_check.command = true,
+        "external-check path" => section.settings.external_check.path = Some(line.words.statement()),
         "max-keep-alive-queue" => {
             let missing = "'max-keep-alive-queue' expects expects an integer value (or -1 to disable)";
             if let Some(word) = line.expect(missing) {
@@ -110,9 +108,6 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         }
         name if name.starts_with("email-alert") => email_alert(line, &mut settings.email_alert),
         "compression algo" | "compression algo-res" | "compression algo-req" => compression(line),
-        "filter" if line.section == SectionKind::Defaults => {
-            line.error(code::WRONG_SECTION, line.keyword, "filter is not allowed in a 'default' section.");
-        }
         "filter" => filter(line),
         // What has no effect or does not work yet: the table has said so.
         _ => {
@@ -170,7 +165,7 @@ pub(super) fn timeout_named(line: &mut Line<'_, '_>, settings: &mut Settings, na
                     format!("timer underflow in argument '{text}' to '{name}' (minimum value is 1 ms)")
                 }
             };
-            return line.bad_time(word, &problem, message);
+            return line.bad_time(word, &problem, message, Place::Parsing);
         }
     };
     if let Some(extra) = line.words.next() {
@@ -415,22 +410,4 @@ fn filter(line: &mut Line<'_, '_>) {
     if !FILTERS.iter().any(|filter| filter.name == &*word.text) {
         line.error(code::UNKNOWN_NAME, word.span, format!("'filter' : unknown keyword '{}'.", word.text));
     }
-}
-
-/// Adds a server; the name must be new in the section.
-pub(super) fn add_server(draft: ServerDraft, section: &mut Section, out: &mut Diagnostics) {
-    if let Some(&first) = section.server_names.get(&draft.name) {
-        let message = format!(
-            "'server {}/{}' : another server named '{}' was already defined, please use a distinct name.",
-            section.name, draft.name, draft.name
-        );
-        out.push(
-            Diagnostic::error(code::DUPLICATE, draft.name_span, message)
-                .place(Place::Bare)
-                .related(first, "the name was used here first"),
-        );
-    } else {
-        section.server_names.insert(draft.name.clone(), draft.name_span);
-    }
-    section.servers.push(draft);
 }

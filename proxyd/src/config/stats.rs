@@ -85,7 +85,7 @@ fn refresh(line: &mut Line<'_, '_>, stats: &mut StatsDraft) {
                     word.text
                 ),
             };
-            line.bad_time(word, &problem, message);
+            line.bad_time(word, &problem, message, Place::ParsingLine);
         }
     }
 }
