@@ -466,6 +466,31 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
                 line.error(code::UNKNOWN_NAME, word.span, message);
             }
         }
+        "set-var" | "set-var-fmt" if line.words.clone().rest().len() < 2 => {
+            let message = format!(
+                "'{}' requires a process-wide variable name ('proc.<name>') and a sample expression.",
+                row.name
+            );
+            line.error(code::MISSING_ARGUMENT, line.words.here(), message);
+        }
+        "lua-load"
+        | "lua-load-per-thread"
+        | "ca-base"
+        | "crt-base"
+        | "key-base"
+        | "ssl-dh-param-file"
+        | "issuers-chain-path" => files_and_directories(line, row),
+        "strict-limits" | "set-dumpable" => line.end(),
+        _ if row.arity.min > 0 && line.words.is_empty() => {
+            line.expect(format!("'{}' expects an argument.", row.name));
+        }
+        _ => {}
+    }
+}
+
+/// Statements that name a file or a directory which has to be there.
+fn files_and_directories(line: &mut Line<'_, '_>, row: &'static Keyword) {
+    match row.name {
         "lua-load" | "lua-load-per-thread" => {
             if let Some(word) = line.expect(format!("'{}' expects a file name as parameter.", row.name))
                 && let Err(error) = std::fs::metadata(&*word.text)
@@ -487,13 +512,6 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
                 line.error(code::FILE, word.span, message);
             }
         }
-        "set-var" | "set-var-fmt" if line.words.clone().rest().len() < 2 => {
-            let message = format!(
-                "'{}' requires a process-wide variable name ('proc.<name>') and a sample expression.",
-                row.name
-            );
-            line.error(code::MISSING_ARGUMENT, line.words.here(), message);
-        }
         "issuers-chain-path" => {
             let message = "global statement 'issuers-chain-path' expects a directory path as an argument.";
             if let Some(word) = line.expect(message)
@@ -501,10 +519,6 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
             {
                 line.error(code::FILE, word.span, message);
             }
-        }
-        "strict-limits" | "set-dumpable" => line.end(),
-        _ if row.arity.min > 0 && line.words.is_empty() => {
-            line.expect(format!("'{}' expects an argument.", row.name));
         }
         _ => {}
     }

@@ -50,6 +50,8 @@ struct Completion<'a> {
     tools: &'a mut Tools,
     ignore_unresolved: bool,
     proxy_maxconn: Option<u32>,
+    /// The log formats that have been looked at: an inherited one is wrong once, however many sections have it.
+    formats: HashSet<Span>,
     out: &'a mut Diagnostics,
 }
 
@@ -84,6 +86,7 @@ pub(super) fn complete(
         tools,
         ignore_unresolved: overrides.ignore_unresolved,
         proxy_maxconn: overrides.proxy_maxconn,
+        formats: HashSet::new(),
         out,
     };
     for (index, ((section, rules), &id)) in sections.iter().zip(&ids).enumerate() {
@@ -264,7 +267,7 @@ impl Completion<'_> {
             maxconn: settings.maxconn.or(self.proxy_maxconn),
             backlog: settings.backlog,
             rate_limit_sessions: settings.rate_limit_sessions,
-            log_format: log_format(section, own, self.names, self.out),
+            log_format: self.log_format(section, own),
             dontlognull: flag(Flag::DontLogNull),
             dontlog_normal: flag(Flag::DontLogNormal),
             log_separate_errors: flag(Flag::LogSeparateErrors),
@@ -283,6 +286,34 @@ impl Completion<'_> {
             capture_cookie: section.capture_cookie.clone(),
             unique_id_header: settings.unique_id_header.clone(),
             unique_id_format: settings.unique_id_format.clone(),
+        }
+    }
+
+    /// haproxy logs an HTTP line of a TCP section as a TCP line.
+    fn log_format(&mut self, section: &Section, own: FrontendId) -> LogFormat {
+        let Some(format) = &section.settings.log_format else { return LogFormat::Connect };
+        let is_http = section.mode() == Mode::Http;
+        match &format.value {
+            FormatDraft::Http if is_http => LogFormat::Http,
+            FormatDraft::HttpClf if is_http => LogFormat::HttpClf,
+            FormatDraft::Https if is_http => LogFormat::Https,
+            FormatDraft::Tcp | FormatDraft::Http | FormatDraft::HttpClf | FormatDraft::Https => LogFormat::Tcp,
+            FormatDraft::Custom(word) => {
+                let place = rules::Section {
+                    kind: section.kind,
+                    name: &section.name,
+                    mode: section.mode(),
+                    frontend: Some(own),
+                    backend: None,
+                };
+                let mut found = Diagnostics::new();
+                let program = rules::log_format(&place, word, self.names, &mut found);
+                if self.formats.insert(word.span) {
+                    self.out.extend(found);
+                }
+                // Where it is wrong, the model is not run.
+                program.map_or(LogFormat::Connect, LogFormat::Custom)
+            }
         }
     }
 
@@ -625,29 +656,6 @@ impl Completion<'_> {
 fn timeouts(settings: &Settings) -> Timeouts {
     let set = &settings.timeouts;
     Timeouts { queue: set.queue.or(set.connect), tarpit: set.tarpit.or(set.connect), ..set.clone() }
-}
-
-/// haproxy logs an HTTP line of a TCP section as a TCP line.
-fn log_format(section: &Section, own: FrontendId, names: &Names, out: &mut Diagnostics) -> LogFormat {
-    let Some(format) = &section.settings.log_format else { return LogFormat::Connect };
-    let is_http = section.mode() == Mode::Http;
-    match &format.value {
-        FormatDraft::Http if is_http => LogFormat::Http,
-        FormatDraft::HttpClf if is_http => LogFormat::HttpClf,
-        FormatDraft::Https if is_http => LogFormat::Https,
-        FormatDraft::Tcp | FormatDraft::Http | FormatDraft::HttpClf | FormatDraft::Https => LogFormat::Tcp,
-        FormatDraft::Custom(word) => {
-            let place = rules::Section {
-                kind: section.kind,
-                name: &section.name,
-                mode: section.mode(),
-                frontend: Some(own),
-                backend: None,
-            };
-            // Where it is wrong, the model is not run.
-            rules::log_format(&place, word, names, out).map_or(LogFormat::Connect, LogFormat::Custom)
-        }
-    }
 }
 
 /// Algorithms that look into requests fall back to round robin where there are none.

@@ -231,6 +231,8 @@ fn read_host(text: &str, range: Range<usize>, family: Option<Family>) -> Result<
         let ip = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
         return match (ip, family) {
             (Some(ip), None | Some(Family::V6)) => Ok(Host::Ip(ip.into())),
+            // A variable that was not expanded, for want of quotes, is a name that will not be found.
+            (None, _) if inner.contains('$') => Ok(Host::Name(host.into())),
             (None, _) | (_, Some(Family::V4)) => Err(invalid()),
         };
     }
@@ -243,10 +245,11 @@ fn read_host(text: &str, range: Range<usize>, family: Option<Family>) -> Result<
     }
 }
 
-/// Whether a text may be a host name. Four numbers are an address that is wrong.
+/// Whether a text may be a host name. Four numbers are an address that is wrong. A `$` is that of a variable outside of
+/// quotes: haproxy looks such names up like all others, which is no error where a server may start without an address.
 fn is_name(host: &str) -> bool {
     let figures = host.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
-    let letters = host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let letters = host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '$' | '{' | '}'));
     letters && !(figures && host.split('.').count() == 4)
 }
 
