@@ -128,7 +128,6 @@ async fn begin(mut plan: Plan) -> io::Result<Option<Daemon>> {
     for remark in vet::vet(&mut plan.router, plan.script_security) {
         tracing::warn!("{}", remark.line);
     }
-    warn_about_inet6(&plan.router);
     let mut daemon = run::Daemon::open(plan.router).await?;
     let missing = daemon.missing_interfaces();
     for (instance, interface) in &missing {
@@ -167,19 +166,9 @@ async fn apply(daemon: &mut Daemon, reload: &mut Reload<'_>) -> io::Result<()> {
         tracing::error!(target: PROCESS, "New config failed validation, the old one keeps running");
         return Ok(());
     }
-    warn_about_inet6(&plan.router);
     daemon.reload(plan.router).await?;
     tracing::info!(target: PROCESS, "Reload complete");
     Ok(())
-}
-
-/// Adverts over IPv6 are not sent yet: an instance of that family must not look as if it worked.
-fn warn_about_inet6(settings: &router::Settings) {
-    for vrrp in settings.instances.iter().map(|instance| &instance.vrrp) {
-        if vrrp.family == crate::packet::Family::Inet6 {
-            tracing::error!("({}) adverts over IPv6 are not implemented yet: it neither hears nor is heard", vrrp.name);
-        }
-    }
 }
 
 fn write_dump(path: &str, text: &dyn std::fmt::Display) {
@@ -196,14 +185,15 @@ fn running_daemon(path: &Path) -> Option<i32> {
     let alive = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
     let ours = u32::try_from(pid).ok() == Some(std::process::id());
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    (alive && !ours && stat.is_ok_and(|stat| is_daemon(&stat))).then_some(pid)
+    let own_name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    (alive && !ours && stat.is_ok_and(|stat| is_daemon(&stat, own_name.trim_end()))).then_some(pid)
 }
 
-/// Whether a line of `/proc/PID/stat` is that of a VRRP daemon that has not ended.
-fn is_daemon(stat: &str) -> bool {
+/// Whether a line of `/proc/PID/stat` is that of a VRRP daemon that has not ended. `own_name` is what this one is called.
+fn is_daemon(stat: &str, own_name: &str) -> bool {
     let Some((name, rest)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')) else { return false };
     let ended = matches!(rest.trim_start().chars().next(), Some('Z' | 'X') | None);
-    DAEMON_NAMES.contains(&name) && !ended
+    (DAEMON_NAMES.contains(&name) || name == own_name) && !ended
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,10 +266,11 @@ mod tests {
             ("14 (keepalived) R 1 14 14 0", true),
             ("14 (vrrpd) Z 1 14 14 0", false),
             ("14 (bash) S 1 14 14 0", false),
+            ("14 (other) S 1 14 14 0", true),
             ("14 (vrrpd) x) S 1", false),
             ("14", false),
         ] {
-            assert_eq!(is_daemon(stat), expected, "{stat}");
+            assert_eq!(is_daemon(stat, "other"), expected, "{stat}");
         }
     }
 }

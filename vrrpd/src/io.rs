@@ -31,17 +31,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use vrrp_socket::{Receiver, Scope, Sender};
+use vrrp_socket::{Received, Receiver, Scope, Sender};
 
 /// Something that happened outside.
 #[derive(Debug)]
 pub enum Event {
-    /// An IPv4 packet with its header, from the interface of this index.
+    /// A VRRP packet from the interface of this index.
     Packet {
         /// Interface index.
         interface: u32,
         /// The packet.
-        bytes: Vec<u8>,
+        packet: Received,
     },
     /// Links or addresses changed.
     Facts(Vec<Fact>),
@@ -60,17 +60,19 @@ pub enum Event {
 pub struct Io {
     netlink: Netlink,
     arp: ArpSocket,
-    /// By interface name; the empty name is for instances without an interface.
-    channels: BTreeMap<String, Channel>,
+    /// By interface and family; the empty name is for instances without an interface.
+    channels: BTreeMap<Place, Channel>,
     notifier: notify::Notifier,
     running: HashMap<String, Pid>,
     events: mpsc::Receiver<Event>,
     sender: mpsc::Sender<Event>,
 }
 
-/// The sockets of one interface.
+/// Interface name and whether it is for IPv6.
+type Place = (String, bool);
+
+/// The sockets of one interface and family.
 struct Channel {
-    scope: Scope,
     transmit: Sender,
     reader: JoinHandle<()>,
     /// The last advert could not be sent; said once until one can.
@@ -134,16 +136,16 @@ impl Io {
     /// Opens and closes sockets so that there is one pair for each interface the router uses and the kernel has.
     pub fn tune(&mut self, router: &Router) {
         let wanted = scopes(router);
-        self.channels.retain(|name, channel| wanted.get(name) == Some(&channel.scope));
-        for (name, scope) in wanted {
-            if self.channels.contains_key(&name) {
+        self.channels.retain(|place, channel| wanted.get(place) == Some(channel.transmit.scope()));
+        for (place, scope) in wanted {
+            if self.channels.contains_key(&place) {
                 continue;
             }
             match Channel::open(scope, self.sender.clone()) {
                 Ok(channel) => {
-                    self.channels.insert(name, channel);
+                    self.channels.insert(place, channel);
                 }
-                Err(error) => tracing::error!("cannot open VRRP sockets on {name}: {error}"),
+                Err(error) => tracing::error!("cannot open VRRP sockets on {}: {error}", place.0),
             }
         }
     }
@@ -183,7 +185,8 @@ impl Io {
 
     fn advertise(&mut self, interface: Option<&str>, advertisement: &Advertisement) {
         let name = interface.unwrap_or_default();
-        let Some(channel) = self.channels.get_mut(name) else { return };
+        let place = (name.to_owned(), advertisement.destination.is_ipv6());
+        let Some(channel) = self.channels.get_mut(&place) else { return };
         match channel.transmit.send(advertisement) {
             Ok(()) => channel.failing = false,
             Err(error) if !channel.failing => {
@@ -238,13 +241,13 @@ impl Io {
 impl Channel {
     fn open(scope: Scope, events: mpsc::Sender<Event>) -> io::Result<Self> {
         let receiver = Receiver::open(&scope)?;
-        let transmit = Sender::open(scope.interface.as_deref())?;
         let interface = scope.index;
+        let transmit = Sender::open(scope)?;
         let reader = tokio::spawn(async move {
             loop {
                 match receiver.receive().await {
-                    Ok(bytes) => {
-                        if events.send(Event::Packet { interface, bytes }).await.is_err() {
+                    Ok(packet) => {
+                        if events.send(Event::Packet { interface, packet }).await.is_err() {
                             return;
                         }
                     }
@@ -253,15 +256,16 @@ impl Channel {
                 }
             }
         });
-        Ok(Self { scope, transmit, reader, failing: false })
+        Ok(Self { transmit, reader, failing: false })
     }
 }
 
-/// The sockets that the instances need, by interface name.
-fn scopes(router: &Router) -> BTreeMap<String, Scope> {
-    let mut scopes: BTreeMap<String, Scope> = BTreeMap::new();
-    for settings in router.instances().map(crate::vrrp::Instance::settings).filter(|s| s.family == Family::Inet) {
-        let name = settings.interface.clone().unwrap_or_default();
+/// The sockets that the instances need.
+fn scopes(router: &Router) -> BTreeMap<Place, Scope> {
+    let mut scopes: BTreeMap<Place, Scope> = BTreeMap::new();
+    for settings in router.instances().map(crate::vrrp::Instance::settings) {
+        let family = settings.family;
+        let place = (settings.interface.clone().unwrap_or_default(), family == Family::Inet6);
         let index = match &settings.interface {
             None => 0,
             Some(interface) => match router.interfaces().index_of(interface) {
@@ -270,16 +274,16 @@ fn scopes(router: &Router) -> BTreeMap<String, Scope> {
             },
         };
         let interface = settings.interface.clone();
-        let scope = scopes.entry(name).or_insert_with(|| Scope { interface, index, groups: BTreeSet::new() });
+        let scope = scopes.entry(place).or_insert_with(|| Scope { interface, index, family, groups: BTreeSet::new() });
         scope.groups.extend(group_of(settings));
     }
     scopes
 }
 
-fn group_of(settings: &Settings) -> Option<std::net::Ipv4Addr> {
+fn group_of(settings: &Settings) -> Option<IpAddr> {
     match settings.transport {
-        Transport::Multicast { group: IpAddr::V4(group), .. } => Some(group),
-        Transport::Multicast { group: IpAddr::V6(_), .. } | Transport::Unicast { .. } => None,
+        Transport::Multicast { group, .. } => Some(group),
+        Transport::Unicast { .. } => None,
     }
 }
 

@@ -7,8 +7,8 @@
 //! [`packet::vrrp2`] or [`packet::vrrp3`]. Nothing has been sent yet. [`io::Io::perform`] is the one place that sends: a raw
 //! socket takes the message with an IP header of ours.
 //!
-//! On the other host the kernel hands the packet to the socket of that interface, [`io::vrrp_socket`] reads it, and
-//! [`run`] takes the IP header off ([`packet::ip`]) and gives the rest to its router as [`router::Input::Packet`]. The
+//! On the other host the kernel hands the packet to the socket of that interface, [`io::vrrp_socket`] takes
+//! the IP header off ([`packet::ip`]), and [`run`] gives the rest to its router as [`router::Input::Packet`]. The
 //! router finds the instance by interface, virtual router id and family. [`vrrp::receive`] judges the message: TTL,
 //! version, authentication, interval, length, checksum, in keepalived's order and with its words. What passes is compared by
 //! [`vrrp::election`]; for a backup that means its master is alive, and the `Master_Down` timer starts anew.

@@ -4,11 +4,9 @@ use crate::clock;
 use crate::io::netlink::Fact;
 use crate::io::{Event, Io};
 use crate::limits::EVENT_BATCH;
-use crate::packet::{Datagram, ip};
 use crate::router::{Input, Outputs, Router, Settings};
 use crate::vrrp;
 use std::io;
-use std::net::IpAddr;
 use std::time::Instant;
 
 /// The router and its means.
@@ -90,7 +88,10 @@ impl Daemon {
     async fn take(&mut self, event: Event) {
         let now = clock::now();
         match event {
-            Event::Packet { interface, bytes } => self.packet(now, interface, &bytes),
+            Event::Packet { interface, packet } => {
+                let datagram = packet.datagram();
+                self.router.handle(now, Input::Packet { interface, datagram }, &mut self.outputs);
+            }
             Event::Facts(facts) => self.learn_all(facts),
             Event::Overrun => match self.io.survey().await {
                 Ok(facts) => self.learn_all(facts),
@@ -102,19 +103,6 @@ impl Daemon {
             }
         }
         self.perform().await;
-    }
-
-    fn packet(&mut self, now: Instant, interface: u32, bytes: &[u8]) {
-        // Not IPv4, or cut short by the sender: nothing that could be told to an instance.
-        let Ok(packet) = ip::Packet::new(bytes) else { return };
-        let datagram = Datagram {
-            source: IpAddr::V4(packet.source()),
-            destination: IpAddr::V4(packet.destination()),
-            ttl: packet.ttl(),
-            header_len: packet.header_len(),
-            message: packet.payload(),
-        };
-        self.router.handle(now, Input::Packet { interface, datagram }, &mut self.outputs);
     }
 
     fn learn_all(&mut self, facts: Vec<Fact>) {

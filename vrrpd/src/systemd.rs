@@ -16,7 +16,7 @@ pub enum State {
 
 /// Sends the state to `$NOTIFY_SOCKET`. Without a manager, or when it does not listen, nothing happens.
 pub fn notify(state: State) {
-    let Ok(path) = std::env::var("NOTIFY_SOCKET") else { return };
+    let Some(path) = std::env::var("NOTIFY_SOCKET").ok().filter(|path| !path.is_empty()) else { return };
     if let Err(error) = send(&path, state) {
         tracing::warn!(target: crate::log::PROCESS, "cannot notify the service manager at {path}: {error}");
     }

@@ -41,6 +41,41 @@ fn each_takes_over_from_the_other() {
     }
 }
 
+/// Version 3 over IPv6, with the address that the tests look for among the excluded ones.
+fn inet6(priority: u8) -> String {
+    let more = "  virtual_ipaddress_excluded {\n    192.0.2.50/24\n  }\n";
+    conf(priority, "")
+        .replace("192.0.2.50/24", "fe80::50/64\n    2001:db8::50/64")
+        .replace("  state", &format!("{more}  state"))
+}
+
+#[test]
+fn each_takes_over_from_the_other_over_ipv6() {
+    for subjects in [(Subject::Ours, Subject::Theirs), (Subject::Theirs, Subject::Ours)] {
+        let Some(lab) = lab() else { return };
+        let [mut first, mut second] =
+            [(subjects.0, 11, 150), (subjects.1, 12, 100)].map(|(subject, last, priority)| {
+                let node = Node::new(&lab, subject, last);
+                let own = || node.host.sh("ip -6 -o address show dev eth0 scope link -tentative").unwrap();
+                wait::until("the link-local address is ready", SLACK, || (!own().is_empty()).then_some(())).unwrap();
+                node.configure(&inet6(priority));
+                node
+            });
+        first.run();
+        first.wait_for_vip("the better one becomes master", DOWN);
+        second.run();
+        second.wait_for_line("(VI_1) Entering BACKUP STATE", 1);
+        wait::pause(DOWN * 2);
+        assert!(!second.has_vip(), "{subjects:?}: the backup hears the master:\n{}", second.log());
+        first.daemon().signal(Signal::SIGTERM).unwrap();
+        second.wait_for_vip("the backup takes over", DOWN);
+        first.daemon().wait(SLACK).unwrap();
+        first.run();
+        first.wait_for_vip("the better one takes back", DOWN);
+        second.wait_for_no_vip("the other one yields", DOWN);
+    }
+}
+
 /// The first packets of a master, from the IP header on: adverts and, after SIGTERM, priority 0.
 fn recorded(subject: Subject, conf: &str, filter: &str) -> Vec<String> {
     let lab = Lab::new().unwrap();

@@ -1,63 +1,83 @@
-//! Raw sockets for IP protocol 112: per interface one that receives and one that sends.
+//! Raw sockets for IP protocol 112: per interface and family one that receives and one that sends.
 //!
-//! The kernel hands received IPv4 packets over with their header, which is where the TTL is checked, and takes sent ones
-//! with a header of ours, so that TOS, TTL, identification and source are what the protocol wants.
+//! - `inet`: the kernel hands received packets over with their IPv4 header and takes sent ones with a header of ours;
+//! - `inet6`: there is no header, only what the kernel says about it in control messages.
 
-use crate::limits::PACKET_MAX;
-use crate::packet::ip::{self, PROTOCOL_VRRP};
+mod inet;
+mod inet6;
+
+use crate::packet::{Datagram, Family};
 use crate::sys;
 use crate::vrrp::event::Advertisement;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+use socket2::Socket;
 use std::collections::BTreeSet;
-use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::IpAddr;
 use tokio::io::unix::AsyncFd;
 
-/// What an interface's sockets are for.
+/// What a pair of sockets is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// Name of the interface; `None` listens on all, for unicast instances that name none.
     pub interface: Option<String>,
     /// Its index when the sockets were opened; 0 without an interface.
     pub index: u32,
+    /// Family of the adverts.
+    pub family: Family,
     /// Multicast groups to join there.
-    pub groups: BTreeSet<Ipv4Addr>,
+    pub groups: BTreeSet<IpAddr>,
+}
+
+/// A packet that arrived, with what its IP header said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    source: IpAddr,
+    destination: IpAddr,
+    ttl: u8,
+    header_len: usize,
+    message: Vec<u8>,
+}
+
+impl Received {
+    /// As the deciding layer takes it.
+    pub fn datagram(&self) -> Datagram<'_> {
+        let Self { source, destination, ttl, header_len, ref message } = *self;
+        Datagram { source, destination, ttl, header_len, message }
+    }
 }
 
 /// Receives the packets of one scope.
 #[derive(Debug)]
-pub struct Receiver(AsyncFd<Socket>);
+pub struct Receiver {
+    socket: AsyncFd<Socket>,
+    family: Family,
+}
 
-/// Sends packets on one interface.
+/// Sends packets of one scope.
 #[derive(Debug)]
-pub struct Sender(Socket);
+pub struct Sender {
+    socket: Socket,
+    scope: Scope,
+}
 
 impl Receiver {
     /// Opens the socket and joins the groups.
     pub fn open(scope: &Scope) -> io::Result<Self> {
-        let kind = Type::RAW.cloexec().nonblocking();
-        let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::from(i32::from(PROTOCOL_VRRP))))?;
-        if let Some(name) = &scope.interface {
-            socket.bind_device(Some(name.as_bytes()))?;
-        }
-        for group in &scope.groups {
-            socket.join_multicast_v4_n(group, &InterfaceIndexOrAddress::Index(scope.index))?;
-        }
-        // Only what was joined above, not what other programs of this host joined.
-        socket.set_multicast_all_v4(false)?;
-        Ok(Self(sys::watch(socket)?))
+        let socket = match scope.family {
+            Family::Inet => inet::receiver(scope)?,
+            Family::Inet6 => inet6::receiver(scope)?,
+        };
+        Ok(Self { socket: sys::watch(socket)?, family: scope.family })
     }
 
-    /// The next packet, header included. An error of the interface (it went down) is not the end of the socket.
-    pub async fn receive(&self) -> io::Result<Vec<u8>> {
+    /// The next packet. An error of the interface (it went down) is not the end of the socket, nor is a packet that is
+    /// not one.
+    pub async fn receive(&self) -> io::Result<Received> {
         loop {
-            let mut ready = self.0.readable().await?;
-            let read = ready.try_io(|fd| {
-                let mut buffer = vec![0; PACKET_MAX];
-                let mut socket = fd.get_ref();
-                let length = socket.read(&mut buffer)?;
-                buffer.truncate(length);
-                Ok(buffer)
+            let mut ready = self.socket.readable().await?;
+            let read = ready.try_io(|fd| match self.family {
+                Family::Inet => inet::receive(fd.get_ref()),
+                Family::Inet6 => inet6::receive(fd.get_ref()),
             });
             if let Ok(result) = read {
                 return result;
@@ -67,25 +87,35 @@ impl Receiver {
 }
 
 impl Sender {
-    /// Opens a socket that takes whole packets.
-    pub fn open(interface: Option<&str>) -> io::Result<Self> {
-        let socket =
-            Socket::new(Domain::IPV4, Type::RAW.cloexec().nonblocking(), Some(Protocol::from(libc::IPPROTO_RAW)))?;
-        socket.set_header_included_v4(true)?;
-        // Our own adverts must not come back to us.
-        socket.set_multicast_loop_v4(false)?;
-        if let Some(name) = interface {
-            socket.bind_device(Some(name.as_bytes()))?;
-        }
-        Ok(Self(socket))
+    /// Opens the socket.
+    pub fn open(scope: Scope) -> io::Result<Self> {
+        let socket = match scope.family {
+            Family::Inet => inet::sender(&scope)?,
+            Family::Inet6 => inet6::sender(&scope)?,
+        };
+        Ok(Self { socket, scope })
+    }
+
+    /// What it is for.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Sends one advert.
     pub fn send(&self, advert: &Advertisement) -> io::Result<()> {
-        let (IpAddr::V4(source), IpAddr::V4(destination)) = (advert.source, advert.destination) else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "adverts over IPv6 cannot be sent yet"));
-        };
-        let packet = ip::emit(source, destination, advert.ttl, advert.id, &advert.message);
-        self.0.send_to(&packet, &SockAddr::from(SocketAddr::from((destination, 0)))).map(drop)
+        match (advert.source, advert.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => inet::send(&self.socket, source, destination, advert),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                inet6::send(&self.socket, self.scope.index, source, destination, advert)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "source and destination are of different families"))
+            }
+        }
     }
+}
+
+/// A packet that cannot be told to any instance.
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed IP packet")
 }

@@ -62,7 +62,7 @@ impl Announcer {
 pub fn announce(settings: &Settings, vip: &VirtualAddress, first: bool, out: &mut Outputs) {
     let (many, one) = match vip.address {
         IpAddr::V4(_) => ("gratuitous ARPs", "gratuitous ARP"),
-        IpAddr::V6(_) => ("Unsolicited Neighbour Adverts", "Unsolicited Neighbour Advert"),
+        IpAddr::V6(_) => ("Unsolicited Neighbour Adverts", "unsolicited Neighbour Advert"),
     };
     let device = settings.device_of(vip).unwrap_or_default();
     let address = vip.address;

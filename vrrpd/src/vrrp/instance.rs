@@ -164,7 +164,6 @@ impl Instance {
 
     fn start(&mut self, now: Instant, out: &mut Outputs) {
         self.started = true;
-        self.log(Level::Detail, "removing VIPs.", out);
         self.remove_addresses(out);
         if !self.settings.startup_delay.is_zero() {
             self.timers.set(Timer::Startup, now + self.settings.startup_delay);
@@ -413,7 +412,6 @@ impl Instance {
                     self.advertise(now, out);
                 }
                 self.log(Level::Info, "Entering BACKUP STATE", out);
-                self.log(Level::Detail, "removing VIPs.", out);
                 self.remove_addresses(out);
                 let heard = Heard { address: source, priority, interval: advert.interval };
                 self.enter_backup(now, Some(heard), out);
@@ -494,7 +492,6 @@ impl Instance {
         }
         self.log_late(late, out);
         self.log(Level::Info, "Entering BACKUP STATE", out);
-        self.log(Level::Detail, "removing VIPs.", out);
         self.remove_addresses(out);
         self.enter_backup(now, None, out);
     }
@@ -512,10 +509,7 @@ impl Instance {
         self.counters.became_master += 1;
         self.change(State::Master, out);
         self.advertise(now, out);
-        self.log(Level::Detail, "setting VIPs.", out);
-        for vip in self.settings.all_addresses() {
-            out.push(Output::AddAddress(vip.clone()));
-        }
+        self.add_addresses(out);
         self.announce(now, self.settings.garp.repeat, out);
         if !self.settings.garp.delay.is_zero() {
             self.timers.set(Timer::GarpSecond, now + self.settings.garp.delay);
@@ -556,7 +550,6 @@ impl Instance {
             self.counters.priority_zero_sent += 1;
         }
         self.log(Level::Detail, "sent 0 priority", out);
-        self.log(Level::Detail, "removing VIPs.", out);
         self.remove_addresses(out);
     }
 
@@ -594,9 +587,23 @@ impl Instance {
         }
     }
 
+    fn add_addresses(&self, out: &mut Outputs) {
+        let Settings { addresses, excluded, .. } = &self.settings;
+        for (line, vips) in [("setting VIPs.", addresses), ("setting E-VIPs.", excluded)] {
+            if !vips.is_empty() {
+                self.log(Level::Detail, line, out);
+            }
+            out.extend(vips.iter().cloned().map(Output::AddAddress));
+        }
+    }
+
     fn remove_addresses(&self, out: &mut Outputs) {
-        for vip in self.settings.all_addresses() {
-            out.push(Output::RemoveAddress(vip.clone()));
+        let Settings { addresses, excluded, .. } = &self.settings;
+        for (line, vips) in [("removing VIPs.", addresses), ("removing E-VIPs.", excluded)] {
+            if !vips.is_empty() {
+                self.log(Level::Detail, line, out);
+            }
+            out.extend(vips.iter().cloned().map(Output::RemoveAddress));
         }
     }
 
