@@ -483,10 +483,12 @@ fn suggest_keyword(diagnostic: Diagnostic, word: &Word, context: Context) -> Dia
     if text.ends_with('$') {
         return diagnostic.help(UNDEFINED);
     }
+    // Keywords are ASCII, so lengths in bytes tell most of them apart.
+    let similar = |name: &&str| name.len().abs_diff(text.len()) <= 1 + text.len() / 3;
     if text.len() > MISSPELT_BYTES_MAX {
         return diagnostic;
     }
-    if let Some(near) = suggest::nearest(text, context.keywords().map(|keyword| keyword.name)) {
+    if let Some(near) = suggest::nearest(text, context.keywords().map(|keyword| keyword.name).filter(similar)) {
         return diagnostic.help(format!("did you mean `{near}`?"));
     }
     let homes = |name| keyword::homes(name).map(Context::name).take(3).collect::<Vec<_>>().join(" or ");
@@ -494,7 +496,7 @@ fn suggest_keyword(diagnostic: Diagnostic, word: &Word, context: Context) -> Dia
         let help = format!("`{text}` belongs in {}; is a brace missing or too many before it?", homes(text));
         return diagnostic.help(help);
     }
-    let everywhere = Context::ALL.into_iter().flat_map(Context::keywords).map(|keyword| keyword.name);
+    let everywhere = Context::ALL.into_iter().flat_map(Context::keywords).map(|keyword| keyword.name).filter(similar);
     match suggest::nearest(text, everywhere) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`? It belongs in {}", homes(near))),
         None => diagnostic,
