@@ -60,7 +60,7 @@ pub const PROXY: &[Keyword] = &[
     row("errorloc", Sections::PROXIES, TWO, Works),
     row("errorloc302", Sections::PROXIES, TWO, Works),
     row("errorloc303", Sections::PROXIES, TWO, Works),
-    row("external-check command", Sections::BACKENDS, Arity::at_least(1), Unsupported),
+    row("external-check command", Sections::BACKENDS, Arity::at_least(1), NoEffect),
     row("external-check path", Sections::BACKENDS, Arity::at_least(1), NoEffect),
     row("filter", Sections::NAMED_PROXIES, Arity::at_least(1), Unsupported),
     row("filter-sequence", Sections::NAMED_PROXIES, Arity::at_least(1), NoEffect),
