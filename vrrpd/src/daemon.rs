@@ -100,20 +100,26 @@ fn live(plan: Plan, reload: &mut Reload<'_>) -> io::Result<u8> {
         let Some(mut daemon) = begin(plan).await? else { return Ok(EXIT_CONFIG) };
         systemd::notify(State::Ready);
         loop {
-            tokio::select! {
+            let signal = tokio::select! {
                 biased;
-                signal = signals.next() => match signal? {
-                    Signal::Stop => break,
-                    Signal::Reload => {
-                        systemd::notify(State::Reloading);
-                        apply(&mut daemon, reload).await?;
-                        systemd::notify(State::Ready);
-                    }
-                    Signal::Data => write_dump(dump::DATA_FILE, &dump::Data(daemon.router())),
-                    Signal::Statistics => write_dump(dump::STATS_FILE, &dump::Statistics(daemon.router())),
-                },
-                event = daemon.wait() => daemon.handle(event?).await,
+                signal = signals.next() => signal?,
+                event = daemon.wait() => {
+                    daemon.handle(event?).await;
+                    continue;
+                }
+            };
+            match signal {
+                Signal::Stop => break,
+                Signal::Reload => {
+                    systemd::notify(State::Reloading);
+                    apply(&mut daemon, reload).await?;
+                    systemd::notify(State::Ready);
+                }
+                Signal::Data => write_dump(dump::DATA_FILE, &dump::Data(daemon.router())),
+                Signal::Statistics => write_dump(dump::STATS_FILE, &dump::Statistics(daemon.router())),
             }
+            // However fast signals come, adverts leave between them.
+            daemon.handle(None).await;
         }
         tracing::info!("Stopping");
         daemon.stop().await;

@@ -23,6 +23,19 @@ fn an_unchanged_instance_stays_master() {
 }
 
 #[test]
+fn a_storm_of_signals_does_not_keep_adverts_from_leaving() {
+    let Some(lab) = Lab::or_skip() else { return };
+    let (mut first, second) = pair(&lab, OURS, "");
+    for _ in 0..300 {
+        first.daemon().signal(Signal::SIGHUP).unwrap();
+        wait::pause(Duration::from_millis(3));
+    }
+    first.wait_for_line("Reload complete", 20);
+    assert!(first.has_vip() && !second.has_vip());
+    assert_eq!(first.log().matches("Entering").count(), 2, "BACKUP and MASTER, once each:\n{}", first.log());
+}
+
+#[test]
 fn a_bad_file_changes_nothing_and_says_why() {
     let Some(lab) = Lab::or_skip() else { return };
     let (mut first, second) = pair(&lab, OURS, "");
