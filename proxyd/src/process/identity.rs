@@ -61,9 +61,15 @@ pub(super) fn become_user(uid: Option<u32>, gid: Option<u32>) -> Result<(), Stri
     Ok(())
 }
 
+/// Opens what a process in the background has for standard streams; inside a chroot there may be none.
+pub(super) fn open_null() -> Result<File, String> {
+    let opened = OpenOptions::new().read(true).write(true).open("/dev/null");
+    opened.map_err(|error| format!("Cannot open /dev/null: {error}."))
+}
+
 /// Goes on as a child in a session of its own. The parent writes the child's pid and ends with 0, so that whoever started
 /// it finds the pidfile complete.
-pub(super) fn go_to_background(pidfile: Option<File>) -> Result<(), String> {
+pub(super) fn go_to_background(null: &File, pidfile: Option<File>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("Cannot fork: {error}.");
     if let Some(child) = sys::fork().map_err(failed)? {
         let written = pidfile.map_or(Ok(()), |file| write_pid(file, child));
@@ -71,11 +77,6 @@ pub(super) fn go_to_background(pidfile: Option<File>) -> Result<(), String> {
     }
     // It fails only for a process that leads a session already.
     let _ = setsid();
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-    // Inside a chroot there may be none: then the descriptors stay as they are, but the process says nothing on them.
-    if let Ok(null) = null {
-        let redirected = dup2_stdin(null.as_fd()).and(dup2_stdout(null.as_fd())).and(dup2_stderr(null.as_fd()));
-        redirected.map_err(|error| failed(error.into()))?;
-    }
-    Ok(())
+    let redirected = dup2_stdin(null.as_fd()).and(dup2_stdout(null.as_fd())).and(dup2_stderr(null.as_fd()));
+    redirected.map_err(|error| failed(error.into()))
 }

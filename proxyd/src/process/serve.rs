@@ -78,10 +78,11 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let pidfile = options.pidfile.as_deref().filter(|_| options.daemon || options.master);
     let pidfile = pidfile.map(identity::open_pidfile).transpose()?;
     identity::signal_old(&options.old_processes, options.terminate_old);
+    let null = if options.daemon { Some(identity::open_null()?) } else { None };
     identity::change_root(model.global.chroot.as_deref())?;
     identity::become_user(model.global.uid, model.global.gid)?;
-    if options.daemon {
-        identity::go_to_background(pidfile)?;
+    if let Some(null) = null {
+        identity::go_to_background(&null, pidfile)?;
     } else if let Some(file) = pidfile {
         identity::write_pid(file, std::process::id())?;
     }

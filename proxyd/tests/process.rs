@@ -1,0 +1,205 @@
+//! The process as scripts and service managers see it: statuses, messages, pidfiles, signals.
+
+#![expect(clippy::disallowed_methods, reason = "a test has a clock to give up by")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a fact may take to come true.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A directory of its own for each test.
+struct Room(PathBuf);
+
+impl Room {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("proxyd-process-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, text: &str) -> PathBuf {
+        let path = self.0.join("haproxy.cfg");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn configuration(global: &str, bind: SocketAddr) -> String {
+    format!(
+        "global\n{global}\ndefaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\nfrontend fe\n  bind \
+         {bind}\n  http-request return status 200 if {{ path /yes }}\n"
+    )
+}
+
+fn proxyd(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxyd"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    proxyd(arguments).output().unwrap()
+}
+
+fn wait_for<T>(what: &str, mut fact: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = fact() {
+            return value;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen in {PATIENCE:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// The status of an answer, as soon as there is one.
+fn ask(address: SocketAddr, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+fn start(path: &std::path::Path, address: SocketAddr) -> Child {
+    let child = proxyd(&["-f", path.to_str().unwrap(), "-db"]).spawn().unwrap();
+    wait_for("the first answer", || ask(address, "/yes").filter(|&status| status == 200));
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_and_ends_the_start() {
+    let room = Room::new("taken");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let path = room.write(&configuration("", address));
+    let output = run(&["-f", path.to_str().unwrap(), "-db"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let line = format!(
+        "Binding [{}:9] for frontend fe: cannot bind socket (Address already in use) for [{address}]",
+        path.display()
+    );
+    assert!(text.contains(&line), "{text}");
+    assert!(text.contains("[proxyd.main()] Some protocols failed to start their listeners! Exiting."), "{text}");
+    let quiet = run(&["-f", path.to_str().unwrap(), "-db", "-q"]);
+    assert_eq!((quiet.status.code(), quiet.stderr.as_slice()), (Some(1), b"".as_slice()));
+}
+
+#[test]
+fn sigterm_ends_the_process_by_that_signal() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let (room, address) = (Room::new("term"), free_address());
+    let path = room.write(&configuration("", address));
+    for wanted in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut child = start(&path, address);
+        signal(&child, wanted);
+        assert_eq!(child.wait().unwrap().signal(), Some(wanted as i32));
+    }
+}
+
+#[test]
+fn sigusr1_finishes_what_has_begun_and_ends_with_zero() {
+    let (room, address) = (Room::new("usr1"), free_address());
+    let path = room.write(&configuration("", address));
+    let mut child = start(&path, address);
+    let mut begun = TcpStream::connect(address).unwrap();
+    begun.set_read_timeout(Some(PATIENCE)).unwrap();
+    begun.write_all(b"GET /yes HTTP/1.1\r\n").unwrap();
+    // A later connection has been answered, so the worker has the first one's bytes as well.
+    assert_eq!(ask(address, "/yes"), Some(200));
+    signal(&child, Signal::SIGUSR1);
+    wait_for("closing of the listener", || TcpStream::connect(address).is_err().then_some(()));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the request that has begun");
+    begun.write_all(b"host: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    begun.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("Proxy fe stopped (cumulated conns: FE: "), "{text}");
+}
+
+#[test]
+fn hard_stop_after_cuts_a_soft_stop_short() {
+    let (room, address) = (Room::new("hard"), free_address());
+    let path = room.write(&configuration("  hard-stop-after 100ms", address));
+    let mut child = start(&path, address);
+    let mut begun = TcpStream::connect(address).unwrap();
+    begun.write_all(b"GET /yes HTTP/1.1\r\n").unwrap();
+    assert_eq!(ask(address, "/yes"), Some(200));
+    signal(&child, Signal::SIGUSR1);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn sigttou_frees_the_address_and_sigttin_takes_it_again() {
+    let (room, address) = (Room::new("ttou"), free_address());
+    let path = room.write(&configuration("", address));
+    let mut child = start(&path, address);
+    signal(&child, Signal::SIGTTOU);
+    wait_for("a refused connection", || TcpStream::connect(address).is_err().then_some(()));
+    signal(&child, Signal::SIGTTIN);
+    wait_for("an answer", || ask(address, "/yes").filter(|&status| status == 200));
+    signal(&child, Signal::SIGTERM);
+    child.wait().unwrap();
+}
+
+#[test]
+fn in_the_background_the_pidfile_is_complete_when_the_starter_returns() {
+    let (room, address) = (Room::new("daemon"), free_address());
+    let pidfile = room.0.join("pid");
+    let path = room.write(&configuration("  daemon", address));
+    let output = run(&["-f", path.to_str().unwrap(), "-p", pidfile.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let pid: i32 = std::fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap();
+    assert_eq!(ask(address, "/yes"), Some(200), "it listens before the starter returns");
+    // A second one takes over: the first is told to leave, and the address is never refused.
+    let output = run(&["-f", path.to_str().unwrap(), "-p", pidfile.to_str().unwrap(), "-sf", &pid.to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let second: i32 = std::fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap();
+    assert_ne!(pid, second);
+    let state = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    wait_for("the end of the first", || {
+        assert_eq!(ask(address, "/yes"), Some(200));
+        let state = state(pid);
+        (state.is_empty() || state.contains(") Z ")).then_some(())
+    });
+    kill(Pid::from_raw(second), Signal::SIGTERM).unwrap();
+}
+
+#[test]
+fn a_pidfile_that_cannot_be_made_ends_the_start() {
+    let (room, address) = (Room::new("pidfile"), free_address());
+    let path = room.write(&configuration("  daemon", address));
+    let output = run(&["-f", path.to_str().unwrap(), "-p", "/nonexistent/x.pid"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("[proxyd.main()] Cannot create pidfile /nonexistent/x.pid")
+    );
+}
