@@ -145,7 +145,7 @@ fn legacy(line: &mut Line<'_, '_>, row: &Keyword, global: &mut Global, tools: &m
             }
         }
         _ => {
-            let message = format!("unknown keyword '{}' in 'global' section", row.name);
+            let message = format!("'{}' in 'global' section is not known any more, it has no effect.", row.name);
             line.out.push(
                 Diagnostic::warning(code::LEGACY, line.keyword, message)
                     .label("without effect")
