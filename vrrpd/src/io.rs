@@ -90,8 +90,9 @@ impl Io {
     pub fn open() -> io::Result<Self> {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         Ok(Self {
-            netlink: Netlink::open()?,
-            arp: ArpSocket::open()?,
+            netlink: Netlink::open().map_err(|error| with_cause("cannot connect to the kernel's netlink", &error))?,
+            arp: ArpSocket::open()
+                .map_err(|error| with_cause("cannot open a packet socket, which needs CAP_NET_RAW", &error))?,
             channels: BTreeMap::new(),
             notifier: notify::Notifier::default(),
             running: HashMap::new(),
@@ -285,6 +286,10 @@ fn group_of(settings: &Settings) -> Option<IpAddr> {
         Transport::Multicast { group, .. } => Some(group),
         Transport::Unicast { .. } => None,
     }
+}
+
+fn with_cause(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 fn log(level: Level, line: &str) {

@@ -312,6 +312,7 @@ impl Router {
     /// A reload is a diff: what keeps its identity keeps its state, the rest ends or begins.
     fn reload(&mut self, now: Instant, mut settings: Settings, out: &mut Outputs) {
         settings.drop_unused_scripts();
+        let before = out.len();
         self.log_unknown_vrids = settings.log_unknown_vrids;
         self.reload_scripts(settings.scripts, out);
         let mut old: Vec<Option<Member>> = std::mem::take(&mut self.members).into_iter().map(Some).collect();
@@ -336,6 +337,7 @@ impl Router {
                 self.members.push(Member::new(instance));
             }
         }
+        keep_moved_addresses(before, out);
         self.set_groups(settings.groups);
         self.refresh_all(now, out);
         for index in fresh {
@@ -602,6 +604,24 @@ fn same_router(old: &vrrp::Settings, new: &vrrp::Settings) -> bool {
         && old.family == new.family
         && old.version == new.version
         && kind(old) == kind(new)
+}
+
+/// An address that moved to an instance earlier in the file was added before the one that lost it removes it: that
+/// removal would take it from its new holder.
+fn keep_moved_addresses(from: usize, out: &mut Outputs) {
+    let mut added = HashSet::new();
+    let mut place = 0;
+    out.retain(|output| {
+        place += 1;
+        match output {
+            Output::AddAddress { device, address } if place > from => {
+                added.insert((device.clone(), address.address));
+                true
+            }
+            Output::RemoveAddress { device, address } => !added.contains(&(device.clone(), address.address)),
+            _ => true,
+        }
+    });
 }
 
 fn push_notify(subject: &str, commands: Vec<crate::command::Command>, out: &mut Outputs) {

@@ -157,6 +157,31 @@ fn a_reload_keeps_what_stays_and_ends_what_goes() {
 }
 
 #[test]
+fn an_address_that_moves_between_masters_is_never_lost() {
+    let settings = |first: &[u8], second: &[u8]| {
+        let with = |name, vrid, vips: &[u8]| {
+            let mut instance = instance(name, vrid, 0);
+            instance.vrrp.addresses =
+                vips.iter().map(|&vip| VirtualAddress::new(IpAddr::from([10, 0, 0, vip]), 24)).collect();
+            instance
+        };
+        Settings { instances: vec![with("VI_1", 51, first), with("VI_2", 52, second)], ..Settings::default() }
+    };
+    for (before, after) in [([&[1, 9][..], &[2]], [&[1][..], &[2, 9]]), ([&[1], &[2, 9]], [&[1, 9], &[2]])] {
+        let mut bench = Bench::started(settings(before[0], before[1]));
+        bench.run(4000);
+        let moved = IpAddr::from([10, 0, 0, 9]);
+        let out = bench.feed(Input::Reload(settings(after[0], after[1])));
+        let last = out.iter().rev().find_map(|output| match output {
+            Output::AddAddress { address, .. } if address.address == moved => Some(true),
+            Output::RemoveAddress { address, .. } if address.address == moved => Some(false),
+            _ => None,
+        });
+        assert_eq!(last, Some(true), "{before:?} to {after:?}: {out:?}");
+    }
+}
+
+#[test]
 fn strangers_are_reported_once() {
     let settings =
         Settings { instances: vec![instance("VI_1", 51, 50)], log_unknown_vrids: true, ..Settings::default() };
