@@ -143,3 +143,41 @@ fn round_robin_of_unequal_weights() {
     let seed = farm(Algorithm::RoundRobin, &[12, 12, 26, 26]);
     assert_eq!(sequence(&seed, 8), "s3 s4 s3 s4 s1 s3 s4 s2");
 }
+
+/// Connections to haproxy 2.6 opened (`+`) and closed (`-`) one after the other, with the server that each one got.
+#[test]
+fn recorded_histories_of_connections() {
+    let mut histories = 0;
+    for row in include_str!("../../tests/vectors/sequences.tsv").lines() {
+        let [algorithm, weights, limits, steps] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let algorithm = match algorithm {
+            "roundrobin" => Algorithm::RoundRobin,
+            "static-rr" => Algorithm::StaticRr,
+            "leastconn" => Algorithm::LeastConn,
+            "first" => Algorithm::First,
+            other => panic!("{other}"),
+        };
+        let numbers = |column: &str| column.split(' ').map(|number| number.parse().unwrap()).collect::<Vec<u32>>();
+        let servers = numbers(weights).into_iter().zip(numbers(limits)).zip(1..).map(|((weight, maxconn), id)| {
+            let settings = ServerSettings { id, name: id.to_string(), weight, maxconn, ..ServerSettings::default() };
+            Arc::new(ServerState::new(settings))
+        });
+        let settings = FarmSettings { algorithm, ..FarmSettings::default() };
+        let dispatcher = Dispatcher::new(Farm::new(settings, servers.collect()), 1);
+        let mut slots = Vec::new();
+        for (number, step) in steps.split(' ').enumerate() {
+            let server: usize = step[1..].parse().unwrap();
+            if step.starts_with('-') {
+                let held = slots.iter().position(|slot: &super::dispatcher::Slot| slot.index() + 1 == server);
+                drop(slots.swap_remove(held.unwrap()));
+                continue;
+            }
+            match dispatcher.choose(&Wanted::default()) {
+                Choice::Slot(slot) if slot.index() + 1 == server => slots.push(slot),
+                other => panic!("step {number} of {row}: {other:?}"),
+            }
+        }
+        histories += 1;
+    }
+    assert_eq!(histories, 159);
+}
