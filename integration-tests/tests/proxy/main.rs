@@ -6,4 +6,5 @@
 mod http;
 mod rig;
 mod rules;
+mod servers;
 mod tcp;

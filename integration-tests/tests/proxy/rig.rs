@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use integration_tests::subject::Subject;
@@ -98,6 +99,25 @@ fn has_listener(port: u16) -> bool {
         .any(|(local, state)| local.ends_with(&end) && state == "0A")
 }
 
+/// Waits until the proxy has read everything that a client sent: it has arrived, and nothing of it is left in the kernel.
+pub(crate) fn wait_until_read(client: &TcpStream) {
+    let (proxy, client) = (client.peer_addr().unwrap().port(), client.local_addr().unwrap().port());
+    let queues = |local: u16, remote: u16| {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").ok()?;
+        let mut lines = sockets.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        let ends = [format!(":{local:04X}"), format!(":{remote:04X}")];
+        let line =
+            lines.find(|words| words.len() > 4 && words[1].ends_with(&ends[0]) && words[2].ends_with(&ends[1]))?;
+        line[4].split_once(':').map(|(sent, received)| (sent.to_owned(), received.to_owned()))
+    };
+    let read = || {
+        let (unacknowledged, _) = queues(client, proxy)?;
+        let (_, unread) = queues(proxy, client)?;
+        [unacknowledged, unread].iter().all(|queue| queue.bytes().all(|digit| digit == b'0')).then_some(())
+    };
+    wait::until("the proxy reads", BOUND, read).unwrap();
+}
+
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -137,6 +157,7 @@ fn text(bytes: &[u8]) -> String {
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     received: mpsc::Receiver<String>,
+    accepted: Arc<AtomicUsize>,
 }
 
 /// One step of the server's script.
@@ -157,18 +178,27 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, received) = mpsc::sync_channel(256);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
+                count.fetch_add(1, Ordering::SeqCst);
                 let (script, sender) = (script.clone(), sender.clone());
                 std::thread::spawn(move || play(connection, &script, &sender));
             }
         });
-        Self { address, received }
+        Self { address, received, accepted }
     }
 
     /// The next message that any connection received.
     pub(crate) fn message(&self) -> String {
         self.received.recv_timeout(BOUND).expect("a message at the server")
+    }
+
+    /// Waits until the proxy has connected.
+    pub(crate) fn wait_for_connection(&self) {
+        let connected = || (self.accepted.load(Ordering::SeqCst) > 0).then_some(());
+        wait::until("a connection to the server", BOUND, connected).unwrap();
     }
 
     /// Whether the server has seen nothing more.
