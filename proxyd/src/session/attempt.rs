@@ -14,7 +14,7 @@ use super::{cookies, h1, policy};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
-use crate::balance::queue::{Position, Priority};
+use crate::balance::queue::{Place, Position, Priority};
 use crate::clock;
 use crate::http::Head;
 use crate::http::h1::response::{self, ResponseWire};
@@ -187,6 +187,7 @@ impl Exchange<'_> {
         let _queued = InUse::enter(&view.backend.section.traffic.queued);
         let timeouts = &view.backend.section.timeouts;
         let deadline = timeouts.queue.or(timeouts.connect).map(|limit| clock::now() + limit);
+        let place = wait.place();
         let mut wait = Some(wait);
         let (client, session) = (&mut *self.client, self.session);
         let leaves = view.backend.abortonclose;
@@ -206,7 +207,14 @@ impl Exchange<'_> {
         self.tick();
         let (waited, position) = match waited {
             Ok((waited, position)) => (Ok(waited), Some(position)),
-            Err(end) => (Err(end), wait.take().map(Wait::give_up)),
+            Err(end) => {
+                // The time in the queue counts, and so does the server that was waited for.
+                self.account.dequeued.get_or_insert(self.account.now);
+                if let Place::Server(index) = place {
+                    self.server_index = Some(index);
+                }
+                (Err(end), wait.take().map(Wait::give_up))
+            }
         };
         if let Some(Position { server, backend }) = position {
             let (before_server, before_backend) = self.account.queued_behind;

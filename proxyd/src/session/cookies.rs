@@ -2,7 +2,7 @@
 
 use super::policy;
 use super::stream::Exchange;
-use crate::balance::persist::{self, Edit};
+use crate::balance::persist::{self, Edit, Written};
 use crate::clock;
 use crate::http::Head;
 use crate::worker::view::BackendView;
@@ -18,7 +18,8 @@ pub fn read(exchange: &mut Exchange<'_>, view: &BackendView) -> Option<usize> {
         if read.server.is_some() && policy::ignores_persistence(exchange, view) {
             read.server = None;
         }
-        exchange.account.cookies[0] = letter(read.found.letter(settings));
+        // As long as no response came, nothing was written.
+        exchange.account.cookies = [read.found.letter(settings), Written::None.letter(settings)].map(letter);
         exchange.cookie_read = Some(read);
     }
     exchange.cookie_read.as_ref()?.server
