@@ -70,7 +70,7 @@ pub struct Parsed {
 /// Reads the files one after the other, each from a fresh section boundary, as haproxy reads several `-f`.
 ///
 /// `setenv`, `presetenv`, `unsetenv` and `resetenv` take effect here, line by line, and are checked here; they also stay
-/// in the tree. Arguments after an empty one are dropped, as haproxy ignores them: no word of the tree is empty.
+/// in the tree, unless they are wrong. Arguments after an empty one are dropped, as haproxy ignores them: no word of the tree is empty.
 pub fn parse(inputs: Vec<Input>, env: Env, facts: &Facts) -> Parsed {
     let mut sources = Sources::new();
     let mut reader = Reader { env, facts, file: File::default(), diagnostics: Diagnostics::new() };
@@ -231,10 +231,9 @@ impl Reader<'_> {
             return;
         }
         let Some(section) = self.file.sections.last_mut() else { return };
-        if section.kind() == "global" {
-            set_environment(&statement, &mut self.env, &mut self.diagnostics);
+        if section.kind() != "global" || set_environment(&statement, &mut self.env, &mut self.diagnostics) {
+            section.statements.push(statement);
         }
-        section.statements.push(statement);
     }
 
     /// Says it once for lines that follow each other, and again for what looks like a section's misspelt name.
@@ -253,13 +252,15 @@ impl Reader<'_> {
     }
 }
 
-/// `setenv`, `presetenv`, `unsetenv` and `resetenv`.
-fn set_environment(statement: &Statement, env: &mut Env, diagnostics: &mut Diagnostics) {
+/// `setenv`, `presetenv`, `unsetenv` and `resetenv`; false for one of them that is wrong and has been reported.
+fn set_environment(statement: &Statement, env: &mut Env, diagnostics: &mut Diagnostics) -> bool {
     let mut words = statement.words();
-    let Some(keyword) = words.next() else { return };
+    let Some(keyword) = words.next() else { return true };
+    let mut wrong = false;
     let mut complain = |what: &str| {
         let message = format!("'{}' expects {what}.", keyword.text);
         diagnostics.push(Diagnostic::error("arguments", statement.span, message).place(Place::ParsingLine));
+        wrong = true;
     };
     match keyword.as_str() {
         "setenv" | "presetenv" => match (words.next(), words.next()) {
@@ -272,6 +273,7 @@ fn set_environment(statement: &Statement, env: &mut Env, diagnostics: &mut Diagn
         "resetenv" => env.retain(&words.map(Word::as_str).collect::<Vec<_>>()),
         _ => {}
     }
+    !wrong
 }
 
 #[cfg(test)]
