@@ -84,6 +84,12 @@ impl Stream {
         let _ = self.socket().set_linger(Some(Duration::ZERO));
     }
 
+    /// Lets the system find out whether a silent peer still exists (`option clitcpka`).
+    pub fn keep_alive(&self) {
+        // Without it the timeouts still hold.
+        let _ = self.socket().set_keepalive(true);
+    }
+
     /// This side's address; `None` for unix sockets.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {

@@ -143,6 +143,9 @@ pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<List
         listener,
     };
     session.adopt(session.worker.view());
+    if session.frontend.tcp_keep_alive {
+        stream.keep_alive();
+    }
     let mut client = Conn::new(stream);
     count_accepted(&session, now);
     if session.listener.bind.accept_proxy && !read_proxy_header(&mut session, &mut client).await {

@@ -315,12 +315,18 @@ fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> O
         ],
         waiting: Arc::clone(waiting),
     };
+    let pace = frontend.rate_limit_sessions.map(|limit| accept::Pace {
+        traffic: Arc::clone(&frontend.section.traffic),
+        limit,
+        started: worker.started,
+        timer: worker.timers.timer(),
+    });
     let worker = Rc::clone(worker);
     Some(spawn_local(async move {
         let accepted = |accepted| {
             spawn_local(session::run(Rc::clone(&worker), Arc::clone(&frontend), Arc::clone(&listener), accepted));
         };
-        if let Err(error) = accept::serve(socket, limits, accepted).await {
+        if let Err(error) = accept::serve(socket, limits, pace, accepted).await {
             tracing::error!(%error, bind = listener.bind.text, "cannot accept");
         }
     }))

@@ -1,17 +1,22 @@
 //! Takes connections, while the frontend and the process have room for them.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 use super::{Stream, canonical};
-use crate::stats::{Gauge, Traffic};
+use crate::clock;
+use crate::stats::{Event, Gauge, Traffic};
+use crate::worker::milliseconds;
+use crate::worker::timers::{Elapsed, Timer};
 
 /// A connection just accepted.
 #[derive(Debug)]
@@ -130,14 +135,51 @@ impl Listener {
     }
 }
 
+/// `rate-limit sessions`: new connections that are too many for this second wait for the next.
+#[derive(Debug)]
+pub struct Pace {
+    /// Whose sessions are counted.
+    pub traffic: Arc<Traffic>,
+    /// Sessions per second.
+    pub limit: u32,
+    /// When the process started.
+    pub started: Instant,
+    /// Waits for its turn.
+    pub timer: Timer,
+}
+
+impl Pace {
+    async fn turn(&self) {
+        let limit = u64::from(self.limit.max(1));
+        loop {
+            let now = clock::now();
+            let now_ms = milliseconds(now.saturating_duration_since(self.started));
+            if self.traffic.rate(Event::Session, now_ms) < limit {
+                return;
+            }
+            // The oldest of the sessions counted falls out of the second at the latest after a share of it.
+            self.timer.set(Some(now + Duration::from_secs(1) / self.limit.clamp(1, 1_000)));
+            let Err(Elapsed) = self.timer.race(std::future::pending::<Infallible>()).await;
+        }
+    }
+}
+
 /// Accepts on one socket until the future is dropped, which closes it. At a limit nothing more is taken, the kernel holds what
 /// arrives. A failure that concerns one connection only is passed over; one that lasts (no descriptors left) waits for a
 /// connection to end.
-pub async fn serve(socket: Socket, limits: Limits, mut session: impl FnMut(Accepted)) -> io::Result<()> {
+pub async fn serve(
+    socket: Socket,
+    limits: Limits,
+    pace: Option<Pace>,
+    mut session: impl FnMut(Accepted),
+) -> io::Result<()> {
     let listener = Listener::new(socket)?;
     let limits = Rc::new(limits);
     loop {
         limits.room().await;
+        if let Some(pace) = &pace {
+            pace.turn().await;
+        }
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let places = loop {
@@ -181,7 +223,7 @@ mod tests {
             let limits =
                 Limits { process: (Arc::clone(&gauge), 1), traffic: [traffic(), traffic()], waiting: Arc::default() };
             let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
-            tokio::task::spawn_local(serve(socket.into(), limits, move |it| sender.try_send(it).unwrap()));
+            tokio::task::spawn_local(serve(socket.into(), limits, None, move |it| sender.try_send(it).unwrap()));
             let _clients = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
             let first = accepted.recv().await.unwrap();
             tokio::task::yield_now().await;

@@ -32,7 +32,9 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     if !exchange.account.silent {
         let timers = timers(exchange, now);
         count(exchange, end, &timers, now);
-        log(exchange, end, timers, now);
+        if !exchange.account.logged {
+            log(exchange, end, timers, now);
+        }
     }
     let worker = &exchange.session.worker;
     worker.give_head(std::mem::take(&mut exchange.request));
@@ -94,7 +96,12 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let pool = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.pools.get(index));
     match pool {
         Some(pool) if keeps => pool.give(&exchange.session.worker, server, exchange.account.now),
-        Some(_) | None => server.conn.release(&exchange.session.worker.buffers),
+        Some(_) | None => {
+            server.conn.release(&exchange.session.worker.buffers);
+            if exchange.backend.is_some_and(|view| view.backend.nolinger) {
+                server.conn.stream().reset_on_close();
+            }
+        }
     }
 }
 
@@ -204,6 +211,16 @@ fn is_logged(session: &Session, exchange: &Exchange<'_>, end: Option<End>) -> bo
     !(frontend.dontlog_normal && normal)
 }
 
+/// `option logasap`: the line is written when the transfer of data begins; what is known by then is all it says.
+pub fn log_early(exchange: &mut Exchange<'_>) {
+    if !exchange.session.frontend.logasap {
+        return;
+    }
+    let now = exchange.tick();
+    log(exchange, None, timers(exchange, now), now);
+    exchange.account.logged = true;
+}
+
 fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) {
     let (session, account) = (exchange.session, &exchange.account);
     if !is_logged(session, exchange, end) {
@@ -258,7 +275,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         unique_id: None,
         log_counter: frontend.log_lines.as_ref().map_or(0, |lines| lines.fetch_add(1, Ordering::Relaxed)),
         request_counter: 0,
-        early: false,
+        early: frontend.logasap && end.is_none(),
     };
     let failed = end.is_some_and(|end| end.cause != Cause::Local) || account.retries > 0;
     let level = if frontend.log_separate_errors && failed { Level::Error } else { Level::Info };

@@ -5,10 +5,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::conn::Conn;
-use super::relay;
 use super::stream::{Done, Exchange};
 use super::transfer::{Transfer, poll_silence};
 use super::{Session, policy, stream};
+use super::{finish, relay};
 use crate::clock;
 use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
@@ -242,5 +242,6 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
 pub async fn relay(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     let Some(wire) = exchange.response_wire else { return Err(End::new(Cause::Internal, Phase::Data, Some(500))) };
     answer_head(exchange, wire.body);
+    finish::log_early(exchange);
     relay::run(exchange, wire.body).await
 }

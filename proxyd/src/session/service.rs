@@ -148,6 +148,9 @@ pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section) -> Resul
         }
     };
     exchange.account.statistics = true;
+    // The page is logged as if it were a server that was reached at once.
+    exchange.account.dequeued = Some(exchange.account.now);
+    exchange.account.connected = Some(exchange.account.now);
     let code = answer.head.status();
     exchange.answer = Some(answer);
     Err(End::new(Cause::Local, Phase::Request, Some(code)))

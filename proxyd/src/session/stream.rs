@@ -108,6 +108,8 @@ pub struct Account {
     pub cookies: [u8; 2],
     /// The statistics page answered.
     pub statistics: bool,
+    /// The log line was written before the end.
+    pub logged: bool,
     /// Nothing is logged nor counted: it ended before it began.
     pub silent: bool,
 }
@@ -130,6 +132,7 @@ impl<'s> Exchange<'s> {
             queued_behind: (0, 0),
             cookies: *b"--",
             statistics: false,
+            logged: false,
             silent: false,
         };
         Self {

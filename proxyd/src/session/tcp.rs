@@ -22,5 +22,6 @@ async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     policy::choose_backend(exchange)?;
     policy::on_connection(exchange)?;
     exchange.get_connection().await?;
+    finish::log_early(exchange);
     relay::run(exchange, Body::Tunnel).await
 }

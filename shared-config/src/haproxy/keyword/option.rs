@@ -51,7 +51,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("ldap-check", Sections::BACKENDS, NONE, Works),
     row("log-health-checks", Sections::BACKENDS, NONE, Works).no_or_default(),
     row("log-separate-errors", Sections::FRONTENDS, NONE, Works).no_or_default(),
-    row("logasap", Sections::FRONTENDS, NONE, NoEffect).no_or_default(),
+    row("logasap", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("mysql-check", Sections::BACKENDS, Arity::at_least(0), Works),
     row("nolinger", Sections::PROXIES, NONE, Works).no_or_default(),
     row("originalto", Sections::PROXIES, Arity::range(0, 4), Works).http(),

@@ -104,7 +104,7 @@ pub const PROXY: &[Keyword] = &[
     row("monitor-uri", Sections::FRONTENDS, ONE, Works).http(),
     row("persist rdp-cookie", Sections::BACKENDS, Arity::at_least(0), Unsupported).parenthesis(),
     row("quic-initial", Sections::FRONTENDS, Arity::at_least(1), Unsupported).named_defaults(),
-    row("rate-limit sessions", Sections::FRONTENDS, ONE, Unsupported),
+    row("rate-limit sessions", Sections::FRONTENDS, ONE, Works),
     row("redirect", Sections::NAMED_PROXIES, Arity::at_least(2), Works).http(),
     row("redisp", Sections::BACKENDS, Arity::at_least(0), Works).legacy("'option redispatch'"),
     row("redispatch", Sections::BACKENDS, Arity::at_least(0), Works).legacy("'option redispatch'"),

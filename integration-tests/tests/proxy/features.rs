@@ -1,0 +1,178 @@
+//! What stands between reading and forwarding: persistence by cookies, PROXY headers, pages of the proxy's own, queues.
+
+use super::rig::{Rig, Step, answering, read_all, talk};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+const CONFIG: &str = "
+global
+    log {log} local0
+defaults
+    mode http
+    log global
+    option httplog
+    timeout client 2s
+    timeout server 2s
+    timeout connect 1s
+frontend fe
+    bind {front}
+    default_backend be
+backend be
+    server s1 {server} cookie A
+";
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const QUIET: Duration = Duration::from_millis(150);
+
+fn with(lines: &str) -> String {
+    CONFIG.replace("    server s1", &format!("{lines}\n    server s1"))
+}
+
+/// The `cookie` line, the response, the request's cookie, and then: what the server gets, what the client gets, the letters.
+struct Cookie {
+    line: &'static str,
+    response: &'static [u8],
+    sent: &'static str,
+    to_server: &'static str,
+    to_client: &'static str,
+    letters: &'static str,
+}
+
+const COOKIES: &[Cookie] = &[
+    Cookie {
+        line: "cookie SRV insert indirect nocache",
+        response: OK,
+        sent: "",
+        to_server: "",
+        to_client: "content-length: 2\r\nset-cookie: SRV=A; path=/\r\n",
+        letters: "--NI",
+    },
+    Cookie {
+        line: "cookie SRV insert indirect nocache",
+        response: OK,
+        sent: "cookie: x=1; SRV=A; y=2\r\n",
+        to_server: "cookie: x=1; y=2\r\n",
+        to_client: "content-length: 2\r\n",
+        letters: "--VN",
+    },
+    Cookie {
+        line: "cookie SRV insert indirect nocache",
+        response: OK,
+        sent: "cookie: SRV=A\r\n",
+        to_server: "",
+        to_client: "content-length: 2\r\n",
+        letters: "--VN",
+    },
+    Cookie {
+        line: "cookie SRV insert indirect nocache",
+        response: OK,
+        sent: "cookie: SRV=Z\r\n",
+        to_server: "",
+        to_client: "content-length: 2\r\nset-cookie: SRV=A; path=/\r\n",
+        letters: "--II",
+    },
+    Cookie {
+        line: "cookie SRV insert nocache httponly secure domain .a.b",
+        response: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nEtag: x\r\n\r\nok",
+        sent: "",
+        to_server: "",
+        to_client: "content-length: 2\r\netag: x\r\nset-cookie: SRV=A; path=/; domain=.a.b; HttpOnly; Secure\r\ncache-control: private\r\n",
+        letters: "--NI",
+    },
+    Cookie {
+        line: "cookie JSESSIONID prefix",
+        response: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: JSESSIONID=abc\r\n\r\nok",
+        sent: "cookie: JSESSIONID=A~xyz\r\n",
+        to_server: "cookie: JSESSIONID=xyz\r\n",
+        to_client: "content-length: 2\r\nset-cookie: JSESSIONID=A~abc\r\n",
+        letters: "--VR",
+    },
+    Cookie {
+        line: "cookie SRV rewrite",
+        response: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: SRV=; path=/\r\n\r\nok",
+        sent: "",
+        to_server: "",
+        to_client: "content-length: 2\r\nset-cookie: SRV=A; path=/\r\n",
+        letters: "--NR",
+    },
+    Cookie {
+        line: "cookie SRV",
+        response: OK,
+        sent: "cookie: SRV=A\r\n",
+        to_server: "cookie: SRV=A\r\n",
+        to_client: "content-length: 2\r\n",
+        letters: "----",
+    },
+];
+
+#[test]
+fn cookies() {
+    for case in COOKIES {
+        let rig = Rig::start("cookies", &with(&format!("    {}", case.line)), answering(case.response));
+        let (answer, _) = talk(&rig, format!("GET / HTTP/1.1\r\n{}\r\n", case.sent).as_bytes(), false, QUIET);
+        let name = format!("{} with {:?}", case.line, case.sent);
+        assert_eq!(answer, format!("HTTP/1.1 200 OK\r\n{}\r\nok", case.to_client), "{name}");
+        assert_eq!(rig.origin.message(), format!("GET / HTTP/1.1\r\n{}\r\n", case.to_server), "{name}");
+        let log = rig.log_line();
+        assert!(log.contains(&format!(" {} 1/1/", case.letters)), "{name}: {log}");
+    }
+}
+
+#[test]
+fn a_proxy_header_tells_the_client() {
+    let config = CONFIG.replace("bind {front}", "bind {front} accept-proxy\n    option forwardfor except 10.0.0.0/8");
+    let rig = Rig::start("accept-proxy", &config, answering(OK));
+    for (address, field) in [("1.2.3.4", "x-forwarded-for: 1.2.3.4\r\n"), ("10.1.1.1", "")] {
+        let sent = format!("PROXY TCP4 {address} 5.6.7.8 1111 80\r\nGET / HTTP/1.1\r\n\r\n");
+        let (answer, _) = talk(&rig, sent.as_bytes(), false, QUIET);
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        assert_eq!(rig.origin.message(), format!("GET / HTTP/1.1\r\n{field}\r\n"));
+    }
+    assert_eq!(talk(&rig, b"GET / HTTP/1.1\r\n\r\n", false, QUIET), (String::new(), true));
+}
+
+#[test]
+fn pages_of_its_own() {
+    let lines = "    stats uri /stats\n    stats auth admin:secret\n    stats realm lock";
+    let config = with(lines).replace("bind {front}", "bind {front}\n    monitor-uri /alive");
+    let rig = Rig::start("pages", &config, answering(OK));
+    let get = |target: &str, field: &str| {
+        talk(&rig, format!("GET {target} HTTP/1.1\r\n{field}\r\n").as_bytes(), false, QUIET).0
+    };
+    let alive = get("/alive", "");
+    assert!(alive.starts_with("HTTP/1.1 200 OK\r\ncontent-length: 58\r\ncache-control: no-cache\r\n"), "{alive}");
+    let refused = get("/stats", "");
+    assert!(refused.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{refused}");
+    assert!(refused.contains("www-authenticate: Basic realm=\"lock\"\r\n"), "{refused}");
+    let csv = get("/stats;csv", "authorization: Basic YWRtaW46c2VjcmV0\r\n");
+    assert!(csv.contains("# pxname,svname,qcur,"), "{csv}");
+    assert!(csv.contains("\nbe,s1,0,0,"), "{csv}");
+    assert!(rig.origin.is_idle());
+    let log = rig.log_line();
+    assert!(log.starts_with("fe be/<STATS> T/T/T/-1/T ") && log.contains(" LR-- "), "{log}");
+}
+
+/// The first slot that comes free goes to the one who waits, and the line tells how many were ahead.
+#[test]
+fn a_full_server_makes_requests_wait() {
+    let script = vec![Step::ReadUntil("\r\n\r\n"), Step::ReadUntil("go"), Step::Write(OK.to_vec()), Step::ReadToEnd];
+    let config = CONFIG
+        .replace("cookie A", "maxconn 1")
+        .replace("timeout connect 1s", "timeout connect 1s\n    timeout queue 5s");
+    let rig = Rig::start("queue", &config, script);
+    let (mut first, mut second) = (rig.connect(), rig.connect());
+    first.write_all(b"POST /1 HTTP/1.1\r\ncontent-length: 2\r\n\r\n").unwrap();
+    assert!(rig.origin.message().starts_with("POST /1"));
+    second.write_all(b"GET /2 HTTP/1.1\r\n\r\n").unwrap();
+    second.set_read_timeout(Some(QUIET)).unwrap();
+    let mut early = [0; 200];
+    if let Ok(count) = second.read(&mut early) {
+        panic!("the second request has to wait: {}", String::from_utf8_lossy(&early[..count]));
+    }
+    first.write_all(b"go").unwrap();
+    assert!(read_all(&mut first, QUIET).0.starts_with("HTTP/1.1 200 OK"));
+    let line = rig.log_line();
+    assert!(line.contains(" 0/0 \"POST /1"), "{line}");
+    assert_eq!(rig.origin.message(), "go");
+    assert!(rig.origin.message().starts_with("GET /2"));
+}
