@@ -287,3 +287,6 @@ fn server_settings(server: &model::Server) -> ServerSettings {
         rise: pace.rise,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The process as scripts and service managers see it: statuses, messages, pidfiles, signals.
 
 #![expect(clippy::disallowed_methods, reason = "a test has a clock to give up by")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
