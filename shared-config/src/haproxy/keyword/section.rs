@@ -53,7 +53,7 @@ pub const SECTION: &[Keyword] = &[
     row("eab-mac-key", Sections::of(&[Acme]), ONE, Unsupported),
     row("ecdhe", Sections::of(&[CrtList]), ONE, Unsupported),
     row("enabled", Sections::of(&[LogForward, Peers]), NONE, NoEffect),
-    row("errorfile", Sections::of(&[HttpErrors]), TWO, NoEffect),
+    row("errorfile", Sections::of(&[HttpErrors]), TWO, Works),
     row("format", Sections::of(&[Ring]), ONE, NoEffect),
     row("group", Sections::of(&[Program]), ONE, Unsupported),
     row("group", Sections::of(&[Userlist]), Arity::at_least(1), Works),
