@@ -1,5 +1,6 @@
 //! The life of the process: background, pid files, signals, reload, end.
 
+use crate::clock;
 use crate::io::vet;
 use crate::log::{self, PROCESS};
 use crate::router;
@@ -25,6 +26,10 @@ pub const EXIT_FATAL: u8 = 1;
 /// Exit code of a daemon that cannot run its configuration, as keepalived's.
 pub const EXIT_CONFIG: u8 = 2;
 
+/// keepalived's `--signum=JSON`, SIGRTMIN+2 as the C library counts.
+const SIGNAL_JSON: i32 = 36;
+/// keepalived's `--signum=STATS_CLEAR`.
+const SIGNAL_CLEAR_STATISTICS: i32 = 63;
 /// Names that a process of this daemon, or of the one it replaces, may have.
 const DAEMON_NAMES: [&str; 2] = ["vrrpd", "keepalived"];
 
@@ -117,6 +122,11 @@ fn live(plan: Plan, reload: &mut Reload<'_>) -> io::Result<u8> {
                 }
                 Signal::Data => write_dump(dump::DATA_FILE, &dump::Data(daemon.router())),
                 Signal::Statistics => write_dump(dump::STATS_FILE, &dump::Statistics(daemon.router())),
+                Signal::ClearStatistics => daemon.clear_counters(),
+                Signal::Json => {
+                    let (now, since_epoch) = (clock::now(), clock::since_epoch());
+                    write_dump(dump::JSON_FILE, &dump::json::Json { router: daemon.router(), now, since_epoch });
+                }
             }
             // However fast signals come, adverts leave between them.
             daemon.handle(None).await;
@@ -208,6 +218,8 @@ enum Signal {
     Reload,
     Data,
     Statistics,
+    ClearStatistics,
+    Json,
 }
 
 /// Signals as a stream: a flag for each and a pipe that wakes the loop.
@@ -228,6 +240,8 @@ impl Signals {
             (SIGHUP, Signal::Reload),
             (SIGUSR1, Signal::Data),
             (SIGUSR2, Signal::Statistics),
+            (SIGNAL_CLEAR_STATISTICS, Signal::ClearStatistics),
+            (SIGNAL_JSON, Signal::Json),
         ] {
             let flag = Arc::new(AtomicBool::new(false));
             // The flag before the pipe: whoever is woken must find it.

@@ -1,4 +1,7 @@
-//! The files of SIGUSR1 and SIGUSR2: what the router knows, in the words that exporters of keepalived read.
+//! The files of SIGUSR1, SIGUSR2 and the JSON signal: what the router knows, in the words that exporters of keepalived
+//! read.
+
+pub mod json;
 
 use crate::router::Router;
 use crate::track::Health;
@@ -14,6 +17,9 @@ use std::path::Path;
 pub const DATA_FILE: &str = "/tmp/keepalived.data";
 /// Where SIGUSR2 writes.
 pub const STATS_FILE: &str = "/tmp/keepalived.stats";
+
+/// Where the JSON signal writes.
+pub const JSON_FILE: &str = "/tmp/keepalived.json";
 
 /// Writes a dump for its owner only, and never through a link that somebody else put there.
 pub fn write(path: &Path, text: &dyn Display) -> io::Result<()> {

@@ -127,6 +127,13 @@ impl Router {
         self.scripts.values()
     }
 
+    /// Begins to count anew.
+    pub fn clear_counters(&mut self) {
+        for member in &mut self.members {
+            member.machine.clear_counters();
+        }
+    }
+
     /// The interfaces as the kernel reported them.
     pub fn interfaces(&self) -> &Interfaces {
         &self.interfaces

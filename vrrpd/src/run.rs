@@ -38,6 +38,11 @@ impl Daemon {
         &self.router
     }
 
+    /// Begins to count anew.
+    pub fn clear_counters(&mut self) {
+        self.router.clear_counters();
+    }
+
     /// Interfaces that instances name and the kernel does not have, as (instance, interface).
     pub fn missing_interfaces(&self) -> Vec<(String, String)> {
         self.missing(self.router.instances().map(vrrp::Instance::settings))

@@ -30,6 +30,8 @@ pub struct Instance {
     held: bool,
     announcer: Announcer,
     counters: Counters,
+    /// When the state last changed.
+    changed_at: Option<Instant>,
     /// IP identification of the next advert.
     next_id: u16,
     /// Kinds of messages already logged since the last change of state or master, one bit each.
@@ -53,6 +55,7 @@ impl Instance {
             held: false,
             announcer: Announcer::default(),
             counters: Counters::default(),
+            changed_at: None,
             next_id: 1,
             reported: 0,
         }
@@ -76,6 +79,16 @@ impl Instance {
     /// What it has counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Begins to count anew.
+    pub fn clear_counters(&mut self) {
+        self.counters = Counters::default();
+    }
+
+    /// When its state last changed.
+    pub fn changed_at(&self) -> Option<Instant> {
+        self.changed_at
     }
 
     /// What keeps it from taking part.
@@ -106,6 +119,7 @@ impl Instance {
 
     /// Takes a fact and pushes what is to be done about it.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        let before = self.phase();
         self.step_down_after_stall(now, out);
         match input {
             Input::Start => self.start(now, out),
@@ -116,6 +130,9 @@ impl Instance {
             Input::AddressVanished(address) => self.put_back(address, out),
             Input::Group(sync) => self.follow_group(now, sync, out),
             Input::Stop(reason) => self.stop(reason, out),
+        }
+        if self.phase() != before {
+            self.changed_at = Some(now);
         }
     }
 
