@@ -9,7 +9,6 @@ use super::sections::Others;
 use crate::balance::{Algorithm, KeySource};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
-use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
 
 /// A section and the statements in it that are rules.
@@ -60,7 +59,7 @@ fn listeners(section: &Section, out: &mut Diagnostics) {
 fn mode(subject: &Subject<'_>, out: &mut Diagnostics) {
     let section = subject.section;
     if section.mode() == Mode::Http {
-        return l6_rules(subject, out);
+        return;
     }
     let settings = &section.settings;
     let (word, name) = (section.word(), &section.name);
@@ -97,34 +96,6 @@ fn mode(subject: &Subject<'_>, out: &mut Diagnostics) {
             let message = format!("'{keyword}' rules ignored for {word} '{name}' as they require HTTP mode.");
             warn(out, code::IGNORED, rule.span, message);
         }
-    }
-}
-
-/// Bytes before a request are not kept once it is parsed.
-fn l6_rules(subject: &Subject<'_>, out: &mut Diagnostics) {
-    const L6: [&str; 10] = [
-        "req_ssl_hello_type",
-        "req.ssl_hello_type",
-        "req_ssl_sni",
-        "req.ssl_sni",
-        "req_ssl_ver",
-        "req.ssl_ver",
-        "req_len",
-        "req.len",
-        "req.payload",
-        "req_rdp_cookie",
-    ];
-    let section = subject.section;
-    if section.kind == SectionKind::Backend {
-        return;
-    }
-    let uses = subject.rules.iter().find(|rule| {
-        rule.keyword().is_some_and(|word| &*word.text == "tcp-request")
-            && rule.words.iter().any(|word| L6.contains(&&*word.text))
-    });
-    if let Some(rule) = uses {
-        let message = format!("Proxy '{}': L6 sample fetches ignored on HTTP proxies", section.name);
-        warn(out, code::IGNORED, rule.span, message);
     }
 }
 

@@ -207,8 +207,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn finish(mut self) -> Rules {
-        self.warn_mode();
+    fn finish(self) -> Rules {
         let mut rules = self.rules;
         rules.use_backend = Switch::new(self.use_backend, &rules.acls);
         rules

@@ -1,9 +1,8 @@
 //! What is said about the order of rules: a rule that is evaluated before one that stands above it, one that is never
-//! reached, one whose kind the section's mode does not evaluate.
+//! reached.
 
 use super::Lowering;
 use super::report::code;
-use crate::proxy::settings::Mode;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::Ruleset;
 use shared_config::source::Span;
@@ -68,21 +67,12 @@ pub(super) struct Order {
     kinds: u8,
     /// One bit for each [`Ruleset`] whose last rule ends it without a condition.
     ended: u8,
-    /// The first statement of each kind that `mode tcp` does not evaluate.
-    http_only: Vec<(&'static str, Span)>,
 }
-
-/// The words of rules that only `mode http` evaluates.
-const HTTP_ONLY: [&str; 4] = ["http-request", "http-response", "http-after-response", "redirect"];
 
 impl Lowering<'_> {
     /// Says that a rule is evaluated before one that stands above it.
     pub(super) fn warn_order(&mut self, words: &[Word]) {
         let Some(keyword) = words.first() else { return };
-        let http_only = HTTP_ONLY.into_iter().find(|name| *name == keyword.as_str());
-        if let Some(name) = http_only.filter(|name| self.order.http_only.iter().all(|(seen, _)| seen != name)) {
-            self.order.http_only.push((name, keyword.span));
-        }
         let Some(kind) = Kind::of(words) else { return };
         let above = Kind::ALL.into_iter().find(|other| *other > kind && self.order.kinds & (1 << *other as u8) != 0);
         self.order.kinds |= 1 << kind as u8;
@@ -108,21 +98,6 @@ impl Lowering<'_> {
                 .push(Diagnostic::warning(code::IGNORED, at, message).place(Place::ParsingLine).label("never reached"));
         }
         self.order.ended = if ends { self.order.ended | bit } else { self.order.ended & !bit };
-    }
-
-    /// Says which rules the section's mode does not evaluate.
-    pub(super) fn warn_mode(&mut self) {
-        if self.section.mode == Mode::Http {
-            return;
-        }
-        for (name, span) in std::mem::take(&mut self.order.http_only) {
-            let message = format!(
-                "'{name}' rules ignored for {} '{}' as they require HTTP mode.",
-                self.section.word(),
-                self.section.name
-            );
-            self.out.push(Diagnostic::warning(code::IGNORED, span, message).whole_file());
-        }
     }
 }
 
