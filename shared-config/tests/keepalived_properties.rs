@@ -82,6 +82,7 @@ fn awkward_texts() {
         "{",
         "}",
         "vrrp_instance",
+        "vrrp_instance a { virtual_ipaddress",
         "vrrp_instance \"a\\\" \"b#c\" {\n",
         "vrrp_instance a { virtual_ipaddress { { 10.0.0.1 } 10.0.0.2",
         "vrrp_instance a { virtual_ipaddress {\n \"@a\" \"$b\" \"include c\" \"\" \"{\" \"}\"\n }\n}",

@@ -30,6 +30,7 @@ use shared_config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use shared_config::keepalived::ast::{File, Statement};
 use shared_config::keepalived::preprocess::{Disk, Environment, Files, Limits, Origins};
 use shared_config::source::{SourceId, Sources};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -151,7 +152,11 @@ struct Lowering<'a> {
 #[derive(Default)]
 struct Draft<'a> {
     instances: Vec<instance::Draft<'a>>,
+    /// The instances by name.
+    instance_ids: HashMap<Box<str>, model::InstanceId>,
     sync_groups: Vec<sync_group::Draft<'a>>,
+    /// The groups' names, and where they stand.
+    group_names: HashMap<Box<str>, shared_config::source::Span>,
     track_groups: Vec<static_::TrackGroup<'a>>,
     static_lines: static_::StaticLines<'a>,
     trackers: track::Trackers,

@@ -7,7 +7,7 @@
 
 use super::ast::{Block, File, Statement};
 use super::keyword::{self, Context, Shape};
-use super::preprocess::{Item, Line, Preprocessor};
+use super::preprocess::{Item, Line, Preprocessor, is_blank};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{Sources, Span};
 use crate::suggest;
@@ -20,8 +20,12 @@ use std::ops::Range;
 #[grammar = "keepalived/block.pest"]
 struct Grammar;
 
-/// The words of a line. Problems with quotes are in the second part.
+/// The words of a line. An unclosed quote was reported when the line ended.
 fn plain_words(line: &Line) -> Vec<Word> {
+    if !line.text.contains('"') {
+        // Most lines. Without quotes the grammar says no more than this.
+        return bare_words(line);
+    }
     let Ok(mut pairs) = Grammar::parse(Rule::words, &line.text) else { return Vec::new() };
     let Some(words) = pairs.next() else { return Vec::new() };
     let mut found = Vec::new();
@@ -39,6 +43,19 @@ fn plain_words(line: &Line) -> Vec<Word> {
             // An unclosed quote was reported when the line ended; its text is not used.
             _ => {}
         }
+    }
+    found
+}
+
+fn bare_words(line: &Line) -> Vec<Word> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for part in line.text.split(is_blank) {
+        if !part.is_empty() {
+            found.push(word(line, at..at + part.len()));
+        }
+        // Blanks are one byte each.
+        at += part.len() + 1;
     }
     found
 }
@@ -399,8 +416,9 @@ impl Builder {
         let depth = self.depth;
         let mut places: Vec<Span> = self.open.iter().map(|block| block.open).collect();
         places.append(&mut self.ignored);
-        if let Some((head, _)) = self.expecting.take() {
-            self.push(head);
+        if let Some((head, context)) = self.expecting.take() {
+            let open = Span { start: head.span.end, ..head.span };
+            self.begin_block(head, context, open);
         }
         while let Some(block) = self.open.pop() {
             let Statement { words, span, .. } = block.head;

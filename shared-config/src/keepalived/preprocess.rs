@@ -13,6 +13,7 @@ mod text;
 
 pub use files::{Disk, Files, NoFiles};
 pub use text::Line;
+pub(super) use text::is_blank;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{SourceId, Sources, Span};

@@ -15,7 +15,7 @@ impl Lowering<'_> {
     pub(super) fn bfd(&mut self, block: &Statement, draft: &mut Draft<'_>) {
         let Some(name) = self.block_name(block, "bfd_instance must have a name") else { return };
         let name = name.as_str();
-        if draft.trackers.bfd.iter().any(|known| known.name == name) {
+        if draft.trackers.bfd.place(name).is_some() {
             self.warn("duplicate", block.span, format!("BFD instance {name} already defined"));
             return;
         }
@@ -69,7 +69,7 @@ impl Lowering<'_> {
             self.warn("address-family", block_end(block), message);
             return;
         }
-        draft.trackers.bfd.push(BfdInstance { neighbor, ..bfd });
+        draft.trackers.bfd.add(BfdInstance { neighbor, ..bfd });
     }
 
     fn bfd_setting(&mut self, name: &str, statement: &Statement, bfd: &mut BfdInstance) {

@@ -45,7 +45,7 @@ impl ThisHost {
 }
 
 /// The user that runs scripts where none is named, if it exists.
-pub const SCRIPT_USER: &str = "keepalived_script";
+pub(super) const SCRIPT_USER: &str = "keepalived_script";
 
 impl Host for ThisHost {
     fn name(&self) -> String {

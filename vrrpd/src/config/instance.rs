@@ -8,7 +8,8 @@ mod settings;
 pub(super) use notify::NotifyDraft;
 
 use super::model::{
-    Family, InitialState, OldChecksum, Peer, Route, Rule, SyncGroupId, Track, VirtualAddress, Vmac, VmacKind,
+    Family, InitialState, InstanceId, OldChecksum, Peer, Route, Rule, SyncGroupId, Track, VirtualAddress, Vmac,
+    VmacKind,
 };
 use super::value::address_and_prefix;
 use super::{Lowering, global::Globals};
@@ -162,8 +163,8 @@ impl<'a> Draft<'a> {
 impl Lowering<'_> {
     pub(super) fn instance<'a>(&mut self, block: &'a Statement, globals: &Globals, all: &mut super::Draft<'a>) {
         let Some(name) = self.block_name(block, "vrrp_instance must have a name") else { return };
-        if let Some(other) = all.instances.iter().find(|instance| instance.name.text == name.text) {
-            let first = other.name.span;
+        if let Some(other) = all.instance_ids.get(&name.text) {
+            let first = all.instances[other.0].name.span;
             self.report(
                 Diagnostic::warning("duplicate", name.span, format!("vrrp instance {} already defined", name.text))
                     .label("this one is not used")
@@ -175,6 +176,7 @@ impl Lowering<'_> {
         for statement in block.statements() {
             self.instance_statement(statement, globals, all, &mut draft);
         }
+        all.instance_ids.insert(name.text.clone(), InstanceId(all.instances.len()));
         all.instances.push(draft);
     }
 

@@ -4,6 +4,7 @@
 use super::global::Globals;
 use super::instance;
 use super::model::{Destination, Instance, InstanceId, Model, Script, ScriptId, SyncGroup, SyncGroupId};
+use super::track::SUGGESTIONS_MAX;
 use super::{Draft, Lowering};
 use shared_config::diagnostic::Diagnostic;
 use shared_config::source::Span;
@@ -16,7 +17,7 @@ impl Lowering<'_> {
     pub(super) fn resolve(&mut self, mut draft: Draft<'_>, globals: Globals) -> Model {
         self.sync_members(&mut draft);
         self.track_members(&mut draft);
-        self.script_names = draft.trackers.scripts.iter().map(|script| script.name.clone()).collect();
+        self.script_names = draft.trackers.scripts.items.iter().map(|script| script.name.clone()).collect();
         let default_interface = globals.model.default_interface.clone();
         let lines = std::mem::take(&mut draft.static_lines);
         let groups = &draft.track_groups;
@@ -50,10 +51,10 @@ impl Lowering<'_> {
             sync_groups: sync_groups.collect(),
             global: globals.model,
             instances,
-            scripts: draft.trackers.scripts,
-            files: draft.trackers.files,
-            processes: draft.trackers.processes,
-            bfd: draft.trackers.bfd,
+            scripts: draft.trackers.scripts.items,
+            files: draft.trackers.files.items,
+            processes: draft.trackers.processes.items,
+            bfd: draft.trackers.bfd.items,
             static_addresses,
             static_routes,
             static_rules,
@@ -74,7 +75,7 @@ impl Lowering<'_> {
                 continue;
             }
             for &member in &group.members {
-                let Some(id) = find(&draft.instances, member) else {
+                let Some(id) = draft.instance_ids.get(&member.text).copied() else {
                     let message = format!(
                         "Virtual router {} specified in sync group {name} doesn't exist - ignoring",
                         member.text
@@ -120,7 +121,7 @@ impl Lowering<'_> {
     fn track_members(&mut self, draft: &mut Draft<'_>) {
         for group in &mut draft.track_groups {
             for member in &group.members {
-                if let Some(id) = find(&draft.instances, member) {
+                if let Some(id) = draft.instance_ids.get(&member.text).copied() {
                     group.found.push(id);
                 } else {
                     let message = format!(
@@ -136,7 +137,7 @@ impl Lowering<'_> {
 
     fn unknown_instance(&mut self, member: &Word, message: String, instances: &[instance::Draft<'_>]) {
         let mut diagnostic = Diagnostic::warning("not-found", member.span, message).whole_file();
-        let names = instances.iter().map(|instance| instance.name.as_str());
+        let names = instances.iter().map(|instance| instance.name.as_str()).take(SUGGESTIONS_MAX);
         if let Some(near) = suggest::nearest(member.as_str(), names) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
@@ -153,22 +154,22 @@ impl Lowering<'_> {
             let name = instance.name.as_str();
             let track = &mut instance.track;
             let mut dropped = Vec::new();
-            let scripts = &draft.trackers.scripts;
+            let scripts = &draft.trackers.scripts.items;
             dropped.extend(
                 track.scripts.extract_if(.., |t| t.weight != 0).map(|t| ("script", scripts[t.target.0].name.clone())),
             );
-            let files = &draft.trackers.files;
+            let files = &draft.trackers.files.items;
             dropped.extend(
                 track.files.extract_if(.., |t| t.weight != 0).map(|t| ("file", files[t.target.0].name.clone())),
             );
-            let processes = &draft.trackers.processes;
+            let processes = &draft.trackers.processes.items;
             dropped.extend(
                 track
                     .processes
                     .extract_if(.., |t| t.weight != 0)
                     .map(|t| ("process", processes[t.target.0].name.clone())),
             );
-            let bfd = &draft.trackers.bfd;
+            let bfd = &draft.trackers.bfd.items;
             dropped.extend(track.bfd.extract_if(.., |t| t.weight != 0).map(|t| ("bfd", bfd[t.target.0].name.clone())));
             dropped.extend(track.interfaces.extract_if(.., |t| t.weight != 0).map(|t| ("interface", t.target)));
             for (kind, tracked) in dropped {
@@ -184,7 +185,7 @@ impl Lowering<'_> {
         let mut used: HashSet<ScriptId> = HashSet::new();
         let tracks = draft.instances.iter().map(|i| &i.track).chain(draft.sync_groups.iter().map(|g| &g.track));
         used.extend(tracks.flat_map(|track| track.scripts.iter().map(|tracked| tracked.target)));
-        for (i, Script { name, .. }) in draft.trackers.scripts.iter().enumerate() {
+        for (i, Script { name, .. }) in draft.trackers.scripts.items.iter().enumerate() {
             if !used.contains(&ScriptId(i)) {
                 // keepalived says so and does not count it as a complaint.
                 let message = format!("Warning - script {name} is not used");
@@ -221,10 +222,6 @@ impl Lowering<'_> {
             others.push(i);
         }
     }
-}
-
-fn find(instances: &[instance::Draft<'_>], name: &Word) -> Option<InstanceId> {
-    instances.iter().position(|instance| instance.name.text == name.text).map(InstanceId)
 }
 
 /// Whether adverts of one reach the other, both being on one interface.

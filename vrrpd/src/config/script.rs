@@ -15,7 +15,7 @@ impl Lowering<'_> {
     pub(super) fn script<'a>(&mut self, block: &'a Statement, globals: &Globals, draft: &mut Draft<'a>) {
         let Some(name) = self.block_name(block, "vrrp_script must have a name") else { return };
         let name = name.as_str();
-        if draft.trackers.script(name).is_some() {
+        if draft.trackers.scripts.place(name).is_some() {
             self.warn("duplicate", block.span, format!("Script {name} already defined"));
             return;
         }
@@ -58,17 +58,7 @@ impl Lowering<'_> {
         let timeout = timeout.unwrap_or(interval);
         let name = name.to_owned();
         draft.scripts.push(block.span);
-        draft.trackers.scripts.push(Script {
-            name,
-            command,
-            interval,
-            timeout,
-            weight,
-            reverse,
-            rise,
-            fall,
-            init_fail,
-        });
+        draft.trackers.scripts.add(Script { name, command, interval, timeout, weight, reverse, rise, fall, init_fail });
     }
 
     fn script_setting(&mut self, name: &str, keyword: &str, statement: &Statement, script: &mut Settings) {

@@ -22,8 +22,7 @@ impl Lowering<'_> {
     pub(super) fn sync_group<'a>(&mut self, block: &'a Statement, globals: &Globals, draft: &mut super::Draft<'a>) {
         let Some(name) = self.block_name(block, "vrrp_sync_group must have a name") else { return };
         let text = name.as_str();
-        if let Some(other) = draft.sync_groups.iter().find(|group| group.name.text == name.text) {
-            let first = other.name.span;
+        if let Some(&first) = draft.group_names.get(&name.text) {
             self.report(
                 shared_config::diagnostic::Diagnostic::warning(
                     "duplicate",
@@ -72,6 +71,7 @@ impl Lowering<'_> {
                 }
             }
         }
+        draft.group_names.insert(name.text.clone(), name.span);
         let notify = notify.finish(globals);
         draft.sync_groups.push(Draft { name, head: block, members, found: Vec::new(), track, notify, tracking_weight });
     }

@@ -10,29 +10,96 @@ use shared_config::diagnostic::Diagnostic;
 use shared_config::keepalived::ast::Statement;
 use shared_config::suggest;
 use shared_config::words::Word;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What can be watched by name, in the order of definition.
+/// What can be watched by name.
 #[derive(Default)]
 pub(super) struct Trackers {
-    pub(super) scripts: Vec<Script>,
-    pub(super) files: Vec<TrackedFile>,
-    pub(super) processes: Vec<TrackedProcess>,
-    pub(super) bfd: Vec<BfdInstance>,
+    pub(super) scripts: Registry<Script>,
+    pub(super) files: Registry<TrackedFile>,
+    pub(super) processes: Registry<TrackedProcess>,
+    pub(super) bfd: Registry<BfdInstance>,
+}
+
+/// Things of one kind in the order of definition, found by name. Of two with one name the first is found.
+pub(super) struct Registry<T> {
+    pub(super) items: Vec<T>,
+    places: HashMap<String, usize>,
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), places: HashMap::new() }
+    }
+}
+
+impl<T: Tracked> Registry<T> {
+    pub(super) fn add(&mut self, item: T) {
+        self.places.entry(item.name().to_owned()).or_insert(self.items.len());
+        self.items.push(item);
+    }
+
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
 }
 
 /// A thing with a weight of its own that a reference may override.
-struct Named {
+struct Weight {
     weight: i32,
     reverse: bool,
 }
 
-impl Trackers {
-    pub(super) fn script(&self, name: &str) -> Option<ScriptId> {
-        self.scripts.iter().position(|script| script.name == name).map(ScriptId)
+/// What the kinds of things have in common.
+pub(super) trait Tracked {
+    fn name(&self) -> &str;
+    fn weight(&self) -> (i32, bool);
+}
+
+impl Tracked for Script {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn weight(&self) -> (i32, bool) {
+        (self.weight, self.reverse)
     }
 }
+
+impl Tracked for TrackedFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn weight(&self) -> (i32, bool) {
+        (self.weight, self.reverse)
+    }
+}
+
+impl Tracked for TrackedProcess {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn weight(&self) -> (i32, bool) {
+        (self.weight, self.reverse)
+    }
+}
+
+impl Tracked for BfdInstance {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn weight(&self) -> (i32, bool) {
+        (self.weight, self.reverse)
+    }
+}
+
+/// How many names are compared with one that is not known.
+pub(super) const SUGGESTIONS_MAX: usize = 1000;
 
 /// The words that differ between the kinds of references.
 #[derive(Clone, Copy)]
@@ -51,25 +118,19 @@ impl Lowering<'_> {
         match list.name() {
             "track_interface" => self.track_interfaces(list, owner, &mut track.interfaces),
             "track_script" => {
-                let names = trackers.scripts.iter().map(|s| (s.name.as_str(), s.weight, s.reverse));
-                let found =
-                    self.references(list, owner, kind("script", "track_script", 253), &names.collect::<Vec<_>>());
+                let found = self.references(list, owner, kind("script", "track_script", 253), &trackers.scripts);
                 merge(&mut track.scripts, found, ScriptId);
             }
             "track_file" => {
-                let names = trackers.files.iter().map(|f| (f.name.as_str(), f.weight, f.reverse));
-                let found = self.references(list, owner, kind("file", "track_file", 254), &names.collect::<Vec<_>>());
+                let found = self.references(list, owner, kind("file", "track_file", 254), &trackers.files);
                 merge(&mut track.files, found, FileId);
             }
             "track_process" => {
-                let names = trackers.processes.iter().map(|p| (p.name.as_str(), p.weight, p.reverse));
-                let found =
-                    self.references(list, owner, kind("process", "track_process", 254), &names.collect::<Vec<_>>());
+                let found = self.references(list, owner, kind("process", "track_process", 254), &trackers.processes);
                 merge(&mut track.processes, found, ProcessId);
             }
             "track_bfd" => {
-                let names = trackers.bfd.iter().map(|b| (b.name.as_str(), b.weight, b.reverse));
-                let found = self.references(list, owner, kind("bfd", "track_bfd", 253), &names.collect::<Vec<_>>());
+                let found = self.references(list, owner, kind("bfd", "track_bfd", 253), &trackers.bfd);
                 merge(&mut track.bfd, found, BfdId);
             }
             _ => return false,
@@ -78,21 +139,22 @@ impl Lowering<'_> {
     }
 
     /// The lines of a list of names; each found name as its place in `known`.
-    fn references(
+    fn references<T: Tracked>(
         &mut self,
         list: &Statement,
         owner: &str,
         kind: Kind,
-        known: &[(&str, i32, bool)],
+        known: &Registry<T>,
     ) -> Vec<(usize, TrackRef<()>)> {
         let mut found: Vec<(usize, TrackRef<()>)> = Vec::new();
         for line in list.statements() {
             let Some(name) = line.keyword() else { continue };
-            let Some(place) = known.iter().position(|&(known, ..)| known == name.as_str()) else {
+            let Some(place) = known.place(name.as_str()) else {
                 let message = format!("({owner}) track {} {} not found, ignoring...", kind.noun, name.text);
                 let mut diagnostic = Diagnostic::warning("not-found", name.span, message)
                     .label("this is not watched; it must be defined before it is used");
-                if let Some(near) = suggest::nearest(name.as_str(), known.iter().map(|&(known, ..)| known)) {
+                let names = known.items.iter().map(Tracked::name).take(SUGGESTIONS_MAX);
+                if let Some(near) = suggest::nearest(name.as_str(), names) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 }
                 self.report(diagnostic);
@@ -103,15 +165,15 @@ impl Lowering<'_> {
                 self.warn("duplicate", name.span, message);
                 continue;
             }
-            let (_, weight, reverse) = known[place];
-            let Named { weight, reverse } = self.reference_options(line, owner, kind, Named { weight, reverse });
+            let (weight, reverse) = known.items[place].weight();
+            let Weight { weight, reverse } = self.reference_options(line, owner, kind, Weight { weight, reverse });
             found.push((place, TrackRef { target: (), weight, reverse }));
         }
         found
     }
 
     /// `weight N [reverse|noreverse]` after the name.
-    fn reference_options(&mut self, line: &Statement, owner: &str, kind: Kind, default: Named) -> Named {
+    fn reference_options(&mut self, line: &Statement, owner: &str, kind: Kind, default: Weight) -> Weight {
         let mut named = default;
         let mut words = line.words.iter().skip(1);
         let name = line.name();
@@ -232,7 +294,7 @@ impl Lowering<'_> {
             }
         }
         match path {
-            Some(path) => draft.trackers.files.push(TrackedFile { path, ..file }),
+            Some(path) => draft.trackers.files.add(TrackedFile { path, ..file }),
             None => {
                 self.warn("missing-value", block_end(block), format!("No file set for track_file {name} - ignoring"));
             }
@@ -275,7 +337,7 @@ impl Lowering<'_> {
         if process.process.is_empty() {
             self.warn("missing-value", block_end(block), format!("track process '{name}' process name not specified"));
         } else {
-            draft.trackers.processes.push(process);
+            draft.trackers.processes.add(process);
         }
     }
 

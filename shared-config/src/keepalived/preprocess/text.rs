@@ -194,8 +194,9 @@ impl Queue {
     }
 }
 
-pub(super) fn is_blank(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\u{0B}' | '\u{0C}')
+/// What separates words. A line feed can only come from an escape or a definition.
+pub(in crate::keepalived) fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\u{0B}' | '\u{0C}' | '\n')
 }
 
 /// A piece of one line, put together.
