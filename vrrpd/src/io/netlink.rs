@@ -273,13 +273,10 @@ impl Netlink {
             Ok(()) => Ok(true),
             Err(error) => {
                 self.removing.remove(&place);
-                match error {
-                    rtnetlink::Error::NetlinkError(error)
-                        if error.to_io().raw_os_error() == Some(libc::EADDRNOTAVAIL) =>
-                    {
-                        Ok(false)
-                    }
-                    error => Err(other(error)),
+                // Gone with its device, or taken by somebody at the same moment.
+                match other(error) {
+                    error if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(false),
+                    error => Err(error),
                 }
             }
         }
