@@ -14,6 +14,8 @@ const POINTS_PER_ID: u32 = WEIGHT_MAX * WEIGHT_SCALE;
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     weights: Vec<u32>,
+    /// The weights of all servers before each one, and of all at the end.
+    sums: Vec<u64>,
     points: Vec<(u32, usize)>,
     stale: bool,
 }
@@ -34,6 +36,13 @@ impl Ring {
     fn rebuild(&mut self, farm: &Farm) {
         self.stale = false;
         self.points.clear();
+        let mut sum = 0;
+        self.sums.clear();
+        self.sums.push(sum);
+        self.sums.extend(self.weights.iter().map(|&weight| {
+            sum += u64::from(weight);
+            sum
+        }));
         for (index, (server, &weight)) in farm.servers().iter().zip(&self.weights).enumerate() {
             let base = server_key(farm.settings().hash_key, server.settings());
             let first = base.wrapping_mul(POINTS_PER_ID);
@@ -64,34 +73,26 @@ impl Ring {
         if factor == 0 && avoid != Some(nearest) {
             return Some(nearest);
         }
-        let share = Share::of(farm, &self.weights, factor);
-        let acceptable = |index: &usize| avoid != Some(*index) && share.allows(farm, &self.weights, *index);
+        let slots = self.slots(farm, factor);
+        let acceptable = |index: &usize| avoid != Some(*index) && self.has_room(farm, slots, *index);
         let ring = (0..count).filter_map(|step| self.points.get((start + step) % count).map(|&(_, index)| index));
         Some(ring.into_iter().find(acceptable).unwrap_or(nearest))
     }
-}
 
-/// What `hash-balance-factor` allows: a percentage of the average load for the weight.
-struct Share {
-    factor: u64,
-    requests: u64,
-    weights: u64,
-}
-
-impl Share {
-    fn of(farm: &Farm, weights: &[u32], factor: u32) -> Self {
-        let requests = farm.servers().iter().map(|server| u64::from(server.served() + server.queued())).sum();
-        Self { factor: factor.into(), requests, weights: weights.iter().map(|&weight| u64::from(weight)).sum() }
+    /// `hash-balance-factor`: how many requests all servers together may have with one more; none without a factor.
+    fn slots(&self, farm: &Farm, factor: u32) -> Option<u64> {
+        let requests: u64 = farm.servers().iter().map(|server| u64::from(server.served())).sum();
+        (factor != 0).then(|| ((requests + 1) * u64::from(factor)).div_ceil(100))
     }
 
-    /// Whether the server would stay within its share with one request more.
-    fn allows(&self, farm: &Farm, weights: &[u32], index: usize) -> bool {
-        if self.factor == 0 {
-            return true;
-        }
-        let (Some(server), Some(&weight)) = (farm.servers().get(index), weights.get(index)) else { return false };
-        let allowed = ((self.requests + 1) * u64::from(weight) * self.factor).div_ceil(self.weights.max(1) * 100);
-        u64::from(server.served() + server.queued()) < allowed
+    /// Whether a server has not used up its share of the slots. Shares are whole numbers that add up to all slots; every
+    /// server has one at least.
+    fn has_room(&self, farm: &Farm, slots: Option<u64>, index: usize) -> bool {
+        let Some(slots) = slots else { return true };
+        let all = self.sums.last().copied().unwrap_or(0).max(1);
+        let upto = |rank: usize| self.sums.get(rank).map_or(0, |sum| slots * sum / all);
+        let share = (upto(index + 1) - upto(index)).max(1);
+        farm.servers().get(index).is_some_and(|server| u64::from(server.served()) < share)
     }
 }
 

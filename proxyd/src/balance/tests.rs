@@ -181,3 +181,41 @@ fn recorded_histories_of_connections() {
     }
     assert_eq!(histories, 159);
 }
+
+/// The same with `hash-balance-factor`: connections from many addresses to a ring whose servers may not exceed their share.
+#[test]
+fn recorded_histories_of_bounded_loads() {
+    let mut choices = 0;
+    for row in include_str!("../../tests/vectors/bounded.tsv").lines() {
+        let [factor, weights, avalanche, steps] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let servers = weights.split(' ').zip(1..).map(|(weight, id)| {
+            let weight = weight.parse().unwrap();
+            Arc::new(ServerState::new(ServerSettings { id, weight, ..ServerSettings::default() }))
+        });
+        let settings = FarmSettings {
+            algorithm: Algorithm::Hash(KeySource::Source),
+            hash_type: HashType { method: Method::Consistent, function: Function::Sdbm, avalanche: avalanche == "1" },
+            balance_factor: factor.parse().unwrap(),
+            ..FarmSettings::default()
+        };
+        let dispatcher = Dispatcher::new(Farm::new(settings, servers.collect()), 1);
+        let mut slots = Vec::new();
+        for step in steps.split(' ') {
+            if let Some(server) = step.strip_prefix('-') {
+                let server: usize = server.parse().unwrap();
+                let held = slots.iter().position(|slot: &super::dispatcher::Slot| slot.index() + 1 == server);
+                drop(slots.swap_remove(held.unwrap()));
+                continue;
+            }
+            let (address, server) = step[1..].split_once('=').unwrap();
+            let server: usize = server.parse().unwrap();
+            let hash = hash(dispatcher.farm().settings(), &Key { address: Some(address.parse().unwrap()), text: "" });
+            match dispatcher.choose(&Wanted { hash, ..Wanted::default() }) {
+                Choice::Slot(slot) if slot.index() + 1 == server => slots.push(slot),
+                other => panic!("{step} of {row}: {other:?}"),
+            }
+            choices += 1;
+        }
+    }
+    assert_eq!(choices, 457);
+}

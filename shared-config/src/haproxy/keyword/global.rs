@@ -133,7 +133,7 @@ pub const GLOBAL: &[Keyword] = &[
     row("setenv", GLOBAL_ONLY, TWO, Works),
     row("shm-stats-file", GLOBAL_ONLY, ONE, NoEffect),
     row("shm-stats-file-max-objects", GLOBAL_ONLY, ONE, NoEffect),
-    row("spread-checks", GLOBAL_ONLY, ONE, NoEffect),
+    row("spread-checks", GLOBAL_ONLY, ONE, Works),
     row("ssl-default-bind-ciphers", GLOBAL_ONLY, ONE, NoEffect),
     row("ssl-default-bind-ciphersuites", GLOBAL_ONLY, ONE, NoEffect),
     row("ssl-default-bind-client-sigalgs", GLOBAL_ONLY, ONE, NoEffect),

@@ -69,7 +69,7 @@ pub const PROXY: &[Keyword] = &[
     row("fullconn", Sections::BACKENDS, ONE, Works),
     row("grace", Sections::PROXIES, ONE, Works).legacy("the 'grace' keyword of the 'global' section"),
     row("guid", Sections::NAMED_PROXIES, ONE, NoEffect),
-    row("hash-balance-factor", Sections::BACKENDS, ONE, NoEffect),
+    row("hash-balance-factor", Sections::BACKENDS, ONE, Works),
     row("hash-preserve-affinity", Sections::BACKENDS, ONE, NoEffect),
     row("hash-type", Sections::BACKENDS, Arity::at_least(1), Works),
     row("http-after-response", Sections::PROXIES, Arity::at_least(2), Works).http().named_defaults(),
