@@ -1,6 +1,6 @@
 //! Reads a generated haproxy.cfg of 100,000 lines once, for `/usr/bin/time -v`: the memory goal is 60 MB.
 
-#[path = "../benches/generated/mod.rs"]
+#[path = "../benches/generated.rs"]
 mod generated;
 
 use shared_config::haproxy::env::Env;
