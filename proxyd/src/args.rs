@@ -151,6 +151,20 @@ impl Args {
         if needs_file && args.files.is_empty() { Err(Refusal::Usage) } else { Ok(args) }
     }
 
+    /// The options that were given and do nothing yet, with what is missing.
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        [
+            (self.memory_megabytes > 0, "-m: memory is not limited"),
+            (!self.master_sockets.is_empty(), "-S: there is no master socket"),
+            (self.inherit_from.is_some(), "-x: listening sockets are not taken over, they are bound anew"),
+            (self.dump_configuration, "-dC: the configuration is not printed"),
+            (self.memory_help, "-dM: there are no options of memory debugging"),
+        ]
+        .into_iter()
+        .filter_map(|(given, text)| given.then_some(text))
+        .collect()
+    }
+
     fn flag(&mut self, flag: &str, rest: &mut Rest) -> Result<(), Refusal> {
         match flag {
             "sf" => self.old_processes = OldProcesses::Finish(rest.pids("-sf")?),
@@ -284,6 +298,7 @@ mod tests {
         assert!(args.verbose && !args.quiet && args.warnings_are_fatal && !args.memory_help && !args.debug);
         assert_eq!((args.maxconn, args.proxy_maxconn, args.memory_megabytes), (5, 7, 64));
         assert_eq!(args.files, [PathBuf::from("x"), PathBuf::from("y")]);
+        assert_eq!(args.without_effect(), ["-m: memory is not limited"]);
         assert_eq!(parse("h -cc true").expect("a condition").task, Task::Condition("true".into()));
         assert_eq!(parse("h -vv").expect("no file needed").task, Task::Build);
         assert_eq!(parse("h -dKall").expect("no file needed").keyword_classes.as_deref(), Some("all"));

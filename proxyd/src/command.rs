@@ -84,6 +84,9 @@ fn start(args: &Args) -> ExitCode {
         Err(code) => return code,
     };
     let options = options(args, &model);
+    if !options.quiet {
+        args.without_effect().into_iter().for_each(console::no_effect);
+    }
     model.global.maxconn = Some(args.maxconn).filter(|&maxconn| maxconn > 0).or(model.global.maxconn);
     serve::serve(&model, &options)
 }

@@ -17,6 +17,11 @@ pub fn alert(message: &str) {
     err(&format!("{:<11}({}) : {message}\n", "[ALERT]", std::process::id()));
 }
 
+/// One line in haproxy's form for an option that is accepted and does nothing yet.
+pub fn no_effect(option: &str) {
+    err(&format!("{:<11}({}) : {option} (accepted, has no effect yet)\n", "[WARNING]", std::process::id()));
+}
+
 /// Whether a person reads standard error.
 pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
