@@ -210,6 +210,16 @@ impl Head {
         self.fields().next_back().unwrap_or_default()
     }
 
+    /// Appends a line that already has the form `name: value` CRLF, whose name still has its capitals: one copy, which is what
+    /// nearly all lines take.
+    pub(crate) fn append_line(&mut self, line: &[u8], name_length: usize) {
+        let Span { start, end } = self.push(line);
+        let name = Span { start, end: start + u32::try_from(name_length).unwrap_or(0) };
+        self.text[name.range()].make_ascii_lowercase();
+        let value = Span { start: name.end + 2, end: end.saturating_sub(2) };
+        self.fields.push(Field { name, value });
+    }
+
     /// Takes back the field appended last.
     pub(crate) fn pop_field(&mut self) {
         if let Some(field) = self.fields.pop() {

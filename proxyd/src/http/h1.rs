@@ -87,6 +87,7 @@ pub(crate) struct Seen {
     pub(crate) upgrade_token: bool,
     /// Where the first `host`, `connection`, `upgrade` stand among the fields.
     pub(crate) host: Option<usize>,
+    /// There is a `connection` field with more in it than [`is_plain`].
     pub(crate) has_connection: bool,
     pub(crate) has_upgrade: bool,
     pub(crate) expects_continue: bool,
@@ -100,7 +101,7 @@ impl Seen {
             b"content-length" => self.content_length(value)?,
             b"transfer-encoding" => self.transfer_encoding(value)?,
             b"connection" => {
-                self.has_connection = true;
+                self.has_connection |= !is_plain(value);
                 for token in header::list(value) {
                     self.close |= token.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
@@ -250,6 +251,11 @@ fn write_status(out: &mut Vec<u8>, status: u16) {
 fn version(text: &[u8]) -> Option<Version> {
     let [b'H', b'T', b'T', b'P', b'/', major @ b'1'..=b'9', b'.', minor @ b'0'..=b'9'] = text else { return None };
     Some(Version { major: major - b'0', minor: minor - b'0' })
+}
+
+/// What most messages say about their connection: it is taken out while the fields are read, longer lists at the end.
+fn is_plain(connection: &[u8]) -> bool {
+    connection.eq_ignore_ascii_case(b"keep-alive") || connection.eq_ignore_ascii_case(b"close")
 }
 
 /// A start line or field that is cut short: how much is there decides whether more may come.

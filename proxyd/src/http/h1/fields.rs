@@ -1,6 +1,6 @@
 //! Field lines: `name: value`, up to the empty line.
 
-use super::{Limits, Refused, Seen};
+use super::{Limits, Refused, Seen, is_plain};
 use crate::http::Head;
 use crate::http::header::{TOKEN_LOWER, is_ows, list};
 
@@ -30,13 +30,23 @@ pub(crate) fn read(
             return Err(Refused::BAD);
         }
         let index = head.field_count();
-        head.append_lower(&input[at..name_end], |text| {
-            if value.folded {
-                text.extend(unfold(&input[value.start..value.end]));
-            } else {
-                text.extend_from_slice(&input[value.start..value.end]);
-            }
-        });
+        let name_length = name_end - at;
+        let line = &input[at..value.next];
+        let canonical = !value.folded
+            && value.start == name_end + 2
+            && value.end + 2 == value.next
+            && line[name_length + 1] == b' ';
+        if canonical && line.ends_with(b"\r\n") {
+            head.append_line(line, name_length);
+        } else {
+            head.append_lower(&input[at..name_end], |text| {
+                if value.folded {
+                    text.extend(unfold(&input[value.start..value.end]));
+                } else {
+                    text.extend_from_slice(&input[value.start..value.end]);
+                }
+            });
+        }
         if let Some(seen) = seen.as_deref_mut() {
             note(index, head, seen)?;
         }
@@ -52,10 +62,7 @@ fn note(index: usize, head: &mut Head, seen: &mut Seen) -> Result<(), Refused> {
     }
     seen.field(index, name, value)?;
     match name {
-        // What most messages say about their connection ends here; longer lists are taken apart at the end.
-        b"connection" if value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close") => {
-            head.pop_field();
-        }
+        b"connection" if is_plain(value) => head.pop_field(),
         // Codings that a sender offers to take are not ours to promise; trailers pass.
         b"te" if value != b"trailers" => {
             let trailers = list(value).any(|coding| coding == b"trailers");
