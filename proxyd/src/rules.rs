@@ -253,5 +253,15 @@ impl Rules {
     }
 }
 
+/// A value never ends its line: what a sample brings along after a CR, LF or NUL would be read as another header.
+fn line_safe(mut value: Vec<u8>) -> Vec<u8> {
+    for byte in &mut value {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            *byte = b' ';
+        }
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Actions on HTTP messages.
 
 use super::redirect::Redirect;
-use super::{Answer, Body, Verdict};
+use super::{Answer, Body, Verdict, line_safe};
 use crate::http::Head;
 use crate::sample::convert::{Regex, Replacement};
 use crate::sample::text::Text;
@@ -132,7 +132,7 @@ impl Reply {
             text.write(context, &mut bytes);
             bytes
         };
-        let fields = self.fields.iter().map(|(name, text)| (name.to_vec(), written(text))).collect();
+        let fields = self.fields.iter().map(|(name, text)| (name.to_vec(), line_safe(written(text)))).collect();
         let body = match &self.body {
             ReplyBody::ErrorPage if self.fields.is_empty() => Body::ErrorPage,
             ReplyBody::ErrorPage | ReplyBody::None => Body::Bytes { content_type: None, bytes: Vec::new() },
@@ -177,7 +177,7 @@ impl HttpAction {
                 realm.write(context, &mut challenge);
                 challenge.push(b'"');
                 let mut answer = Answer::error(401);
-                answer.fields.push((b"www-authenticate".to_vec(), challenge));
+                answer.fields.push((b"www-authenticate".to_vec(), line_safe(challenge)));
                 Outcome::End(Verdict::Reply(answer))
             }
             Self::Redirect(redirect) => match redirect.answer(context) {
@@ -225,16 +225,6 @@ impl HttpAction {
             | Self::Redirect(_) => Edit::None,
         }
     }
-}
-
-/// A value never ends its line: what a sample brings along after a CR, LF or NUL would be read as another header.
-fn line_safe(mut value: Vec<u8>) -> Vec<u8> {
-    for byte in &mut value {
-        if matches!(byte, b'\r' | b'\n' | 0) {
-            *byte = b' ';
-        }
-    }
-    value
 }
 
 /// A change of a head.

@@ -1,6 +1,6 @@
 //! Redirects: where they lead and what they say besides.
 
-use super::{Answer, Body};
+use super::{Answer, Body, line_safe};
 use crate::sample::Context;
 use crate::sample::text::Text;
 
@@ -59,7 +59,7 @@ impl Redirect {
                 self.push_path(context, &mut location);
             }
         }
-        let mut fields = vec![(b"location".to_vec(), location)];
+        let mut fields = vec![(b"location".to_vec(), line_safe(location))];
         if matches!(self.status, 302 | 303 | 307) {
             fields.push((b"cache-control".to_vec(), b"no-cache".to_vec()));
         }

@@ -184,6 +184,29 @@ fn redirects() {
     assert_eq!(empty.answer(&Context { request: None, response: None, stream: &stream }), None);
 }
 
+/// What a sample brings along must not become a field of its own.
+#[test]
+fn answers_keep_to_their_lines() {
+    let evil = || Text::literal(*b"x\r\nset-cookie: a=b\0");
+    let redirect = Redirect {
+        status: 302,
+        target: Target::Location(evil()),
+        drop_query: false,
+        append_slash: false,
+        ignore_empty: false,
+        cookie: None,
+    };
+    let reply =
+        Reply { status: 200, fields: Box::new([(b"y".as_slice().into(), evil())]), body: http::ReplyBody::None };
+    for action in [HttpAction::Redirect(redirect), HttpAction::Return(reply), HttpAction::Auth(evil())] {
+        let rules = Rules { http_request: vec![Rule { condition: None, action }], ..Rules::default() };
+        let verdict = rules.http_request(&mut request("/"), &stream());
+        let Verdict::Reply(answer) = verdict else { panic!("{verdict:?}") };
+        let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        assert!(answer.fields.iter().all(|(_, value)| !value.iter().any(breaks)), "{answer:?}");
+    }
+}
+
 #[test]
 fn redirects_come_after_allow() {
     let redirect = Redirect {
