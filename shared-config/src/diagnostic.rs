@@ -6,6 +6,10 @@ use crate::source::Span;
 /// cannot fill the terminal or the memory.
 pub const DIAGNOSTICS_MAX: usize = 1000;
 
+/// The longest text of a diagnostic, in bytes; longer ones are cut. Messages quote words, and a word may be a line of a
+/// binary file.
+pub const TEXT_BYTES_MAX: usize = 2048;
+
 /// How bad it is, in rising order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -80,7 +84,7 @@ impl Diagnostic {
         Self {
             severity,
             code,
-            message: message.into(),
+            message: cut(message.into()),
             span: span.into(),
             label: String::new(),
             related: Vec::new(),
@@ -102,21 +106,21 @@ impl Diagnostic {
     /// Sets what is said under the caret.
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.label = text.into();
+        self.label = cut(text.into());
         self
     }
 
     /// Adds another place that helps to understand.
     #[must_use]
     pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.related.push(Label { span, text: text.into() });
+        self.related.push(Label { span, text: cut(text.into()) });
         self
     }
 
     /// Sets what to write instead.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.help = Some(cut(text.into()));
         self
     }
 
@@ -132,6 +136,14 @@ impl Diagnostic {
     pub fn whole_file(self) -> Self {
         self.place(Place::WholeFile)
     }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push_str("...");
+    }
+    text
 }
 
 /// Where problems are put while parsing goes on.
@@ -196,5 +208,26 @@ impl Diagnostics {
     /// How many of the kept ones are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.list.iter().filter(|d| d.severity == severity).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_and_many_diagnostics_counted() {
+        let long = "\u{e9}".repeat(TEXT_BYTES_MAX);
+        let error = Diagnostic::error("x", None, long.as_str()).label(long.as_str()).help(long);
+        for text in [&error.message, &error.label, error.help.as_ref().expect("a help")] {
+            assert!(text.len() <= TEXT_BYTES_MAX + 3 && text.ends_with("\u{e9}..."));
+        }
+        let mut diagnostics = Diagnostics::new();
+        for _ in 0..DIAGNOSTICS_MAX + 5 {
+            diagnostics.push(Diagnostic::warning("x", None, "m"));
+        }
+        diagnostics.push(error);
+        assert_eq!((diagnostics.iter().count(), diagnostics.dropped()), (DIAGNOSTICS_MAX, 6));
+        assert!(diagnostics.has_errors());
     }
 }
