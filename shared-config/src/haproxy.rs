@@ -54,6 +54,9 @@ pub const SECTIONS: [&str; 20] = [
     "program",
 ];
 
+/// After this many lines with NUL bytes a file is taken for a binary one, and no more of it is read.
+pub const NUL_LINES_MAX: usize = 5;
+
 /// What came of reading the files.
 #[derive(Debug)]
 pub struct Parsed {
@@ -112,8 +115,8 @@ struct Progress {
     in_section: bool,
     /// A line outside of any section has been reported; the ones after it belong to that mistake.
     lost: bool,
-    /// A line with a NUL byte has been reported.
-    nul: bool,
+    /// How many lines with a NUL byte there were; the first is reported.
+    nul_lines: usize,
     /// `.SECTION`
     section: String,
 }
@@ -126,7 +129,7 @@ impl Reader<'_> {
             conditions: Conditions::default(),
             in_section: false,
             lost: false,
-            nul: false,
+            nul_lines: 0,
             section: String::new(),
         };
         let mut offset = 0;
@@ -154,6 +157,11 @@ impl Reader<'_> {
                 let split = line::split(content, &context, &mut self.diagnostics);
                 self.line(split, &mut progress);
             }
+            if progress.nul_lines == NUL_LINES_MAX {
+                let message = "NUL bytes on several lines: the rest of the file is not read";
+                self.diagnostics.push(Diagnostic::error("nul", last.head(), message).place(Place::ParsingLine));
+                return;
+            }
             if content.len() == line.len() {
                 self.missing_line_feed(last);
             }
@@ -170,7 +178,7 @@ impl Reader<'_> {
             return None;
         }
         if let Some(at) = line.find('\0') {
-            if !progress.nul {
+            if progress.nul_lines == 0 {
                 let start = span.start as usize + at;
                 let message = "NUL byte in the line: is this a text file?";
                 let error = Diagnostic::error("nul", Span::new(span.source, start..start + 1), message)
@@ -178,7 +186,7 @@ impl Reader<'_> {
                     .place(Place::ParsingLine);
                 self.diagnostics.push(error);
             }
-            progress.nul = true;
+            progress.nul_lines += 1;
             return None;
         }
         let Some((content, rest)) = line.split_once('\r') else { return Some(line) };
@@ -434,6 +442,10 @@ listen web
             assert_eq!(messages.len(), usize::from(!said.is_empty()), "{messages:?}");
             assert!(messages.iter().all(|message| message.contains(said)), "{messages:?}");
         }
+        let binary = [&b"global\n"[..], &b"\0\n".repeat(1000), b"\"\n"].concat();
+        let (_, said, _) = read(&[&binary]);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[1].starts_with("[1.cfg:6]: NUL bytes on several lines"), "{said:?}");
         let long = [&b"global\n "[..], &vec![b'x'; 10 << 20], b"\n daemon\n"].concat();
         let (lines, said, _) = read(&[&long]);
         assert_eq!((lines.join("|").as_str(), said.len()), ("global|daemon", 1));
