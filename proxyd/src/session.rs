@@ -2,7 +2,7 @@
 //!
 //! - [`h1`] a connection that carries HTTP/1 requests, one [`stream`] after the other
 //! - [`stream`] one request from its first byte to its log line; start reading there
-//! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating
+//! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating; [`response_wait`] what then comes back
 //! - [`finish`] its end: the answer that is still owed, counters, log
 //! - [`policy`] where the rules have their say
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
@@ -19,6 +19,7 @@ pub mod h1;
 pub mod policy;
 pub mod pool;
 pub mod relay;
+pub mod response_wait;
 pub mod service;
 pub mod stream;
 pub mod tcp;

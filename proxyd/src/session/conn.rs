@@ -52,6 +52,17 @@ impl Conn {
         read
     }
 
+    /// Ready when the peer has closed. Bytes that it sends meanwhile are kept for its next request.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>, buffers: &Buffers) -> Poll<()> {
+        while self.input.len() < buffers.size() {
+            match ready!(self.poll_fill(context, buffers, false)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
+    }
+
     /// Reads once.
     pub async fn fill(&mut self, buffers: &Buffers) -> io::Result<usize> {
         std::future::poll_fn(|context| self.poll_fill(context, buffers, false)).await

@@ -1,0 +1,172 @@
+//! Waiting for a response: the request on its way to the server, the response's head on its way back, the client perhaps leaving
+//! meanwhile.
+
+use std::task::{Context, Poll};
+
+use super::stream::Exchange;
+use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
+use crate::clock;
+use crate::http::h1::response::{self, ResponseWire};
+use crate::http::h1::{Limits, Progress, write_response};
+use crate::limits::INFORMATIONAL_MAX;
+use crate::termination::{Cause, End, Phase, Retry};
+use crate::worker::view::BackendView;
+
+/// Sends the request and waits for the response's head. `reused`: the connection had been idle.
+pub async fn run(exchange: &mut Exchange<'_>, view: &BackendView, reused: bool) -> Result<(), End> {
+    let mut wait = ResponseWait::new(exchange, view, reused);
+    std::future::poll_fn(|context| wait.poll(context, exchange)).await
+}
+
+struct ResponseWait {
+    sent: bool,
+    reused: bool,
+    abortonclose: bool,
+    informational: usize,
+    limits: Limits,
+    client: Silence,
+    server: Silence,
+    polled: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl ResponseWait {
+    fn new(exchange: &Exchange<'_>, view: &BackendView, reused: bool) -> Self {
+        let tune = &exchange.session.view.generation.global.tune;
+        let now = exchange.account.now;
+        Self {
+            sent: false,
+            reused,
+            abortonclose: view.backend.abortonclose,
+            informational: 0,
+            limits: Limits {
+                head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
+                fields: usize::from(tune.http_maxhdr),
+            },
+            client: Silence::new(exchange.session.frontend.section.timeouts.client, now),
+            server: Silence::new(view.backend.section.timeouts.server, now),
+            polled: false,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Result<(), End>> {
+        let mut active = false;
+        if !self.sent {
+            self.poll_request(context, exchange, &mut active)?;
+        }
+        loop {
+            match self.poll_head(context, exchange)? {
+                Poll::Ready(Some(wire)) => {
+                    exchange.response_wire = Some(wire);
+                    let now = exchange.tick();
+                    exchange.account.answered = Some(now);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(None) => active = true,
+                Poll::Pending => break,
+            }
+        }
+        if self.sent
+            && self.abortonclose
+            && exchange.client.poll_gone(context, &exchange.session.worker.buffers).is_ready()
+        {
+            return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Headers, Some(400))));
+        }
+        if active && self.polled {
+            let now = clock::now();
+            self.client.broken(now);
+            self.server.broken(now);
+        }
+        self.polled = true;
+        let waits =
+            [(self.client.deadline().filter(|_| !self.sent), Side::Client), (self.server.deadline(), Side::Server)];
+        poll_silence(context, &exchange.session.timer, &waits).map(|side| {
+            Err(match side {
+                Side::Client => End::new(Cause::ClientTimeout, Phase::Data, Some(408)),
+                Side::Server => {
+                    let end = End::new(Cause::ServerTimeout, Phase::Headers, Some(504));
+                    End { retry: Retry::ResponseTimeout, ..end }
+                }
+            })
+        })
+    }
+
+    /// Sends what there is of the request.
+    fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+        active: &mut bool,
+    ) -> Result<(), End> {
+        let buffers = &exchange.session.worker.buffers;
+        let Some(server) = &mut exchange.server else { return Ok(()) };
+        let ends = (&mut *exchange.client, &mut server.conn);
+        match poll_transfer(context, &mut exchange.upload, ends, buffers, active) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.sent = true,
+            Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, Phase::Data, Some(400))),
+            Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, Phase::Data, Some(400))),
+            // The server may have answered before it closed: its answer, or its end, is found by reading.
+            Poll::Ready(Err(Broken::Sink)) => {
+                server.conn.output.discard(buffers);
+                self.sent = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the response's head: `Some` when the final one is there, `None` after one that announces it.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Poll<Option<ResponseWire>>, End> {
+        let buffers = &exchange.session.worker.buffers;
+        let bad = End { retry: Retry::JunkResponse, ..End::new(Cause::Proxy, Phase::Headers, Some(502)) };
+        let (Some(server), Some(request)) = (&mut exchange.server, &exchange.request_wire) else { return Err(bad) };
+        loop {
+            let conn = &mut server.conn;
+            if !conn.input.is_empty() {
+                match response::read(conn.input.bytes(), &mut exchange.response, request, self.limits) {
+                    Err(_refused) => return Err(bad),
+                    Ok(Progress::Partial) => {}
+                    Ok(Progress::Complete { consumed, wire }) => {
+                        conn.input.consume(consumed);
+                        conn.input.release(buffers);
+                        if !wire.is_informational(exchange.response.status()) {
+                            return Ok(Poll::Ready(Some(wire)));
+                        }
+                        self.informational += 1;
+                        if self.informational > INFORMATIONAL_MAX {
+                            return Err(bad);
+                        }
+                        let out = exchange.client.output.space(buffers);
+                        write_response(&exchange.response, out);
+                        out.extend_from_slice(b"\r\n");
+                        if let Poll::Ready(Err(_)) = exchange.client.poll_flush(context, buffers) {
+                            return Err(End::new(Cause::ClientAbort, Phase::Headers, None));
+                        }
+                        return Ok(Poll::Ready(None));
+                    }
+                }
+            }
+            match conn.poll_fill(context, buffers, false) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    let retry = match (conn.input.is_empty() && self.informational == 0, self.reused) {
+                        (true, true) => Retry::ReusedConnection,
+                        (true, false) => Retry::EmptyResponse,
+                        (false, _) => Retry::JunkResponse,
+                    };
+                    return Err(End { retry, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
+                }
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+    }
+}
