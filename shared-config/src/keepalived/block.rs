@@ -492,6 +492,9 @@ const UNDEFINED: &str = "`${NAME}` is left as it stands where NAME is not define
 /// The longest word that may be a misspelt keyword, in bytes.
 const MISSPELT_BYTES_MAX: usize = 64;
 
+/// The shortest, in bytes.
+const MISSPELT_BYTES_MIN: usize = 3;
+
 /// Adds what was probably meant.
 fn suggest_keyword(diagnostic: Diagnostic, word: &Word, context: Context) -> Diagnostic {
     let text = word.as_str();
@@ -503,7 +506,8 @@ fn suggest_keyword(diagnostic: Diagnostic, word: &Word, context: Context) -> Dia
     }
     // Keywords are ASCII, so lengths in bytes tell most of them apart.
     let similar = |name: &&str| name.len().abs_diff(text.len()) <= 1 + text.len() / 3;
-    if text.len() > MISSPELT_BYTES_MAX {
+    // A very short word is near to many others.
+    if !(MISSPELT_BYTES_MIN..=MISSPELT_BYTES_MAX).contains(&text.len()) {
         return diagnostic;
     }
     if let Some(near) = suggest::nearest(text, context.keywords().map(|keyword| keyword.name).filter(similar)) {
