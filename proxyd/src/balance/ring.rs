@@ -73,16 +73,10 @@ impl Ring {
         if factor == 0 && avoid != Some(nearest) {
             return Some(nearest);
         }
-        let slots = self.slots(farm, factor);
+        let slots = slots(farm, factor);
         let acceptable = |index: &usize| avoid != Some(*index) && self.has_room(farm, slots, *index);
         let ring = (0..count).filter_map(|step| self.points.get((start + step) % count).map(|&(_, index)| index));
         Some(ring.into_iter().find(acceptable).unwrap_or(nearest))
-    }
-
-    /// `hash-balance-factor`: how many requests all servers together may have with one more; none without a factor.
-    fn slots(&self, farm: &Farm, factor: u32) -> Option<u64> {
-        let requests: u64 = farm.servers().iter().map(|server| u64::from(server.served())).sum();
-        (factor != 0).then(|| ((requests + 1) * u64::from(factor)).div_ceil(100))
     }
 
     /// Whether a server has not used up its share of the slots. Shares are whole numbers that add up to all slots; every
@@ -94,6 +88,12 @@ impl Ring {
         let share = (upto(index + 1) - upto(index)).max(1);
         farm.servers().get(index).is_some_and(|server| u64::from(server.served()) < share)
     }
+}
+
+/// `hash-balance-factor`: how many requests all servers together may have with one more; none without a factor.
+fn slots(farm: &Farm, factor: u32) -> Option<u64> {
+    let requests: u64 = farm.servers().iter().map(|server| u64::from(server.served())).sum();
+    (factor != 0).then(|| ((requests + 1) * u64::from(factor)).div_ceil(100))
 }
 
 fn server_key(key: HashKey, settings: &super::server_state::ServerSettings) -> u32 {
