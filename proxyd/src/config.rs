@@ -32,14 +32,17 @@ mod review;
 pub mod rules;
 mod sections;
 mod server;
+mod server_param;
 mod settings;
 mod source;
 mod stats;
 mod support;
+mod track;
 mod userlist;
 mod users;
 mod value;
 
+use address::Resolver;
 use draft::Section;
 use model::{Global, Model, Userlist};
 use proxy::{DefaultsList, Tools};
@@ -106,7 +109,7 @@ pub fn lower(inputs: Vec<Input>, request: Request, mut diagnostics: Diagnostics)
     let haproxy::Parsed { sources, file, env, diagnostics: found } =
         haproxy::parse(inputs, request.env, &request.facts);
     diagnostics.extend(found);
-    let mut lowering = Lowering::new(&file, &sources, diagnostics);
+    let mut lowering = Lowering::new(&file, &sources, &env, diagnostics);
     lowering.global.localpeer.clone_from(&request.peer_name);
     for section in &file.sections {
         lowering.section(section);
@@ -141,12 +144,12 @@ struct Proxy<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(file: &'a ast::File, sources: &'a Sources, mut out: Diagnostics) -> Self {
+    fn new(file: &'a ast::File, sources: &'a Sources, env: &Env, mut out: Diagnostics) -> Self {
         let names = names(file, sources, &mut out);
         Self {
             sources,
             out,
-            tools: Tools::default(),
+            tools: Tools { resolver: Resolver::new(env.clone()), support: support::Support::default() },
             global: Global::default(),
             extra: global::Extra::default(),
             defaults: DefaultsList::default(),

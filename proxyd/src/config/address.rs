@@ -1,5 +1,6 @@
 //! Addresses of the configuration, their names looked up.
 
+use shared_config::haproxy::env::Env;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
@@ -10,8 +11,8 @@ pub(super) const TARGET: Accept = Accept { range: false, fd: false, unix: false,
 /// An address alone; a port is taken and ignored.
 pub(super) const HOST: Accept = Accept { range: false, ..Accept::SOURCE };
 
-/// Reads an address. The error is haproxy's text.
-pub(super) fn parse(text: &str, accept: Accept) -> Result<Address, String> {
+/// Reads an address whose variables are expanded. The error is haproxy's text.
+fn parse(text: &str, accept: Accept) -> Result<Address, String> {
     let address = shared_config::value::address::parse(text, accept).map_err(|error| error.message)?;
     match address.transport {
         Transport::Quic => Err(format!(
@@ -25,10 +26,37 @@ pub(super) fn parse(text: &str, accept: Accept) -> Result<Address, String> {
 /// Looks names up, each one once.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
+    env: Env,
     known: HashMap<(String, Option<Family>), Option<IpAddr>>,
 }
 
 impl Resolver {
+    /// With the environment that addresses may name.
+    pub(super) fn new(env: Env) -> Self {
+        Self { env, known: HashMap::new() }
+    }
+
+    /// Reads an address. Other than elsewhere, `$NAME` and `${NAME}` count here outside of quotes, too. The error is
+    /// haproxy's text.
+    pub(super) fn parse(&self, text: &str, accept: Accept) -> Result<Address, String> {
+        if text.contains('$') { parse(&self.expand(text), accept) } else { parse(text, accept) }
+    }
+
+    /// The text with its variables replaced; one that is not set leaves nothing.
+    fn expand(&self, text: &str) -> String {
+        let mut parts = text.split('$');
+        let mut expanded = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let braced = part.strip_prefix('{').and_then(|part| part.split_once('}'));
+            let (name, rest) = braced.unwrap_or_else(|| {
+                part.split_at(part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(part.len()))
+            });
+            expanded.push_str(self.env.get(name).unwrap_or_default());
+            expanded.push_str(rest);
+        }
+        expanded
+    }
+
     /// The first address of a name in the family asked for.
     pub(super) fn resolve(&mut self, name: &str, family: Option<Family>) -> Option<IpAddr> {
         let key = (name.to_owned(), family);
@@ -65,5 +93,21 @@ impl Resolver {
             | Host::SocketPair(_)
             | Host::ReverseHttp(_) => Err(format!("an IP address is expected in '{text}'")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_in_addresses() {
+        let resolver = Resolver::new(Env::new([("IP", "::1"), ("APP", "app")]));
+        for (text, expected) in
+            [("[$IP]:80", "[::1]:80"), ("$APP.${APP}.x:1", "app.app.x:1"), ("a$NONE.b", "a.b"), ("$", "")]
+        {
+            assert_eq!(resolver.expand(text), expected, "{text}");
+        }
+        assert_eq!(resolver.parse("[$IP]:80", Accept::BIND).map(|a| a.port), Ok(Port::One(80)));
     }
 }

@@ -1,6 +1,6 @@
 //! `bind` lines and the parameters they share with `stats socket`.
 
-use super::address::{self, Accept, Address, Host, Port, Resolver};
+use super::address::{Accept, Address, Host, Port, Resolver};
 use super::line::{Line, code};
 use super::support::Support;
 use super::users;
@@ -125,7 +125,7 @@ pub(super) fn addresses(
         let range = start..start + part.len();
         start = range.end + 1;
         let result =
-            address::parse(part, Accept::BIND).and_then(|address| expand(&address, part, resolver, &mut found));
+            resolver.parse(part, Accept::BIND).and_then(|address| expand(&address, part, resolver, &mut found));
         if let Err(message) = result {
             line.error(code::BAD_VALUE, word.span_of(range), format!("{prefix}{message}"));
         }

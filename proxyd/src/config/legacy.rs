@@ -94,7 +94,7 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
 }
 
 fn target(text: &str, resolver: &mut Resolver) -> Result<SocketAddr, String> {
-    let address = address::parse(text, address::TARGET)?;
+    let address = resolver.parse(text, address::TARGET)?;
     let Port::One(port) = address.port else { return Err(format!("missing port specification in '{text}'")) };
     Ok(SocketAddr::new(resolver.ip(&address, text)?, port))
 }
@@ -183,7 +183,7 @@ pub(super) fn nameless_listen(section: &mut Section, name: &Word, tools: &mut To
     if section.kind == SectionKind::Backend || !section.binds.is_empty() {
         return;
     }
-    if !name.text.contains(':') || address::parse(&name.text, Accept::BIND).is_err() {
+    if !name.text.contains(':') || tools.resolver.parse(&name.text, Accept::BIND).is_err() {
         return;
     }
     listen_on(name, section, tools, out);

@@ -1,6 +1,6 @@
 //! `log` lines of `global` and of the proxies.
 
-use super::address::{self, Accept, Host, Port, Resolver};
+use super::address::{Accept, Host, Port, Resolver};
 use super::line::{Line, code};
 use super::model::{LogAddress, LogSample, LogTarget, SyslogFormat};
 use super::support::Support;
@@ -74,7 +74,7 @@ fn address(line: &mut Line<'_, '_>, word: &Word, resolver: &mut Resolver, suppor
             }
         }
     }
-    let parsed = address::parse(&word.text, Accept::LOG).and_then(|address| {
+    let parsed = resolver.parse(&word.text, Accept::LOG).and_then(|address| {
         Ok(match &address.host {
             Host::Unix(path) => LogAddress::Unix(path.into()),
             Host::Abstract(name) | Host::AbstractZero(name) => LogAddress::Abstract(name.clone()),

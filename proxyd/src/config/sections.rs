@@ -176,7 +176,7 @@ fn target(line: &mut Line<'_, '_>, what: &str, tools: &mut Tools) {
         return line.error(code::MISSING_ARGUMENT, here, missing);
     };
     let accept = Accept { datagram: true, ..address::TARGET };
-    if let Err(message) = address::parse(&word.text, accept).and_then(|address| match address.host {
+    if let Err(message) = tools.resolver.parse(&word.text, accept).and_then(|address| match address.host {
         address::Host::Any | address::Host::Ip(_) | address::Host::Name(_) => {
             tools.resolver.ip(&address, &word.text).map(drop)
         }

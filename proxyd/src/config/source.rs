@@ -47,7 +47,8 @@ pub(super) fn read(line: &mut Line<'_, '_>, resolver: &mut Resolver, wording: &W
         Wording::Proxy => address::HOST,
         Wording::Server { .. } => Accept::SOURCE,
     };
-    let parsed = address::parse(&word.text, accept)
+    let parsed = resolver
+        .parse(&word.text, accept)
         .and_then(|address| Ok((resolver.ip(&address, &word.text)?, address.port, address.host)));
     let mut source = match parsed {
         Ok((ip, port, host)) => Source {
@@ -114,7 +115,8 @@ fn use_source(line: &mut Line<'_, '_>, resolver: &mut Resolver, wording: &Wordin
             }
         }
     }
-    let parsed = address::parse(&word.text, address::HOST)
+    let parsed = resolver
+        .parse(&word.text, address::HOST)
         .and_then(|address| Ok((resolver.ip(&address, &word.text)?, address.port)));
     match parsed {
         Ok((ip, port)) => {
