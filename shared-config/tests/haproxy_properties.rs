@@ -7,10 +7,10 @@ use shared_config::haproxy::ast::{File, Section, Statement};
 use shared_config::haproxy::env::Env;
 use shared_config::haproxy::load::Input;
 use shared_config::haproxy::predicate::Facts;
-use shared_config::haproxy::{Parsed, parse, print};
+use shared_config::haproxy::{Parsed, expr, log_format, parse, print};
 use shared_config::render::{Colour, haproxy_line, human, json};
 use shared_config::source::{Sources, Span, encode};
-use shared_config::words::Word;
+use shared_config::words::{Word, Words};
 
 fn read(bytes: &[u8]) -> Parsed {
     let env = Env::new([("HOME", "/root"), ("LIST", "a  b"), ("EMPTY", "")]);
@@ -107,6 +107,40 @@ fn pieces() -> impl Strategy<Value = String> {
 fn what_fuzzing_found() {
     for text in [&b"global\n a \xd3\\x84\n"[..], b"global\n a \xe2\"\x82\"\xac b\n", b"global\n setenv A\n"] {
         check(text).expect("a property that holds");
+    }
+}
+
+/// Texts in which a parser that looks ahead would search the same bytes again and again: minutes instead of a moment.
+#[test]
+fn long_lines_of_unclosed_things() {
+    for piece in [
+        "\"${A-",
+        "\"${A[*]-",
+        "${A",
+        "\"$",
+        "\"",
+        "\\x",
+        "%(",
+        "%{",
+        "%[a(",
+        "a(\"",
+        "a(",
+        ",",
+        "(",
+        "!",
+        "a&&",
+        "a||",
+        "{ ",
+    ] {
+        let text = piece.repeat(50_000 / piece.len());
+        let parsed = read(format!("global\n a {text}\n.if {text}\n").as_bytes());
+        assert!(parsed.file.sections.len() == 1);
+        let word = Word::plain(text.as_str(), Span::new(Sources::new().add("", b""), 0..text.len()));
+        let (format, errors) = log_format::parse(&word);
+        assert!(format.pieces.len() + errors.len() <= text.len());
+        let words = [word];
+        let _ = expr::parse(&mut Words::new(&words, words[0].span));
+        let _ = expr::condition(&mut Words::new(&words, words[0].span));
     }
 }
 

@@ -158,8 +158,13 @@ impl Reader<'_, '_> {
     }
 
     fn quoted(&mut self, pair: &Pair<'_, Rule>, draft: &mut Draft) {
+        let broken_before = self.broken;
         for inner in pair.clone().into_inner() {
             if inner.as_rule() == Rule::unclosed {
+                // A variable that is not closed may have taken the quote.
+                if !broken_before && self.broken {
+                    continue;
+                }
                 let opening = self.span(pair).head();
                 let opening = Span { end: opening.start + 1, ..opening };
                 self.excerpt("unclosed-quote", opening, "unmatched quote", "opened here and never closed");
@@ -187,7 +192,7 @@ impl Reader<'_, '_> {
                     self.expand(&name, default, list, whole, draft);
                 }
             }
-            Rule::bad_brace => {
+            Rule::bad_brace | Rule::bad_default => {
                 let brace = Span { end: self.span(pair).start + 1, ..self.span(pair) };
                 let message = "unmatched brace in environment variable name";
                 self.excerpt(
