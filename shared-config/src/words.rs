@@ -147,7 +147,11 @@ impl WordBuilder {
         let Some(Pieces { list: pieces }) = word.pieces.as_deref() else {
             return self.add(word.text.get(range.clone()).unwrap_or_default(), word.span_of(range));
         };
-        for (index, piece) in pieces.iter().enumerate() {
+        let first = pieces.partition_point(|piece| (piece.at as usize) <= range.start).saturating_sub(1);
+        for (index, piece) in pieces.iter().enumerate().skip(first) {
+            if piece.at as usize >= range.end {
+                break;
+            }
             let end = pieces.get(index + 1).map_or(word.text.len(), |next| next.at as usize);
             let (from, to) = ((piece.at as usize).max(range.start), end.min(range.end));
             if from < to {

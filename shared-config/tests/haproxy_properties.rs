@@ -135,7 +135,9 @@ fn long_lines_of_unclosed_things() {
         let text = piece.repeat(50_000 / piece.len());
         let parsed = read(format!("global\n a {text}\n.if {text}\n").as_bytes());
         assert!(parsed.file.sections.len() == 1);
-        let word = Word::plain(text.as_str(), Span::new(Sources::new().add("", b""), 0..text.len()));
+        let decoded = parsed.file.sections[0].statements.iter().find_map(|line| line.words.get(1).cloned());
+        let plain = Word::plain(text.as_str(), Span::new(Sources::new().add("", b""), 0..text.len()));
+        let word = decoded.unwrap_or(plain);
         let (format, errors) = log_format::parse(&word);
         assert!(format.pieces.len() + errors.len() <= text.len());
         let words = [word];
