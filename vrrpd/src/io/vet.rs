@@ -37,7 +37,9 @@ pub fn vet(settings: &mut router::Settings, security: bool) -> Vec<Remark> {
     let mut insecure_setup = false;
     let mut dropped = HashSet::new();
     settings.scripts.retain_mut(|script| {
-        insecure_setup |= !security && script.command.user == User::ROOT;
+        // keepalived counts only what it executes itself, not what it hands to the shell.
+        let executed = matches!(script.command.form, Form::Exec(_));
+        insecure_setup |= !security && executed && script.command.user == User::ROOT;
         match resolve(&mut script.command, security, &mut remarks) {
             Ok(()) => true,
             Err(refusal) => {
