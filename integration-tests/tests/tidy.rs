@@ -35,6 +35,7 @@ const PROXYD: &[(&str, Layer)] = &[
     ("termination", Decide),
     ("config", Config),
     ("check", Drive),
+    ("cli", Drive),
     ("clock", Drive),
     ("log_sink", Drive),
     ("net", Drive),

@@ -16,6 +16,7 @@
 pub mod args;
 pub mod balance;
 pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -281,12 +281,14 @@ fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
         match (state, door.task.take()) {
             (AcceptState::Open, None) => door.task = open(worker, &door.listening, waiting),
             (AcceptState::Open, open) => door.task = open,
-            (AcceptState::Paused | AcceptState::Stopped, Some(task)) => {
-                task.abort();
-                // The kernel stops taking connections for us; another process may take them.
+            (AcceptState::Paused | AcceptState::Stopped, task) => {
+                if let Some(task) = task {
+                    task.abort();
+                }
+                // The kernel stops taking connections for us; another process may take them. Also where nothing accepted yet:
+                // the socket listens from its opening on, and this may be told before the worker has begun.
                 let _ = door.listening.socket.shutdown(std::net::Shutdown::Read);
             }
-            (AcceptState::Paused | AcceptState::Stopped, None) => {}
         }
     }
     doors.retain(|door| door.listening.frontend.accepting.get() != AcceptState::Stopped);

@@ -204,3 +204,46 @@ fn a_pidfile_that_cannot_be_made_ends_the_start() {
         String::from_utf8_lossy(&output.stderr).contains("[proxyd.main()] Cannot create pidfile /nonexistent/x.pid")
     );
 }
+
+/// One line to the runtime API, and its answer.
+fn command(socket: &std::path::Path, line: &str) -> Option<String> {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    writeln!(stream, "{line}").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+#[test]
+fn the_runtime_socket_answers_and_a_new_process_takes_its_place() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (room, address) = (Room::new("runtime"), free_address());
+    let socket = room.0.join("admin.sock");
+    let global = format!("  stats socket {} mode 600\n  stats timeout 200ms", socket.display());
+    let path = room.write(&configuration(&global, address));
+    let mut first = start(&path, address);
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let info = command(&socket, "show info").unwrap();
+    assert!(info.starts_with("Name: proxyd\n"), "{info}");
+    assert!(info.contains(&format!("\nPid: {}\n", first.id())), "{info}");
+    assert!(info.ends_with("\n\n"), "an answer ends with an empty line: {info:?}");
+    let both = command(&socket, "show stat; nonsense").unwrap();
+    assert!(both.starts_with("# pxname,svname,"), "{both}");
+    assert!(both.contains("\nfe,FRONTEND,"), "{both}");
+    assert!(both.contains("Unknown command: 'nonsense'"), "{both}");
+    assert!(!command(&socket, "show stat fe 2 -1").unwrap().contains("FRONTEND"), "2 asks for backends only");
+    assert_eq!(command(&socket, &"x".repeat(100_000)), None, "a line without end is no command");
+
+    let mut idle = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    idle.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "an idle connection is closed after `stats timeout`");
+
+    let mut second = proxyd(&["-f", path.to_str().unwrap(), "-db", "-sf", &first.id().to_string()]).spawn().unwrap();
+    let pid = format!("\nPid: {}\n", second.id());
+    wait_for("the answer of the new process", || command(&socket, "show info").filter(|info| info.contains(&pid)));
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    signal(&second, Signal::SIGTERM);
+    second.wait().unwrap();
+}

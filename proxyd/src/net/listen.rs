@@ -25,7 +25,7 @@ pub fn open(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
         ListenAddress::Tcp(address) => {
             return (0..workers).map(|_| tcp(bind, &SockAddr::from(*address))).collect();
         }
-        ListenAddress::Unix(path) => unix(bind, path)?,
+        ListenAddress::Unix(path) => unix(path, &bind.owner, backlog(bind))?,
         ListenAddress::Abstract(name) => {
             let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
             socket.bind(&SockAddr::unix(format!("\0{name}"))?)?;
@@ -82,8 +82,48 @@ fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// A listening socket for the runtime API.
+pub fn open_control(address: &ListenAddress, owner: &SocketOwner) -> io::Result<Socket> {
+    match address {
+        ListenAddress::Tcp(address) => {
+            let domain = if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
+            let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&SockAddr::from(*address))?;
+            socket.listen(DEFAULT_BACKLOG)?;
+            Ok(socket)
+        }
+        ListenAddress::Unix(path) => replace(path, owner),
+        ListenAddress::Abstract(name) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+            socket.bind(&SockAddr::unix(format!("\0{name}"))?)?;
+            socket.listen(DEFAULT_BACKLOG)?;
+            Ok(socket)
+        }
+        ListenAddress::Fd(number) => inherited(*number),
+    }
+}
+
+/// A socket that takes the place of whatever is at the path, at one blow: the process that serves the old one goes on with
+/// whom it has, and nobody finds the path empty.
+fn replace(path: &Path, owner: &SocketOwner) -> io::Result<Socket> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = Path::new(&beside);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    // What a process of the same number left there when it was killed.
+    let _ = std::fs::remove_file(beside);
+    socket.bind(&SockAddr::unix(beside)?)?;
+    let ready = own(beside, owner).and_then(|()| socket.listen(DEFAULT_BACKLOG));
+    let placed = ready.and_then(|()| std::fs::rename(beside, path));
+    if placed.is_err() {
+        let _ = std::fs::remove_file(beside);
+    }
+    placed.map(|()| socket)
+}
+
 /// A socket in the file system. What an earlier process left at the path is replaced only if nobody listens there.
-fn unix(bind: &Bind, path: &Path) -> io::Result<Socket> {
+fn unix(path: &Path, owner: &SocketOwner, backlog: i32) -> io::Result<Socket> {
     let address = SockAddr::unix(path)?;
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     match probe.connect(&address) {
@@ -93,8 +133,8 @@ fn unix(bind: &Bind, path: &Path) -> io::Result<Socket> {
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.bind(&address)?;
-    own(path, &bind.owner)?;
-    socket.listen(backlog(bind))?;
+    own(path, owner)?;
+    socket.listen(backlog)?;
     Ok(socket)
 }
 

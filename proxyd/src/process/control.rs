@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::libc;
+use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use super::systemd;
 use super::voice::Voice;
 use crate::balance::farm::Farm;
 use crate::check::{self, Checks};
+use crate::cli;
 use crate::clock;
 use crate::generation::{Generation, Handle};
 use crate::health::change::Event;
@@ -39,6 +41,8 @@ pub(super) struct Parts {
     pub(super) started: Instant,
     /// The health checks of the generation in force.
     pub(super) checks: Vec<check::Plan>,
+    /// The runtime API and the sockets it listens on.
+    pub(super) runtime: (Rc<cli::Settings>, Vec<Socket>),
     /// Where it talks.
     pub(super) voice: Voice,
     /// For its own log.
@@ -129,6 +133,7 @@ impl Control {
                 let _ = sender.send(Request::WorkerEnded).await;
             });
         }
+        self.start_runtime();
         // It runs the checks for as long as it is here.
         let _checks = self.start_checks(&sender);
         loop {
@@ -145,6 +150,19 @@ impl Control {
             if let Some(ending) = ending {
                 return Ok(ending);
             }
+        }
+    }
+
+    /// Serves the runtime API until the process ends.
+    fn start_runtime(&mut self) {
+        let (settings, sockets) = &mut self.parts.runtime;
+        for socket in sockets.drain(..) {
+            let (settings, voice) = (Rc::clone(settings), self.parts.voice);
+            spawn_local(async move {
+                if let Err(error) = cli::serve(socket, settings).await {
+                    voice.warning(&format!("the runtime API ends: {error}."));
+                }
+            });
         }
     }
 

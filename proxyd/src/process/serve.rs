@@ -7,11 +7,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::oversight::Oversight;
 use super::voice::Voice;
 use super::{control, descriptors, identity, sockets, systemd};
+use crate::cli;
 use crate::clock;
 use crate::config::model::{LogHostname, Model};
 use crate::generation::Handle;
@@ -19,7 +21,7 @@ use crate::log_sink::LogSettings;
 use crate::net::accept::Waiting;
 use crate::running::{self, Facts};
 use crate::worker::{self, WorkerHandle};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// What the command line says about the process, already combined with the configuration where both may speak.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +77,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let generation = running::build(model, &facts, None);
     let checks = running::checks::plans(model, &generation)?;
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
+    let runtime_sockets = sockets::open_runtime(model, voice)?;
     let pidfile = options.pidfile.as_deref().filter(|_| options.daemon || options.master);
     let pidfile = pidfile.map(identity::open_pidfile).transpose()?;
     identity::signal_old(&options.old_processes, options.terminate_old);
@@ -91,7 +94,15 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let log = log_settings(model, &facts);
     let inbox = mpsc::channel(control::REQUESTS_WAITING);
     let oversight = Oversight { program: options.program.clone(), started, log: log.clone(), control: inbox.0.clone() };
-    let workers = start_workers(&handle, &Arc::new(oversight), opened)?;
+    let oversight = Arc::new(oversight);
+    let workers = start_workers(&handle, &oversight, opened)?;
+    let runtime = cli::Settings {
+        handle: handle.clone(),
+        process: oversight,
+        started,
+        timeout: model.global.stats_timeout,
+        connections: Semaphore::new(model.global.stats_maxconn.max(1) as usize),
+    };
     if options.notify {
         systemd::ready();
     }
@@ -100,6 +111,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
         workers,
         started,
         checks,
+        runtime: (Rc::new(runtime), runtime_sockets),
         voice,
         log,
         inbox,

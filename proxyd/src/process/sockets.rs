@@ -7,8 +7,11 @@ use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use socket2::Socket;
+
 use super::identity;
 use super::voice::Voice;
+use crate::config::model::Model;
 use crate::generation::Generation;
 use crate::net::listen;
 use crate::proxy::{Frontend, Listener};
@@ -18,6 +21,9 @@ use crate::worker::Listening;
 const ATTEMPTS: u32 = 200;
 /// Milliseconds between two attempts.
 const BETWEEN_ATTEMPTS_MS: u16 = 10;
+
+/// What haproxy says when it gives up for want of an address.
+const NOT_ALL_STARTED: &str = "Some protocols failed to start their listeners! Exiting.";
 
 /// What one worker listens on.
 pub(super) type ForWorker = Vec<Listening>;
@@ -42,7 +48,26 @@ pub(super) fn open_all(generation: &Generation, old: &[i32], voice: Voice) -> Re
     if paused {
         identity::send(old, Signal::SIGTTIN);
     }
-    Err("Some protocols failed to start their listeners! Exiting.".into())
+    Err(NOT_ALL_STARTED.into())
+}
+
+/// Opens the sockets of the runtime API. One that another process serves is an error, as it is for traffic.
+pub(super) fn open_runtime(model: &Model, voice: Voice) -> Result<Vec<Socket>, String> {
+    let mut opened = Vec::new();
+    for socket in &model.global.stats_sockets {
+        match listen::open_control(&socket.address, &socket.owner) {
+            Ok(socket) => opened.push(socket),
+            Err(error) => {
+                let reason = words(&error);
+                voice.alert(&format!(
+                    "Binding for frontend GLOBAL: cannot bind socket ({reason}) for [{}]",
+                    socket.address
+                ));
+                return Err(NOT_ALL_STARTED.into());
+            }
+        }
+    }
+    Ok(opened)
 }
 
 fn open(
@@ -70,10 +95,15 @@ fn open(
     Ok(())
 }
 
+/// The system's words for an error, without its number.
+fn words(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |code| Errno::from_raw(code).desc().to_owned())
+}
+
 /// haproxy's words for an address that could not be had.
 fn refused(frontend: &Frontend, listener: &Listener, error: &io::Error) -> String {
     let kind = if frontend.listen.is_some() { "proxy" } else { "frontend" };
-    let reason = error.raw_os_error().map_or_else(|| error.to_string(), |code| Errno::from_raw(code).desc().to_owned());
+    let reason = words(error);
     let bind = &listener.bind;
     format!(
         "Binding [{}] for {kind} {}: cannot bind socket ({reason}) for [{}]",
