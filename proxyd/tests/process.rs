@@ -81,6 +81,12 @@ fn ask(address: SocketAddr, path: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
+/// Whether nobody listens. An address where a process listens but is busy does not count.
+fn refused(address: SocketAddr) -> Option<()> {
+    let connected = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+    connected.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused).then_some(())
+}
+
 fn start(path: &std::path::Path, address: SocketAddr) -> Child {
     let child = proxyd(&["-f", path.to_str().unwrap(), "-db"]).spawn().unwrap();
     wait_for("the first answer", || ask(address, "/yes").filter(|&status| status == 200));
@@ -133,7 +139,7 @@ fn sigusr1_finishes_what_has_begun_and_ends_with_zero() {
     // A later connection has been answered, so the worker has the first one's bytes as well.
     assert_eq!(ask(address, "/yes"), Some(200));
     signal(&child, Signal::SIGUSR1);
-    wait_for("closing of the listener", || TcpStream::connect(address).is_err().then_some(()));
+    wait_for("closing of the listener", || refused(address));
     assert!(child.try_wait().unwrap().is_none(), "it waits for the request that has begun");
     begun.write_all(b"host: x\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -164,7 +170,7 @@ fn sigttou_frees_the_address_and_sigttin_takes_it_again() {
     let path = room.write(&configuration("", address));
     let mut child = start(&path, address);
     signal(&child, Signal::SIGTTOU);
-    wait_for("a refused connection", || TcpStream::connect(address).is_err().then_some(()));
+    wait_for("a refused connection", || refused(address));
     signal(&child, Signal::SIGTTIN);
     wait_for("an answer", || ask(address, "/yes").filter(|&status| status == 200));
     signal(&child, Signal::SIGTERM);

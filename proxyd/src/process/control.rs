@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::libc;
+use nix::sys::signal::{SigSet, Signal};
 use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
@@ -125,6 +126,8 @@ impl Control {
     async fn serve(&mut self) -> io::Result<Ending> {
         let sender = self.parts.inbox.0.clone();
         listen_for_signals(&sender, self.parts.master)?;
+        // What came since the workers began is answered now.
+        answered().thread_unblock().map_err(io::Error::from)?;
         for worker in &self.parts.workers {
             let (commands, sender) = (worker.commands.clone(), sender.clone());
             spawn_local(async move {
@@ -372,6 +375,22 @@ async fn until(moment: Option<Instant>) {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// The signals this thread answers. They are held back from before the workers begin until it listens: what a signal does by
+/// default would stop or end a process that already serves. The workers hold them back for ever.
+pub(super) fn answered() -> SigSet {
+    [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGHUP,
+        Signal::SIGTTOU,
+        Signal::SIGTTIN,
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// Turns signals into requests.

@@ -95,6 +95,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let inbox = mpsc::channel(control::REQUESTS_WAITING);
     let oversight = Oversight { program: options.program.clone(), started, log: log.clone(), control: inbox.0.clone() };
     let oversight = Arc::new(oversight);
+    control::answered().thread_block().map_err(|error| format!("Cannot hold signals back: {}.", error.desc()))?;
     let workers = start_workers(&handle, &oversight, opened)?;
     let runtime = cli::Settings {
         handle: handle.clone(),
