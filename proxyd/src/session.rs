@@ -122,8 +122,15 @@ impl Session {
     }
 }
 
-/// Serves one accepted connection to its end.
-pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<Listener>, accepted: Accepted) {
+/// Serves one accepted connection to its end. `presence` counts it from its acceptance on, so that a worker that drains does
+/// not end before the connection's task has begun.
+pub async fn run(
+    worker: Rc<Worker>,
+    presence: Presence,
+    frontend: Arc<Frontend>,
+    listener: Arc<Listener>,
+    accepted: Accepted,
+) {
     let Accepted { stream, peer, places } = accepted;
     let now = clock::now();
     let mut session = Session {
@@ -137,7 +144,7 @@ pub async fn run(worker: Rc<Worker>, frontend: Arc<Frontend>, listener: Arc<List
         source_text: OnceCell::new(),
         listener_name: OnceCell::new(),
         _places: places,
-        _presence: worker.enter(),
+        _presence: presence,
         worker,
         frontend,
         frontend_id: FrontendId(u32::MAX),

@@ -255,8 +255,7 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
         }
         update(&worker, &mut doors, &settings.waiting);
     }
-    doors.iter().filter_map(|door| door.task.as_ref()).for_each(JoinHandle::abort);
-    drop(doors);
+    doors.into_iter().for_each(|door| close(&worker, door.task, &door.listening, &settings.waiting));
     worker.draining.set(true);
     worker.timers.wake_all();
     while worker.connections.get() > 0 {
@@ -282,11 +281,8 @@ fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
             (AcceptState::Open, None) => door.task = open(worker, &door.listening, waiting),
             (AcceptState::Open, open) => door.task = open,
             (AcceptState::Paused | AcceptState::Stopped, task) => {
-                if let Some(task) = task {
-                    task.abort();
-                }
-                // The kernel stops taking connections for us; another process may take them. Also where nothing accepted yet:
-                // the socket listens from its opening on, and this may be told before the worker has begun.
+                close(worker, task, &door.listening, waiting);
+                // The kernel stops taking connections for us; another process may take them.
                 let _ = door.listening.socket.shutdown(std::net::Shutdown::Read);
             }
         }
@@ -295,8 +291,41 @@ fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
     worker.timers.wake_all();
 }
 
-fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> Option<JoinHandle<()>> {
+/// Ends the task that accepts, and takes what the kernel has accepted for it. Also where no task was yet: the socket listens
+/// from its opening on, and the end may be told before the worker has begun.
+fn close(worker: &Rc<Worker>, task: Option<JoinHandle<()>>, listening: &Listening, waiting: &Arc<Waiting>) {
+    if let Some(task) = task {
+        task.abort();
+    }
+    accept::sweep(&listening.socket, limits(worker, listening, waiting), begin(worker, listening));
+}
+
+/// Begins the session of a connection.
+fn begin(worker: &Rc<Worker>, listening: &Listening) -> impl FnMut(accept::Accepted) + use<> {
     let (frontend, listener) = (Arc::clone(&listening.frontend), Arc::clone(&listening.listener));
+    let worker = Rc::clone(worker);
+    move |accepted| {
+        let presence = worker.enter();
+        let (frontend, listener) = (Arc::clone(&frontend), Arc::clone(&listener));
+        spawn_local(session::run(Rc::clone(&worker), presence, frontend, listener, accepted));
+    }
+}
+
+fn limits(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> accept::Limits {
+    let (frontend, listener) = (&listening.frontend, &listening.listener);
+    let global = &worker.view().generation.global;
+    accept::Limits {
+        process: (Arc::clone(&global.connections), global.maxconn),
+        traffic: [
+            (Arc::clone(&frontend.section.traffic), frontend.maxconn),
+            (Arc::clone(&listener.traffic), listener.bind.maxconn.map_or(u64::MAX, u64::from)),
+        ],
+        waiting: Arc::clone(waiting),
+    }
+}
+
+fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> Option<JoinHandle<()>> {
+    let (frontend, listener) = (&listening.frontend, Arc::clone(&listening.listener));
     let bind = &listener.bind;
     let backlog =
         bind.backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(crate::net::listen::DEFAULT_BACKLOG);
@@ -308,27 +337,16 @@ fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> O
             return None;
         }
     };
-    let global = &worker.view().generation.global;
-    let limits = accept::Limits {
-        process: (Arc::clone(&global.connections), global.maxconn),
-        traffic: [
-            (Arc::clone(&frontend.section.traffic), frontend.maxconn),
-            (Arc::clone(&listener.traffic), bind.maxconn.map_or(u64::MAX, u64::from)),
-        ],
-        waiting: Arc::clone(waiting),
-    };
+    let limits = limits(worker, listening, waiting);
     let pace = frontend.rate_limit_sessions.map(|limit| accept::Pace {
         traffic: Arc::clone(&frontend.section.traffic),
         limit,
         started: worker.started,
         timer: worker.timers.timer(),
     });
-    let worker = Rc::clone(worker);
+    let begin = begin(worker, listening);
     Some(spawn_local(async move {
-        let accepted = |accepted| {
-            spawn_local(session::run(Rc::clone(&worker), Arc::clone(&frontend), Arc::clone(&listener), accepted));
-        };
-        if let Err(error) = accept::serve(socket, limits, pace, accepted).await {
+        if let Err(error) = accept::serve(socket, limits, pace, begin).await {
             tracing::error!(%error, bind = listener.bind.text, "cannot accept");
         }
     }))

@@ -238,33 +238,33 @@ mod tests {
         parse(words).map_err(|error| error.to_string())
     }
 
-    fn run(change: impl FnOnce(&mut Args)) -> Result<Request, String> {
+    fn run(change: impl FnOnce(&mut Args)) -> Request {
         let mut args = Args::default();
         change(&mut args);
-        Ok(Request::Run(Box::new(args)))
+        Request::Run(Box::new(args))
     }
 
     #[test]
     fn command_lines() {
         let idle = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         for (line, expected) in [
-            ("", run(|_| {})),
-            ("-nl", run(|args| (args.foreground, args.console) = (true, true))),
-            ("--dont-fork --log-console -D", run(|a| (a.foreground, a.console, a.detail) = (true, true, true))),
-            ("-f /x", run(|args| args.config = "/x".into())),
-            ("--use-file=/x", run(|args| args.config = "/x".into())),
-            ("-t", run(|args| args.test = Some(None))),
-            ("-t -f /x", run(|args| (args.test, args.config) = (Some(None), "/x".into()))),
-            ("--config-test=/log", run(|args| args.test = Some(Some("/log".into())))),
-            ("-t=/log", run(|args| args.test = Some(Some("/log".into())))),
-            ("-i main", run(|args| args.config_id = Some("main".into()))),
-            ("-S 3", run(|args| args.facility = Facility::Local(3))),
-            ("-S local7", run(|args| args.facility = Facility::Local(7))),
-            ("-S user", run(|args| args.facility = Facility::User)),
+            ("", Ok(run(|_| {}))),
+            ("-nl", Ok(run(|args| (args.foreground, args.console) = (true, true)))),
+            ("--dont-fork --log-console -D", Ok(run(|a| (a.foreground, a.console, a.detail) = (true, true, true)))),
+            ("-f /x", Ok(run(|args| args.config = "/x".into()))),
+            ("--use-file=/x", Ok(run(|args| args.config = "/x".into()))),
+            ("-t", Ok(run(|args| args.test = Some(None)))),
+            ("-t -f /x", Ok(run(|args| (args.test, args.config) = (Some(None), "/x".into())))),
+            ("--config-test=/log", Ok(run(|args| args.test = Some(Some("/log".into()))))),
+            ("-t=/log", Ok(run(|args| args.test = Some(Some("/log".into()))))),
+            ("-i main", Ok(run(|args| args.config_id = Some("main".into())))),
+            ("-S 3", Ok(run(|args| args.facility = Facility::Local(3)))),
+            ("-S local7", Ok(run(|args| args.facility = Facility::Local(7)))),
+            ("-S user", Ok(run(|args| args.facility = Facility::User))),
             ("-S 8", Err("Invalid log facility '8'".into())),
-            ("-p /a -r /b", run(|a| (a.pid_file, a.vrrp_pid_file) = (Some("/a".into()), Some("/b".into())))),
-            ("-P -B -R", run(|_| {})),
-            ("-x -c /c --all --perf", run(|args| args.idle = idle(&["-x", "-c", "--all", "--perf"]))),
+            ("-p /a -r /b", Ok(run(|a| (a.pid_file, a.vrrp_pid_file) = (Some("/a".into()), Some("/b".into()))))),
+            ("-P -B -R", Ok(run(|_| {}))),
+            ("-x -c /c --all --perf", Ok(run(|args| args.idle = idle(&["-x", "-c", "--all", "--perf"])))),
             ("--signum=RELOAD", Ok(Request::Signal(1))),
             ("--signum=FOO", Err("Unknown sigfunc FOO".into())),
             ("-v", Ok(Request::Version)),

@@ -200,6 +200,24 @@ pub async fn serve(
     }
 }
 
+/// Takes what already stands in the queue of a socket that is about to close: the kernel would reset those connections, though
+/// their clients have been told that they are connected. At a limit the rest is left to that fate.
+pub fn sweep(socket: &Socket, limits: Limits, mut session: impl FnMut(Accepted)) {
+    let limits = Rc::new(limits);
+    let unix = socket.domain().is_ok_and(|domain| domain == socket2::Domain::UNIX);
+    for _ in 0..SWEEP_MAX {
+        let Some(places) = limits.take() else { return };
+        let Ok((taken, peer)) = socket.accept() else { return };
+        let stream = taken.set_nonblocking(true).and_then(|()| Stream::from_socket(taken, unix));
+        if let Ok(stream) = stream {
+            session(Accepted { stream, peer: peer.as_socket().map(canonical), places });
+        }
+    }
+}
+
+/// The most connections that [`sweep`] takes: a queue is no longer than the kernel's default for it.
+const SWEEP_MAX: usize = 4_096;
+
 fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
@@ -209,6 +227,27 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+
+    /// Who was connected before the socket closes is served.
+    #[test]
+    fn a_closing_socket_is_swept() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _guard = runtime.enter();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let clients = [0; 3].map(|_| TcpStream::connect(address).unwrap());
+        let traffic = || (Arc::new(Traffic::new(1)), 9);
+        let limits = Limits {
+            process: (Arc::new(Gauge::default()), 9),
+            traffic: [traffic(), traffic()],
+            waiting: Arc::default(),
+        };
+        let mut taken = Vec::new();
+        sweep(&socket.into(), limits, |accepted| taken.push(accepted));
+        let peers: Vec<_> = taken.iter().map(|accepted| accepted.peer).collect();
+        assert_eq!(peers, clients.map(|client| client.local_addr().ok()));
+    }
 
     /// A second client is not served before the first has gone.
     #[test]

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_interval_has_twelve_bits() {
-        let repr = Repr { vrid: 1, priority: 1, interval: Duration::from_mins(60), addresses: &[] };
+        let repr = Repr { vrid: 1, priority: 1, interval: Duration::from_hours(1), addresses: &[] };
         let message = repr.emit(None);
         assert_eq!(Packet::new(&message).unwrap().interval(), INTERVAL_MAX);
         let reserved = hex("31 01 01 00 f0 01 00 00");

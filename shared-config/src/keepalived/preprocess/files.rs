@@ -184,7 +184,9 @@ fn matches(pattern: &str, name: &str) -> bool {
                 continue;
             }
             Some('[') => {
-                if let Some((true, after)) = class(&pattern[p..], name[n]) {
+                // Without a closing bracket it stands for itself.
+                let (held, after) = class(&pattern[p..], name[n]).unwrap_or((name[n] == '[', 1));
+                if held {
                     p += after;
                     n += 1;
                     continue;
