@@ -255,7 +255,9 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
         }
         update(&worker, &mut doors, &settings.waiting);
     }
-    doors.into_iter().for_each(|door| close(&worker, door.task, &door.listening, &settings.waiting));
+    for door in doors {
+        close(&worker, door.task, &door.listening, &settings.waiting);
+    }
     worker.draining.set(true);
     worker.timers.wake_all();
     while worker.connections.get() > 0 {
