@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What the parameters of a line say, for all its addresses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BindSettings {
     pub name: Option<String>,
     pub id: Option<(u32, Span)>,
@@ -35,30 +35,6 @@ pub(super) struct BindSettings {
     pub expose_fd_listeners: bool,
     pub ssl: bool,
     pub has_certificate: bool,
-}
-
-impl Default for BindSettings {
-    fn default() -> Self {
-        Self {
-            name: None,
-            id: None,
-            accept_proxy: false,
-            interface: None,
-            transparent: false,
-            v6only: None,
-            defer_accept: false,
-            tfo: false,
-            mss: None,
-            tcp_user_timeout: None,
-            maxconn: None,
-            backlog: None,
-            owner: SocketOwner::default(),
-            level: StatsLevel::Operator,
-            expose_fd_listeners: false,
-            ssl: false,
-            has_certificate: false,
-        }
-    }
 }
 
 /// A listener, and what is checked once the section is complete.

@@ -9,7 +9,7 @@ use super::proxy::Tools;
 use super::settings::timeout_named;
 use super::value::{self, Unit};
 use crate::balance::persist::Redispatch;
-use crate::proxy::listen::{Bind, SocketOwner};
+use crate::proxy::listen::Bind;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::keyword::{Keyword, SectionKind};
 use shared_config::words::{Word, Words};
@@ -147,34 +147,11 @@ fn listen_on(word: &Word, section: &mut Section, tools: &mut Tools, out: &mut Di
     };
     let addresses = bind::addresses(&mut line, word, "'bind' : ", &mut tools.resolver);
     let binds = addresses.into_iter().map(|address| BindDraft {
-        bind: plain_bind(address, &word.text),
+        bind: Bind::plain(address, &*word.text),
         span: word.span,
         has_certificate: false,
     });
     section.binds.extend(binds);
-}
-
-fn plain_bind(address: crate::proxy::listen::ListenAddress, text: &str) -> Bind {
-    Bind {
-        address,
-        name: None,
-        id: 0,
-        text: text.to_owned(),
-        // Filled in with the rest of what needs all sections.
-        place: String::new(),
-        accept_proxy: false,
-        interface: None,
-        transparent: false,
-        v6only: None,
-        defer_accept: false,
-        tfo: false,
-        mss: None,
-        tcp_user_timeout: None,
-        maxconn: None,
-        backlog: None,
-        owner: SocketOwner::default(),
-        ssl: false,
-    }
 }
 
 /// `listen ADDRESS:PORT` without a name: 1.x took the address for the name and listened nowhere, which cannot have been

@@ -174,11 +174,12 @@ pub struct StatsSocket {
 }
 
 /// What a runtime connection may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StatsLevel {
     /// Non-sensitive reads.
     User,
     /// All reads; the default.
+    #[default]
     Operator,
     /// Everything.
     Admin,

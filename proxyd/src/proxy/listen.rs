@@ -67,6 +67,31 @@ pub struct Bind {
     pub ssl: bool,
 }
 
+impl Bind {
+    /// A listener without parameters; id and place are for whoever knows all sections to fill in.
+    pub fn plain(address: ListenAddress, text: impl Into<String>) -> Self {
+        Self {
+            address,
+            name: None,
+            id: 0,
+            text: text.into(),
+            place: String::new(),
+            accept_proxy: false,
+            interface: None,
+            transparent: false,
+            v6only: None,
+            defer_accept: false,
+            tfo: false,
+            mss: None,
+            tcp_user_timeout: None,
+            maxconn: None,
+            backlog: None,
+            owner: SocketOwner::default(),
+            ssl: false,
+        }
+    }
+}
+
 impl std::fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

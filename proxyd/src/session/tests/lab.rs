@@ -14,7 +14,7 @@ use crate::log::format::Program;
 use crate::log::target::Logger;
 use crate::log_sink::LogSettings;
 use crate::proxy::address::{ServerAddress, ServerPort};
-use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Timeouts, Tune};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
 use crate::rules::Rules;
@@ -197,25 +197,8 @@ impl Lab {
     }
 
     pub(super) fn start_at(plan: &Plan, address: SocketAddr) -> Self {
-        let bind = Bind {
-            place: "lab:1".into(),
-            address: ListenAddress::Tcp(address),
-            name: None,
-            id: 1,
-            text: address.to_string(),
-            accept_proxy: false,
-            interface: None,
-            transparent: false,
-            v6only: None,
-            defer_accept: false,
-            tfo: false,
-            mss: None,
-            tcp_user_timeout: None,
-            maxconn: None,
-            backlog: None,
-            owner: SocketOwner::default(),
-            ssl: false,
-        };
+        let mut bind = Bind::plain(ListenAddress::Tcp(address), address.to_string());
+        (bind.id, bind.place) = (1, "lab:1".into());
         let socket = net::listen::open(&bind, 1).unwrap().pop().unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         let global = Global {
