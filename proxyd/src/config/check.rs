@@ -2,8 +2,10 @@
 
 use super::draft::{CheckDraft, CheckOption, Settings};
 use super::line::{Line, code};
+use super::rules::regex;
 use super::support::Support;
 use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
+use crate::sample::prefix_map::Case;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::words::Word;
 
@@ -262,12 +264,12 @@ fn pattern(
     let missing = format!("'{what}' : '{kind}' expects a <pattern> as argument.");
     Some(match kind {
         "string" => ExpectPattern::Bytes(shared_config::source::encode(&line.expect(missing)?.text)),
-        "rstring" => ExpectPattern::Regex(regex(line, missing)?),
+        "rstring" => ExpectPattern::Regex(expression(line, what, kind, missing, support)?),
         "status" if is_http => {
             let list = line.expect(missing)?;
             ExpectPattern::Status(statuses(line, what, list)?)
         }
-        "rstatus" if is_http => ExpectPattern::StatusRegex(regex(line, missing)?),
+        "rstatus" if is_http => ExpectPattern::StatusRegex(expression(line, what, kind, missing, support)?),
         "binary" if !is_http => {
             let bytes = line.expect(missing)?;
             ExpectPattern::Bytes(hexadecimal(line, bytes, what)?)
@@ -295,9 +297,26 @@ fn pattern(
     })
 }
 
-/// A regular expression as written; what it means is for the one who runs it, that it can be read is seen here.
-fn regex(line: &mut Line<'_, '_>, missing: String) -> Option<String> {
-    Some(line.expect(missing)?.text.to_string())
+/// A regular expression, in the syntax of the engine that runs it.
+fn expression(
+    line: &mut Line<'_, '_>,
+    what: &str,
+    kind: &str,
+    missing: String,
+    support: &mut Support,
+) -> Option<String> {
+    let word = line.expect(missing)?;
+    match regex::compile(&word.text, Case::Exact) {
+        Ok(_) => Some(regex::rewritten(&word.text)),
+        Err(regex::Refused::Invalid(message)) => {
+            line.error(code::BAD_VALUE, word.span, format!("'{what}' : {message}."));
+            None
+        }
+        Err(regex::Refused::Beyond) => {
+            support.unsupported(&format!("{what} {kind} with look-around or back-references"), word.span, line.out);
+            None
+        }
+    }
 }
 
 /// `200,300-399`

@@ -24,7 +24,7 @@ mod log_format;
 mod names;
 mod order;
 mod redirect;
-mod regex;
+pub(super) mod regex;
 mod report;
 mod tcp_action;
 mod text;

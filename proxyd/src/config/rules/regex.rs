@@ -7,7 +7,7 @@ use crate::sample::convert::Regex;
 use crate::sample::prefix_map::Case;
 
 /// Why there is no expression.
-pub(super) enum Refused {
+pub(in crate::config) enum Refused {
     /// PCRE would refuse it, too; the message is haproxy's.
     Invalid(String),
     /// Correct, but beyond this engine.
@@ -18,7 +18,7 @@ pub(super) enum Refused {
 const BYTES_MAX: usize = 16 << 20;
 
 /// Compiles one expression.
-pub(super) fn compile(source: &str, case: Case) -> Result<Regex, Refused> {
+pub(in crate::config) fn compile(source: &str, case: Case) -> Result<Regex, Refused> {
     if only_backtracking(source) {
         return Err(Refused::Beyond);
     }
@@ -75,7 +75,7 @@ fn only_backtracking(source: &str) -> bool {
 }
 
 /// The same expression in this engine's syntax: braces that are no repetition and brackets inside classes stand for themselves.
-pub(super) fn rewritten(source: &str) -> String {
+pub(in crate::config) fn rewritten(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 8);
     let mut chars = source.char_indices().peekable();
     let mut in_class = false;
