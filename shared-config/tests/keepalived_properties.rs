@@ -99,6 +99,8 @@ fn awkward_texts() {
         "global_defs { router_id ${_HASH}${_BANG}x \\#y }",
         "\u{feff}global_defs {\n router_id x\n}",
         "global_defs {\n include_check -match +foo\n include\n include x\n}",
+        // Found by fuzzing: a NUL behind a backslash in quotes ends the line, too.
+        "SSL x\\\"\" \"b\"\"&\\\0\"\0\"x",
     ] {
         check(text.as_bytes());
     }

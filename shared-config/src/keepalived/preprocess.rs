@@ -344,12 +344,12 @@ impl<'a, 'e> Preprocessor<'a, 'e> {
 /// NUL byte, which ends the line like a comment.
 fn strip_comment(text: &str) -> (Vec<std::ops::Range<usize>>, Option<usize>) {
     let bytes = text.as_bytes();
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let mut parts = Vec::new();
     let mut start = 0;
     let mut quoted = false;
     let mut i = 0;
-    let mut nul = None;
-    while i < bytes.len() {
+    while i < end {
         match bytes[i] {
             b'"' => quoted = !quoted,
             b'\\' if quoted => i += 1,
@@ -359,14 +359,10 @@ fn strip_comment(text: &str) -> (Vec<std::ops::Range<usize>>, Option<usize>) {
                 i += 1;
             }
             b'#' | b'!' if !quoted => break,
-            0 => {
-                nul = Some(i);
-                break;
-            }
             _ => {}
         }
         i += 1;
     }
-    parts.push(start..i.min(bytes.len()));
-    (parts, nul)
+    parts.push(start..i.min(end));
+    (parts, (i >= end && end < bytes.len()).then_some(end))
 }
