@@ -62,7 +62,8 @@ fn addresses_and_priority_change_under_a_master() {
     wait::until("the new address is there", SLACK, || first.host.has_address(added).unwrap().then_some(())).unwrap();
     second.wait_for_vip("100 is better than 50 now", Duration::from_millis(361));
     first.wait_for_no_vip("the worse one yields", Duration::from_millis(361));
-    assert!(!first.host.has_address(added).unwrap());
+    wait::until("the new address is gone as well", SLACK, || (!first.host.has_address(added).unwrap()).then_some(()))
+        .unwrap();
 }
 
 #[test]
