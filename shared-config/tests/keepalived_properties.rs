@@ -99,10 +99,21 @@ fn awkward_texts() {
         "global_defs { router_id ${_HASH}${_BANG}x \\#y }",
         "\u{feff}global_defs {\n router_id x\n}",
         "global_defs {\n include_check -match +foo\n include\n include x\n}",
+        // Found by fuzzing: a no-break space is no blank, so a line of it is a line.
+        "virtual_server_group x {\n\u{a0}\n}\n\u{a0}\n",
         // Found by fuzzing: a NUL behind a backslash in quotes ends the line, too.
         "SSL x\\\"\" \"b\"\"&\\\0\"\0\"x",
     ] {
         check(text.as_bytes());
+    }
+}
+
+/// Blanks of other scripts come from web pages; keepalived takes them for words and says so.
+#[test]
+fn foreign_blanks_are_words() {
+    for blank in ["\u{a0}", "\u{3000}", "\u{2003}"] {
+        let (_, file, diagnostics) = read(format!("{blank}\n").as_bytes());
+        assert!(!file.statements.is_empty() || !diagnostics.is_empty(), "{blank:?} is passed over in silence");
     }
 }
 

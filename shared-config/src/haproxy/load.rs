@@ -38,6 +38,10 @@ pub fn load(paths: &[PathBuf]) -> (Vec<Input>, Diagnostics) {
             Err(error) => report("Cannot open configuration directory", path, &error, &mut diagnostics),
         }
     }
+    if let (true, true, Some(first)) = (inputs.is_empty(), diagnostics.is_empty(), paths.first()) {
+        let message = format!("There is no file named *.cfg in {}", first.display());
+        diagnostics.push(Diagnostic::error("no-file", None, message).help("name the file, or check the directory"));
+    }
     (inputs, diagnostics)
 }
 
@@ -77,4 +81,22 @@ fn report(what: &str, path: &Path, error: &io::Error, diagnostics: &mut Diagnost
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     diagnostics.push(Diagnostic::error("unreadable-file", None, format!("{what} {} : {text}", path.display())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_without_configuration_is_not_passed_over() {
+        let directory = std::env::temp_dir().join(format!("empty-configuration-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(".hidden.cfg"), "").unwrap();
+        let (inputs, diagnostics) = load(std::slice::from_ref(&directory));
+        assert!(inputs.is_empty() && diagnostics.has_errors());
+        fs::write(directory.join("a.cfg"), "").unwrap();
+        let (inputs, diagnostics) = load(std::slice::from_ref(&directory));
+        assert!(inputs.len() == 1 && diagnostics.is_empty());
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -83,7 +83,7 @@ fn command_word(line: &Line, argument: Pair<'_, Rule>, diagnostics: &mut Vec<Dia
             }
             // Only `open_quote` is left.
             _ => {
-                let text = line.text.trim();
+                let text = line.text.trim_matches(is_blank);
                 let quote = &piece.as_str()[..1];
                 let at = piece.as_span().start();
                 diagnostics.push(

@@ -287,12 +287,16 @@ impl<'a, 'e> Preprocessor<'a, 'e> {
         }
         if let Some(open) = quote {
             self.report(
-                Diagnostic::warning("unclosed-quote", open, format!("Unterminated quote '{}'", line.text.trim()))
-                    .label("this quote is not closed on its line")
-                    .help("close it with another `\"`; without it the word is not used"),
+                Diagnostic::warning(
+                    "unclosed-quote",
+                    open,
+                    format!("Unterminated quote '{}'", line.text.trim_matches(is_blank)),
+                )
+                .label("this quote is not closed on its line")
+                .help("close it with another `\"`; without it the word is not used"),
             );
         }
-        Some(line).filter(|line| !line.text.trim().is_empty())
+        Some(line).filter(|line| !line.text.trim_matches(is_blank).is_empty())
     }
 
     /// Puts one line of a file on the stack, without its comment.

@@ -141,7 +141,7 @@ impl Preprocessor<'_, '_> {
 
     /// The value of a name that begins with an underscore and that keepalived defines.
     fn predefined(&mut self, used: &Use) -> Option<String> {
-        let arguments: Vec<&str> = used.arguments.split_whitespace().collect();
+        let arguments: Vec<&str> = used.arguments.split_ascii_whitespace().collect();
         match (used.name.as_str(), arguments.as_slice()) {
             ("_PWD", []) => Some(self.directory().display().to_string()),
             ("_INSTANCE", []) => Some(self.environment.config_id.to_owned()),
@@ -170,7 +170,7 @@ impl Preprocessor<'_, '_> {
                     let definition = self.definitions.get(used.name.as_str())?;
                     Some((used.bytes, definition.lines.first()?))
                 });
-                let (bytes, value) = value.map_or((1, "$"), |(bytes, line)| (bytes, line.trim()));
+                let (bytes, value) = value.map_or((1, "$"), |(bytes, line)| (bytes, line.trim_ascii()));
                 changed.push_str(value);
                 rest = &rest[bytes..];
             }

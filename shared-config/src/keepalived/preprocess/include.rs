@@ -89,7 +89,7 @@ impl Preprocessor<'_, '_> {
         let Some(check) = variant(keyword) else { return false };
         let line = queue.take_line();
         let Some(span) = line.span() else { return true };
-        let pattern = line.text.split_at(keyword.len()).1.trim();
+        let pattern = line.text.split_at(keyword.len()).1.trim_ascii();
         let pattern = pattern.strip_prefix('"').and_then(|p| p.strip_suffix('"')).unwrap_or(pattern);
         if pattern.is_empty() {
             self.report(

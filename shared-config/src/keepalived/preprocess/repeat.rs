@@ -63,16 +63,18 @@ impl Preprocessor<'_, '_> {
         };
         let Some(span) = queue.segment().map(|segment| segment.span(kind.len())) else { return false };
         let text = queue.peek(LOOP_CHARS_MAX);
-        let parsed = text[kind.len()..].trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')')).and_then(
-            |(inside, after)| {
+        let parsed = text[kind.len()..]
+            .trim_ascii_start()
+            .strip_prefix('(')
+            .and_then(|rest| rest.split_once(')'))
+            .and_then(|(inside, after)| {
                 let inside = self.expanded_text(inside);
                 let (names, values) = if kind == "~LST" { list(&inside)? } else { sequence(&inside, kind == "~SEQx")? };
                 Some((names, values, text.len() - after.len()))
-            },
-        );
+            });
         let Some((names, values, bytes)) = parsed else {
             let line = queue.take_line().text;
-            let shown: String = line.trim().chars().take(200).collect();
+            let shown: String = line.trim_ascii().chars().take(200).collect();
             let name = &kind[..4];
             let help = if name == "~SEQ" {
                 "write `~SEQ(NAME, START, STEP, END) …`; START and STEP may be left out"
@@ -123,7 +125,7 @@ impl Preprocessor<'_, '_> {
 
 /// `NAME, START, STEP, END`
 fn sequence(inside: &str, hex: bool) -> Option<(Vec<Rc<str>>, Values)> {
-    let parts: Vec<&str> = inside.split(',').map(str::trim).collect();
+    let parts: Vec<&str> = inside.split(',').map(str::trim_ascii).collect();
     let (name, numbers) = parts.split_first()?;
     let numbers: Vec<i64> = numbers.iter().map(|n| number(n)).collect::<Option<_>>()?;
     let (start, step, end) = match *numbers.as_slice() {
@@ -150,13 +152,13 @@ fn list(inside: &str) -> Option<(Vec<Rc<str>>, Values)> {
 /// Splits at commas; `{…}` holds several values of one item.
 fn items(text: &str) -> Option<Vec<Vec<String>>> {
     let mut items = Vec::new();
-    let mut rest = text.trim();
+    let mut rest = text.trim_ascii();
     loop {
         let item;
         if let Some(inside) = rest.strip_prefix('{') {
             let (inside, after) = inside.split_once('}')?;
             item = inside.split(',').map(|value| unquoted(value).to_owned()).collect();
-            rest = after.trim_start();
+            rest = after.trim_ascii_start();
         } else {
             let end = rest.find(',').unwrap_or(rest.len());
             item = vec![unquoted(&rest[..end]).to_owned()];
@@ -166,12 +168,12 @@ fn items(text: &str) -> Option<Vec<Vec<String>>> {
         if rest.is_empty() {
             return Some(items);
         }
-        rest = rest.strip_prefix(',')?.trim_start();
+        rest = rest.strip_prefix(',')?.trim_ascii_start();
     }
 }
 
 fn unquoted(value: &str) -> &str {
-    let value = value.trim();
+    let value = value.trim_ascii();
     value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
 }
 
