@@ -36,9 +36,18 @@ impl Word {
         Self { text: text.into(), span, pieces: None }
     }
 
-    /// A word put together from pieces that are sorted by [`Piece::at`].
-    pub fn decoded(text: impl Into<Box<str>>, span: Span, pieces: Vec<Piece>) -> Self {
-        Self { text: text.into(), span, pieces: Some(Box::new(Pieces { list: pieces.into() })) }
+    /// A word put together from pieces that are sorted by [`Piece::at`]. Bytes that were no text one by one may be text
+    /// together; where the bytes come from is then known for the whole word only.
+    pub fn decoded(text: impl Into<Box<str>>, span: Span, mut pieces: Vec<Piece>) -> Self {
+        let mut text = text.into();
+        if text.contains(|c| RAW_BYTES.contains(&c)) {
+            let together = decode(&encode(&text)).into_boxed_str();
+            if together != text {
+                pieces = vec![Piece { at: 0, span }];
+                text = together;
+            }
+        }
+        Self { text, span, pieces: Some(Box::new(Pieces { list: pieces.into() })) }
     }
 
     /// Several words as one text again, with one space between two; nothing of no words.
@@ -165,15 +174,8 @@ impl WordBuilder {
         &self.text
     }
 
-    /// The word. Bytes that were no text one by one may be text together.
-    pub fn finish(mut self) -> Word {
-        if self.text.contains(|c| RAW_BYTES.contains(&c)) {
-            let text = decode(&encode(&self.text));
-            if text != self.text {
-                self.pieces = vec![Piece { at: 0, span: self.span }];
-                self.text = text;
-            }
-        }
+    /// The word.
+    pub fn finish(self) -> Word {
         Word::decoded(self.text, self.span, self.pieces)
     }
 }

@@ -106,6 +106,10 @@ fn awkward_texts() {
     ] {
         check(text.as_bytes());
     }
+    // Found by fuzzing: bytes of a line and of a definition that are text only together.
+    for bytes in [&b"$x=\xb4\n\xc8$x y\n"[..], b"\xef\xbb\xbf\xef\xbb\xbfx y\n", b"$x=\xbb\xbf\n\xef$x y\n"] {
+        check(bytes);
+    }
 }
 
 /// Blanks of other scripts come from web pages; keepalived takes them for words and says so.
