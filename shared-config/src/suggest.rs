@@ -4,6 +4,7 @@
 /// if it is near enough to be what was meant: a third of the word's length, at least one. The first of equals wins.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = lowercase(word);
+    let word_letters = word.iter().fold(0, |set, &c| set | letter(c));
     let mut limit = (word.len() / 3).max(1);
     let mut best = None;
     for candidate in candidates {
@@ -11,8 +12,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         if candidate.len() + limit < word.len() {
             continue;
         }
-        let letters = lowercase(candidate);
-        if let Some(distance) = distance(&word, &letters, limit) {
+        // Of the rest, most have other letters: no edit brings or takes away more than one.
+        let letters = candidate.bytes().fold(0, |set, byte| set | letter(char::from(byte)));
+        let missing = (word_letters & !letters).count_ones().max((letters & !word_letters).count_ones());
+        if missing as usize > limit {
+            continue;
+        }
+        if let Some(distance) = distance(&word, &lowercase(candidate), limit) {
             best = Some(candidate);
             // The next one must be nearer.
             let Some(nearer) = distance.checked_sub(1) else { break };
@@ -20,6 +26,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         }
     }
     best
+}
+
+/// One bit for each letter of the alphabet, none for anything else.
+fn letter(c: char) -> u32 {
+    if c.is_ascii_alphabetic() { 1 << (u32::from(c.to_ascii_lowercase()) - u32::from('a')) } else { 0 }
 }
 
 fn lowercase(text: &str) -> Vec<char> {
