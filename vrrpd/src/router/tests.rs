@@ -1,6 +1,7 @@
 use super::*;
 use crate::command::Command;
 use crate::track::script;
+use crate::vrrp::Phase;
 use crate::vrrp::settings::TrackScript;
 use std::time::Duration;
 

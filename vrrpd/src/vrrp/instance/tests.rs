@@ -1,5 +1,7 @@
 use super::*;
-use crate::vrrp::settings::{Transport, VirtualAddress};
+use crate::packet::{Datagram, Version};
+use crate::vrrp::event::Reason;
+use crate::vrrp::settings::{InitialState, Transport, VirtualAddress};
 
 /// An instance on a clock of its own, with what it did as text.
 struct Bench {

@@ -1,0 +1,80 @@
+//! One running instance: the machine, and its instructions with devices and commands filled in.
+
+use super::{Instance, Output, Outputs};
+use crate::notify;
+use crate::vrrp::event::{Link, Tracked};
+use crate::vrrp::{self, settings::VirtualAddress};
+use std::time::Instant;
+
+/// A running instance.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) machine: vrrp::Instance,
+    pub(super) notify: notify::Settings,
+    pub(super) link: Link,
+    pub(super) tracked: Tracked,
+}
+
+impl Member {
+    pub(super) fn new(instance: Instance) -> Self {
+        let machine = vrrp::Instance::new(instance.vrrp);
+        let link = Link { up: false, source: None };
+        Self { machine, notify: instance.notify, link, tracked: Tracked::default() }
+    }
+
+    /// Gives the machine a fact; whether its state changed.
+    pub(super) fn give(&mut self, now: Instant, input: vrrp::Input<'_>, out: &mut Outputs) -> bool {
+        let mut instructions = vrrp::Outputs::new();
+        self.machine.handle(now, input, &mut instructions);
+        self.translate(self.machine.settings(), instructions, out)
+    }
+
+    pub(super) fn reload(&mut self, now: Instant, instance: Instance, out: &mut Outputs) {
+        let old = self.machine.settings().clone();
+        self.notify = instance.notify;
+        let mut instructions = vrrp::Outputs::new();
+        self.machine.reload(now, instance.vrrp, &mut instructions);
+        self.translate(&old, instructions, out);
+    }
+
+    fn translate(&self, settings: &vrrp::Settings, instructions: vrrp::Outputs, out: &mut Outputs) -> bool {
+        let mut changed = false;
+        for instruction in instructions {
+            let device = |vip: &VirtualAddress| settings.device_of(vip).map(str::to_owned);
+            match instruction {
+                vrrp::Output::Advertise(advertisement) => {
+                    out.push(Output::Advertise { interface: settings.interface.clone(), advertisement });
+                }
+                vrrp::Output::AddAddress(address) => {
+                    let Some(device) = device(&address) else { continue };
+                    out.push(Output::AddAddress { device, address });
+                }
+                vrrp::Output::RemoveAddress(address) => {
+                    let Some(device) = device(&address) else { continue };
+                    out.push(Output::RemoveAddress { device, address });
+                }
+                vrrp::Output::Announce(address) => {
+                    let Some(device) = device(&address) else { continue };
+                    out.push(Output::Announce { device, address: address.address });
+                }
+                vrrp::Output::Notify(event, priority) => {
+                    let name = &settings.name;
+                    let commands = self.notify.commands(event, notify::Subject::Instance, name, priority);
+                    push_notify(name, commands, out);
+                }
+                vrrp::Output::Changed(phase) => {
+                    changed = true;
+                    out.push(Output::Changed { instance: settings.name.clone(), phase });
+                }
+                vrrp::Output::Log(level, line) => out.push(Output::Log(level, line)),
+            }
+        }
+        changed
+    }
+}
+
+pub(super) fn push_notify(subject: &str, commands: Vec<crate::command::Command>, out: &mut Outputs) {
+    if !commands.is_empty() {
+        out.push(Output::Notify { subject: subject.to_owned(), commands });
+    }
+}
