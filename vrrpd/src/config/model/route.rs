@@ -1,6 +1,6 @@
 //! Routes and rules, in the terms of ip-route(8) and ip-rule(8).
 
-use super::{Broadcast, InstanceId, Unicast};
+use super::InstanceId;
 use crate::packet::Family;
 use std::net::IpAddr;
 
