@@ -15,6 +15,7 @@ pub mod model;
 mod resolve;
 mod review;
 mod route;
+mod rule;
 mod script;
 mod static_;
 mod sync_group;

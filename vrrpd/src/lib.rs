@@ -25,7 +25,7 @@
 //! |---|---|
 //! | process | `args`, [`daemon`], [`run`], [`log`], [`systemd`], [`dump`] |
 //! | drive | [`io`], with everything unsafe in [`sys`] |
-//! | decide | [`router`], [`vrrp`], [`sync_group`], [`track`], [`notify`], [`command`], [`packet`]: std only, time is an argument |
+//! | decide | [`router`], [`vrrp`], [`sync_group`], [`track`], [`notify`], [`command`], [`packet`], [`route`]: std only, time is an argument |
 //! | model | [`config`], which turns the text into the settings of the deciding modules |
 //!
 //! [`clock`] is the only reader of the time, [`limits`] names what may grow how far.
@@ -41,6 +41,7 @@ pub mod limits;
 pub mod log;
 pub mod notify;
 pub mod packet;
+pub mod route;
 pub mod router;
 pub mod run;
 pub mod running;

@@ -29,6 +29,12 @@ pub enum RoutingNames {
     Scopes,
     /// `rt_dsfield`
     TypesOfService,
+    /// `rt_realms`
+    Realms,
+    /// `group`
+    Groups,
+    /// `/etc/protocols`, which is not iproute2's, and has the name first.
+    IpProtocols,
 }
 
 /// The host that the program runs on.
@@ -78,6 +84,9 @@ impl Host for ThisHost {
             RoutingNames::Protocols => "rt_protos",
             RoutingNames::Scopes => "rt_scopes",
             RoutingNames::TypesOfService => "rt_dsfield",
+            RoutingNames::Realms => "rt_realms",
+            RoutingNames::Groups => "group",
+            RoutingNames::IpProtocols => return ip_protocol(name),
         };
         let directories = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"];
         directories.iter().find_map(|directory| {
@@ -100,4 +109,22 @@ impl Host for ThisHost {
         let offset = u32::try_from((self.seed >> 11) % width).unwrap_or(0);
         *range.start() + offset
     }
+}
+
+/// A number of `/etc/protocols`, or one of the three that are there without the file.
+fn ip_protocol(name: &str) -> Option<u32> {
+    let name = name.to_ascii_lowercase();
+    let listed = std::fs::read_to_string("/etc/protocols").ok().and_then(|text| {
+        text.lines().find_map(|line| {
+            let mut words = line.split('#').next()?.split_whitespace();
+            (words.next() == Some(name.as_str())).then_some(())?;
+            words.next()?.parse().ok()
+        })
+    });
+    listed.or(match name.as_str() {
+        "icmp" => Some(1),
+        "tcp" => Some(6),
+        "udp" => Some(17),
+        _ => None,
+    })
 }

@@ -16,6 +16,7 @@ mod virtual_server;
 
 pub use crate::command::{Command, Form, User};
 pub use crate::packet::{Family, Version};
+pub use crate::route::{Route, Rule};
 pub use crate::vrrp::settings::InitialState;
 pub use address::{Broadcast, Lifetime, StaticAddress, VirtualAddress};
 pub use global::{
@@ -25,7 +26,7 @@ pub use global::{
 pub use id::{BfdId, FileId, InstanceId, ProcessId, ScriptId, SyncGroupId};
 pub use instance::{Authentication, Garp, Instance, Notify, SyncGroup, Vmac, VmacKind};
 pub use process::{ProcessSettings, ReceiveBuffers, Reload};
-pub use route::{NextHop, Route, RouteKind, Rule, RuleAction};
+pub use route::{StaticRoute, StaticRule};
 pub use track::{BfdInstance, ParamMatch, Script, Track, TrackRef, TrackedFile, TrackedProcess};
 pub use transport::{Destination, OldChecksum, Peer, Transport, Unicast};
 pub use virtual_server::VirtualServer;
@@ -50,9 +51,9 @@ pub struct Model {
     /// Addresses that are there while the daemon runs, whoever is master.
     pub static_addresses: Vec<StaticAddress>,
     /// Routes that are there while the daemon runs.
-    pub static_routes: Vec<Route>,
+    pub static_routes: Vec<StaticRoute>,
     /// Rules that are there while the daemon runs.
-    pub static_rules: Vec<Rule>,
+    pub static_rules: Vec<StaticRule>,
     /// Interfaces that share a pace of gratuitous ARPs.
     pub garp_groups: Vec<GarpGroup>,
     /// How long a change of an interface must last before it counts.

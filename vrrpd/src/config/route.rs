@@ -1,59 +1,25 @@
-//! Lines of `virtual_routes`, `static_routes`, `virtual_rules` and `static_rules`, in the words of ip-route(8) and
-//! ip-rule(8).
+//! Lines of `virtual_routes` and `static_routes`, in the words of ip-route(8).
 
-use super::model::{Family, NextHop, Route, RouteKind, Rule, RuleAction};
 use super::value::{address_and_prefix, full_prefix};
 use super::{Lowering, RoutingNames};
-use shared_config::diagnostic::Diagnostic;
+use crate::packet::Family;
+use crate::route::{Encap, Metric, NextHop, Preference, Route, RouteKind, TABLE_MAIN};
+use shared_config::diagnostic::{Diagnostic, Severity};
 use shared_config::keepalived::ast::Statement;
 use shared_config::words::{Word, Words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The table of routes without one (`RT_TABLE_MAIN`).
-const TABLE_MAIN: u32 = 254;
+/// Greatest `rtt`, `rttvar` and `rto_min` in milliseconds that their units can hold.
+const MILLISECONDS_MAX: u32 = u32::MAX / 8;
+/// The longest name of a congestion control algorithm the kernel takes (`TCP_CA_NAME_MAX` less one).
+const CONGESTION_BYTES_MAX: usize = 15;
+/// `RTAX_FEATURE_ECN`
+const FEATURE_ECN: u32 = 1;
+/// Greatest MPLS label.
+const MPLS_LABEL_MAX: i64 = 0xf_ffff;
 
-/// The preference of the first rule without one; keepalived counts down from here.
-const RULE_PREFERENCE: u32 = 16_384;
-
-/// Options of routes that take a value and are read but not passed on.
-const ROUTE_VALUES: &[&str] = &[
-    "hoplimit",
-    "advmss",
-    "rtt",
-    "rttvar",
-    "reordering",
-    "window",
-    "cwnd",
-    "ssthresh",
-    "realms",
-    "realm",
-    "rto_min",
-    "initcwnd",
-    "initrwnd",
-    "features",
-    "quickack",
-    "congctl",
-    "pref",
-    "fastopen_no_cookie",
-    "ttl-propagate",
-    "vrf",
-    "encap",
-    "as",
-];
-
-/// Options of rules that take a value and are read but not passed on.
-const RULE_VALUES: &[&str] = &[
-    "realms",
-    "uidrange",
-    "protocol",
-    "ip_proto",
-    "ipproto",
-    "sport",
-    "dport",
-    "tun_id",
-    "suppress_prefixlength",
-    "suppress_ifgroup",
-];
+/// Words that `vrrpd` reads and cannot ask the kernel for.
+const NOT_SUPPORTED: &[&str] = &["vrf", "as", "expires"];
 
 /// A route or a rule, and the track group it names.
 pub(super) struct Line<'a, T> {
@@ -65,26 +31,7 @@ impl Lowering<'_> {
     /// A route; `None` where keepalived leaves it out.
     pub(super) fn route_line<'a>(&mut self, line: &'a Statement, is_static: bool) -> Option<Line<'a, Route>> {
         let mut words = line.words();
-        let mut route = Route {
-            family: Family::Inet,
-            kind: RouteKind::Unicast,
-            to: (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-            via: None,
-            interface: None,
-            source: None,
-            table: TABLE_MAIN,
-            metric: None,
-            scope: None,
-            protocol: None,
-            tos: None,
-            mtu: None,
-            onlink: false,
-            next_hops: Vec::new(),
-            append: false,
-            track: true,
-            track_group: Vec::new(),
-            not_applied: Vec::new(),
-        };
+        let mut route = Route::new((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
         let mut to = None;
         let mut track_group = None;
         while let Some(word) = words.next() {
@@ -94,6 +41,7 @@ impl Lowering<'_> {
                 "onlink" => route.onlink = true,
                 "no_track" => route.track = false,
                 "nexthop" => route.next_hops.push(self.next_hop(&mut words)?),
+                "encap" => route.encap = Some(self.encap(word, line, &mut words)?),
                 "track_group" if is_static => track_group = Some(self.value(word, line, &mut words)?),
                 text => match route_kind(text) {
                     Some(kind) => {
@@ -107,7 +55,7 @@ impl Lowering<'_> {
                     }
                     None if is_route_option(text) => {
                         let value = self.value(word, line, &mut words)?;
-                        self.route_option(word, value, &mut route)?;
+                        self.route_option(word, value, &mut words, &mut route)?;
                     }
                     None => to = Some(self.destination(word)?),
                 },
@@ -148,7 +96,7 @@ impl Lowering<'_> {
     }
 
     /// What follows a word of a route or rule; keepalived cannot do without.
-    fn value<'w>(&mut self, word: &Word, line: &Statement, words: &mut Words<'w>) -> Option<&'w Word> {
+    pub(super) fn value<'w>(&mut self, word: &Word, line: &Statement, words: &mut Words<'w>) -> Option<&'w Word> {
         let value = words.next();
         if value.is_none() {
             let position = line.words.iter().position(|other| std::ptr::eq(other, word)).unwrap_or(0) + 2;
@@ -183,7 +131,13 @@ impl Lowering<'_> {
         self.report(Diagnostic::warning("invalid-ip", word.span, message).label(consequence));
     }
 
-    fn route_option(&mut self, option: &Word, value: &Word, route: &mut Route) -> Option<()> {
+    fn route_option(
+        &mut self,
+        option: &Word,
+        value: &Word,
+        words: &mut Words<'_>,
+        route: &mut Route,
+    ) -> Option<()> {
         let text = value.as_str();
         match option.as_str() {
             name @ ("via" | "gw") => {
@@ -212,11 +166,6 @@ impl Lowering<'_> {
                 let metric = self.integer(value, 0..=i64::from(u32::MAX), &consequence)?;
                 route.metric = u32::try_from(metric).ok();
             }
-            "mtu" => {
-                let consequence = format!("Invalid mtu {text} specified for route");
-                let mtu = self.integer(value, 0..=i64::from(u32::MAX), &consequence)?;
-                route.mtu = u32::try_from(mtu).ok();
-            }
             "scope" => {
                 route.scope = self.scope(text);
                 if route.scope.is_none() {
@@ -231,9 +180,176 @@ impl Lowering<'_> {
                 let number = self.routing_number(RoutingNames::TypesOfService, value, "TOS value", "route")?;
                 route.tos = u8::try_from(number).ok();
             }
-            other => route.not_applied.push(other.to_owned()),
+            "realms" | "realm" => {
+                route.realms = self.realms(text);
+                if route.realms.is_none() {
+                    self.warn("not-found", value.span, format!("Invalid realms {text} for route"));
+                    return None;
+                }
+            }
+            "congctl" => {
+                let locked = text == "lock";
+                let name = if locked { words.next()? } else { value };
+                if name.as_str().len() <= CONGESTION_BYTES_MAX {
+                    route.congestion = Some((name.as_str().to_owned(), locked));
+                } else {
+                    self.warn("invalid-name", name.span, format!("congctl {} is too long - ignoring", name.text));
+                }
+            }
+            "pref" => route.preference = self.route_preference(value, route.family),
+            "ttl-propagate" => match text {
+                "enabled" => route.ttl_propagate = Some(true),
+                "disabled" => route.ttl_propagate = Some(false),
+                _ => self.warn("invalid-value", value.span, format!("ttl-propagate value {text} not recognised")),
+            },
+            "features" if text == "ecn" => {
+                route.metrics.insert(Metric::Features, (FEATURE_ECN, false));
+            }
+            "features" => self.warn("invalid-value", value.span, format!("feature {text} not supported")),
+            name if NOT_SUPPORTED.contains(&name) => self.not_supported(option, "routes"),
+            name => self.route_metric(name, value, words, route),
         }
         Some(())
+    }
+
+    fn route_preference(&mut self, value: &Word, family: Family) -> Option<Preference> {
+        let text = value.as_str();
+        if family == Family::Inet {
+            self.warn("address-family", value.span, "pref is only valid for IPv6");
+            return None;
+        }
+        match text {
+            "low" => Some(Preference::Low),
+            "medium" => Some(Preference::Medium),
+            "high" => Some(Preference::High),
+            _ => {
+                let consequence = format!("Invalid pref value {text} specified for route");
+                // Numbers are read, and only these three exist.
+                match self.integer(value, 0..=3, &consequence)? {
+                    0 => Some(Preference::Medium),
+                    1 => Some(Preference::High),
+                    3 => Some(Preference::Low),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// `mtu 1400`, `mtu lock 1400`, `rtt 2s`: a number for the transport protocols.
+    fn route_metric(&mut self, name: &str, value: &Word, words: &mut Words<'_>, route: &mut Route) {
+        let Some(kind) = metric_kind(name) else { return };
+        let locked = kind.lockable && value.as_str() == "lock";
+        let Some(value) = (if locked { words.next() } else { Some(value) }) else { return };
+        let text = value.as_str();
+        let number = match kind.unit {
+            Unit::Plain(max) => {
+                let consequence = match name {
+                    "mtu" => format!("Invalid MTU {text} specified for route"),
+                    "hoplimit" | "advmss" => format!("Invalid {name} {text} specified for route"),
+                    _ => format!("Invalid {name} value {text} specified for route"),
+                };
+                self.integer(value, 0..=i64::from(max), &consequence).and_then(|n| u32::try_from(n).ok())
+            }
+            Unit::Time(multiplier) => {
+                let number = milliseconds(text).map(|number| number.saturating_mul(multiplier));
+                if number.is_none() {
+                    let problem = format!("invalid number '{text}'");
+                    let consequence = match name {
+                        "rto_min" => format!("Invalid rto_min value {text} specified for route"),
+                        _ => format!("Invalid {name} {text} for route"),
+                    };
+                    self.report(Diagnostic::warning("invalid-number", value.span, problem).label(consequence));
+                }
+                number
+            }
+        };
+        if let Some(number) = number {
+            route.metrics.insert(kind.metric, (number, locked));
+        }
+    }
+
+    /// What follows `encap`. The kernel has more kinds than can be asked for here.
+    fn encap(&mut self, option: &Word, line: &Statement, words: &mut Words<'_>) -> Option<Encap> {
+        let kind = self.value(option, line, words)?;
+        match kind.as_str() {
+            "mpls" => {
+                let value = self.value(kind, line, words)?;
+                let labels: Option<Vec<u32>> = value
+                    .as_str()
+                    .split('/')
+                    .map(|label| super::value::integer(label, &(0..=MPLS_LABEL_MAX)).ok()?.try_into().ok())
+                    .collect();
+                if labels.is_none() {
+                    let message = format!("invalid mpls address {} for encapsulation", value.text);
+                    self.warn("invalid-address", value.span, message);
+                }
+                labels.map(Encap::Mpls)
+            }
+            "ip" => self.encap_ip(line, words),
+            "ip6" | "ila" => {
+                self.not_supported(kind, "the encapsulation of routes");
+                None
+            }
+            other => {
+                self.warn("invalid-value", kind.span, format!("Unknown encap type - {other}"));
+                None
+            }
+        }
+    }
+
+    fn encap_ip(&mut self, line: &Statement, words: &mut Words<'_>) -> Option<Encap> {
+        let (mut id, mut destination, mut source, mut tos, mut ttl) = (None, None, None, None, None);
+        while let Some(word) = words.peek() {
+            let name = word.as_str();
+            if !matches!(name, "id" | "dst" | "src" | "tos" | "ttl") {
+                break;
+            }
+            words.next();
+            let value = self.value(word, line, words)?;
+            let text = value.as_str();
+            match name {
+                "id" => {
+                    let consequence = format!("encap id {text} value is invalid");
+                    id = Some(u64::try_from(self.integer(value, 0..=i64::MAX, &consequence)?).ok()?);
+                }
+                "dst" | "src" => {
+                    let Ok(address) = text.parse::<Ipv4Addr>() else {
+                        self.invalid_ip(value, format!("invalid encap {name} address {text}"));
+                        return None;
+                    };
+                    *(if name == "dst" { &mut destination } else { &mut source }) = Some(address);
+                }
+                _ => {
+                    let consequence = format!("{name} {text} is not valid for ip encapsulation");
+                    let number = u8::try_from(self.integer(value, 0..=255, &consequence)?).ok();
+                    *(if name == "tos" { &mut tos } else { &mut ttl }) = number;
+                }
+            }
+        }
+        Some(Encap::Ip { id, destination, source, tos, ttl })
+    }
+
+    /// What is refused because the kernel would have to be asked for something else than the line says.
+    pub(super) fn not_supported(&mut self, word: &Word, of: &str) {
+        let message = format!("`{}` of {of} is not supported yet, and leaving it out would change where traffic goes", word.text);
+        self.report(
+            Diagnostic::new(Severity::Unsupported, "not-supported", word.span, message)
+                .label("vrrpd does not start with this")
+                .help("add the route in a notify script, or stay with keepalived for now"),
+        );
+    }
+
+    /// `FROM/TO` or `TO`, by name or number.
+    pub(super) fn realms(&self, text: &str) -> Option<(u16, u16)> {
+        let realm = |text: &str| {
+            let number = super::value::integer(text, &(0..=255)).ok().and_then(|n| u32::try_from(n).ok());
+            let found = number.or_else(|| self.host.routing_name(RoutingNames::Realms, text))?;
+            u16::try_from(found).ok()
+        };
+        match text.split_once('/') {
+            Some((from, to)) => Some((realm(from)?, realm(to)?)),
+            None => Some((0, realm(text)?)),
+        }
     }
 
     fn route_address(&mut self, what: &str, value: &Word) -> Option<IpAddr> {
@@ -275,7 +391,7 @@ impl Lowering<'_> {
         Some(hop)
     }
 
-    fn routing_number(&mut self, kind: RoutingNames, word: &Word, what: &str, of: &str) -> Option<u32> {
+    pub(super) fn routing_number(&mut self, kind: RoutingNames, word: &Word, what: &str, of: &str) -> Option<u32> {
         let text = word.as_str();
         let number = super::value::integer(text, &(0..=i64::from(u32::MAX))).ok().and_then(|n| u32::try_from(n).ok());
         let builtin = match (kind, text) {
@@ -293,125 +409,6 @@ impl Lowering<'_> {
         }
         found
     }
-
-    /// A rule; `None` where keepalived leaves it out.
-    pub(super) fn rule_line<'a>(&mut self, line: &'a Statement, is_static: bool) -> Option<Line<'a, Rule>> {
-        let mut words = line.words();
-        let mut rule = Rule {
-            family: Family::Inet,
-            not: false,
-            from: None,
-            to: None,
-            tos: None,
-            fwmark: None,
-            incoming: None,
-            outgoing: None,
-            preference: 0,
-            action: RuleAction::Nop,
-            track: true,
-            track_group: Vec::new(),
-            not_applied: Vec::new(),
-        };
-        let mut track_group = None;
-        let mut action = None;
-        let mut preference = None;
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "not" => rule.not = true,
-                "inet6" => rule.family = Family::Inet6,
-                "no_track" => rule.track = false,
-                "l3mdev" => rule.not_applied.push("l3mdev".to_owned()),
-                "blackhole" => action = Some(RuleAction::Blackhole),
-                "prohibit" => action = Some(RuleAction::Prohibit),
-                "unreachable" => action = Some(RuleAction::Unreachable),
-                "nop" => action = Some(RuleAction::Nop),
-                "type" => {}
-                "track_group" if is_static => track_group = Some(self.value(word, line, &mut words)?),
-                text if is_rule_option(text) => {
-                    let value = self.value(word, line, &mut words)?;
-                    match self.rule_option(word, value, &mut rule)? {
-                        RuleOption::Match => {}
-                        RuleOption::Action(found) => action = Some(found),
-                        RuleOption::Preference(found) => preference = Some(found),
-                    }
-                }
-                other => {
-                    self.warn("unknown-option", word.span, format!("Unknown rule option {other}"));
-                    return None;
-                }
-            }
-        }
-        let Some(action) = action else {
-            self.warn("missing-value", line.span, "No action specified for rule - ignoring");
-            return None;
-        };
-        let preference = preference.unwrap_or_else(|| {
-            let assigned = RULE_PREFERENCE.saturating_sub(self.rules_without_preference);
-            self.rules_without_preference += 1;
-            let message = format!(
-                "Rule has no preference specified - setting to {assigned}. This is probably not what you want."
-            );
-            self.warn("rule-preference", line.span, message);
-            assigned
-        });
-        Some(Line { item: Rule { preference, action, ..rule }, track_group })
-    }
-
-    fn rule_option(&mut self, option: &Word, value: &Word, rule: &mut Rule) -> Option<RuleOption> {
-        let text = value.as_str();
-        match option.as_str() {
-            name @ ("from" | "to") => {
-                let Some((address, prefix)) = address_and_prefix(text).filter(|_| !matches!(text, "all" | "default"))
-                else {
-                    if matches!(text, "all" | "default") {
-                        return Some(RuleOption::Match);
-                    }
-                    self.invalid_ip(value, format!("Invalid rule {name} address {text}"));
-                    return None;
-                };
-                let full = full_prefix(address);
-                let length = prefix.map_or(full, |prefix| prefix.parse().unwrap_or(full).min(full));
-                if address.is_ipv6() {
-                    rule.family = Family::Inet6;
-                }
-                *(if name == "from" { &mut rule.from } else { &mut rule.to }) = Some((address, length));
-            }
-            "table" | "lookup" => {
-                let table = self.routing_number(RoutingNames::Tables, value, "Routing table", "rule")?;
-                return Some(RuleOption::Action(RuleAction::Table(table)));
-            }
-            "goto" => {
-                let consequence = format!("Invalid goto target {text} specified for rule");
-                let target = self.integer(value, 1..=i64::from(u32::MAX), &consequence)?;
-                return Some(RuleOption::Action(RuleAction::Goto(u32::try_from(target).ok()?)));
-            }
-            "priority" | "preference" | "order" => {
-                let consequence = format!("Invalid rule preference {text} specified");
-                let number = self.integer(value, 0..=i64::from(u32::MAX), &consequence)?;
-                return Some(RuleOption::Preference(u32::try_from(number).ok()?));
-            }
-            "iif" | "dev" => rule.incoming = Some(text.to_owned()),
-            "oif" => rule.outgoing = Some(text.to_owned()),
-            "tos" | "dsfield" => {
-                let number = self.routing_number(RoutingNames::TypesOfService, value, "TOS value", "rule")?;
-                rule.tos = u8::try_from(number).ok();
-            }
-            "fwmark" => {
-                let (mark, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
-                let number = |text| super::value::integer(text, &(0..=i64::from(u32::MAX)));
-                match (number(mark), number(mask)) {
-                    (Ok(mark), Ok(mask)) => rule.fwmark = Some((u32::try_from(mark).ok()?, u32::try_from(mask).ok()?)),
-                    (Err(problem), _) | (_, Err(problem)) => {
-                        let consequence = format!("Invalid fwmark {text} specified for rule");
-                        self.report(Diagnostic::warning("invalid-number", value.span, problem).label(consequence));
-                        return None;
-                    }
-                }
-            }
-            other => rule.not_applied.push(other.to_owned()),
-        }
-        Some(RuleOption::Match)
-    }
 }
 
 /// Where a route goes.
@@ -419,13 +416,6 @@ impl Lowering<'_> {
 enum Destination {
     Default,
     Address(IpAddr, u8),
-}
-
-/// What an option of a rule was.
-enum RuleOption {
-    Match,
-    Action(RuleAction),
-    Preference(u32),
 }
 
 fn route_kind(text: &str) -> Option<RouteKind> {
@@ -455,32 +445,77 @@ fn is_route_option(text: &str) -> bool {
         "metric",
         "priority",
         "preference",
-        "mtu",
         "scope",
         "proto",
         "protocol",
         "tos",
         "dsfield",
+        "realms",
+        "realm",
+        "features",
+        "congctl",
+        "pref",
+        "ttl-propagate",
     ];
-    OWN.contains(&text) || ROUTE_VALUES.contains(&text)
+    OWN.contains(&text) || NOT_SUPPORTED.contains(&text) || metric_kind(text).is_some()
 }
 
-fn is_rule_option(text: &str) -> bool {
-    const OWN: &[&str] = &[
-        "from",
-        "to",
-        "table",
-        "lookup",
-        "goto",
-        "priority",
-        "preference",
-        "order",
-        "iif",
-        "dev",
-        "oif",
-        "tos",
-        "dsfield",
-        "fwmark",
-    ];
-    OWN.contains(&text) || RULE_VALUES.contains(&text)
+/// How the value of a metric is written.
+enum Unit {
+    /// A number up to this.
+    Plain(u32),
+    /// Milliseconds, or with `s` seconds; kept in units of which a millisecond has so many.
+    Time(u32),
+}
+
+/// A metric as the file names it.
+struct MetricKind {
+    metric: Metric,
+    unit: Unit,
+    lockable: bool,
+}
+
+fn metric_kind(name: &str) -> Option<MetricKind> {
+    let any = Unit::Plain(u32::MAX);
+    let (metric, unit, lockable) = match name {
+        "mtu" => (Metric::Mtu, any, true),
+        "hoplimit" => (Metric::HopLimit, Unit::Plain(255), false),
+        "advmss" => (Metric::AdvertisedMss, any, true),
+        "rtt" => (Metric::RoundTripTime, Unit::Time(8), true),
+        "rttvar" => (Metric::RoundTripVariance, Unit::Time(4), true),
+        "reordering" => (Metric::Reordering, any, true),
+        "window" => (Metric::Window, any, false),
+        "cwnd" => (Metric::CongestionWindow, any, true),
+        "ssthresh" => (Metric::SlowStartThreshold, any, true),
+        "rto_min" => (Metric::MinimumRetransmission, Unit::Time(1), true),
+        "initcwnd" => (Metric::InitialCongestionWindow, any, false),
+        "initrwnd" => (Metric::InitialReceiveWindow, any, false),
+        "quickack" => (Metric::QuickAck, Unit::Plain(1), false),
+        "fastopen_no_cookie" => (Metric::FastOpenNoCookie, Unit::Plain(1), false),
+        _ => return None,
+    };
+    Some(MetricKind { metric, unit, lockable })
+}
+
+/// `200`, `200ms` or `2s`.
+fn milliseconds(text: &str) -> Option<u32> {
+    let (digits, factor) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(digits), _) => (digits, 1),
+        (None, Some(digits)) => (digits, 1000),
+        (None, None) => (text, 1),
+    };
+    digits.parse::<u32>().ok()?.checked_mul(factor).filter(|&number| number <= MILLISECONDS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::milliseconds;
+
+    #[test]
+    fn times_of_metrics() {
+        for (text, expected) in [("200", Some(200)), ("200ms", Some(200)), ("2s", Some(2000)), ("x", None), ("s", None)] {
+            assert_eq!(milliseconds(text), expected, "{text}");
+        }
+        assert_eq!(milliseconds("4294967295"), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! `static_ipaddress`, `static_routes`, `static_rules`, and the `track_group`s that tie them to instances.
 
 use super::Lowering;
-use super::model::{InstanceId, Route, Rule, StaticAddress};
+use super::model::{InstanceId, Route, Rule, StaticAddress, StaticRoute, StaticRule};
 use super::route::Line;
 use super::virtual_address::AddressLine;
 use shared_config::diagnostic::Diagnostic;
@@ -68,21 +68,21 @@ impl Lowering<'_> {
     }
 
     /// The routes, with the instances of their groups.
-    pub(super) fn static_routes(&mut self, lines: Vec<Line<'_, Route>>, groups: &[TrackGroup<'_>]) -> Vec<Route> {
+    pub(super) fn static_routes(&mut self, lines: Vec<Line<'_, Route>>, groups: &[TrackGroup<'_>]) -> Vec<StaticRoute> {
         let mut found = Vec::new();
         for parsed in lines {
-            let track_group = self.group_members(parsed.track_group, groups);
-            found.push(Route { track_group, ..parsed.item });
+            let track = self.group_members(parsed.track_group, groups);
+            found.push(StaticRoute { route: parsed.item, track });
         }
         found
     }
 
     /// The rules, with the instances of their groups.
-    pub(super) fn static_rules(&mut self, lines: Vec<Line<'_, Rule>>, groups: &[TrackGroup<'_>]) -> Vec<Rule> {
+    pub(super) fn static_rules(&mut self, lines: Vec<Line<'_, Rule>>, groups: &[TrackGroup<'_>]) -> Vec<StaticRule> {
         let mut found = Vec::new();
         for parsed in lines {
-            let track_group = self.group_members(parsed.track_group, groups);
-            found.push(Rule { track_group, ..parsed.item });
+            let track = self.group_members(parsed.track_group, groups);
+            found.push(StaticRule { rule: parsed.item, track });
         }
         found
     }
