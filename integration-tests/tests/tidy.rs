@@ -54,6 +54,7 @@ const VRRPD: &[(&str, Layer)] = &[
     ("command", Decide),
     ("limits", Decide),
     ("notify", Decide),
+    ("route", Decide),
     ("packet", Decide),
     ("router", Decide),
     ("sync_group", Decide),

@@ -131,13 +131,7 @@ impl Lowering<'_> {
         self.report(Diagnostic::warning("invalid-ip", word.span, message).label(consequence));
     }
 
-    fn route_option(
-        &mut self,
-        option: &Word,
-        value: &Word,
-        words: &mut Words<'_>,
-        route: &mut Route,
-    ) -> Option<()> {
+    fn route_option(&mut self, option: &Word, value: &Word, words: &mut Words<'_>, route: &mut Route) -> Option<()> {
         let text = value.as_str();
         match option.as_str() {
             name @ ("via" | "gw") => {
@@ -331,7 +325,8 @@ impl Lowering<'_> {
 
     /// What is refused because the kernel would have to be asked for something else than the line says.
     pub(super) fn not_supported(&mut self, word: &Word, of: &str) {
-        let message = format!("`{}` of {of} is not supported yet, and leaving it out would change where traffic goes", word.text);
+        let message =
+            format!("`{}` of {of} is not supported yet, and leaving it out would change where traffic goes", word.text);
         self.report(
             Diagnostic::new(Severity::Unsupported, "not-supported", word.span, message)
                 .label("vrrpd does not start with this")
@@ -513,7 +508,8 @@ mod tests {
 
     #[test]
     fn times_of_metrics() {
-        for (text, expected) in [("200", Some(200)), ("200ms", Some(200)), ("2s", Some(2000)), ("x", None), ("s", None)] {
+        for (text, expected) in [("200", Some(200)), ("200ms", Some(200)), ("2s", Some(2000)), ("x", None), ("s", None)]
+        {
             assert_eq!(milliseconds(text), expected, "{text}");
         }
         assert_eq!(milliseconds("4294967295"), None);
