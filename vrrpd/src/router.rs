@@ -5,13 +5,15 @@
 //!
 //! - `event`: the vocabulary; `interface`: what the kernel says about interfaces;
 //! - this file: the facts and whom they concern; `reload`: new settings as a diff;
-//! - `member`: one running instance; `tracking`: links and trackers of it; `groups`: sync groups.
+//! - `member`: one running instance; `tracking`: links and trackers of it; `groups`: sync groups;
+//! - `schedule`: which instance is due next.
 
 pub mod event;
 mod groups;
 pub mod interface;
 mod member;
 mod reload;
+mod schedule;
 mod tracking;
 
 pub use event::{Input, Output, Outputs};
@@ -25,7 +27,8 @@ use crate::{notify, sync_group, track};
 use groups::RunningGroup;
 use interface::{Interface, Interfaces};
 use member::{Member, push_notify};
-use std::collections::{BTreeMap, HashSet};
+use schedule::Schedule;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -68,6 +71,10 @@ pub struct Group {
 #[derive(Clone, Debug, Default)]
 pub struct Router {
     members: Vec<Member>,
+    /// When each of them wants to be told the time.
+    schedule: Schedule,
+    /// Whom a packet may concern, by virtual router id and family.
+    listeners: HashMap<(u8, Family), Vec<usize>>,
     groups: Vec<RunningGroup>,
     scripts: BTreeMap<String, Script>,
     interfaces: Interfaces,
@@ -101,6 +108,7 @@ impl Router {
             ..Self::default()
         };
         router.set_groups(settings.groups);
+        router.index();
         router
     }
 
@@ -136,9 +144,8 @@ impl Router {
 
     /// When `Input::Time` is wanted next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let instances = self.members.iter().filter_map(|member| member.machine.next_deadline());
         let scripts = self.scripts.values().filter_map(Script::next_deadline);
-        instances.chain(scripts).min()
+        scripts.chain(self.schedule.next()).min()
     }
 
     /// Takes a fact and pushes what is to be done about it.
@@ -172,9 +179,8 @@ impl Router {
 
     fn receive(&mut self, now: Instant, interface: u32, datagram: Datagram<'_>, out: &mut Outputs) {
         let Ok(header) = Header::new(datagram.message) else { return };
-        let matching: Vec<usize> = (0..self.members.len())
-            .filter(|&index| self.concerns(index, interface, header.vrid(), &datagram))
-            .collect();
+        let listeners = self.listeners(header.vrid(), Family::of(datagram.source)).iter().copied();
+        let matching: Vec<usize> = listeners.filter(|&index| self.concerns(index, interface, &datagram)).collect();
         if matching.is_empty() {
             self.report_unknown(interface, header.vrid(), out);
         }
@@ -183,22 +189,23 @@ impl Router {
         }
     }
 
-    /// Whether a packet is for this instance: its interface, its virtual router id, its family; and where several
-    /// unicast instances share those, its peer.
-    fn concerns(&self, index: usize, interface: u32, vrid: u8, datagram: &Datagram<'_>) -> bool {
+    /// The instances of this virtual router id and family.
+    fn listeners(&self, vrid: u8, family: Family) -> &[usize] {
+        self.listeners.get(&(vrid, family)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether a packet is for this one of the [`Router::listeners`]: its interface; and where several unicast
+    /// instances share that, its peer.
+    fn concerns(&self, index: usize, interface: u32, datagram: &Datagram<'_>) -> bool {
         let Some(settings) = self.members.get(index).map(|member| member.machine.settings()) else { return false };
-        if settings.vrid != vrid || settings.family != Family::of(datagram.source) {
-            return false;
-        }
         let here = settings.interface.as_deref().is_none_or(|name| self.interfaces.index_of(name) == Some(interface));
         let known = |settings: &vrrp::Settings| match &settings.transport {
             Transport::Unicast { peers, .. } => peers.iter().any(|peer| peer.address == datagram.source),
             Transport::Multicast { .. } => false,
         };
         let of_another = || {
-            self.members.iter().enumerate().any(|(other, member)| {
-                let settings = member.machine.settings();
-                other != index && settings.vrid == vrid && known(settings)
+            self.listeners(settings.vrid, settings.family).iter().any(|&other| {
+                other != index && self.members.get(other).is_some_and(|member| known(member.machine.settings()))
             })
         };
         here && (datagram.destination.is_multicast() || known(settings) || !of_another())
@@ -220,7 +227,8 @@ impl Router {
 
     fn time(&mut self, now: Instant, out: &mut Outputs) {
         let due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
-        for index in 0..self.members.len() {
+        for index in self.schedule.due(now) {
+            // Its group may have taken it along meanwhile.
             if self.members.get(index).is_some_and(|member| due(member.machine.next_deadline())) {
                 self.feed(now, index, vrrp::Input::Time, out);
             }
@@ -282,8 +290,8 @@ impl Router {
     fn stop(&mut self, now: Instant, out: &mut Outputs) {
         self.started = false;
         // Groups do not follow each other here: everybody stops.
-        for member in &mut self.members {
-            member.give(now, vrrp::Input::Stop(Reason::Shutdown), out);
+        for index in 0..self.members.len() {
+            self.give(now, index, vrrp::Input::Stop(Reason::Shutdown), out);
         }
         for group in &self.groups {
             let commands = group.settings.notify.commands(
@@ -303,11 +311,30 @@ impl Router {
 
     /// Gives an instance a fact and brings its group in line with what became of it.
     fn feed(&mut self, now: Instant, index: usize, input: vrrp::Input<'_>, out: &mut Outputs) {
-        let Some(member) = self.members.get_mut(index) else { return };
-        let before = member.machine.faults().own();
-        let changed = member.give(now, input, out);
-        if changed || before != member.machine.faults().own() {
+        let faults = |router: &Self| router.members.get(index).map(|member| member.machine.faults().own());
+        let before = faults(self);
+        let changed = self.give(now, index, input, out);
+        if changed || before != faults(self) {
             self.align_groups(now, index, out);
+        }
+    }
+
+    /// Gives an instance a fact; whether its state changed. Nobody else may, or its deadline is missed.
+    fn give(&mut self, now: Instant, index: usize, input: vrrp::Input<'_>, out: &mut Outputs) -> bool {
+        let Some(member) = self.members.get_mut(index) else { return false };
+        let changed = member.give(now, input, out);
+        self.schedule.set(index, member.machine.next_deadline());
+        changed
+    }
+
+    /// Brings what is looked up by place in line with the members.
+    fn index(&mut self) {
+        self.schedule.clear();
+        self.listeners.clear();
+        for (index, member) in self.members.iter().enumerate() {
+            let settings = member.machine.settings();
+            self.schedule.set(index, member.machine.next_deadline());
+            self.listeners.entry((settings.vrid, settings.family)).or_default().push(index);
         }
     }
 }

@@ -65,8 +65,8 @@ impl Router {
                 let line = format!("VRRP_Group({name}) Syncing instances to {} state", leader_phase.word());
                 out.push(Output::Log(Level::Info, line));
             }
-            let member = self.members.get_mut(index)?;
-            if member.give(now, vrrp::Input::Group(sync), out) && member.machine.phase() != leader_phase {
+            let changed = self.give(now, index, vrrp::Input::Group(sync), out);
+            if changed && self.members.get(index)?.machine.phase() != leader_phase {
                 contrary = Some(index);
             }
         }

@@ -39,6 +39,7 @@ impl Router {
             }
         }
         keep_moved_addresses(before, out);
+        self.index();
         self.set_groups(settings.groups);
         self.refresh_all(now, out);
         for index in fresh {
