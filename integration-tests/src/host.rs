@@ -39,6 +39,7 @@ pub struct Host {
     netns: Netns,
     switch: Netns,
     port: String,
+    port_index: u32,
     folder: PathBuf,
     /// `unshare`, which waits for the first process and takes it along; it dies with the thread that started the host.
     shell: Child,
@@ -56,7 +57,13 @@ impl Host {
         folder: PathBuf,
     ) -> Result<Self> {
         let netns = Netns::new()?;
-        switch.ip(&format!("link add {port} type veth peer name {interface} netns {}", netns.path()))?;
+        let mac = mac_for(address)?;
+        let path = netns.path();
+        switch.ip(&format!("link add {port} type veth peer name {interface} address {mac} netns {path}"))?;
+        let port_index = {
+            let port = port.clone();
+            switch.within(move || nix::net::if_::if_nametoindex(port.as_str()))?.context("the switch's port")?
+        };
         switch.ip(&format!("link set {port} master switch up"))?;
         netns.ip(&format!("addr add {address} dev {interface}"))?;
         netns.ip(&format!("link set {interface} up"))?;
@@ -88,8 +95,17 @@ impl Host {
             .process_group(0)
             .spawn()
             .context("cannot start a host")?;
-        let mut host =
-            Self { name: name.into(), interface: interface.into(), netns, switch, port, folder, shell, first: 0 };
+        let mut host = Self {
+            name: name.into(),
+            interface: interface.into(),
+            netns,
+            switch,
+            port,
+            port_index,
+            folder,
+            shell,
+            first: 0,
+        };
         let ready = host.folder.join("ready");
         wait::until(&format!("host {name} is up"), START_BOUND, || ready.exists().then_some(()))
             .with_context(|| std::fs::read_to_string(host.folder.join("host.err")).unwrap_or_default())?;
@@ -168,6 +184,11 @@ impl Host {
         self.switch.ip(&format!("link set {} master switch", self.port)).map(drop)
     }
 
+    /// The number of the switch's port that its cable is in: the sender of a recorded frame.
+    pub fn port_index(&self) -> u32 {
+        self.port_index
+    }
+
     /// The name of its interface.
     pub fn interface(&self) -> &str {
         &self.interface
@@ -185,6 +206,13 @@ impl Drop for Host {
         let _ = self.shell.wait();
         let _ = self.switch.ip(&format!("link del {}", self.port));
     }
+}
+
+/// A hardware address that follows from the IP address, so that two runs send the same octets.
+fn mac_for(address: &str) -> Result<String> {
+    let address = address.split('/').next().unwrap_or_default();
+    let [a, b, c, d] = address.parse::<std::net::Ipv4Addr>().with_context(|| address.to_owned())?.octets();
+    Ok(format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}"))
 }
 
 /// The addresses of the calling thread's network namespace.

@@ -1,5 +1,6 @@
 //! One Ethernet segment with hosts on it.
 
+use crate::capture::Capture;
 use crate::host::Host;
 use crate::netns::Netns;
 use anyhow::{Context, Result};
@@ -51,6 +52,11 @@ impl Lab {
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         Host::start(self.switch.clone(), port, name, interface, address, folder)
+    }
+
+    /// Records what the hosts send from now on.
+    pub fn capture(&self) -> Result<Capture> {
+        Capture::start(&self.switch)
     }
 
     /// Where hosts keep their files; removed with the lab.

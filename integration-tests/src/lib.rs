@@ -5,6 +5,7 @@
 //! for facts ([`wait`]), never for a time. Everything ends with the lab: the kernel kills what a host ran and removes
 //! its devices when the host's first process ends.
 
+pub mod capture;
 pub mod client;
 pub mod clock;
 pub mod host;
@@ -13,5 +14,6 @@ pub mod netns;
 pub mod origin;
 pub mod pair;
 pub mod process;
+pub mod speaker;
 pub mod subject;
 pub mod wait;

@@ -53,7 +53,12 @@ impl Process {
         if self.pid == 0 {
             return Ok(());
         }
-        kill(Pid::from_raw(self.pid), signal).with_context(|| format!("{signal} to {}", self.name))
+        kill(Pid::from_raw(self.pid), signal).with_context(|| format!("{signal} to {}", self.name))?;
+        // nsenter stops with the process that it waits for, but does not go on with it.
+        if signal == Signal::SIGCONT {
+            kill(Pid::from_raw(self.outer.id().try_into()?), signal).context("nsenter")?;
+        }
+        Ok(())
     }
 
     /// Waits for its end.
@@ -75,6 +80,11 @@ impl Drop for Process {
 
 /// The number of the only child of a process.
 pub(crate) fn only_child(parent: u32) -> Option<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-    children.split_ascii_whitespace().next()?.parse().ok()
+    children(i32::try_from(parent).ok()?).into_iter().next()
+}
+
+/// The numbers of the children of a process.
+pub fn children(parent: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    children.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
 }

@@ -1,14 +1,16 @@
-//! vrrpd on real interfaces, with real packets: two hosts on one switch.
+//! vrrpd on real interfaces, with real packets: two hosts on one switch, played by vrrpd, keepalived and FRR in turn.
 //!
-//! `SUBJECT=theirs` runs the tests of [`takeover`] and [`tracking`] on keepalived: both must pass them. Where we differ on
-//! purpose (`reload`, `stall`), the test says so and runs ours only. [`interop`] puts one of each on the switch.
-//!
-//! The bounds are those of the protocol plus what a loaded machine may add; `VRRPv3` at 100 ms keeps the tests short.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! A [`scenario`] is data. Every cast must give the [`transcript`] that keepalived gives in the same part; where ours
+//! differs on purpose, [`divergence`] or the scenario itself says why. `VRRPv3` at 100 ms keeps the scenarios short.
 
-mod interop;
-mod node;
+mod checks;
+mod conf;
+mod craft;
+mod divergence;
+mod election;
+mod forged;
+mod mistakes;
 mod reload;
-mod stall;
-mod takeover;
-mod tracking;
+mod scenario;
+mod transcript;
+mod wire;

@@ -3,7 +3,7 @@
 use super::Session;
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
-use super::{capture, finish, policy, relay};
+use super::{finish, policy, relay};
 use crate::http::h1::Body;
 use crate::termination::End;
 
@@ -18,10 +18,9 @@ pub async fn serve(session: &Session, client: &mut Conn) {
 
 /// The story.
 async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
-    capture::request(exchange);
-    policy::on_connection(exchange).await?;
+    policy::on_connection(exchange)?;
     policy::choose_backend(exchange)?;
-    policy::on_connection(exchange).await?;
+    policy::on_connection(exchange)?;
     exchange.get_connection().await?;
     finish::log_early(exchange);
     relay::run(exchange, Body::Tunnel).await

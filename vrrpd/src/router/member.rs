@@ -58,8 +58,9 @@ impl Member {
                     out.push(Output::Announce { device, address: address.address });
                 }
                 vrrp::Output::Notify(event, priority) => {
-                    let notice = self.notify.notice(event, notify::Subject::Instance, &settings.name, priority);
-                    out.push(Output::Notify(notice));
+                    let name = &settings.name;
+                    let commands = self.notify.commands(event, notify::Subject::Instance, name, priority);
+                    push_notify(name, commands, out);
                 }
                 vrrp::Output::Changed(phase) => {
                     changed = true;
@@ -69,5 +70,11 @@ impl Member {
             }
         }
         changed
+    }
+}
+
+pub(super) fn push_notify(subject: &str, commands: Vec<crate::command::Command>, out: &mut Outputs) {
+    if !commands.is_empty() {
+        out.push(Output::Notify { subject: subject.to_owned(), commands });
     }
 }

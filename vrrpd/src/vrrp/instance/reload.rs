@@ -37,7 +37,8 @@ impl Instance {
         let kept: Vec<&VirtualAddress> = self.settings.all_addresses().collect();
         for vip in old.all_addresses().filter(|vip| !kept.contains(vip)) {
             let device = old.device_of(vip).unwrap_or_default();
-            let line = format!("({}) ip address {} dev {device}, no longer exist", self.settings.name, vip.address);
+            let (name, VirtualAddress { address, prefix, .. }) = (&self.settings.name, vip);
+            let line = format!("({name}) ip address {address}/{prefix} dev {device}, no longer exist");
             out.push(Output::Log(Level::Info, line));
             out.push(Output::RemoveAddress(vip.clone()));
         }

@@ -308,7 +308,7 @@ fn a_reload_touches_what_differs() {
     let lines: Vec<String> = out.iter().filter_map(text).collect();
     let expected = [
         "Changing effective priority from 100 to 120",
-        "ip address 10.99.0.50 dev eth0, no longer exist",
+        "ip address 10.99.0.50/24 dev eth0, no longer exist",
         "-10.99.0.50",
         "+10.99.0.60",
     ];
