@@ -227,7 +227,7 @@ fn language_knows_neither_daemon() {
 
 #[test]
 fn unsafe_only_in_sys() {
-    for folder in ["shared-config/src", "proxyd/src", "vrrpd/src", "integration-tests/src"] {
+    for folder in ["shared-config/src", "proxyd/src", "vrrpd/src", "integration-tests/src", "integration-tests/bench"] {
         for source in sources(folder) {
             if source.path.ends_with("/src/sys.rs") {
                 continue;

@@ -227,6 +227,8 @@ impl<'a> Lowering<'a> {
                 mode: section.mode(),
                 frontend: section.is_frontend().then_some(crate::ids::FrontendId(frontends)),
                 backend: section.is_backend().then_some(crate::ids::BackendId(backends)),
+                request_captures: section.capture_request.len(),
+                response_captures: section.capture_response.len(),
             };
             frontends += u32::from(section.is_frontend());
             backends += u32::from(section.is_backend());
@@ -235,6 +237,9 @@ impl<'a> Lowering<'a> {
             let rules = rules::lower(&facts, statements, &self.names, &mut self.out);
             sections.push((section, rules));
         }
+        let variables = std::mem::take(&mut self.extra.variables);
+        let effects = variables.iter().filter_map(|one| rules::process_variable(one, &self.names, &mut self.out));
+        self.global.variables = effects.collect();
         let zero_warning = self.extra.zero_warning;
         let drafts = Drafts {
             global: self.global,

@@ -4,11 +4,12 @@
 //! one relaxed load as long as nothing changed. A connection keeps the generation it began with until its next request.
 
 use crate::ids::{BackendId, FrontendId};
-mod live;
+pub mod live;
 
 use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
+use crate::sample::variable::ProcessVariables;
 use crate::stats::Gauge;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Global {
     pub description: Option<String>,
     /// Sizes of buffers and messages.
     pub tune: Tune,
+    /// `proc` variables.
+    pub variables: ProcessVariables,
     /// How many workers there are; fixed when the process starts.
     pub workers: usize,
 }
@@ -107,6 +110,7 @@ mod tests {
             node: String::new(),
             description: None,
             tune: Tune::default(),
+            variables: ProcessVariables::default(),
             workers: 1,
         };
         Generation { frontends: Vec::new(), backends: Vec::new(), userlists: Vec::new(), global }

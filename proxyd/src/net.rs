@@ -90,6 +90,21 @@ impl Stream {
         let _ = self.socket().set_keepalive(true);
     }
 
+    /// Marks the packets that are sent (`set-mark`).
+    pub fn set_mark(&self, mark: u32) {
+        // It needs a privilege that the process may not have; traffic goes on without the mark.
+        let _ = self.socket().set_mark(mark);
+    }
+
+    /// Sets the type of service of the packets that are sent (`set-tos`).
+    pub fn set_tos(&self, tos: u8) {
+        let _ = match self.local_address() {
+            Some(SocketAddr::V4(_)) => self.socket().set_tos_v4(tos.into()),
+            Some(SocketAddr::V6(_)) => self.socket().set_tclass_v6(tos.into()),
+            None => Ok(()),
+        };
+    }
+
     /// This side's address; `None` for unix sockets.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {

@@ -19,6 +19,7 @@ use crate::log::target::Logger;
 use crate::rules::Rules;
 use settings::{ErrorAnswer, ErrorFile, ForwardFor, Mode, Stats, Timeouts};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What frontends and backends have in common.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Section {
     pub connection_mode: settings::ConnectionMode,
     /// `option http-buffer-request`.
     pub http_buffer_request: bool,
+    /// `tcp-request inspect-delay`: how long rules on content may wait for it. `None`: not at all.
+    pub inspect_delay: Option<Duration>,
     /// `option contstats`: count bytes while they pass.
     pub contstats: bool,
     /// `option independent-streams`.

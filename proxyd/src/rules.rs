@@ -4,12 +4,14 @@
 //! in place, and answer with a [`Verdict`]: what the data path has to do now. They read no clock and touch no socket.
 //!
 //! - [`acl`] tests, ACLs and conditions
+//! - [`effect`] what is kept for later, in every rule set
 //! - [`http`] `http-request`, `http-response`, `http-after-response`
 //! - [`redirect`] where a redirect leads
 //! - [`switch`] `use_backend`, many rules in one look-up
 //! - [`tcp`] `tcp-request`, `tcp-response`
 
 pub mod acl;
+pub mod effect;
 pub mod http;
 pub mod redirect;
 pub mod switch;
@@ -36,6 +38,11 @@ pub struct Rule<A> {
 impl<A> Rule<A> {
     fn holds(&self, acls: &[Acl], context: &Context<'_>) -> bool {
         self.condition.as_ref().is_none_or(|condition| condition.holds(acls, context))
+    }
+
+    /// The same where bytes may be missing: `None` if it cannot be told before more have come.
+    fn judge(&self, acls: &[Acl], context: &Context<'_>) -> Option<bool> {
+        self.condition.as_ref().map_or(Some(true), |condition| condition.judge(acls, context))
     }
 }
 
@@ -118,6 +125,10 @@ pub struct Rules {
     pub use_backend: Switch,
     /// `use-server`
     pub use_server: Vec<Rule<ServerIndex>>,
+    /// The lengths of what `capture` actions keep of requests, each a place after those the frontend declares.
+    pub request_captures: Vec<usize>,
+    /// The same of responses.
+    pub response_captures: Vec<usize>,
     /// `monitor fail`
     pub monitor_fail: Vec<Condition>,
     /// `stats admin`
@@ -143,6 +154,8 @@ impl Rules {
             http_after_response,
             use_backend,
             use_server,
+            request_captures: _,
+            response_captures: _,
             monitor_fail,
             stats_admin,
             force_persist,
@@ -224,27 +237,38 @@ impl Rules {
 
     /// `tcp-request connection`: nothing but addresses is known yet.
     pub fn tcp_request_connection(&self, stream: &Stream<'_>) -> TcpVerdict {
-        self.tcp(&self.tcp_request_connection, &Context { request: None, response: None, stream })
+        self.tcp(&self.tcp_request_connection, &Context { request: None, response: None, stream }, &mut 0)
     }
 
     /// `tcp-request session`: after the PROXY header and TLS.
     pub fn tcp_request_session(&self, stream: &Stream<'_>) -> TcpVerdict {
-        self.tcp(&self.tcp_request_session, &Context { request: None, response: None, stream })
+        self.tcp(&self.tcp_request_session, &Context { request: None, response: None, stream }, &mut 0)
     }
 
-    /// `tcp-request content`: in `mode http` with the request's head.
-    pub fn tcp_request_content(&self, context: &Context<'_>) -> TcpVerdict {
-        self.tcp(&self.tcp_request_content, context)
+    /// `tcp-request content`: in `mode http` with the request's head. `at` is the rule to go on with after a wait.
+    pub fn tcp_request_content(&self, context: &Context<'_>, at: &mut usize) -> TcpVerdict {
+        self.tcp(&self.tcp_request_content, context, at)
     }
 
     /// `tcp-response content`: in `mode http` with the response's head.
-    pub fn tcp_response_content(&self, context: &Context<'_>) -> TcpVerdict {
-        self.tcp(&self.tcp_response_content, context)
+    pub fn tcp_response_content(&self, context: &Context<'_>, at: &mut usize) -> TcpVerdict {
+        self.tcp(&self.tcp_response_content, context, at)
     }
 
-    fn tcp(&self, rules: &[Rule<TcpAction>], context: &Context<'_>) -> TcpVerdict {
-        let first = rules.iter().find(|rule| rule.holds(&self.acls, context));
-        first.map_or(TcpVerdict::Continue, |rule| rule.action.verdict())
+    fn tcp(&self, rules: &[Rule<TcpAction>], context: &Context<'_>, at: &mut usize) -> TcpVerdict {
+        while let Some(rule) = rules.get(*at) {
+            match rule.judge(&self.acls, context) {
+                None => return TcpVerdict::Wait,
+                Some(false) => {}
+                Some(true) => {
+                    if let Some(verdict) = rule.action.perform(context) {
+                        return verdict;
+                    }
+                }
+            }
+            *at += 1;
+        }
+        TcpVerdict::Continue
     }
 
     /// Whether one of these conditions of the section holds.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{AdminState, ServerSettings, ServerState};
 use crate::config::model::{self, LogFormat, Mode, Model};
-use crate::generation::{Generation, Global};
+use crate::generation::{Generation, Global, live};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
 use crate::log::target::Logger;
@@ -83,6 +83,7 @@ impl Builder<'_> {
             node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
             description: global.description.clone(),
             tune: global.tune.clone(),
+            variables: live::first_variables(&global.variables, crate::clock::date()),
             workers: self.facts.workers,
         }
     }
@@ -104,6 +105,7 @@ impl Builder<'_> {
             original_to: proxy.original_to.clone(),
             connection_mode: proxy.connection_mode,
             http_buffer_request: proxy.http_buffer_request,
+            inspect_delay: proxy.inspect_delay,
             contstats: proxy.contstats,
             independent_streams: proxy.independent_streams,
             error_files: proxy.error_files.clone(),

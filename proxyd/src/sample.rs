@@ -2,7 +2,8 @@
 //! borrows from the message wherever nothing new is made.
 //!
 //! - [`value`] types and conversions between them
-//! - [`context`] what samples are taken from
+//! - [`context`] what samples are taken from, [`content`] bytes that are no message yet among it
+//! - [`variable`] values kept under a name, [`transaction`] what else rules keep for an exchange
 //! - [`fetch`] taking them, [`convert`] changing them
 //! - [`pattern`] comparing them, [`prefix_map`] the look-up below it
 //! - [`text`] text with samples in it
@@ -10,13 +11,16 @@
 //! haproxy's manual, sections 7.1 and 7.3. A fetch that has nothing to say (no such header) gives no sample, and then a
 //! comparison is false whatever it is.
 
+pub mod content;
 pub mod context;
 pub mod convert;
 pub mod fetch;
 pub mod pattern;
 pub mod prefix_map;
 pub mod text;
+pub mod transaction;
 pub mod value;
+pub mod variable;
 
 pub use context::{Context, Groups, Live, Stream};
 pub use convert::Converter;
@@ -38,7 +42,7 @@ pub struct Expression {
 impl Expression {
     /// The sample, of several the one that counts outside ACLs (the last of a header's values).
     pub fn value<'a>(&'a self, context: &Context<'a>) -> Option<Value<'a>> {
-        self.convert(self.fetch.value(context)?)
+        self.convert(context, self.fetch.value(context)?)
     }
 
     /// Whether any of the samples satisfies `wanted`: all values of a header are tried, as in ACLs.
@@ -53,13 +57,13 @@ impl Expression {
         context: &Context<'_>,
         mut wants_more: impl FnMut(&Value<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        self.fetch.each(context, &mut |value| match self.convert(value) {
+        self.fetch.each(context, &mut |value| match self.convert(context, value) {
             Some(value) => wants_more(&value),
             None => ControlFlow::Continue(()),
         })
     }
 
-    fn convert<'a>(&'a self, value: Value<'a>) -> Option<Value<'a>> {
-        self.converters.iter().try_fold(value, |value, converter| converter.apply(value))
+    fn convert<'a>(&'a self, context: &Context<'_>, value: Value<'a>) -> Option<Value<'a>> {
+        self.converters.iter().try_fold(value, |value, converter| converter.apply(context, value))
     }
 }

@@ -38,6 +38,7 @@ use crate::net::canonical;
 use crate::proxy::settings::Mode;
 use crate::proxy::{Frontend, Listener};
 use crate::proxy_protocol::{self, Progress};
+use crate::sample::variable::Variables;
 use crate::stats::{Count, Event};
 use crate::worker::timers::Timer;
 use crate::worker::view::View;
@@ -67,6 +68,8 @@ pub struct Session {
     pub accepted: Duration,
     /// Requests that were completed on it.
     pub requests: u64,
+    /// `sess` variables.
+    pub variables: Variables,
     destination: OnceCell<Option<SocketAddr>>,
     source_text: OnceCell<String>,
     listener_name: OnceCell<String>,
@@ -140,6 +143,7 @@ pub async fn run(
         since: now,
         accepted: clock::date(),
         requests: 0,
+        variables: Variables::default(),
         destination: OnceCell::new(),
         source_text: OnceCell::new(),
         listener_name: OnceCell::new(),

@@ -89,8 +89,8 @@ fn write_instance(f: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
             write_address(f, instance, vip)?;
         }
     }
-    for track in &settings.track_scripts {
-        writeln!(f, "   Tracked script = {} weight {}", track.script, track.weight)?;
+    for track in &settings.track.scripts {
+        writeln!(f, "   Tracked script = {} weight {}", track.name, track.weight)?;
     }
     Ok(())
 }

@@ -169,7 +169,7 @@ impl Io {
                     }
                 }
                 Output::Announce { device, address } => self.announce(&device, address),
-                Output::Notify { subject, commands } => self.notifier.notify(&subject, commands),
+                Output::Notify(notice) => self.notifier.notify(&notice.name, notice.commands),
                 Output::RunScript { script, command } => self.run_script(script, &command),
                 Output::TerminateScript(name) => self.signal_script(&name, Signal::SIGTERM),
                 Output::KillScript(name) => self.signal_script(&name, Signal::SIGKILL),
@@ -294,6 +294,7 @@ fn with_cause(what: &str, error: &io::Error) -> io::Error {
 
 fn log(level: Level, line: &str) {
     match level {
+        Level::Error => tracing::error!("{line}"),
         Level::Warning => tracing::warn!("{line}"),
         Level::Info => tracing::info!("{line}"),
         Level::Detail => tracing::debug!("{line}"),

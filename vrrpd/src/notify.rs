@@ -1,8 +1,17 @@
-//! Which notify scripts run on which event, in which order and with which arguments. Running them is `io::notify`'s.
+//! Whom an instance or a group tells about itself, and in which words.
+//!
+//! - this file: which scripts run on which event, in which order and with which arguments, and the lines of FIFOs;
+//! - `mail`: subject and text of a mail; `smtp`: the dialogue with a mail server.
+//!
+//! Running, writing and sending is done in `io`, by `notify`, `fifo` and `mail`.
+
+pub mod mail;
+pub mod smtp;
 
 use crate::command::{Command, Form};
+use crate::vrrp::Phase;
 
-/// The `notify*` keywords of an instance or a group.
+/// The `notify*` keywords of an instance or a group, and `smtp_alert`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `notify_master`.
@@ -19,6 +28,25 @@ pub struct Settings {
     pub master_rx_lower_pri: Option<Command>,
     /// `notify`: called on every change with four more arguments.
     pub any: Option<Command>,
+    /// `smtp_alert`.
+    pub mail: bool,
+}
+
+/// Something happened, and all who are to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Kind of the subject.
+    pub subject: Subject,
+    /// Name of the instance or group.
+    pub name: String,
+    /// What happened.
+    pub event: Event,
+    /// Effective priority; a group's is 0.
+    pub priority: u8,
+    /// To be run one after another, after all earlier ones of the same subject.
+    pub commands: Vec<Command>,
+    /// Whether mail is to be sent.
+    pub mail: bool,
 }
 
 /// What is being told.
@@ -52,6 +80,16 @@ pub enum Subject {
 }
 
 impl Event {
+    /// Entering this state.
+    pub fn of(phase: Phase) -> Option<Self> {
+        match phase {
+            Phase::Init => None,
+            Phase::Master => Some(Event::Master),
+            Phase::Backup => Some(Event::Backup),
+            Phase::Fault => Some(Event::Fault),
+        }
+    }
+
     /// The word of this event in arguments and FIFO lines.
     pub fn word(self) -> &'static str {
         match self {
@@ -78,9 +116,9 @@ impl Subject {
 }
 
 impl Settings {
-    /// The commands to run for `event`, the specific one first, then `notify` with
-    /// `INSTANCE|GROUP name STATE priority` appended. A group's priority is 0.
-    pub fn commands(&self, event: Event, subject: Subject, name: &str, priority: u8) -> Vec<Command> {
+    /// Everything that `event` causes: the specific script first, then `notify` with `INSTANCE|GROUP name STATE priority`
+    /// appended. A group's priority is 0.
+    pub fn notice(&self, event: Event, subject: Subject, name: &str, priority: u8) -> Notice {
         let (specific, general) = match event {
             Event::Master => (&self.master, true),
             Event::Backup => (&self.backup, true),
@@ -88,14 +126,24 @@ impl Settings {
             Event::Stop => (&self.stop, true),
             Event::Deleted => (&self.deleted, true),
             Event::MasterRxLowerPri => (&self.master_rx_lower_pri, false),
-            Event::MasterPriority | Event::BackupPriority => (&None, true),
+            // Only FIFOs are told.
+            Event::MasterPriority | Event::BackupPriority => (&None, false),
         };
         let priority = match subject {
             Subject::Instance => priority,
             Subject::Group => 0,
         };
         let arguments = [subject.word(), name, event.word(), &priority.to_string()].map(str::to_owned);
-        specific.clone().into_iter().chain(self.any.iter().filter(|_| general).map(|c| with(c, &arguments))).collect()
+        let general = self.any.iter().filter(|_| general).map(|command| with(command, &arguments));
+        let commands = specific.clone().into_iter().chain(general).collect();
+        Notice { subject, name: name.to_owned(), event, priority, commands, mail: self.mail }
+    }
+}
+
+impl Notice {
+    /// The line that FIFOs get.
+    pub fn fifo_line(&self) -> String {
+        format!("{} \"{}\" {} {}\n", self.subject.word(), self.name, self.event.word(), self.priority)
     }
 }
 
@@ -125,10 +173,19 @@ mod tests {
             ..Settings::default()
         };
         let texts = |event, subject| -> Vec<String> {
-            settings.commands(event, subject, "VI_1", 120).iter().map(ToString::to_string).collect()
+            settings.notice(event, subject, "VI_1", 120).commands.iter().map(ToString::to_string).collect()
         };
         assert_eq!(texts(Event::Master, Subject::Instance), ["/m x", "/n INSTANCE VI_1 MASTER 120"]);
         assert_eq!(texts(Event::Stop, Subject::Group), ["/n GROUP VI_1 STOP 0"]);
         assert_eq!(texts(Event::MasterRxLowerPri, Subject::Instance), Vec::<String>::new());
+        assert_eq!(texts(Event::MasterPriority, Subject::Instance), Vec::<String>::new());
+    }
+
+    #[test]
+    fn fifos_get_every_event() {
+        let line = |event, subject| Settings::default().notice(event, subject, "VI_1", 120).fifo_line();
+        assert_eq!(line(Event::Master, Subject::Instance), "INSTANCE \"VI_1\" MASTER 120\n");
+        assert_eq!(line(Event::BackupPriority, Subject::Instance), "INSTANCE \"VI_1\" BACKUP_PRIORITY 120\n");
+        assert_eq!(line(Event::Stop, Subject::Group), "GROUP \"VI_1\" STOP 0\n");
     }
 }

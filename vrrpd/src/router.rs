@@ -5,8 +5,8 @@
 //!
 //! - `event`: the vocabulary; `interface`: what the kernel says about interfaces;
 //! - this file: the facts and whom they concern; `reload`: new settings as a diff;
-//! - `member`: one running instance; `tracking`: links and trackers of it; `groups`: sync groups;
-//! - `schedule`: which instance is due next.
+//! - `member`: one running instance; `groups`: sync groups; `schedule`: which instance is due next;
+//! - `trackers`: scripts, files and processes; `tracking`: what they and the links mean for each instance.
 
 pub mod event;
 mod groups;
@@ -14,23 +14,28 @@ pub mod interface;
 mod member;
 mod reload;
 mod schedule;
+mod trackers;
 mod tracking;
 
 pub use event::{Input, Output, Outputs};
 
 use crate::packet::{Datagram, Family, Header};
-use crate::track::script::{Outcome, Script};
+use crate::track::file::File;
+use crate::track::process::Process;
+use crate::track::script::Script;
+use crate::track::{References, Unwatched};
 use crate::vrrp::event::Reason;
 use crate::vrrp::settings::{Transport, VirtualAddress};
 use crate::vrrp::{self, Level};
 use crate::{notify, sync_group, track};
 use groups::RunningGroup;
 use interface::{Interface, Interfaces};
-use member::{Member, push_notify};
+use member::Member;
 use schedule::Schedule;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
+use trackers::Trackers;
 
 /// Everything the machine is told by the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,10 +44,16 @@ pub struct Settings {
     pub instances: Vec<Instance>,
     /// `vrrp_script` blocks; one that nobody refers to is never run.
     pub scripts: Vec<track::script::Settings>,
+    /// `track_file` blocks; the same holds.
+    pub files: Vec<track::file::Settings>,
+    /// `vrrp_track_process` blocks; the same holds.
+    pub processes: Vec<track::process::Settings>,
     /// `vrrp_sync_group` blocks.
     pub groups: Vec<Group>,
     /// `log_unknown_vrids`.
     pub log_unknown_vrids: bool,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub states_on_reload: bool,
 }
 
 /// An instance and whom it tells about itself.
@@ -61,10 +72,8 @@ pub struct Group {
     pub sync: sync_group::Settings,
     /// Its notify scripts.
     pub notify: notify::Settings,
-    /// Interfaces the whole group follows.
-    pub track_interfaces: Vec<vrrp::settings::TrackInterface>,
-    /// Scripts the whole group follows.
-    pub track_scripts: Vec<vrrp::settings::TrackScript>,
+    /// What the whole group follows.
+    pub track: References,
 }
 
 /// All of them.
@@ -76,7 +85,7 @@ pub struct Router {
     /// Whom a packet may concern, by virtual router id and family.
     listeners: HashMap<(u8, Family), Vec<usize>>,
     groups: Vec<RunningGroup>,
-    scripts: BTreeMap<String, Script>,
+    trackers: Trackers,
     interfaces: Interfaces,
     log_unknown_vrids: bool,
     /// Unknown ids that were logged, as (interface, VRID).
@@ -87,23 +96,18 @@ pub struct Router {
 /// How many unknown ids are remembered before the list starts anew: all of four interfaces.
 const UNKNOWN_MAX: usize = 4 * 255;
 
-impl Settings {
-    fn drop_unused_scripts(&mut self) {
-        let of_instances = self.instances.iter().flat_map(|instance| &instance.vrrp.track_scripts);
-        let of_groups = self.groups.iter().flat_map(|group| &group.track_scripts);
-        let used: HashSet<&str> = of_instances.chain(of_groups).map(|track| track.script.as_str()).collect();
-        self.scripts.retain(|script| used.contains(script.name.as_str()));
+impl Group {
+    fn notice(&self, event: notify::Event) -> notify::Notice {
+        self.notify.notice(event, notify::Subject::Group, &self.sync.name, 0)
     }
 }
 
 impl Router {
     /// A router that has not been started and knows no interface.
     pub fn new(mut settings: Settings) -> Self {
-        settings.drop_unused_scripts();
-        let scripts = settings.scripts.into_iter().map(|script| (script.name.clone(), Script::new(script)));
         let mut router = Self {
+            trackers: Trackers::new(&mut settings),
             members: settings.instances.into_iter().map(Member::new).collect(),
-            scripts: scripts.collect(),
             log_unknown_vrids: settings.log_unknown_vrids,
             ..Self::default()
         };
@@ -119,7 +123,25 @@ impl Router {
 
     /// The scripts.
     pub fn scripts(&self) -> impl Iterator<Item = &Script> {
-        self.scripts.values()
+        self.trackers.scripts()
+    }
+
+    /// The files.
+    pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.trackers.files()
+    }
+
+    /// The processes.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.trackers.processes()
+    }
+
+    /// What instances and groups were told to watch and nothing watches, as (instance or group, what).
+    pub fn unwatched(&self) -> impl Iterator<Item = (&str, &Unwatched)> {
+        let instances = self.members.iter().map(|member| member.machine.settings());
+        let instances = instances.map(|vrrp| (vrrp.name.as_str(), &vrrp.track));
+        let groups = self.groups.iter().map(|group| (group.settings.sync.name.as_str(), &group.settings.track));
+        instances.chain(groups).flat_map(|(name, track)| track.unwatched.iter().map(move |lost| (name, lost)))
     }
 
     /// Begins to count anew.
@@ -144,8 +166,7 @@ impl Router {
 
     /// When `Input::Time` is wanted next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let scripts = self.scripts.values().filter_map(Script::next_deadline);
-        scripts.chain(self.schedule.next()).min()
+        self.trackers.next_deadline().into_iter().chain(self.schedule.next()).min()
     }
 
     /// Takes a fact and pushes what is to be done about it.
@@ -158,6 +179,8 @@ impl Router {
             Input::InterfaceGone(name) => self.interface_gone(now, &name, out),
             Input::AddressVanished { interface, address } => self.address_vanished(now, &interface, address, out),
             Input::ScriptFinished { script, outcome } => self.script_finished(now, &script, &outcome, out),
+            Input::FileRead { file, reading } => self.file_read(now, &file, reading, out),
+            Input::ProcessesCounted { process, count } => self.processes_counted(now, &process, count, out),
             Input::Reload(settings) => self.reload(now, settings, out),
             Input::Stop => self.stop(now, out),
         }
@@ -171,10 +194,7 @@ impl Router {
             self.refresh(now, index, out);
             self.feed(now, index, vrrp::Input::Start, out);
         }
-        let names: Vec<String> = self.scripts.keys().cloned().collect();
-        for name in names {
-            self.drive_script(now, &name, out, |script, actions| script.start(now, actions));
-        }
+        self.trackers.start(now, out);
     }
 
     fn receive(&mut self, now: Instant, interface: u32, datagram: Datagram<'_>, out: &mut Outputs) {
@@ -233,14 +253,8 @@ impl Router {
                 self.feed(now, index, vrrp::Input::Time, out);
             }
         }
-        let names: Vec<String> = self
-            .scripts
-            .iter()
-            .filter(|(_, script)| due(script.next_deadline()))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
-            self.drive_script(now, &name, out, |script, actions| script.time(now, actions));
+        if self.trackers.time(now, out) {
+            self.refresh_all(now, out);
         }
     }
 
@@ -267,8 +281,8 @@ impl Router {
         self.members.iter().any(|member| {
             let settings = member.machine.settings();
             settings.interface.as_deref() == Some(name)
-                || settings.track_interfaces.iter().any(|track| track.interface == name)
-        }) || self.groups.iter().any(|group| group.settings.track_interfaces.iter().any(|t| t.interface == name))
+                || settings.track.interfaces.iter().any(|track| track.name == name)
+        }) || self.groups.iter().any(|group| group.settings.track.interfaces.iter().any(|track| track.name == name))
     }
 
     fn address_vanished(&mut self, now: Instant, interface: &str, address: IpAddr, out: &mut Outputs) {
@@ -283,10 +297,6 @@ impl Router {
         }
     }
 
-    fn script_finished(&mut self, now: Instant, name: &str, outcome: &Outcome, out: &mut Outputs) {
-        self.drive_script(now, name, out, |script, actions| script.finished(outcome, actions));
-    }
-
     fn stop(&mut self, now: Instant, out: &mut Outputs) {
         self.started = false;
         // Groups do not follow each other here: everybody stops.
@@ -294,19 +304,9 @@ impl Router {
             self.give(now, index, vrrp::Input::Stop(Reason::Shutdown), out);
         }
         for group in &self.groups {
-            let commands = group.settings.notify.commands(
-                notify::Event::Stop,
-                notify::Subject::Group,
-                &group.settings.sync.name,
-                0,
-            );
-            push_notify(&group.settings.sync.name, commands, out);
+            out.push(Output::Notify(group.settings.notice(notify::Event::Stop)));
         }
-        for (name, script) in &self.scripts {
-            if script.is_running() {
-                out.push(Output::TerminateScript(name.clone()));
-            }
-        }
+        self.trackers.stop(out);
     }
 
     /// Gives an instance a fact and brings its group in line with what became of it.

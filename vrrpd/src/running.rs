@@ -2,12 +2,13 @@
 
 use crate::config::model::{
     Authentication, Broadcast, Destination, DynamicInterfaces, Global, Instance, Lifetime, Model, Notify, OldChecksum,
-    ScriptId, SyncGroup, Track, VirtualAddress,
+    ScriptId, SyncGroup, Track, TrackRef, TrackedFile, TrackedProcess, VirtualAddress,
 };
 use crate::daemon::Plan;
 use crate::packet::auth::Password;
-use crate::vrrp::settings::{self, AddressFlags, Auth, Peer, TrackInterface, TrackScript};
-use crate::{notify, router, sync_group, track, vrrp};
+use crate::track::{self, Reference, References, Unwatched};
+use crate::vrrp::settings::{self, AddressFlags, Auth, Peer};
+use crate::{notify, router, sync_group, vrrp};
 use std::collections::BTreeSet;
 
 /// What the daemon runs.
@@ -19,7 +20,10 @@ pub fn plan(model: &Model) -> Plan {
             // A script that nobody tracks is not run, and not looked for.
             scripts: used_scripts(model).into_iter().map(|id| script(&model.scripts[id.0])).collect(),
             groups: model.sync_groups.iter().map(|group| router_group(model, group)).collect(),
+            files: model.files.iter().map(file).collect(),
+            processes: model.processes.iter().map(process).collect(),
             log_unknown_vrids: global.log_unknown_vrids,
+            states_on_reload: global.fifos.write_states_on_reload,
         },
         script_security: global.scripts.security,
         dynamic_interfaces: global.dynamic_interfaces != DynamicInterfaces::No,
@@ -42,8 +46,7 @@ fn router_group(model: &Model, group: &SyncGroup) -> router::Group {
     router::Group {
         sync: sync_group::Settings { name: group.name.clone(), members },
         notify: notify_settings(&group.notify),
-        track_interfaces: track_interfaces(&group.track),
-        track_scripts: track_scripts(model, &group.track),
+        track: references(model, &group.track),
     }
 }
 
@@ -81,8 +84,7 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         old_unicast_checksum: old_checksum,
         dont_track_primary: !instance.track.primary,
         garp: garp(instance, &model.global),
-        track_interfaces: track_interfaces(&instance.track),
-        track_scripts: track_scripts(model, &instance.track),
+        track: references(model, &instance.track),
         notify_priority_changes: instance.notify.priority_changes,
         notify_deleted: instance.notify.deleted.is_some(),
     }
@@ -152,26 +154,31 @@ fn address(address: &VirtualAddress) -> settings::VirtualAddress {
     }
 }
 
-fn track_interfaces(track: &Track) -> Vec<TrackInterface> {
-    let tracked = track.interfaces.iter();
-    tracked
-        .map(|tracked| TrackInterface {
-            interface: tracked.target.clone(),
-            weight: weight(tracked.weight),
-            reverse: tracked.reverse,
-        })
-        .collect()
+fn references(model: &Model, track: &Track) -> References {
+    References {
+        interfaces: track.interfaces.iter().map(|tracked| reference(tracked, &tracked.target)).collect(),
+        scripts: track.scripts.iter().map(|t| reference(t, &model.scripts[t.target.0].name)).collect(),
+        files: track.files.iter().map(|t| reference(t, &model.files[t.target.0].name)).collect(),
+        processes: track.processes.iter().map(|t| reference(t, &model.processes[t.target.0].name)).collect(),
+        unwatched: unwatched(model, track),
+    }
 }
 
-fn track_scripts(model: &Model, track: &Track) -> Vec<TrackScript> {
-    let tracked = track.scripts.iter();
-    tracked
-        .map(|tracked| TrackScript {
-            script: model.scripts[tracked.target.0].name.clone(),
-            weight: weight(tracked.weight),
-            reverse: tracked.reverse,
-        })
-        .collect()
+fn reference<T>(tracked: &TrackRef<T>, name: &str) -> Reference {
+    Reference { name: name.to_owned(), weight: weight(tracked.weight), reverse: tracked.reverse }
+}
+
+/// What nobody looks at although the file wants it.
+fn unwatched(model: &Model, track: &Track) -> Vec<Unwatched> {
+    let bfd = track.bfd.iter().map(|tracked| Unwatched {
+        what: format!("bfd {}", model.bfd[tracked.target.0].name),
+        why: "BFD sessions are not run".to_owned(),
+    });
+    let undefined = track.undefined.iter().map(|what| Unwatched {
+        what: what.clone(),
+        why: "it is not defined, or its definition cannot be used".to_owned(),
+    });
+    bfd.chain(undefined).collect()
 }
 
 /// Weights were checked to be within ±254.
@@ -202,5 +209,24 @@ fn notify_settings(notify: &Notify) -> notify::Settings {
         deleted: notify.deleted.clone().flatten(),
         master_rx_lower_pri: notify.master_rx_lower_priority.clone(),
         any: notify.any.clone(),
+        mail: notify.smtp_alert,
+    }
+}
+
+fn file(file: &TrackedFile) -> track::file::Settings {
+    let init = file.init.map(|(value, overwrite)| track::file::Init { value, overwrite });
+    track::file::Settings { name: file.name.clone(), path: file.path.clone(), init }
+}
+
+fn process(process: &TrackedProcess) -> track::process::Settings {
+    track::process::Settings {
+        name: process.name.clone(),
+        process: process.process.clone(),
+        param_match: process.param_match,
+        full_command: process.full_command,
+        quorum: process.quorum,
+        quorum_max: process.quorum_max,
+        fork_delay: process.fork_delay,
+        terminate_delay: process.terminate_delay,
     }
 }

@@ -2,9 +2,54 @@
 //!
 //! - `script`: the `vrrp_script` machine: when to run, when to give up, when a result counts (`interval`, `timeout`,
 //!   `rise`, `fall`);
+//! - `file`: the number in a `track_file`; `process`: the quorum of a `vrrp_track_process`;
 //! - this file: how a weight turns up/down into a number, and how numbers are added up and clamped.
 
+pub mod file;
+pub mod process;
 pub mod script;
+
+/// What an instance or a group watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// `track_interface`.
+    pub interfaces: Vec<Reference>,
+    /// `track_script`.
+    pub scripts: Vec<Reference>,
+    /// `track_file`.
+    pub files: Vec<Reference>,
+    /// `track_process`.
+    pub processes: Vec<Reference>,
+    /// What it was told to watch and cannot.
+    pub unwatched: Vec<Unwatched>,
+}
+
+/// One line of a `track_*` list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// What is watched.
+    pub name: String,
+    /// Weight of this reference, or that of what it refers to. Zero: failed means FAULT. Otherwise up to ±254.
+    pub weight: i16,
+    /// `reverse`.
+    pub reverse: bool,
+}
+
+/// Something that an instance or a group names and that nothing watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwatched {
+    /// Kind and name, such as `script chk`.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Reference {
+    /// A reference of weight 0.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), weight: 0, reverse: false }
+    }
+}
 
 /// Lowest and highest effective priority that weights can lead to: 0 and 255 mean something else on the wire.
 const EFFECTIVE_PRIORITY: std::ops::RangeInclusive<i32> = 1..=254;

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod content;
 mod features;
 mod http;
 mod rig;
 mod rules;
+mod samples;
 mod servers;
 mod tcp;

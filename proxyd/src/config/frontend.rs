@@ -48,7 +48,7 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
         "log-format" => log_format(line, section),
         "capture request header" | "capture response header" => header_capture(line, section),
         "capture cookie" => cookie_capture(line, section),
-        // `declare capture` needs the samples that use it; the table has said that it has no effect yet.
+        "declare capture" => declared_capture(line, section),
         _ => {}
     }
 }
@@ -73,6 +73,23 @@ fn header_capture(line: &mut Line<'_, '_>, section: &mut Section) {
         section.capture_request.push(capture);
     } else {
         section.capture_response.push(capture);
+    }
+}
+
+/// `declare capture request len LENGTH`: a place that rules fill. No header has no name, so nothing else does.
+fn declared_capture(line: &mut Line<'_, '_>, section: &mut Section) {
+    let missing = "'declare capture' expects keyword 'len' after request/response.";
+    let Some(which) = line.expect("'declare capture' expects 'request' or 'response'.") else { return };
+    let Some(word) = line.expect(missing) else { return };
+    if &*word.text != "len" {
+        return line.error(code::UNKNOWN_KEYWORD, word.span, missing);
+    }
+    let Some(len) = line.integer(missing) else { return };
+    let capture = HeaderCapture { name: String::new(), len: u32::try_from(len).unwrap_or(0) };
+    match which.as_str() {
+        "request" => section.capture_request.push(capture),
+        "response" => section.capture_response.push(capture),
+        _ => line.error(code::UNKNOWN_KEYWORD, which.span, "'declare capture' requires 'request' or 'response'."),
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Extra {
     pub no_server_verify: bool,
     /// `unix-bind …` for listeners that say nothing themselves.
     pub unix_bind: bind::BindSettings,
+    /// `set-var` and `set-var-fmt`, lowered once all names are known.
+    pub variables: Vec<Statement>,
     /// `unix-bind prefix`
     pub unix_prefix: String,
 }
@@ -42,6 +44,9 @@ pub(super) fn statement(
     tools: &mut Tools,
     out: &mut Diagnostics,
 ) {
+    if matches!(statement.words.first().map(Word::as_str), Some("set-var" | "set-var-fmt")) {
+        extra.variables.push(statement.clone());
+    }
     let mut words = statement.words();
     let negation = match words.peek().map_or("", |word| &*word.text) {
         "no" => Negation::No,

@@ -20,6 +20,7 @@ pub use crate::proxy::settings::{
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::rules::Rules;
+use crate::rules::effect::Effect;
 use crate::sample::Expression;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -105,6 +106,8 @@ pub struct Global {
     pub localpeer: Option<String>,
     /// `tune.*` that are not left to the program.
     pub tune: Tune,
+    /// `set-var` and `set-var-fmt`: variables of the process, in order.
+    pub variables: Vec<Effect>,
     /// `server-state-base`: the directory of relative server state files.
     pub server_state_base: Option<PathBuf>,
     /// `server-state-file` in `global`.
@@ -141,6 +144,7 @@ impl Default for Global {
             description: None,
             localpeer: None,
             tune: Tune::default(),
+            variables: Vec::new(),
             server_state_base: None,
             server_state_file: None,
             external_check: false,

@@ -306,6 +306,8 @@ impl Completion<'_> {
                     mode: section.mode(),
                     frontend: Some(own),
                     backend: None,
+                    request_captures: section.capture_request.len(),
+                    response_captures: section.capture_response.len(),
                 };
                 let mut found = Diagnostics::new();
                 let program = rules::log_format(&place, word, self.names, &mut found);

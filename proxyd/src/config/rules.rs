@@ -8,6 +8,7 @@
 //! - [`expression`] fetches and converters; [`fetch`], [`converter`] their arguments
 //! - [`acl`] ACLs and their patterns, [`condition`] `if` and `unless`
 //! - [`text`] texts with samples in them
+//! - [`effect`] actions that are the same in all rule sets
 //! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
 //! - [`order`] what is said about the order of rules
 //! - [`legacy`] `block`, `reqadd` and other words of 1.x
@@ -16,6 +17,7 @@ mod acl;
 mod arguments;
 mod condition;
 mod converter;
+mod effect;
 mod expression;
 mod fetch;
 mod http_action;
@@ -34,6 +36,7 @@ pub use names::Names;
 use crate::ids::{BackendId, FrontendId};
 use crate::log::format::Program;
 use crate::proxy::settings::Mode;
+use crate::rules::effect::Effect;
 use crate::rules::switch::{BackendName, Switch};
 use crate::rules::{Rule, Rules};
 use crate::sample;
@@ -61,6 +64,10 @@ pub struct Section<'a> {
     pub frontend: Option<FrontendId>,
     /// Its sending half.
     pub backend: Option<BackendId>,
+    /// What it captures of requests by statements of its own; captures of rules are counted from there.
+    pub request_captures: usize,
+    /// The same of responses.
+    pub response_captures: usize,
 }
 
 impl Section<'_> {
@@ -155,6 +162,31 @@ pub fn expression(
         }
         Err(problem) => {
             lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, before));
+            None
+        }
+    }
+}
+
+/// `set-var` and `set-var-fmt` of `global`: variables the process begins with.
+pub fn process_variable(statement: &Statement, names: &Names, out: &mut Diagnostics) -> Option<Effect> {
+    let section = Section {
+        kind: SectionKind::Global,
+        name: "",
+        mode: Mode::Tcp,
+        frontend: None,
+        backend: None,
+        request_captures: 0,
+        response_captures: 0,
+    };
+    let mut words = statement.words();
+    let (keyword, word) = (words.next()?, words.next()?);
+    let mut lowering = Lowering::new(&section, names, out);
+    let places = FetchPlaces::of(FetchPlace::ConfigurationParser);
+    match lowering.process_variable(keyword, word, places, &mut words) {
+        Ok(effect) => effect,
+        Err(problem) => {
+            let error = Diagnostic::error(code::BAD_EXPRESSION, problem.span, problem.message);
+            out.push(error.place(shared_config::diagnostic::Place::Parsing));
             None
         }
     }

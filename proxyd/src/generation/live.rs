@@ -2,8 +2,13 @@
 
 use super::Generation;
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::rules::effect::Effect;
+use crate::sample::variable::ProcessVariables;
+use crate::sample::variable::Variables;
+use crate::sample::{Context, Stream};
 use crate::sample::{Groups, Live};
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 impl Live for Generation {
     fn backend_named(&self, name: &[u8]) -> Option<BackendId> {
@@ -46,9 +51,84 @@ impl Live for Generation {
         Some(Groups(list.groups_of(user).map(str::to_owned).collect()))
     }
 
-    fn random(&self) -> u32 {
-        // Each state has keys of its own, so hashing nothing with it is a random number.
-        let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_ne_bytes();
-        u32::from_ne_bytes([a, b, c, d])
+    fn variables(&self) -> &ProcessVariables {
+        &self.global.variables
     }
+
+    fn random(&self) -> u32 {
+        random()
+    }
+}
+
+fn random() -> u32 {
+    // Each state has keys of its own, so hashing nothing with it is a random number.
+    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+/// Before the process runs there is nothing to ask for but the variables set so far.
+struct Beginning(ProcessVariables);
+
+impl Live for Beginning {
+    fn backend_named(&self, _: &[u8]) -> Option<BackendId> {
+        None
+    }
+
+    fn servers_up(&self, _: BackendId) -> u64 {
+        0
+    }
+
+    fn server_up(&self, _: BackendId, _: ServerIndex) -> bool {
+        false
+    }
+
+    fn server_sessions(&self, _: BackendId, _: ServerIndex) -> u64 {
+        0
+    }
+
+    fn backend_sessions(&self, _: BackendId) -> u64 {
+        0
+    }
+
+    fn queued(&self, _: BackendId) -> u64 {
+        0
+    }
+
+    fn frontend_sessions(&self, _: FrontendId) -> u64 {
+        0
+    }
+
+    fn admitted(&self, _: UserlistId, _: &[u8], _: &[u8]) -> Option<Groups> {
+        None
+    }
+
+    fn variables(&self) -> &ProcessVariables {
+        &self.0
+    }
+
+    fn random(&self) -> u32 {
+        random()
+    }
+}
+
+/// The variables that `global` gives the process.
+pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
+    let beginning = Beginning(ProcessVariables::default());
+    let stream = Stream {
+        source: None,
+        destination: None,
+        frontend: (FrontendId(0), ""),
+        backend: None,
+        listener: 0,
+        first_request: false,
+        now,
+        content: None,
+        variables: &Variables::default(),
+        transaction: None,
+        live: &beginning,
+    };
+    for effect in effects {
+        effect.perform(&Context { request: None, response: None, stream: &stream });
+    }
+    beginning.0
 }

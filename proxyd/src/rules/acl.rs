@@ -59,6 +59,37 @@ impl Condition {
         self.any.iter().any(|group| group.iter().all(term)) != self.unless
     }
 
+    /// The same where bytes may be missing: `None` if it cannot be told before more have come. What is false or true
+    /// whatever comes is told at once.
+    pub(super) fn judge(&self, acls: &[Acl], context: &Context<'_>) -> Option<bool> {
+        let Some(content) = context.stream.content.filter(|content| !content.complete) else {
+            return Some(self.holds(acls, context));
+        };
+        let term = |term: &Term| {
+            let acl = acls.get(term.acl.0);
+            let _earlier = content.take_missing();
+            let holds = acl.is_some_and(|acl| acl.tests.iter().any(|test| test.holds(context)));
+            let known = holds || !content.take_missing();
+            known.then_some(holds != term.negated)
+        };
+        // Of a group one false term is enough, of the groups a true one.
+        let group = |group: &[Term]| {
+            group.iter().map(term).try_fold(Some(true), |all, term| match term {
+                Some(false) => Err(()),
+                _ => Ok(all.and(term)),
+            })
+        };
+        let any = self.any.iter().try_fold(Some(false), |any, terms| match group(terms) {
+            Ok(Some(true)) => Err(()),
+            Ok(unknown) => Ok(any.and(unknown)),
+            Err(()) => Ok(any),
+        });
+        match any {
+            Err(()) => Some(!self.unless),
+            Ok(any) => any.map(|any| any != self.unless),
+        }
+    }
+
     /// The one ACL the condition consists of, if it is that simple.
     pub(super) fn only_acl<'a>(&self, acls: &'a [Acl]) -> Option<&'a Acl> {
         match (self.unless, &*self.any) {

@@ -1,5 +1,6 @@
 //! Actions on HTTP messages.
 
+use super::effect::Effect;
 use super::redirect::Redirect;
 use super::{Answer, Body, Verdict, line_safe};
 use crate::http::Head;
@@ -78,6 +79,8 @@ pub enum HttpAction {
     SetMethod(Text),
     /// `set-status`
     SetStatus(u16, Option<Box<[u8]>>),
+    /// What is kept for later.
+    Effect(Effect),
 }
 
 /// A part of the target that a rule writes.
@@ -167,6 +170,10 @@ impl HttpAction {
     fn ends(&self, context: &Context<'_>) -> Option<Outcome> {
         Some(match self {
             Self::Allow => Outcome::Allow,
+            Self::Effect(effect) => {
+                effect.perform(context);
+                Outcome::Next
+            }
             Self::Deny(reply) => Outcome::End(Verdict::Deny(reply.answer(context))),
             Self::Tarpit(reply) => Outcome::End(Verdict::Tarpit(reply.answer(context))),
             Self::Return(reply) => Outcome::End(Verdict::Reply(reply.answer(context))),
@@ -222,6 +229,7 @@ impl HttpAction {
             | Self::Reject
             | Self::SilentDrop
             | Self::Auth(_)
+            | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,
         }
     }

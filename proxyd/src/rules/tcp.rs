@@ -1,7 +1,11 @@
 //! `tcp-request` and `tcp-response`.
 
+use super::effect::Effect;
+use crate::sample::Context;
+use crate::sample::content::Content;
+
 /// What a rule on a connection does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TcpAction {
     /// `accept`: no further rule of the set is looked at.
     Accept,
@@ -11,6 +15,8 @@ pub enum TcpAction {
     Close,
     /// `silent-drop`: the connection is forgotten without telling the client.
     SilentDrop,
+    /// What is kept for later; the next rule is looked at.
+    Effect(Effect),
 }
 
 /// What the data path does with a connection after a set of rules.
@@ -18,6 +24,8 @@ pub enum TcpAction {
 pub enum TcpVerdict {
     /// It goes on.
     Continue,
+    /// A rule cannot tell before more bytes have come.
+    Wait,
     /// It is closed.
     Reject,
     /// The server's connection is closed.
@@ -27,12 +35,19 @@ pub enum TcpVerdict {
 }
 
 impl TcpAction {
-    pub(super) fn verdict(self) -> TcpVerdict {
+    /// Does it; the verdict, if it is one. What needs bytes that have not come waits for them.
+    pub(super) fn perform(&self, context: &Context<'_>) -> Option<TcpVerdict> {
         match self {
-            Self::Accept => TcpVerdict::Continue,
-            Self::Reject => TcpVerdict::Reject,
-            Self::Close => TcpVerdict::Close,
-            Self::SilentDrop => TcpVerdict::SilentDrop,
+            Self::Accept => Some(TcpVerdict::Continue),
+            Self::Reject => Some(TcpVerdict::Reject),
+            Self::Close => Some(TcpVerdict::Close),
+            Self::SilentDrop => Some(TcpVerdict::SilentDrop),
+            Self::Effect(effect) => {
+                let lacks = |context: &Context<'_>| context.stream.content.is_some_and(Content::take_missing);
+                lacks(context);
+                let waits = !effect.perform(context) && lacks(context);
+                waits.then_some(TcpVerdict::Wait)
+            }
         }
     }
 }

@@ -9,8 +9,10 @@ use crate::sample::fetch::{HeaderFetch, Side, TargetPart};
 use crate::sample::pattern::Method;
 use crate::sample::prefix_map::Case;
 use crate::sample::text::{Piece, Text};
+use crate::sample::variable::ProcessVariables;
 use crate::sample::{Expression, Fetch, Groups, Live, Patterns};
 use proptest::prelude::*;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 struct Process;
@@ -40,6 +42,10 @@ impl Live for Process {
     fn admitted(&self, _: UserlistId, _: &[u8], _: &[u8]) -> Option<Groups> {
         None
     }
+    fn variables(&self) -> &ProcessVariables {
+        static VARIABLES: LazyLock<ProcessVariables> = LazyLock::new(ProcessVariables::default);
+        &VARIABLES
+    }
     fn random(&self) -> u32 {
         0
     }
@@ -47,6 +53,9 @@ impl Live for Process {
 
 fn stream() -> Stream<'static> {
     Stream {
+        content: None,
+        variables: Box::leak(Box::default()),
+        transaction: Some(Box::leak(Box::default())),
         source: "10.0.0.1:1000".parse().ok(),
         destination: "10.0.0.2:80".parse().ok(),
         frontend: (FrontendId(0), "f"),

@@ -1,5 +1,9 @@
 //! What a sample can be taken from: the messages, the connection, and the running process.
 
+use super::Value;
+use super::content::Content;
+use super::transaction::Transaction;
+use super::variable::{Name, ProcessVariables, Scope, Variables};
 use crate::http::Head;
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
 use std::net::SocketAddr;
@@ -33,8 +37,45 @@ pub struct Stream<'a> {
     pub first_request: bool,
     /// Time since 1970.
     pub now: Duration,
+    /// Bytes of the connection that nothing has read yet, where rules look at those.
+    pub content: Option<&'a Content<'a>>,
+    /// `sess` variables.
+    pub variables: &'a Variables,
+    /// What rules noted about the exchange. `None`: there is none yet, only a connection.
+    pub transaction: Option<&'a Transaction>,
     /// State of the process that changes while it runs.
     pub live: &'a dyn Live,
+}
+
+impl Stream<'_> {
+    /// The value of a variable.
+    pub fn variable(&self, name: &Name) -> Option<Value<'static>> {
+        match name.scope {
+            Scope::Process => self.live.variables().get(&name.name),
+            Scope::Session => self.variables.get(name),
+            Scope::Transaction | Scope::Request | Scope::Response => self.transaction?.variables.get(name),
+        }
+    }
+
+    /// Sets a variable; one of an exchange does not last where there is none.
+    pub fn set_variable(&self, name: &Name, value: Value<'static>) {
+        match (name.scope, self.transaction) {
+            (Scope::Process, _) => self.live.variables().set(&name.name, value),
+            (Scope::Session, _) => self.variables.set(name, value),
+            (_, Some(transaction)) => transaction.variables.set(name, value),
+            (Scope::Transaction | Scope::Request | Scope::Response, None) => {}
+        }
+    }
+
+    /// Forgets a variable.
+    pub fn unset_variable(&self, name: &Name) {
+        match (name.scope, self.transaction) {
+            (Scope::Process, _) => self.live.variables().unset(&name.name),
+            (Scope::Session, _) => self.variables.unset(name),
+            (_, Some(transaction)) => transaction.variables.unset(name),
+            (Scope::Transaction | Scope::Request | Scope::Response, None) => {}
+        }
+    }
 }
 
 /// State of the running process that rules may ask for.
@@ -55,6 +96,8 @@ pub trait Live {
     fn frontend_sessions(&self, frontend: FrontendId) -> u64;
     /// Whether the user of that list has that password, and which groups the user is in; `None`: no.
     fn admitted(&self, userlist: UserlistId, user: &[u8], password: &[u8]) -> Option<Groups>;
+    /// The variables of the process.
+    fn variables(&self) -> &ProcessVariables;
     /// A random number, different at every call.
     fn random(&self) -> u32;
 }

@@ -1,6 +1,8 @@
 //! Converters: one variant per converter, its arguments resolved.
 
+use super::context::Context;
 use super::value::{self, Value};
+use super::variable::Name;
 use std::borrow::Cow;
 
 mod encode;
@@ -28,6 +30,24 @@ pub enum Arithmetic {
     Or,
     /// `xor`
     Xor,
+}
+
+/// What is calculated with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// A number as written.
+    Number(i64),
+    /// The variable of that name.
+    Variable(Name),
+}
+
+impl Operand {
+    fn number(&self, context: &Context<'_>) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Variable(name) => context.stream.variable(name)?.to_int(),
+        }
+    }
 }
 
 /// A regular expression, equal if written equal.
@@ -114,7 +134,7 @@ pub enum Converter {
     /// `iif`
     Iif(Box<[u8]>, Box<[u8]>),
     /// `add` and so on.
-    Arithmetic(Arithmetic, i64),
+    Arithmetic(Arithmetic, Operand),
     /// `neg`
     Negate,
     /// `cpl`
@@ -131,7 +151,7 @@ pub enum Converter {
 
 impl Converter {
     /// The sample afterwards; nothing where the sample does not fit the converter.
-    pub fn apply<'a>(&'a self, value: Value<'a>) -> Option<Value<'a>> {
+    pub fn apply<'a>(&'a self, context: &Context<'_>, value: Value<'a>) -> Option<Value<'a>> {
         Some(match self {
             Self::Lower => text::change(value, u8::to_ascii_lowercase),
             Self::Upper => text::change(value, u8::to_ascii_uppercase),
@@ -175,7 +195,9 @@ impl Converter {
                 Value::Int(value::leading_int(after))
             }
             Self::Iif(yes, no) => Value::text(if value.to_bool()? { yes } else { no }),
-            Self::Arithmetic(operation, operand) => Value::Int(operation.apply(value.to_int()?, *operand)),
+            Self::Arithmetic(operation, operand) => {
+                Value::Int(operation.apply(value.to_int()?, operand.number(context)?))
+            }
             Self::Negate => Value::Int(value.to_int()?.checked_neg().unwrap_or(i64::MAX)),
             Self::Complement => Value::Int(!value.to_int()?),
             Self::Bool => Value::Bool(value.to_int()? != 0),

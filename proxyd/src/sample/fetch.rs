@@ -2,12 +2,14 @@
 
 use super::context::{Context, Stream};
 use super::value::{Value, leading_int};
+use super::variable::Name;
 use crate::http::{Head, header};
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
+pub mod content;
 mod cookie;
 mod target;
 
@@ -107,6 +109,14 @@ pub enum Figure {
 pub enum Fetch {
     /// `int`, `str`, `bool`, `always_true`, `env` and the like: known when the configuration was read.
     Constant(Value<'static>),
+    /// Bytes of a connection that nothing has read yet.
+    Content(Side, content::Part),
+    /// `var`
+    Variable(Name),
+    /// `var` with a value for where there is none.
+    VariableOr(Name, Value<'static>),
+    /// `capture.req.hdr`, `capture.res.hdr`: a captured text, by its number.
+    Captured(Side, usize),
     /// What never has a sample here, as the raw bytes of a connection that carries HTTP.
     Never,
     /// `src`, `dst`
@@ -237,20 +247,33 @@ impl Fetch {
     /// The sample of a fetch that has at most one.
     fn single<'a>(&'a self, context: &Context<'a>) -> Option<Value<'a>> {
         let stream = context.stream;
-        let request = context.request;
+        let request = || head(context, Side::Request);
         match self {
             Self::Constant(value) => Some(borrowed(value)),
             // The others may have several samples and are taken in `value` and `each`.
             Self::Never | Self::Header(..) | Self::Cookie { .. } => None,
+            // Where nothing has to be waited for, the wait is over.
+            Self::Content(_, content::Part::WaitEnd) if stream.content.is_none() => Some(Value::Bool(true)),
+            Self::Content(side, part) => content::value(part, content::of(stream.content, *side)?),
+            Self::Variable(name) => stream.variable(name),
+            Self::VariableOr(name, value) => Some(stream.variable(name).unwrap_or_else(|| borrowed(value))),
+            Self::Captured(side, number) => {
+                let transaction = stream.transaction?;
+                let list = match side {
+                    Side::Request => transaction.captured_request.borrow(),
+                    Side::Response => transaction.captured_response.borrow(),
+                };
+                list.get(*number)?.text.clone().map(|text| Value::Str(Cow::Owned(text)))
+            }
             Self::Address(end) => address(stream, *end).map(|address| Value::Ip(address.ip().to_canonical())),
             Self::Port(end) => address(stream, *end).map(|address| Value::Int(address.port().into())),
-            Self::Target(part) => target::part(request?, *part).map(Value::Str),
+            Self::Target(part) => target::part(request()?, *part).map(Value::Str),
             Self::UrlParam { name, delimiter, ignore_case, wanted } => {
-                target::parameter(request?, name.as_deref(), *delimiter, *ignore_case)
+                target::parameter(request()?, name.as_deref(), *delimiter, *ignore_case)
                     .and_then(|text| made(text, *wanted))
             }
-            Self::UrlHost { port } => target::host(request?, *port),
-            Self::Method => Some(Value::Method(Cow::Borrowed(request?.method()))),
+            Self::UrlHost { port } => target::host(request()?, *port),
+            Self::Method => Some(Value::Method(Cow::Borrowed(request()?.method()))),
             Self::Version(side) => {
                 let version = head(context, *side)?.version();
                 Some(Value::Str(Cow::Owned(vec![b'0' + version.major, b'.', b'0' + version.minor])))
@@ -265,23 +288,23 @@ impl Fetch {
                 Some(Value::count(cookie::values(head(context, *side)?, *side, name.as_deref()).count() as u64))
             }
             Self::Admitted(list) => {
-                let admitted = basic(request?)
+                let admitted = basic(request()?)
                     .and_then(|(user, password)| stream.live.admitted(*list, &user, &password))
                     .is_some();
                 Some(Value::Bool(admitted))
             }
             Self::AdmittedGroups(list) => {
-                let (user, password) = basic(request?)?;
+                let (user, password) = basic(request()?)?;
                 let groups = stream.live.admitted(*list, &user, &password)?;
                 Some(Value::Str(Cow::Owned(groups.0.join(",").into_bytes())))
             }
-            Self::Auth(part) => auth(request?, *part),
+            Self::Auth(part) => auth(request()?, *part),
             Self::Figure(figure) => figure.value(context.stream),
             Self::ServerUp(backend, server) => Some(Value::Bool(stream.live.server_up(*backend, *server))),
             Self::FrontendName => Some(Value::text(stream.frontend.1.as_bytes())),
             Self::BackendName => stream.backend.map(|(_, name)| Value::text(name.as_bytes())),
             Self::FirstRequest => Some(Value::Bool(stream.first_request)),
-            Self::ProtoHttp => Some(Value::Bool(request.is_some())),
+            Self::ProtoHttp => Some(Value::Bool(request().is_some())),
             Self::Date(offset) => {
                 let seconds = i64::try_from(stream.now.as_secs()).unwrap_or(i64::MAX);
                 Some(Value::Int(seconds.saturating_add(*offset)))
@@ -383,10 +406,17 @@ fn nth<'a>(mut values: impl DoubleEndedIterator<Item = &'a [u8]>, occurrence: i3
 }
 
 fn head<'a>(context: &Context<'a>, side: Side) -> Option<&'a Head> {
-    match side {
+    let head = match side {
         Side::Request => context.request,
         Side::Response => context.response,
+    };
+    if let (None, Some(content)) = (head, context.stream.content)
+        && content.side == side
+        && content.begins_http
+    {
+        content.lacks();
     }
+    head
 }
 
 fn address(stream: &Stream<'_>, end: End) -> Option<SocketAddr> {

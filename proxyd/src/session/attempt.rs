@@ -121,7 +121,7 @@ impl Exchange<'_> {
             return Ok(());
         }
         let request = self.request_wire.map(|_| &self.request);
-        let key = Key { request, source: self.session.source };
+        let key = Key { request, source: self.source() };
         let hash = key::hash(view.backend.farm.settings(), &key);
         let server = if self.avoid.is_none() { self.demanded(view) } else { None };
         let priority = Priority {
@@ -275,7 +275,7 @@ impl Exchange<'_> {
         self.tick();
         let mut conn = Conn::new(stream);
         if let Some(version) = server.and_then(|server| server.send_proxy) {
-            let ends = self.session.source.zip(self.session.destination(self.client));
+            let ends = self.source().zip(self.seen_destination());
             let ends = ends.map(|(source, destination)| Ends { source, destination });
             proxy_protocol::write(version, ends, conn.output.space(&self.session.worker.buffers));
         }
@@ -289,9 +289,9 @@ impl Exchange<'_> {
             let address = view.backend.dispatch.ok_or(unreachable)?;
             return Ok((Target::Tcp(address), connect::Options::default()));
         };
-        let destination = || self.session.destination(self.client);
+        let destination = || self.seen_destination();
         let target = target(server, destination).ok_or(unreachable)?;
-        let source = server.source.as_ref().map(|source| source_address(source, self.session.source, &target));
+        let source = server.source.as_ref().map(|source| source_address(source, self.source(), &target));
         let (source, transparent) = source.unwrap_or_default();
         let options = connect::Options {
             source,

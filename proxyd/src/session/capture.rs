@@ -3,14 +3,12 @@
 use super::stream::Exchange;
 use crate::http::Head;
 use crate::proxy::settings::{CookieCapture, HeaderCapture};
+use crate::rules::effect;
+use crate::sample::transaction::Captured;
 
 /// What was captured of one exchange.
 #[derive(Debug, Default)]
 pub struct Captures {
-    /// Of the request's header fields, in the order of the configuration.
-    pub request: Vec<Option<Vec<u8>>>,
-    /// Of the response's.
-    pub response: Vec<Option<Vec<u8>>>,
     /// The request's cookie, `NAME=VALUE`.
     pub request_cookie: Option<Vec<u8>>,
     /// The response's.
@@ -20,8 +18,9 @@ pub struct Captures {
 /// Captures from the request.
 pub fn request(exchange: &mut Exchange<'_>) {
     let frontend = &exchange.session.frontend;
-    if !frontend.capture_request.is_empty() {
-        exchange.captures.request = fields(&exchange.request, &frontend.capture_request);
+    let ruled = &frontend.section.rules.request_captures;
+    if !(frontend.capture_request.is_empty() && ruled.is_empty()) {
+        exchange.transaction.captured_request.replace(places(&exchange.request, &frontend.capture_request, ruled));
     }
     if let Some(wanted) = &frontend.capture_cookie {
         let pairs = exchange.request.values(b"cookie").flat_map(|line| line.split(|&byte| byte == b';'));
@@ -32,8 +31,9 @@ pub fn request(exchange: &mut Exchange<'_>) {
 /// Captures from the response.
 pub fn response(exchange: &mut Exchange<'_>) {
     let frontend = &exchange.session.frontend;
-    if !frontend.capture_response.is_empty() {
-        exchange.captures.response = fields(&exchange.response, &frontend.capture_response);
+    let ruled = &frontend.section.rules.response_captures;
+    if !(frontend.capture_response.is_empty() && ruled.is_empty()) {
+        exchange.transaction.captured_response.replace(places(&exchange.response, &frontend.capture_response, ruled));
     }
     if let Some(wanted) = &frontend.capture_cookie {
         let pairs = exchange.response.values(b"set-cookie").filter_map(|line| line.split(|&byte| byte == b';').next());
@@ -41,13 +41,17 @@ pub fn response(exchange: &mut Exchange<'_>) {
     }
 }
 
-/// The last line of each field, cut to its length.
-fn fields(head: &Head, wanted: &[HeaderCapture]) -> Vec<Option<Vec<u8>>> {
+/// The last line of each field, cut to its length, and the places that only rules fill.
+fn places(head: &Head, declared: &[HeaderCapture], ruled: &[usize]) -> Vec<Captured> {
     let last = |capture: &HeaderCapture| {
+        let mut place = Captured::empty(capture.len as usize);
         let same = |(name, _): &(&[u8], &[u8])| name.eq_ignore_ascii_case(capture.name.as_bytes());
-        head.fields().rfind(same).map(|(_, value)| cut(value, capture.len))
+        if let Some((_, value)) = head.fields().rfind(same) {
+            place.keep(value);
+        }
+        place
     };
-    wanted.iter().map(last).collect()
+    declared.iter().map(last).chain(effect::slots(ruled)).collect()
 }
 
 /// The first pair whose name is the one wanted, or begins with it.
@@ -73,7 +77,9 @@ mod tests {
         head.append(b"x", b"first");
         head.append(b"x", b"second");
         let wanted = [("X", 3), ("y", 9)].map(|(name, len)| HeaderCapture { name: name.to_owned(), len });
-        assert_eq!(fields(&head, &wanted), [Some(b"sec".to_vec()), None]);
+        let captured: Vec<_> =
+            places(&head, &wanted, &[7]).into_iter().map(|place| (place.limit, place.text)).collect();
+        assert_eq!(captured, [(3, Some(b"sec".to_vec())), (9, None), (7, None)]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::http::status;
 use crate::log::{Load, Record, RequestLine, Responder, Timers};
 use crate::log_sink::Destination;
 use crate::proxy::settings::Mode;
+use crate::sample::transaction::LogLevel;
 use crate::stats::{Count, Counters, Event, Timing, Traffic};
 use crate::termination::{Cause, End, Phase, letters};
 use crate::worker::milliseconds;
@@ -208,7 +209,7 @@ fn is_logged(session: &Session, exchange: &Exchange<'_>, end: Option<End>) -> bo
     let normal = end.is_none_or(|end| end.cause == Cause::Local)
         && account.retries == 0
         && account.status.is_none_or(|status| status < 500);
-    !(frontend.dontlog_normal && normal)
+    !(frontend.dontlog_normal && normal) && exchange.transaction.log_level.get() != Some(LogLevel::Silent)
 }
 
 /// `option logasap`: the line is written when the transfer of data begins; what is known by then is all it says.
@@ -238,8 +239,11 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
     });
     let version = exchange.request.version().text();
     let captures = &exchange.captures;
-    let captured_request: Vec<Option<&[u8]>> = captures.request.iter().map(Option::as_deref).collect();
-    let captured_response: Vec<Option<&[u8]>> = captures.response.iter().map(Option::as_deref).collect();
+    let transaction = &exchange.transaction;
+    let (request_captures, response_captures) =
+        (transaction.captured_request.borrow(), transaction.captured_response.borrow());
+    let captured_request: Vec<Option<&[u8]>> = request_captures.iter().map(|place| place.text.as_deref()).collect();
+    let captured_response: Vec<Option<&[u8]>> = response_captures.iter().map(|place| place.text.as_deref()).collect();
     let record = Record {
         frontend: frontend.name(),
         listener: session.listener_name(),
@@ -250,12 +254,8 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
             None => Responder::Nobody,
         },
         tls: false,
-        client: session.source,
-        destination: if frontend.logs_destination {
-            session.destination(exchange.client)
-        } else {
-            session.known_destination()
-        },
+        client: exchange.source(),
+        destination: if frontend.logs_destination { exchange.seen_destination() } else { session.known_destination() },
         source: None,
         target: None,
         accepted: worker.log.date(session.accepted),
@@ -278,7 +278,11 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         early: frontend.logasap && end.is_none(),
     };
     let failed = end.is_some_and(|end| end.cause != Cause::Local) || account.retries > 0;
-    let level = if frontend.log_separate_errors && failed { Level::Error } else { Level::Info };
+    let level = match transaction.log_level.get() {
+        Some(LogLevel::Level(level)) => level,
+        Some(LogLevel::Silent) | None if frontend.log_separate_errors && failed => Level::Error,
+        Some(LogLevel::Silent) | None => Level::Info,
+    };
     let destination = Destination { loggers: &frontend.section.logs, tag: &frontend.section.log_tag, level, now: date };
     policy::log(exchange, &record, destination);
 }

@@ -160,17 +160,20 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
     write_request(&exchange.request, out);
-    if session.source.is_some() {
+    if exchange.source().is_some() {
         let sections = (&session.frontend.section, backend.map(|view| &view.backend.section));
         if let Some(setting) =
             sections.1.and_then(|section| section.forward_for.as_ref()).or(sections.0.forward_for.as_ref())
         {
-            forward_for(exchange, setting, session.source_text());
+            match exchange.transaction.source.get() {
+                None => forward_for(exchange, setting, session.source_text()),
+                Some(source) => forward_for(exchange, setting, &source.ip().to_string()),
+            }
         }
         if let Some(setting) =
             sections.1.and_then(|section| section.original_to.as_ref()).or(sections.0.original_to.as_ref())
         {
-            let destination = session.destination(exchange.client).map(|address| address.ip().to_string());
+            let destination = exchange.seen_destination().map(|address| address.ip().to_string());
             forward_for(exchange, setting, &destination.unwrap_or_default());
         }
     }
@@ -190,7 +193,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
 
 fn forward_for(exchange: &mut Exchange<'_>, setting: &ForwardFor, address: &str) {
     let session = exchange.session;
-    let excepted = setting.except.zip(session.source).is_some_and(|(network, source)| network.contains(source.ip()));
+    let excepted = setting.except.zip(exchange.source()).is_some_and(|(network, source)| network.contains(source.ip()));
     let present = || exchange.request.fields().any(|(name, _)| name.eq_ignore_ascii_case(setting.header.as_bytes()));
     if excepted || (setting.if_none && present()) {
         return;

@@ -1,7 +1,10 @@
 //! Where the rules of frontend and backend meet an exchange: what they see, and what is done with their verdicts.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::SocketAddr;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::conn::Conn;
 use super::service::{self, Answer};
@@ -9,26 +12,39 @@ use super::stream::Exchange;
 use super::transfer::poll_silence;
 use super::{Session, attempt::InUse};
 use crate::clock;
+use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
 use crate::proxy::Section;
 use crate::rules::tcp::TcpVerdict;
 use crate::rules::{self, Rules, Verdict};
+use crate::sample::content::Content;
+use crate::sample::fetch::Side;
+use crate::sample::transaction::Transaction;
 use crate::sample::{Context, Expression, Stream};
 use crate::stats::Count;
 use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
 
 /// What rules see of the connection and the process.
-fn stream<'a>(session: &'a Session, client: &Conn, backend: Option<&'a BackendView>) -> Stream<'a> {
+fn stream<'a>(
+    session: &'a Session,
+    client: &Conn,
+    backend: Option<&'a BackendView>,
+    transaction: Option<&'a Transaction>,
+) -> Stream<'a> {
+    let said = |of: fn(&Transaction) -> &Cell<Option<SocketAddr>>| transaction.and_then(|noted| of(noted).get());
     Stream {
-        source: session.source,
-        destination: session.destination(client),
+        source: said(|noted| &noted.source).or(session.source),
+        destination: said(|noted| &noted.destination).or_else(|| session.destination(client)),
         frontend: (session.frontend_id, session.frontend.name()),
         backend: backend.map(|view| (view.id, view.backend.name())),
         listener: session.listener.bind.id,
         first_request: session.requests == 0,
         now: clock::date(),
+        content: None,
+        variables: &session.variables,
+        transaction,
         live: &*session.view.generation,
     }
 }
@@ -39,7 +55,7 @@ pub fn admits(session: &Session, client: &Conn) -> bool {
     if rules.tcp_request_connection.is_empty() && rules.tcp_request_session.is_empty() {
         return true;
     }
-    let stream = stream(session, client, None);
+    let stream = stream(session, client, None, None);
     let counters = session.frontend.section.traffic.of(session.worker.index);
     if rules.tcp_request_connection(&stream) != TcpVerdict::Continue {
         counters.add(Count::DeniedConnections, 1);
@@ -71,38 +87,94 @@ pub async fn on_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
 async fn on_request(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
     let rules = &section.rules;
     if !rules.is_empty() {
-        on_content(exchange, rules)?;
+        on_content(exchange, section).await?;
         if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
-            let stream = stream(exchange.session, exchange.client, exchange.backend);
+            let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
             let verdict = rules.http_request(&mut exchange.request, &stream);
+            apply_to_client(exchange);
             obey(exchange, verdict).await?;
         }
     }
     service::statistics(exchange, section).await
 }
 
-/// `tcp-request content`.
-fn on_content(exchange: &Exchange<'_>, rules: &Rules) -> Result<(), End> {
-    if rules.tcp_request_content.is_empty() {
+/// `tcp-request content`. A rule that cannot tell yet waits for more bytes, up to `inspect-delay`.
+async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
+    if section.rules.tcp_request_content.is_empty() {
         return Ok(());
     }
-    let stream = stream(exchange.session, exchange.client, exchange.backend);
-    let request = exchange.request_wire.map(|_| &exchange.request);
-    match rules.tcp_request_content(&Context { request, response: None, stream: &stream }) {
-        TcpVerdict::Continue => Ok(()),
-        TcpVerdict::Reject | TcpVerdict::Close | TcpVerdict::SilentDrop => {
-            Err(End::new(Cause::Proxy, Phase::Request, None))
+    let deadline = section.inspect_delay.map(|delay| exchange.account.now + delay);
+    let mut at = 0;
+    loop {
+        let full = exchange.client.input.len() >= exchange.session.worker.buffers.size();
+        let complete =
+            full || exchange.client.ended || deadline.is_none_or(|deadline| exchange.account.now >= deadline);
+        match content_verdict(exchange, &section.rules, complete, &mut at) {
+            TcpVerdict::Continue => break,
+            TcpVerdict::Wait => more_content(exchange, deadline).await,
+            TcpVerdict::Reject | TcpVerdict::Close | TcpVerdict::SilentDrop => {
+                return Err(End::new(Cause::Proxy, Phase::Request, None));
+            }
         }
+    }
+    apply_to_client(exchange);
+    Ok(())
+}
+
+fn content_verdict(exchange: &mut Exchange<'_>, rules: &Rules, complete: bool, at: &mut usize) -> TcpVerdict {
+    let begins_http = exchange.request_wire.is_none() && peek(exchange);
+    let raw = if exchange.request_wire.is_some() { &[] } else { exchange.client.input.bytes() };
+    let content = Content::new(Side::Request, raw, complete, begins_http);
+    let stream = Stream {
+        content: Some(&content),
+        ..stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction))
+    };
+    let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
+    rules.tcp_request_content(&context, at)
+}
+
+/// Whether what a TCP client has sent may become a request; if it is one already, rules can see it.
+fn peek(exchange: &mut Exchange<'_>) -> bool {
+    let read = request::read(exchange.client.input.bytes(), &mut exchange.request, Limits::default());
+    exchange.peeked = matches!(read, Ok(Progress::Complete { .. }));
+    if !exchange.peeked {
+        exchange.request.clear();
+    }
+    matches!(read, Ok(Progress::Partial))
+}
+
+/// Waits until more bytes have come, no more will come, or the time is over.
+async fn more_content(exchange: &mut Exchange<'_>, deadline: Option<Instant>) {
+    let session = exchange.session;
+    let client = &mut *exchange.client;
+    std::future::poll_fn(|context| {
+        if client.poll_fill(context, &session.worker.buffers, false).is_ready() {
+            return Poll::Ready(());
+        }
+        poll_silence(context, &session.timer, &[(deadline, ())])
+    })
+    .await;
+    exchange.tick();
+}
+
+/// `set-mark` and `set-tos`.
+fn apply_to_client(exchange: &Exchange<'_>) {
+    let transaction = &exchange.transaction;
+    if let Some(mark) = transaction.mark.take() {
+        exchange.client.stream().set_mark(mark);
+    }
+    if let Some(tos) = transaction.tos.take() {
+        exchange.client.stream().set_tos(tos);
     }
 }
 
 /// `tcp-request content` of both sections in `mode tcp`.
-pub fn on_connection(exchange: &Exchange<'_>) -> Result<(), End> {
-    let frontend = &exchange.session.frontend.section.rules;
+pub async fn on_connection(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    let session = exchange.session;
     match exchange.backend {
-        None => on_content(exchange, frontend),
-        Some(view) if view.backend.listen == Some(exchange.session.frontend_id) => Ok(()),
-        Some(view) => on_content(exchange, &view.backend.section.rules),
+        None => on_content(exchange, &session.frontend.section).await,
+        Some(view) if view.backend.listen == Some(session.frontend_id) => Ok(()),
+        Some(view) => on_content(exchange, &view.backend.section).await,
     }
 }
 
@@ -155,6 +227,12 @@ fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, p
     End::new(cause, phase, Some(answer.status))
 }
 
+/// The bytes of a TCP client that rules may look at without waiting for more.
+fn content<'e>(exchange: &'e Exchange<'_>) -> Option<Content<'e>> {
+    let raw = exchange.request_wire.is_none();
+    raw.then(|| Content::new(Side::Request, exchange.client.input.bytes(), true, false))
+}
+
 /// The backend of the first `use_backend` rule that holds, or the default one.
 pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let session = exchange.session;
@@ -162,9 +240,10 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let ruled = if rules.use_backend.is_empty() {
         None
     } else {
-        let stream = stream(session, exchange.client, None);
-        let request = exchange.request_wire.map(|_| &exchange.request);
-        rules.choose_backend(&Context { request, response: None, stream: &stream })
+        let content = content(exchange);
+        let stream =
+            Stream { content: content.as_ref(), ..stream(session, exchange.client, None, Some(&exchange.transaction)) };
+        rules.choose_backend(&Context { request: exchange.visible_request(), response: None, stream: &stream })
     };
     let backend = ruled.or(session.frontend.default_backend).and_then(|id| session.view.backend(id));
     let Some(view) = backend.filter(|view| !view.backend.section.disabled) else {
@@ -182,9 +261,13 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
     if rules.use_server.is_empty() {
         return None;
     }
-    let stream = stream(exchange.session, exchange.client, Some(view));
-    let request = exchange.request_wire.map(|_| &exchange.request);
-    let server = rules.choose_server(&Context { request, response: None, stream: &stream })?.index();
+    let content = content(exchange);
+    let stream = Stream {
+        content: content.as_ref(),
+        ..stream(exchange.session, exchange.client, Some(view), Some(&exchange.transaction))
+    };
+    let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
+    let server = rules.choose_server(&context)?.index();
     view.backend.farm.servers().get(server).filter(|server| server.reachable()).map(|_| server)
 }
 
@@ -194,7 +277,7 @@ pub fn ignores_persistence(exchange: &Exchange<'_>, view: &BackendView) -> bool 
     if rules.ignore_persist.is_empty() {
         return false;
     }
-    let stream = stream(exchange.session, exchange.client, Some(view));
+    let stream = stream(exchange.session, exchange.client, Some(view), Some(&exchange.transaction));
     rules.any(&rules.ignore_persist, &Context { request: Some(&exchange.request), response: None, stream: &stream })
 }
 
@@ -205,9 +288,9 @@ pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
         if rules.http_response.is_empty() && rules.tcp_response_content.is_empty() {
             continue;
         }
-        let stream = stream(exchange.session, exchange.client, exchange.backend);
+        let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
         let context = Context { request: Some(&exchange.request), response: Some(&exchange.response), stream: &stream };
-        if rules.tcp_response_content(&context) != TcpVerdict::Continue {
+        if rules.tcp_response_content(&context, &mut 0) != TcpVerdict::Continue {
             return Err(End::new(Cause::Proxy, Phase::Headers, Some(502)));
         }
         let verdict = rules.http_response(Some(&exchange.request), &mut exchange.response, &stream);
@@ -236,7 +319,7 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
         if section.rules.http_after_response.is_empty() {
             continue;
         }
-        let stream = stream(exchange.session, exchange.client, exchange.backend);
+        let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
         let request = exchange.request_wire.map(|_| &exchange.request);
         section.rules.http_after_response(request, &mut exchange.response, &stream);
     }
@@ -255,7 +338,7 @@ pub fn monitor_fails(exchange: &Exchange<'_>) -> bool {
     if rules.monitor_fail.is_empty() {
         return false;
     }
-    let stream = stream(exchange.session, exchange.client, None);
+    let stream = stream(exchange.session, exchange.client, None, Some(&exchange.transaction));
     rules.any(&rules.monitor_fail, &Context { request: Some(&exchange.request), response: None, stream: &stream })
 }
 
@@ -264,7 +347,7 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
     if section.rules.stats_admin.is_empty() {
         return false;
     }
-    let stream = stream(exchange.session, exchange.client, exchange.backend);
+    let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
     let context = Context { request: Some(&exchange.request), response: None, stream: &stream };
     section.rules.any(&section.rules.stats_admin, &context)
 }
@@ -273,7 +356,7 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
 pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destination<'_>) {
     let session = exchange.session;
     let sample = |expression: &Expression| {
-        let stream = stream(session, exchange.client, exchange.backend);
+        let stream = stream(session, exchange.client, exchange.backend, Some(&exchange.transaction));
         let context = Context {
             request: exchange.request_wire.map(|_| &exchange.request),
             response: exchange.response_wire.map(|_| &exchange.response),

@@ -47,7 +47,8 @@ impl Relay {
         if tunnel {
             exchange.upload = Transfer::new(Body::Tunnel);
         }
-        let limit = exchange.timeout(|section| section.timeouts.tunnel).filter(|_| tunnel);
+        let limit = exchange.transaction.tunnel_timeout.get();
+        let limit = limit.or_else(|| exchange.timeout(|section| section.timeouts.tunnel)).filter(|_| tunnel);
         let front = &exchange.session.frontend.section.timeouts;
         let back = exchange.backend.map(|view| &view.backend.section.timeouts);
         let now = exchange.account.now;
@@ -57,8 +58,8 @@ impl Relay {
             downloaded: false,
             uploaded: exchange.upload.is_done() && !unsent,
             tunnel,
-            client: Silence::new(limit.or(front.client), now),
-            server: Silence::new(limit.or_else(|| back.and_then(|timeouts| timeouts.server)), now),
+            client: Silence::new(limit.or(exchange.client_timeout()), now),
+            server: Silence::new(limit.or(exchange.server_timeout()), now),
             client_fin: front.client_fin,
             server_fin: back.and_then(|timeouts| timeouts.server_fin),
             polled: false,

@@ -48,8 +48,8 @@ impl ResponseWait {
                 head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
                 fields: usize::from(tune.http_maxhdr),
             },
-            client: Silence::new(exchange.session.frontend.section.timeouts.client, now),
-            server: Silence::new(view.backend.section.timeouts.server, now),
+            client: Silence::new(exchange.client_timeout(), now),
+            server: Silence::new(exchange.server_timeout(), now),
             polled: false,
         }
     }

@@ -3,6 +3,7 @@
 //! [`run`] is the whole story; each step is a function, in the order of the story. What goes wrong in any of them travels as an
 //! [`End`] to [`finish`](super::finish), which is reached exactly once per request.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::attempt::InUse;
@@ -21,6 +22,7 @@ use crate::http::h1::Body;
 use crate::http::h1::request::RequestWire;
 use crate::http::h1::response::ResponseWire;
 use crate::proxy::Section;
+use crate::sample::transaction::Transaction;
 use crate::termination::End;
 use crate::worker::view::BackendView;
 
@@ -67,6 +69,10 @@ pub struct Exchange<'s> {
     pub keep_alive: bool,
     /// Kept for the log.
     pub captures: Captures,
+    /// What rules noted.
+    pub transaction: Transaction,
+    /// In `mode tcp`: the bytes that have come begin with the head of a request, which stands in `request` for rules to see.
+    pub peeked: bool,
     /// For the log and the counters.
     pub account: Account,
     /// Counted in the backend.
@@ -152,6 +158,8 @@ impl<'s> Exchange<'s> {
             answer: None,
             keep_alive: false,
             captures: Captures::default(),
+            transaction: Transaction::default(),
+            peeked: false,
             account,
             backend_use: None,
             server_use: None,
@@ -159,6 +167,32 @@ impl<'s> Exchange<'s> {
             session,
             client,
         }
+    }
+
+    /// The client's address, or what a rule says it is.
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.transaction.source.get().or(self.session.source)
+    }
+
+    /// Where the client connected to, or where a rule says it did.
+    pub fn seen_destination(&self) -> Option<SocketAddr> {
+        self.transaction.destination.get().or_else(|| self.session.destination(self.client))
+    }
+
+    /// `timeout client`, or what a rule has set.
+    pub fn client_timeout(&self) -> Option<Duration> {
+        self.transaction.client_timeout.get().or(self.session.frontend.section.timeouts.client)
+    }
+
+    /// `timeout server`, or what a rule has set.
+    pub fn server_timeout(&self) -> Option<Duration> {
+        let configured = self.backend.and_then(|view| view.backend.section.timeouts.server);
+        self.transaction.server_timeout.get().or(configured)
+    }
+
+    /// The request's head as far as rules may look at it.
+    pub fn visible_request(&self) -> Option<&Head> {
+        (self.request_wire.is_some() || self.peeked).then_some(&self.request)
     }
 
     /// Reads the clock once for the steps that follow.
@@ -190,6 +224,7 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     policy::choose_backend(exchange)?;
     policy::on_backend(exchange).await?;
     exchange.get_response().await?;
+    exchange.transaction.variables.begin_response();
     capture::response(exchange);
     policy::on_response(exchange)?;
     cookies::write(exchange);

@@ -3,7 +3,7 @@
 use super::Session;
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
-use super::{finish, policy, relay};
+use super::{capture, finish, policy, relay};
 use crate::http::h1::Body;
 use crate::termination::End;
 
@@ -18,9 +18,10 @@ pub async fn serve(session: &Session, client: &mut Conn) {
 
 /// The story.
 async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
-    policy::on_connection(exchange)?;
+    capture::request(exchange);
+    policy::on_connection(exchange).await?;
     policy::choose_backend(exchange)?;
-    policy::on_connection(exchange)?;
+    policy::on_connection(exchange).await?;
     exchange.get_connection().await?;
     finish::log_early(exchange);
     relay::run(exchange, Body::Tunnel).await

@@ -17,6 +17,7 @@ mod virtual_server;
 pub use crate::command::{Command, Form, User};
 pub use crate::packet::{Family, Version};
 pub use crate::route::{Route, Rule};
+pub use crate::track::process::ParamMatch;
 pub use crate::vrrp::settings::InitialState;
 pub use address::{Broadcast, Lifetime, StaticAddress, VirtualAddress};
 pub use global::{
@@ -27,7 +28,7 @@ pub use id::{BfdId, FileId, InstanceId, ProcessId, ScriptId, SyncGroupId};
 pub use instance::{Authentication, Garp, Instance, Notify, SyncGroup, Vmac, VmacKind};
 pub use process::{ProcessSettings, ReceiveBuffers, Reload};
 pub use route::{StaticRoute, StaticRule};
-pub use track::{BfdInstance, ParamMatch, Script, Track, TrackRef, TrackedFile, TrackedProcess};
+pub use track::{BfdInstance, Script, Track, TrackRef, TrackedFile, TrackedProcess};
 pub use transport::{Destination, OldChecksum, Peer, Transport, Unicast};
 pub use virtual_server::VirtualServer;
 

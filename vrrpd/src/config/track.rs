@@ -118,19 +118,38 @@ impl Lowering<'_> {
         match list.name() {
             "track_interface" => self.track_interfaces(list, owner, &mut track.interfaces),
             "track_script" => {
-                let found = self.references(list, owner, kind("script", "track_script", 253), &trackers.scripts);
+                let found = self.references(
+                    list,
+                    owner,
+                    kind("script", "track_script", 253),
+                    &trackers.scripts,
+                    &mut track.undefined,
+                );
                 merge(&mut track.scripts, found, ScriptId);
             }
             "track_file" => {
-                let found = self.references(list, owner, kind("file", "track_file", 254), &trackers.files);
+                let found = self.references(
+                    list,
+                    owner,
+                    kind("file", "track_file", 254),
+                    &trackers.files,
+                    &mut track.undefined,
+                );
                 merge(&mut track.files, found, FileId);
             }
             "track_process" => {
-                let found = self.references(list, owner, kind("process", "track_process", 254), &trackers.processes);
+                let found = self.references(
+                    list,
+                    owner,
+                    kind("process", "track_process", 254),
+                    &trackers.processes,
+                    &mut track.undefined,
+                );
                 merge(&mut track.processes, found, ProcessId);
             }
             "track_bfd" => {
-                let found = self.references(list, owner, kind("bfd", "track_bfd", 253), &trackers.bfd);
+                let found =
+                    self.references(list, owner, kind("bfd", "track_bfd", 253), &trackers.bfd, &mut track.undefined);
                 merge(&mut track.bfd, found, BfdId);
             }
             _ => return false,
@@ -145,6 +164,7 @@ impl Lowering<'_> {
         owner: &str,
         kind: Kind,
         known: &Registry<T>,
+        undefined: &mut Vec<String>,
     ) -> Vec<(usize, TrackRef<()>)> {
         let mut found: Vec<(usize, TrackRef<()>)> = Vec::new();
         for line in list.statements() {
@@ -158,6 +178,7 @@ impl Lowering<'_> {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 }
                 self.report(diagnostic);
+                undefined.push(format!("{} {}", kind.noun, name.text));
                 continue;
             };
             if found.iter().any(|&(other, _)| other == place) {

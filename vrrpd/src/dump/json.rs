@@ -78,7 +78,7 @@ impl Json<'_> {
         if !settings.excluded.is_empty() {
             list(f, "evips", &addresses(&settings.excluded))?;
         }
-        let scripts: Vec<String> = settings.track_scripts.iter().map(|track| self.command(&track.script)).collect();
+        let scripts: Vec<String> = settings.track.scripts.iter().map(|track| self.command(&track.name)).collect();
         if !scripts.is_empty() {
             list(f, "track_script", &scripts)?;
         }

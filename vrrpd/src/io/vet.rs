@@ -4,7 +4,8 @@
 use crate::command::{Command, Form, User};
 use crate::notify;
 use crate::router;
-use std::collections::HashSet;
+use crate::track::{References, Unwatched};
+use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ enum Refusal {
 pub fn vet(settings: &mut router::Settings, security: bool) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let mut insecure_setup = false;
-    let mut dropped = HashSet::new();
+    let mut dropped = HashMap::new();
     settings.scripts.retain_mut(|script| {
         // keepalived counts only what it executes itself, not what it hands to the shell.
         let executed = matches!(script.command.form, Form::Exec(_));
@@ -43,27 +44,24 @@ pub fn vet(settings: &mut router::Settings, security: bool) -> Vec<Remark> {
         match resolve(&mut script.command, security, &mut remarks) {
             Ok(()) => true,
             Err(refusal) => {
-                let (why, exit) = match refusal {
-                    Refusal::NotFound => ("since not found/accessible", EXIT_CONFIG),
-                    Refusal::Insecure => ("due to insecure", EXIT_SECURITY),
+                let (why, reason, exit) = match refusal {
+                    Refusal::NotFound => {
+                        ("since not found/accessible", "is not there or cannot be executed", EXIT_CONFIG)
+                    }
+                    Refusal::Insecure => ("due to insecure", "can be changed by others than root", EXIT_SECURITY),
                 };
                 remarks.push(Remark { line: format!("Disabling track script {} {why}", script.name), exit });
-                dropped.insert(script.name.clone());
+                dropped.insert(script.name.clone(), format!("`{}` {reason}", script.command));
                 false
             }
         }
     });
     for instance in &mut settings.instances {
-        let before = instance.vrrp.track_scripts.len();
-        instance.vrrp.track_scripts.retain(|track| !dropped.contains(&track.script));
-        if instance.vrrp.track_scripts.len() != before {
-            let line = format!("({}) runs UNTRACKED: a script it tracks cannot be run", instance.vrrp.name);
-            remarks.push(Remark { line, exit: 0 });
-        }
+        unwatch(&instance.vrrp.name, &mut instance.vrrp.track, &dropped, &mut remarks);
         insecure_setup |= vet_notify(&mut instance.notify, security, &mut remarks);
     }
     for group in &mut settings.groups {
-        group.track_scripts.retain(|track| !dropped.contains(&track.script));
+        unwatch(&group.sync.name, &mut group.track, &dropped, &mut remarks);
         insecure_setup |= vet_notify(&mut group.notify, security, &mut remarks);
     }
     if insecure_setup {
@@ -71,6 +69,22 @@ pub fn vet(settings: &mut router::Settings, security: bool) -> Vec<Remark> {
         remarks.push(Remark { line, exit: EXIT_SECURITY });
     }
     remarks
+}
+
+/// Moves references to scripts that cannot be run to the list of what is not watched.
+fn unwatch(owner: &str, track: &mut References, dropped: &HashMap<String, String>, remarks: &mut Vec<Remark>) {
+    let before = track.unwatched.len();
+    track.scripts.retain(|reference| match dropped.get(&reference.name) {
+        None => true,
+        Some(why) => {
+            track.unwatched.push(Unwatched { what: format!("script {}", reference.name), why: why.clone() });
+            false
+        }
+    });
+    for lost in track.unwatched.iter().skip(before) {
+        let line = format!("({owner}) runs UNTRACKED by {}, which cannot be run: {}", lost.what, lost.why);
+        remarks.push(Remark { line, exit: 0 });
+    }
 }
 
 /// Answers whether any of the scripts runs as root without `enable_script_security`.
@@ -155,9 +169,9 @@ fn is_secure(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::track::Reference;
     use crate::track::script;
     use crate::vrrp;
-    use crate::vrrp::settings::TrackScript;
     use std::time::Duration;
 
     fn settings(command: Command) -> router::Settings {
@@ -165,7 +179,7 @@ mod tests {
             vrrp: vrrp::Settings::new("VI_1", "eth0", 51),
             notify: notify::Settings { any: Some(Command::exec(["/nonexistent/x"])), ..notify::Settings::default() },
         };
-        instance.vrrp.track_scripts.push(TrackScript { script: "chk".to_owned(), weight: 2, reverse: false });
+        instance.vrrp.track.scripts.push(Reference::new("chk"));
         let second = Duration::from_secs(1);
         let script = script::Settings {
             name: "chk".to_owned(),
@@ -188,11 +202,13 @@ mod tests {
         let lines: Vec<&str> = remarks.iter().map(|remark| remark.line.as_str()).collect();
         let expected = [
             "Disabling track script chk since not found/accessible",
-            "(VI_1) runs UNTRACKED: a script it tracks cannot be run",
+            "(VI_1) runs UNTRACKED by script chk, which cannot be run: `/nonexistent/pidof haproxy` is not there or cannot be \
+             executed",
             "Script /nonexistent/x cannot be accessed - No such file or directory",
         ];
         assert_eq!(lines, expected);
-        assert!(settings.scripts.is_empty() && settings.instances[0].vrrp.track_scripts.is_empty());
+        assert!(settings.scripts.is_empty() && settings.instances[0].vrrp.track.scripts.is_empty());
+        assert_eq!(settings.instances[0].vrrp.track.unwatched[0].what, "script chk");
         assert_eq!(settings.instances[0].notify.any, None);
     }
 

@@ -3,7 +3,9 @@
 use super::Settings;
 use super::interface::Interface;
 use crate::command::Command;
+use crate::notify::Notice;
 use crate::packet::Datagram;
+use crate::track::file::Reading;
 use crate::track::script::Outcome;
 use crate::vrrp::event::Advertisement;
 use crate::vrrp::settings::VirtualAddress;
@@ -42,6 +44,20 @@ pub enum Input<'a> {
         /// How it ended.
         outcome: Outcome,
     },
+    /// A tracked file was read.
+    FileRead {
+        /// Name of its block.
+        file: String,
+        /// What it holds.
+        reading: Reading,
+    },
+    /// The processes of a kind were counted.
+    ProcessesCounted {
+        /// Name of the block.
+        process: String,
+        /// How many run.
+        count: u32,
+    },
     /// New settings, complete and valid.
     Reload(Settings),
     /// The daemon stops.
@@ -79,13 +95,8 @@ pub enum Output {
         /// The address.
         address: IpAddr,
     },
-    /// Run these commands one after another, after all earlier ones of the same subject.
-    Notify {
-        /// Name of the instance or group.
-        subject: String,
-        /// The commands.
-        commands: Vec<Command>,
-    },
+    /// Tell everybody.
+    Notify(Notice),
     /// Start a script; `Input::ScriptFinished` is expected.
     RunScript {
         /// Its name.

@@ -1,6 +1,5 @@
 //! Sync groups among the running instances: after every fact the members are brought in line.
 
-use super::member::push_notify;
 use super::{Group, Output, Outputs, Router};
 use crate::vrrp::event::Sync;
 use crate::vrrp::{self, Level, Phase};
@@ -85,14 +84,7 @@ impl Router {
         let phase = sync_group::phase(&self.group_view(&indices));
         let Some(group) = self.groups.get_mut(place).filter(|group| group.phase != phase) else { return };
         group.phase = phase;
-        let event = match phase {
-            Phase::Init => return,
-            Phase::Master => notify::Event::Master,
-            Phase::Backup => notify::Event::Backup,
-            Phase::Fault => notify::Event::Fault,
-        };
-        let name = &group.settings.sync.name;
-        let commands = group.settings.notify.commands(event, notify::Subject::Group, name, 0);
-        push_notify(name, commands, out);
+        let Some(event) = notify::Event::of(phase) else { return };
+        out.push(Output::Notify(group.settings.notice(event)));
     }
 }

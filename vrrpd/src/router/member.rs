@@ -58,9 +58,8 @@ impl Member {
                     out.push(Output::Announce { device, address: address.address });
                 }
                 vrrp::Output::Notify(event, priority) => {
-                    let name = &settings.name;
-                    let commands = self.notify.commands(event, notify::Subject::Instance, name, priority);
-                    push_notify(name, commands, out);
+                    let notice = self.notify.notice(event, notify::Subject::Instance, &settings.name, priority);
+                    out.push(Output::Notify(notice));
                 }
                 vrrp::Output::Changed(phase) => {
                     changed = true;
@@ -70,11 +69,5 @@ impl Member {
             }
         }
         changed
-    }
-}
-
-pub(super) fn push_notify(subject: &str, commands: Vec<crate::command::Command>, out: &mut Outputs) {
-    if !commands.is_empty() {
-        out.push(Output::Notify { subject: subject.to_owned(), commands });
     }
 }

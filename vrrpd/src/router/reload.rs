@@ -1,9 +1,8 @@
 //! A reload is a diff of settings: what keeps its identity keeps its state, the rest ends or begins.
 
 use super::member::Member;
-use super::tracking::push_actions;
 use super::{Instance, Output, Outputs, Router, Settings};
-use crate::track::{self, script::Script};
+use crate::notify::{self, Notice};
 use crate::vrrp::event::Reason;
 use crate::vrrp::{self, settings::Transport};
 use std::collections::HashSet;
@@ -12,10 +11,9 @@ use std::time::Instant;
 impl Router {
     /// A reload is a diff: what keeps its identity keeps its state, the rest ends or begins.
     pub(super) fn reload(&mut self, now: Instant, mut settings: Settings, out: &mut Outputs) {
-        settings.drop_unused_scripts();
         let before = out.len();
         self.log_unknown_vrids = settings.log_unknown_vrids;
-        self.reload_scripts(settings.scripts, out);
+        self.trackers.reload(&mut settings, out);
         let mut old: Vec<Option<Member>> = std::mem::take(&mut self.members).into_iter().map(Some).collect();
         let mut kept: Vec<(Option<Member>, Instance)> = Vec::with_capacity(settings.instances.len());
         for instance in settings.instances {
@@ -45,36 +43,24 @@ impl Router {
         for index in fresh {
             self.feed(now, index, vrrp::Input::Start, out);
         }
-        let new: Vec<String> = self
-            .scripts
-            .iter()
-            .filter(|(_, script)| script.next_deadline().is_none() && !script.is_running())
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in new {
-            self.drive_script(now, &name, out, |script, actions| script.start(now, actions));
+        self.trackers.start(now, out);
+        if settings.states_on_reload {
+            self.tell_states(out);
         }
     }
 
-    fn reload_scripts(&mut self, settings: Vec<track::script::Settings>, out: &mut Outputs) {
-        let mut old = std::mem::take(&mut self.scripts);
-        for script in settings {
-            let name = script.name.clone();
-            let entry = match old.remove(&name) {
-                Some(mut known) => {
-                    let mut actions = Vec::new();
-                    known.reload(script, &mut actions);
-                    push_actions(&name, &known, actions, out);
-                    known
-                }
-                None => Script::new(script),
-            };
-            self.scripts.insert(name, entry);
+    /// Tells FIFOs, and nobody else, what everybody is.
+    fn tell_states(&self, out: &mut Outputs) {
+        let only_fifos = |notice: Notice| Output::Notify(Notice { commands: Vec::new(), mail: false, ..notice });
+        for member in &self.members {
+            let (machine, settings) = (&member.machine, member.machine.settings());
+            let Some(event) = notify::Event::of(machine.phase()) else { continue };
+            let priority = machine.effective_priority();
+            out.push(only_fifos(member.notify.notice(event, notify::Subject::Instance, &settings.name, priority)));
         }
-        for (name, script) in old {
-            if script.is_running() {
-                out.push(Output::TerminateScript(name));
-            }
+        for group in &self.groups {
+            let Some(event) = notify::Event::of(group.phase) else { continue };
+            out.push(only_fifos(group.settings.notice(event)));
         }
     }
 }

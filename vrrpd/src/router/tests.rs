@@ -1,8 +1,9 @@
 use super::*;
 use crate::command::Command;
 use crate::track::script;
+use crate::track::script::Outcome;
+use crate::track::{Reference, References};
 use crate::vrrp::Phase;
-use crate::vrrp::settings::TrackScript;
 use std::time::Duration;
 
 struct Bench {
@@ -75,7 +76,7 @@ fn logs(out: &Outputs) -> Vec<&str> {
 #[test]
 fn a_failing_script_takes_its_instance_down_and_up_again() {
     let mut tracking = instance("VI_1", 51, 50);
-    tracking.vrrp.track_scripts = vec![TrackScript { script: "chk".to_owned(), weight: 0, reverse: false }];
+    tracking.vrrp.track.scripts = vec![Reference::new("chk")];
     let settings = Settings { instances: vec![tracking], scripts: vec![check("chk")], ..Settings::default() };
     let mut bench = Bench::started(settings);
     assert_eq!(bench.phases(), [Phase::Init]);
@@ -110,13 +111,11 @@ fn an_interface_going_down_is_reported_and_a_fault() {
 fn a_group_is_master_or_in_fault_together() {
     let mut tracking = instance("VI_2", 52, 60);
     tracking.vrrp.priority = 200;
-    tracking.vrrp.track_interfaces =
-        vec![vrrp::settings::TrackInterface { interface: "eth1".to_owned(), weight: 0, reverse: false }];
+    tracking.vrrp.track.interfaces = vec![Reference::new("eth1")];
     let group = Group {
         sync: sync_group::Settings { name: "G".to_owned(), members: vec!["VI_1".to_owned(), "VI_2".to_owned()] },
         notify: notify::Settings { any: Some(Command::exec(["/n"])), ..notify::Settings::default() },
-        track_interfaces: Vec::new(),
-        track_scripts: Vec::new(),
+        track: References::default(),
     };
     let instances = vec![instance("VI_1", 51, 50), tracking];
     let mut bench = Bench::started(Settings { instances, groups: vec![group], ..Settings::default() });
@@ -130,7 +129,7 @@ fn a_group_is_master_or_in_fault_together() {
     let out = bench.feed(Input::Interface(eth1(false)));
     assert!(logs(&out).contains(&"VRRP_Group(G) Syncing instances to FAULT state"), "{out:?}");
     assert_eq!(bench.phases(), [Phase::Fault, Phase::Fault]);
-    let told = |output: &Output| matches!(output, Output::Notify { subject, .. } if subject == "G");
+    let told = |output: &Output| matches!(output, Output::Notify(notice) if notice.name == "G");
     assert!(out.iter().any(told));
     bench.feed(Input::Interface(eth1(true)));
     assert_eq!(bench.phases(), [Phase::Backup, Phase::Backup]);

@@ -1,10 +1,12 @@
 //! What interfaces and trackers mean for each instance.
 
 use super::member::Member;
+use super::trackers::Trackers;
 use super::{Output, Outputs, Router};
-use crate::track::script::{Action, Script};
-use crate::track::{Health, Share, share};
-use crate::vrrp::{self, event::Link, event::Tracked};
+use crate::track::file::Reading;
+use crate::track::script::Outcome;
+use crate::track::{Reference, References, Share};
+use crate::vrrp::{self, Level, event::Link, event::Tracked};
 use std::time::Instant;
 
 impl Router {
@@ -17,7 +19,7 @@ impl Router {
     /// Tells an instance about its link and its trackers, as far as they changed.
     pub(super) fn refresh(&mut self, now: Instant, index: usize, out: &mut Outputs) {
         let Some(member) = self.members.get(index) else { return };
-        let (link, tracked) = (self.link_of(member), self.tracked_of(index, member));
+        let (link, tracked) = (self.link_of(member), self.tracked_of(index));
         let (old_link, old_tracked) = (member.link, member.tracked);
         if let Some(member) = self.members.get_mut(index) {
             (member.link, member.tracked) = (link, tracked);
@@ -40,21 +42,16 @@ impl Router {
         Link { up: interface.running || settings.dont_track_primary, source }
     }
 
-    fn tracked_of(&self, index: usize, member: &Member) -> Tracked {
-        let settings = member.machine.settings();
-        let groups = || self.groups.iter().filter(|group| group.members.contains(&index)).map(|group| &group.settings);
-        let interfaces = settings.track_interfaces.iter().chain(groups().flat_map(|group| &group.track_interfaces));
-        let scripts = settings.track_scripts.iter().chain(groups().flat_map(|group| &group.track_scripts));
-        let of_interfaces = interfaces.map(|track| {
-            let running = self.interfaces.get(&track.interface).is_some_and(|known| known.running);
-            share(track.weight, track.reverse, if running { Health::Up } else { Health::Down })
-        });
-        let of_scripts = scripts.map(|track| {
-            let health = self.scripts.get(&track.script).map_or(Health::Unknown, Script::health);
-            share(track.weight, track.reverse, health)
-        });
+    /// What an instance watches: its own list and those of its groups.
+    fn references(&self, index: usize) -> impl Iterator<Item = &References> {
+        let own = self.members.get(index).map(|member| &member.machine.settings().track);
+        let groups = self.groups.iter().filter(move |group| group.members.contains(&index));
+        own.into_iter().chain(groups.map(|group| &group.settings.track))
+    }
+
+    fn tracked_of(&self, index: usize) -> Tracked {
         let mut tracked = Tracked::default();
-        for share in of_interfaces.chain(of_scripts) {
+        for share in self.references(index).flat_map(|track| self.trackers.shares(track, &self.interfaces)) {
             match share {
                 Share::Priority(bonus) => tracked.bonus = tracked.bonus.saturating_add(bonus),
                 Share::Fault => tracked.fault = true,
@@ -64,29 +61,52 @@ impl Router {
         tracked
     }
 
-    pub(super) fn drive_script<F>(&mut self, now: Instant, name: &str, out: &mut Outputs, act: F)
-    where
-        F: FnOnce(&mut Script, &mut Vec<Action>),
-    {
-        let Some(script) = self.scripts.get_mut(name) else { return };
-        let before = script.health();
-        let mut actions = Vec::new();
-        act(script, &mut actions);
-        let changed = script.health() != before;
-        push_actions(name, script, actions, out);
-        if changed {
+    pub(super) fn script_finished(&mut self, now: Instant, name: &str, outcome: &Outcome, out: &mut Outputs) {
+        if self.trackers.script_finished(name, outcome, out) {
             self.refresh_all(now, out);
         }
     }
-}
 
-pub(super) fn push_actions(name: &str, script: &Script, actions: Vec<Action>, out: &mut Outputs) {
-    for action in actions {
-        out.push(match action {
-            Action::Run => Output::RunScript { script: name.to_owned(), command: script.settings().command.clone() },
-            Action::Terminate => Output::TerminateScript(name.to_owned()),
-            Action::Kill => Output::KillScript(name.to_owned()),
-            Action::Log(level, line) => Output::Log(level, line),
-        });
+    pub(super) fn file_read(&mut self, now: Instant, name: &str, reading: Reading, out: &mut Outputs) {
+        let before = self.faulted_by(name, |track| &track.files, Trackers::file_share);
+        self.trackers.file_read(name, reading, out);
+        let after = self.faulted_by(name, |track| &track.files, Trackers::file_share);
+        for (index, member) in self.members.iter().enumerate() {
+            let words = match (before.contains(&index), after.contains(&index)) {
+                (false, true) => "now FAULT",
+                (true, false) => "leaving FAULT",
+                (true, true) | (false, false) => continue,
+            };
+            let instance = &member.machine.settings().name;
+            out.push(Output::Log(Level::Info, format!("({instance}): tracked file {name} {words} state")));
+        }
+        self.refresh_all(now, out);
+    }
+
+    pub(super) fn processes_counted(&mut self, now: Instant, name: &str, count: u32, out: &mut Outputs) {
+        self.trackers.processes_counted(now, name, count, out);
+        if !self.started {
+            // What is missing at start has lines of its own.
+            for index in self.faulted_by(name, |track| &track.processes, Trackers::process_share) {
+                let Some(member) = self.members.get(index) else { continue };
+                let instance = &member.machine.settings().name;
+                let line = format!("({instance}) entering FAULT state (tracked process {name} quorum not achieved)");
+                out.push(Output::Log(Level::Info, line));
+            }
+        }
+        self.refresh_all(now, out);
+    }
+
+    /// The instances that are in fault because of this tracker.
+    fn faulted_by(
+        &self,
+        name: &str,
+        list: fn(&References) -> &Vec<Reference>,
+        share: fn(&Trackers, &Reference) -> Share,
+    ) -> Vec<usize> {
+        let faulted = |track: &References| {
+            list(track).iter().any(|track| track.name == name && share(&self.trackers, track) == Share::Fault)
+        };
+        (0..self.members.len()).filter(|&index| self.references(index).any(faulted)).collect()
     }
 }

@@ -79,13 +79,15 @@ pub struct Script {
     next_run: Option<Instant>,
     /// Exit status last seen, for "now returning".
     status: i32,
+    /// Why the last run could not begin, if it could not.
+    trouble: Option<String>,
 }
 
 impl Script {
     /// A script that has not run yet.
     pub fn new(settings: Settings) -> Self {
         let health = if settings.init_fail { Health::Down } else { Health::Unknown };
-        Self { settings, health, count: 0, run: Run::Idle, next_run: None, status: 0 }
+        Self { settings, health, count: 0, run: Run::Idle, next_run: None, status: 0, trouble: None }
     }
 
     /// What it was told to do.
@@ -98,6 +100,11 @@ impl Script {
         self.health
     }
 
+    /// Why it cannot be run, while it cannot: its health is then the last one known.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Whether a process is running.
     pub fn is_running(&self) -> bool {
         self.run != Run::Idle
@@ -108,6 +115,9 @@ impl Script {
         if self.health == Health::Up {
             self.count = (settings.rise + settings.fall).saturating_sub(1);
             let line = format!("VRRP_Script({}) considered successful on reload", settings.name);
+            out.push(Action::Log(Level::Info, line));
+        } else if self.health == Health::Down {
+            let line = format!("VRRP_Script({}) considered unsuccessful on reload", settings.name);
             out.push(Action::Log(Level::Info, line));
         }
         self.settings = settings;
@@ -156,13 +166,17 @@ impl Script {
             next = now + self.settings.interval;
         }
         self.next_run = Some(next);
-        if self.is_running() {
-            let line = format!("Track script {} is already running, expect idle - skipping run", self.settings.name);
-            out.push(Action::Log(Level::Info, line));
-        } else {
-            out.push(Action::Run);
-            self.run = Run::Running { timeout: now + self.settings.timeout };
-        }
+        let busy = match self.run {
+            Run::Idle => {
+                out.push(Action::Run);
+                self.run = Run::Running { timeout: now + self.settings.timeout };
+                return;
+            }
+            Run::Running { .. } => "already running",
+            Run::Terminating { .. } | Run::Killed => "being timed out",
+        };
+        let line = format!("Track script {} is {busy}, expect idle - skipping run", self.settings.name);
+        out.push(Action::Log(Level::Info, line));
     }
 
     /// The run ended.
@@ -172,7 +186,14 @@ impl Script {
         if timed_out {
             return;
         }
+        if let Outcome::CannotRun(reason) = outcome {
+            self.cannot_run(reason, out);
+            return;
+        }
         let name = &self.settings.name;
+        if self.trouble.take().is_some() {
+            out.push(Action::Log(Level::Info, format!("Script `{name}` can be run again")));
+        }
         match outcome {
             Outcome::Exited(status) => {
                 if *status != self.status {
@@ -186,14 +207,28 @@ impl Script {
                 }
             }
             Outcome::Signalled(signal) => self.failed(&format!("due to signal {signal}"), out),
-            Outcome::CannotRun(reason) => {
-                let line = format!("Script `{name}` cannot be run, it counts as failed: {reason}");
-                if self.health != Health::Down {
-                    out.push(Action::Log(Level::Warning, line));
-                }
-                self.failed("could not be run", out);
-            }
+            Outcome::CannotRun(_) => {}
         }
+    }
+
+    /// What cannot be run says nothing about what it was to check, so the last result stays; without any the instance
+    /// runs unwatched, as it does where the script is missing from the start.
+    fn cannot_run(&mut self, reason: &str, out: &mut Vec<Action>) {
+        let name = &self.settings.name;
+        let kept = match self.health {
+            Health::Unknown => {
+                self.health = Health::Up;
+                self.count = (self.settings.rise + self.settings.fall).saturating_sub(1);
+                "it counts as successful"
+            }
+            Health::Up => "it stays successful",
+            Health::Down => "it stays failed",
+        };
+        if self.trouble.as_deref() != Some(reason) {
+            let line = format!("Script `{name}` CANNOT BE RUN, {kept} and nothing is watched: {reason}");
+            out.push(Action::Log(Level::Error, line));
+        }
+        self.trouble = Some(reason.to_owned());
     }
 
     /// The first result decides at once; later ones count up to `rise`.
@@ -284,6 +319,24 @@ mod tests {
         assert_eq!(script.health(), Health::Down);
         assert_eq!(ended(&mut script, 0), Health::Down);
         assert_eq!(ended(&mut script, 0), Health::Up);
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_said_once_and_decides_nothing() {
+        let cannot = Outcome::CannotRun("No such file or directory".to_owned());
+        let mut script = script(1, 1);
+        let mut out = Vec::new();
+        script.finished(&cannot, &mut out);
+        assert_eq!(script.health(), Health::Up, "as one that is missing at start");
+        script.finished(&cannot, &mut out);
+        let line =
+            "Script `chk` CANNOT BE RUN, it counts as successful and nothing is watched: No such file or directory";
+        assert_eq!(out, [Action::Log(Level::Error, line.to_owned())]);
+        assert_eq!(script.trouble(), Some("No such file or directory"));
+        assert_eq!(ended(&mut script, 1), Health::Down);
+        assert_eq!(script.trouble(), None);
+        script.finished(&cannot, &mut out);
+        assert_eq!(script.health(), Health::Down);
     }
 
     #[test]

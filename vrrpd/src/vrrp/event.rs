@@ -109,6 +109,8 @@ pub struct Advertisement {
 /// How loud a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Something that was asked for is not done.
+    Error,
     /// Something is wrong and an operator should look.
     Warning,
     /// Always written.

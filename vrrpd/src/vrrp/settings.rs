@@ -2,6 +2,7 @@
 //! types; the instance owns a copy of them.
 
 use crate::packet::{Family, Version, auth::Password};
+use crate::track::References;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -65,10 +66,8 @@ pub struct Settings {
     pub dont_track_primary: bool,
     /// The `garp_*` family.
     pub garp: Garp,
-    /// `track_interface`.
-    pub track_interfaces: Vec<TrackInterface>,
-    /// `track_script`; a reference names a script of the router's settings.
-    pub track_scripts: Vec<TrackScript>,
+    /// What it watches. Names are those of the router's settings.
+    pub track: References,
     /// `notify_priority_changes`.
     pub notify_priority_changes: bool,
     /// `notify_deleted`: an instance removed by a reload notifies DELETED rather than FAULT.
@@ -234,28 +233,6 @@ impl Default for Garp {
     }
 }
 
-/// A line of `track_interface`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackInterface {
-    /// Interface name.
-    pub interface: String,
-    /// Zero: down means FAULT. Otherwise -253 to 253.
-    pub weight: i16,
-    /// `reverse`.
-    pub reverse: bool,
-}
-
-/// A line of `track_script`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackScript {
-    /// Name of the `vrrp_script`.
-    pub script: String,
-    /// Weight of this reference, or that of the script. Zero: failed means FAULT. Otherwise -253 to 253.
-    pub weight: i16,
-    /// `reverse`.
-    pub reverse: bool,
-}
-
 impl Settings {
     /// An instance with keepalived's defaults: what a file of `interface`, `virtual_router_id` and addresses means.
     pub fn new(name: impl Into<String>, interface: impl Into<String>, vrid: u8) -> Self {
@@ -284,8 +261,7 @@ impl Settings {
             old_unicast_checksum: false,
             dont_track_primary: false,
             garp: Garp::default(),
-            track_interfaces: Vec::new(),
-            track_scripts: Vec::new(),
+            track: References::default(),
             notify_priority_changes: false,
             notify_deleted: false,
         }

@@ -21,7 +21,8 @@ use std::time::Duration;
 use vrrpd::command::Command;
 use vrrpd::packet::Version;
 use vrrpd::router::{Instance, Settings};
-use vrrpd::vrrp::settings::{InitialState, TrackScript, VirtualAddress};
+use vrrpd::track::Reference;
+use vrrpd::vrrp::settings::{InitialState, VirtualAddress};
 use vrrpd::vrrp::{Phase, Settings as Vrrp};
 use vrrpd::{notify, track};
 
@@ -144,7 +145,7 @@ fn settings(options: &[&str]) -> Settings {
                 let weight = i16::try_from(number()).unwrap();
                 let interval = Duration::from_secs(number().unsigned_abs());
                 let (rise, fall) = (u32::try_from(number()).unwrap(), u32::try_from(number()).unwrap());
-                vrrp.track_scripts.push(TrackScript { script: "chk".to_owned(), weight, reverse: false });
+                vrrp.track.scripts.push(Reference { name: "chk".to_owned(), weight, reverse: false });
                 scripts.push(track::script::Settings {
                     name: "chk".to_owned(),
                     command: Command::exec(["chk"]),

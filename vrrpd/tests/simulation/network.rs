@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use vrrpd::notify::Notice;
 use vrrpd::packet::Datagram;
 use vrrpd::router::interface::Interface;
 use vrrpd::router::{Input, Output, Outputs, Router, Settings};
@@ -316,7 +317,7 @@ impl Network {
                 Seen::Removed(address.address)
             }
             Output::Announce { .. } => Seen::Garp,
-            Output::Notify { commands, .. } => {
+            Output::Notify(Notice { commands, .. }) => {
                 for command in commands {
                     self.observe(node, Seen::Notify(command.to_string()));
                 }

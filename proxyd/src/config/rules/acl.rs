@@ -10,7 +10,7 @@ use crate::sample::pattern::Method;
 use crate::sample::prefix_map::Case;
 use shared_config::diagnostic::Diagnostic;
 use shared_config::haproxy::expr;
-use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SampleType, find_acl_derivative};
+use shared_config::haproxy::keyword::{FetchPlaces, SampleType, find_acl_derivative};
 use shared_config::source::Span;
 use shared_config::words::{Word, Words};
 
@@ -25,17 +25,6 @@ pub(super) struct Declared {
     pub places: FetchPlaces,
     /// The keyword of its first test.
     pub keyword: String,
-}
-
-impl Declared {
-    /// Whether a rule on the content of a TCP stream would have to look into it: what is asked for is known neither from
-    /// the connection nor anywhere else before content arrives.
-    pub(super) fn needs_content(&self, places: FetchPlaces) -> bool {
-        let content = FetchPlaces::of(FetchPlace::FrontendTcpRequestContent)
-            .union(FetchPlaces::of(FetchPlace::BackendTcpRequestContent));
-        places.intersects(content)
-            && (!self.places.contains(FetchPlace::FrontendTcpRequestSession) || self.keyword == "wait_end")
-    }
 }
 
 /// The line of an ACL that exists without being declared.

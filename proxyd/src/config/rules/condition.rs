@@ -68,10 +68,6 @@ impl Lowering<'_> {
                 declared
             }
         };
-        if declared.needs_content(places) && self.section.mode == crate::proxy::settings::Mode::Tcp {
-            report::unsupported(self.out, &format!("{} on the content of a TCP stream", declared.keyword), span);
-            return None;
-        }
         declared.index
     }
 

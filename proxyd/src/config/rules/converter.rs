@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, Problem, problem};
 use super::regex;
 use crate::sample::Converter;
-use crate::sample::convert::{Arithmetic, Replacement};
+use crate::sample::convert::{Arithmetic, Operand, Replacement};
 use crate::sample::prefix_map::Case;
 use shared_config::haproxy::keyword::ConverterRow;
 
@@ -41,7 +41,7 @@ pub(super) fn lower(row: &ConverterRow, arguments: &Arguments<'_>) -> Result<Opt
     }))
 }
 
-/// A calculation; with a variable in place of the number it does not work yet.
+/// A calculation with a number or a variable.
 fn arithmetic(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
     let operation = match name {
         "add" => Arithmetic::Add,
@@ -55,10 +55,13 @@ fn arithmetic(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>
         _ => return Ok(None),
     };
     if let Some(number) = arguments.integer(0) {
-        return Ok(Some(Converter::Arithmetic(operation, number)));
+        return Ok(Some(Converter::Arithmetic(operation, Operand::Number(number))));
     }
     match arguments.word(0) {
-        Some(word) if word.text.contains('.') => Ok(None),
+        Some(word) if word.text.contains('.') => {
+            let name = super::effect::variable_name(&word.text, word)?;
+            Ok(Some(Converter::Arithmetic(operation, Operand::Variable(name))))
+        }
         _ => Err(problem("expects an integer or a variable name", arguments.span())),
     }
 }

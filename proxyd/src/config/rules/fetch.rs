@@ -4,7 +4,9 @@ use super::arguments::{Arguments, Inside, Problem, problem};
 use super::names::Names;
 use crate::sample::Fetch;
 use crate::sample::Value;
+use crate::sample::fetch::content::{Begins, Part};
 use crate::sample::fetch::{As, AuthPart, End, Figure, HeaderFetch, Side, TargetPart};
+use crate::sample::variable::Name;
 use shared_config::haproxy::keyword::FetchRow;
 use shared_config::words::Word;
 use std::borrow::Cow;
@@ -29,6 +31,9 @@ pub(super) fn lower(
         return Ok(found);
     }
     if let Some(found) = message(row.name, arguments).map_err(Failure::Arguments)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = content(row.name, arguments).map_err(Failure::Arguments)? {
         return Ok(Some(found));
     }
     if let Some(found) = connection(row.name) {
@@ -119,11 +124,72 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "http_auth_user" => Fetch::Auth(AuthPart::User),
         "http_auth_pass" => Fetch::Auth(AuthPart::Password),
         "http_first_req" => Fetch::FirstRequest,
-        // Where rules see a request its head is complete, so nothing is waited for.
-        "req.proto_http" | "req_proto_http" | "wait_end" => Fetch::ProtoHttp,
+        "req.proto_http" | "req_proto_http" => Fetch::ProtoHttp,
+        "capture.req.hdr" => Fetch::Captured(request, index(arguments)?),
+        "capture.res.hdr" => Fetch::Captured(response, index(arguments)?),
+        "var" => variable(arguments)?,
         _ => return Ok(None),
     };
     Ok(Some(fetch))
+}
+
+/// A number from 0 on.
+fn index(arguments: &Arguments<'_>) -> Result<usize, Problem> {
+    let index = arguments.integer(0).and_then(|index| usize::try_from(index).ok());
+    index.ok_or_else(|| problem("expects a number from 0 on", arguments.span()))
+}
+
+fn variable(arguments: &Arguments<'_>) -> Result<Fetch, Problem> {
+    let Some(word) = arguments.word(0) else { return Err(problem("missing variable name", arguments.span())) };
+    let name: Name = super::effect::variable_name(&word.text, word)?;
+    Ok(match arguments.bytes(1) {
+        None => Fetch::Variable(name),
+        Some(default) => Fetch::VariableOr(name, Value::Str(Cow::Owned(default.into()))),
+    })
+}
+
+/// From bytes that nothing has read yet.
+fn content(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Problem> {
+    let side = if name.starts_with("res") || name.starts_with("rep") { Side::Response } else { Side::Request };
+    let number = |position: usize| arguments.integer(position).and_then(|number| usize::try_from(number).ok());
+    let name = name.trim_start_matches("req.").trim_start_matches("req_").trim_start_matches("res.");
+    let cookie = || arguments.word(0).and_then(|_| arguments.bytes(0));
+    let part = match name.trim_start_matches("rep_") {
+        "len" => Part::Length,
+        "wait_end" => Part::WaitEnd,
+        "payload" => match (number(0), number(1)) {
+            (Some(offset), Some(length)) => Part::Payload { offset, length },
+            _ => return Err(problem("expects two numbers from 0 on", arguments.span())),
+        },
+        "payload_lv" => counted(arguments)?,
+        "ssl_hello_type" => Part::HelloType,
+        "ssl_sni" => Part::ServerName,
+        "ssl_ver" => Part::Version,
+        "ssl_alpn" => Part::Protocols,
+        "ssl_ec_ext" => Part::Curves,
+        "ssl_st_ext" => Part::Ticket,
+        "rdp_cookie" => Part::RdpCookie(cookie()),
+        "rdp_cookie_cnt" => Part::RdpCookieCount(cookie()),
+        _ => return Ok(None),
+    };
+    Ok(Some(Fetch::Content(side, part)))
+}
+
+/// Where the length stands, in how many bytes, and where the payload begins: a sign makes that relative to the length's end.
+fn counted(arguments: &Arguments<'_>) -> Result<Part, Problem> {
+    let number = |position: usize| arguments.integer(position).and_then(|number| usize::try_from(number).ok());
+    let (Some(at), Some(size @ 1..=8)) = (number(0), number(1)) else {
+        return Err(problem("payload length must be > 0", arguments.span()));
+    };
+    let begins = match arguments.word(2) {
+        None => Begins::After(0),
+        Some(word) => match (word.text.starts_with(['+', '-']), word.text.parse::<i64>()) {
+            (true, Ok(more)) => Begins::After(more),
+            (false, Ok(offset)) => Begins::At(usize::try_from(offset).unwrap_or(0)),
+            (_, Err(_)) => return Err(problem("payload offset2 is not a number", word.span)),
+        },
+    };
+    Ok(Part::Counted { at, size, begins })
 }
 
 fn header_names(side: Side, arguments: &Arguments<'_>) -> Fetch {

@@ -172,7 +172,10 @@ impl Lowering<'_> {
             "set-uri" => self.set_target(TargetPart::Uri, at, words),
             "set-method" => Ok(self.one_text(at, words)?.map(HttpAction::SetMethod)),
             "set-status" => set_status(words),
-            other => Err(problem(format!("'{other}' has no meaning here"), at.word.span)),
+            other => match self.effect(other, at, words) {
+                Some(effect) => Ok(effect?.map(HttpAction::Effect)),
+                None => Err(problem(format!("'{other}' has no meaning here"), at.word.span)),
+            },
         }
     }
 

@@ -70,13 +70,20 @@ impl Lowering<'_> {
             format!("error detected in {} '{}' while parsing '{name}' rule : ", self.section.word(), self.section.name);
         let at = RuleAt { before, places, word };
         let action = match row.support {
-            Support::Works => {
-                let action = tcp_action(row.name);
-                if action == Some(TcpAction::SilentDrop) {
-                    report::not_silent(self.out, word.span);
+            Support::Works => match self.effect(row.name, &at, words) {
+                Some(Ok(effect)) => effect.map(TcpAction::Effect),
+                Some(Err(problem)) => {
+                    self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));
+                    return None;
                 }
-                action
-            }
+                None => {
+                    let action = tcp_action(row.name);
+                    if action == Some(TcpAction::SilentDrop) {
+                        report::not_silent(self.out, word.span);
+                    }
+                    action
+                }
+            },
             Support::NoEffect | Support::Unsupported => {
                 if let Err(problem) = http_action::check_shape(self, row, &at, words) {
                     self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));

@@ -1,5 +1,6 @@
 //! What is watched, and what it does to the priority.
 
+use super::ParamMatch;
 use super::{BfdId, FileId, ProcessId, ScriptId};
 use crate::command::Command;
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ pub struct Track {
     pub processes: Vec<TrackRef<ProcessId>>,
     /// `track_bfd`
     pub bfd: Vec<TrackRef<BfdId>>,
+    /// Kind and name of what these lists name and nothing defines, such as `script chk`.
+    pub undefined: Vec<String>,
 }
 
 /// One thing watched and what it does to the priority.
@@ -95,19 +98,6 @@ pub struct TrackedProcess {
     pub fork_delay: Duration,
     /// `terminate_delay`: how long they must have been gone.
     pub terminate_delay: Duration,
-}
-
-/// How the parameters of a process are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParamMatch {
-    /// Parameters do not matter.
-    None,
-    /// All are equal.
-    Exact,
-    /// The first ones are equal.
-    Partial,
-    /// The first ones are equal, and the last begins so.
-    Initial,
 }
 
 /// `bfd_instance`

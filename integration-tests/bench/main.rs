@@ -1,0 +1,270 @@
+//! proxyd beside haproxy and nginx: the same configuration, the same load, one core each, in turns.
+//!
+//! The subject runs on core 0; clients and servers are one light program ([`load`]) on core 1. Every turn starts the
+//! subject anew, checks every answer, and takes the processor time from the kernel's accounting. [`verdict`] says
+//! whether the turns allow ratios at all. System calls and user instructions ([`counts`]) do not depend on neighbours.
+
+mod config;
+mod counts;
+mod cpu;
+mod goals;
+mod guard;
+mod load;
+mod measure;
+mod memory;
+mod reload;
+mod report;
+mod subject;
+mod verdict;
+mod workers;
+mod workload;
+
+use anyhow::{Context, Result, bail};
+use goals::Findings;
+use integration_tests::clock;
+use load::Load;
+use measure::Timing;
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+use subject::{Programs, Subject};
+use workload::{WORKLOADS, Workload};
+
+const USAGE: &str = "usage: integration-tests/bench/run [OPTION]...
+  --only NAME[,NAME]...  these workloads (a name that ends in * stands for all that begin so)
+  --short                two rounds of half a second
+  --rounds N             turns of every subject (5)
+  --seconds S            length of a turn (1)
+  --proxyd PATH          this proxyd instead of the one built beside this program
+  --out FOLDER           where speed.md and speed.csv are written (target/bench)
+  --guard                only compare proxyd with the figures in guard.tsv (BLESS=1 writes them)
+  --list                 the names of all workloads
+";
+
+/// What is measured besides the workloads.
+const PARTS: [(&str, &str); 4] = [
+    ("counts", "system calls and user instructions per request"),
+    ("memory", "bytes per connection"),
+    ("workers", "two workers beside one"),
+    ("reload", "start and reload with 10,000 servers"),
+];
+
+/// What the command line asks for.
+#[derive(Clone, Debug)]
+struct Args {
+    only: Vec<String>,
+    timing: Timing,
+    proxyd: Option<PathBuf>,
+    out: PathBuf,
+    list: bool,
+    guard: bool,
+}
+
+impl Args {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let timing = Timing { rounds: 5, warm: Duration::from_millis(250), length: Duration::from_secs(1) };
+        let mut args = Self {
+            only: Vec::new(),
+            timing,
+            proxyd: None,
+            out: PathBuf::from("target/bench"),
+            list: false,
+            guard: false,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("{argument} needs a value\n{USAGE}"));
+            match argument.as_str() {
+                "--only" => args.only.extend(value()?.split(',').map(str::to_owned)),
+                "--short" => {
+                    args.timing.rounds = 2;
+                    args.timing.length = Duration::from_millis(500);
+                }
+                "--rounds" => args.timing.rounds = value()?.parse::<usize>().context("--rounds")?.clamp(1, 100),
+                "--seconds" => {
+                    let seconds: f64 = value()?.parse().context("--seconds")?;
+                    args.timing.length = Duration::try_from_secs_f64(seconds.clamp(0.1, 60.0)).context("--seconds")?;
+                }
+                "--proxyd" => args.proxyd = Some(PathBuf::from(value()?)),
+                "--out" => args.out = PathBuf::from(value()?),
+                "--list" => args.list = true,
+                "--guard" => args.guard = true,
+                other => bail!("unknown argument {other}\n{USAGE}"),
+            }
+        }
+        Ok(args)
+    }
+
+    /// Whether a part of the bench is wanted.
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty()
+            || self.only.iter().any(|only| only.strip_suffix('*').map_or(only == name, |begin| name.starts_with(begin)))
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match Args::parse(&arguments).and_then(|args| run(&args, &arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args, arguments: &[String]) -> Result<()> {
+    let mut out = std::io::stdout();
+    if args.list {
+        for workload in WORKLOADS {
+            writeln!(out, "{:20} {}", workload.name, workload.about)?;
+        }
+        for (name, about) in PARTS {
+            writeln!(out, "{name:20} {about}")?;
+        }
+        return Ok(());
+    }
+    let folder = std::env::temp_dir().join(format!("proxyd-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).context("a folder for files of this run")?;
+    let programs = Programs::find(args.proxyd.clone(), folder.clone())?;
+    let done = isolate().and_then(|()| {
+        if args.guard {
+            let bless = std::env::var_os("BLESS").is_some();
+            Ok(write!(out, "{}", guard::run(&programs, &mut Load::new()?, bless)?)?)
+        } else {
+            bench(args, arguments, &programs, &mut out)
+        }
+    });
+    let _ = std::fs::remove_dir_all(folder);
+    done
+}
+
+/// A network namespace of its own, the second core for this program, and as many files as the system allows.
+fn isolate() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET)
+        .context("a network namespace (needs root, or `unshare --user --map-root-user`)")?;
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().context("ip")?;
+    if !up.success() {
+        bail!("ip link set lo up: {up}");
+    }
+    // A connection per request uses up the ports of a client sooner than they are given back.
+    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "22000 65000").context("ip_local_port_range")?;
+    let mut core = CpuSet::new();
+    core.set(1).context("core 1")?;
+    sched_setaffinity(Pid::from_raw(0), &core).context("the bench needs two processor cores")?;
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("RLIMIT_NOFILE")
+}
+
+fn bench(args: &Args, arguments: &[String], programs: &Programs, out: &mut impl std::io::Write) -> Result<()> {
+    let begun = clock::now();
+    let mut load = Load::new()?;
+    let mut findings = Findings::default();
+    let (mut details, mut csv) = (String::new(), String::from(report::CSV_HEAD));
+    for workload in WORKLOADS.iter().filter(|workload| args.wants(workload.name)) {
+        let section = match measure::workload(programs, &mut load, *workload, args.timing) {
+            Ok(outcome) => {
+                report::findings(&outcome, &mut findings);
+                csv += &report::csv(&outcome);
+                report::markdown(&outcome)
+            }
+            Err(error) => failed(workload.name, workload.about, &error, &["cpu", "p50", "p99"], &mut findings),
+        };
+        load.end();
+        write!(out, "{section}")?;
+        out.flush()?;
+        details += &section;
+    }
+    for (name, about) in PARTS.iter().filter(|(name, _)| args.wants(name)) {
+        let section = match *name {
+            "counts" => count(programs, &mut load, &mut findings)
+                .unwrap_or_else(|error| failed(name, about, &error, &["calls", "instructions"], &mut findings)),
+            "memory" => memory::measure(programs, &mut load, &mut findings),
+            "workers" => workers::measure(programs, &mut load, args.timing, &mut findings),
+            _ => reload::measure(programs, &mut load, &mut findings),
+        };
+        load.end();
+        write!(out, "{section}")?;
+        out.flush()?;
+        details += &section;
+    }
+    let head = heading(programs, arguments, (clock::now() - begun).as_secs());
+    let table = findings.table();
+    writeln!(out, "## Figures to reach\n\n{table}")?;
+    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    std::fs::write(args.out.join("speed.csv"), csv).context("speed.csv")?;
+    let text = format!("{head}\n## Figures to reach\n\n{table}\n## Workloads\n\n{details}");
+    std::fs::write(args.out.join("speed.md"), text).context("speed.md")?;
+    Ok(writeln!(out, "written: {0}/speed.md, {0}/speed.csv", args.out.display())?)
+}
+
+/// A part that could not be measured at all: said in its place, and the others go on.
+fn failed(name: &str, about: &str, error: &anyhow::Error, keys: &[&str], findings: &mut Findings) -> String {
+    for key in keys {
+        findings.refused(format!("{name}/{key}"), format!("{error:#}"));
+    }
+    format!("### {name}: {about}\n\nNo ratios:\n- {error:#}\n\n")
+}
+
+/// System calls and user instructions per request of both, plain, logged and with rules.
+fn count(programs: &Programs, load: &mut Load, findings: &mut Findings) -> Result<String> {
+    let mut text = String::from(
+        "### counts: system calls and user instructions per request\n\n\
+         | workload | | system calls | which | user instructions |\n|---|---|---|---|---|\n",
+    );
+    for (name, suffix) in [("100B-64", Some("")), ("100B-64-httplog", Some("-httplog")), ("rules-10", None)] {
+        let workload = WORKLOADS.iter().find(|workload| workload.name == name).context("no such workload")?;
+        let theirs = count_one(programs, load, workload, Subject::Haproxy)?;
+        let ours = count_one(programs, load, workload, Subject::Proxyd)?;
+        for (subject, (calls, which, instructions)) in [(Subject::Haproxy, &theirs), (Subject::Proxyd, &ours)] {
+            let _ = writeln!(text, "| {name} | {subject} | {calls:.2} | {which} | {instructions:.0} |");
+        }
+        if let Some(suffix) = suffix {
+            findings.found(format!("counts/calls{suffix}"), ours.0, format!("(haproxy {:.2})", theirs.0));
+            findings.found(format!("counts/instructions{suffix}"), ours.2, format!("(haproxy {:.0})", theirs.2));
+        }
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+/// Calls, the most frequent of them by name, and instructions.
+fn count_one(
+    programs: &Programs,
+    load: &mut Load,
+    workload: &Workload,
+    subject: Subject,
+) -> Result<(f64, String, f64)> {
+    let calls = counts::calls(programs, load, workload, subject, counts::CALLS)?;
+    let which: Vec<String> = calls.iter().take(6).map(|(name, share)| format!("{name} {share:.2}")).collect();
+    let instructions = counts::instructions(programs, load, workload, subject, counts::INSTRUCTIONS)?;
+    Ok((calls.iter().map(|(_, share)| share).sum(), which.join(", "), instructions))
+}
+
+/// Date, machine, programs and command.
+fn heading(programs: &Programs, arguments: &[String], seconds: u64) -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).trim().to_owned()
+    };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let mut text = format!(
+        "# Speed\n\n- {}\n- {} with {} cores, Linux {}\n- commit {}\n- `integration-tests/bench/run {}`, {seconds} s\n",
+        said("date", &["-u", "+%F %H:%M UTC"]),
+        model.map_or("unknown processor", |(_, model)| model),
+        std::thread::available_parallelism().map_or(0, std::num::NonZero::get).max(2),
+        said("uname", &["-r"]),
+        said("git", &["describe", "--always", "--dirty"]),
+        arguments.join(" "),
+    );
+    for subject in [Subject::Haproxy, Subject::Proxyd, Subject::Nginx] {
+        let _ = writeln!(text, "- {}", programs.version(subject));
+    }
+    text
+}

@@ -1,0 +1,229 @@
+//! The actions that are the same in all rule sets: variables, captures and what else is kept for later.
+
+use super::arguments::{Problem, problem};
+use super::expression::Voice;
+use super::http_action::RuleAt;
+use super::{Lowering, is_condition};
+use crate::log::syslog::Level;
+use crate::rules::effect::{Effect, End, Limit, Timeout};
+use crate::sample;
+use crate::sample::fetch::Side;
+use crate::sample::transaction::LogLevel;
+use crate::sample::variable::{Name, Scope};
+use shared_config::diagnostic::Place;
+use shared_config::haproxy::expr;
+use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
+use shared_config::value::duration::{self, Unit};
+use shared_config::words::{Word, Words};
+
+/// `Ok(None)`: it does not work yet, which has been reported.
+type Parsed<A> = Result<Option<A>, Problem>;
+
+impl Lowering<'_> {
+    /// The action `name` with its arguments; nothing where it is none of these.
+    pub(super) fn effect(&mut self, name: &str, at: &RuleAt<'_>, words: &mut Words<'_>) -> Option<Parsed<Effect>> {
+        Some(match name {
+            "set-var" => self.set_variable(at, words),
+            "set-var-fmt" => self.set_variable_text(at, words),
+            "unset-var" => variable(at.word, "set-var").map(|name| Some(Effect::UnsetVariable(name))),
+            "capture" => self.capture(at, words),
+            "set-log-level" => log_level(words).map(|level| Some(Effect::LogLevel(level))),
+            "set-mark" | "set-fc-mark" => number(words, "a mark", u32::MAX).map(|mark| mark.map(Effect::Mark)),
+            "set-tos" | "set-fc-tos" => number(words, "a type of service", 0xff)
+                .map(|tos| tos.and_then(|tos| u8::try_from(tos).ok()).map(Effect::Tos)),
+            "set-src" => {
+                self.rule_expression(at, words).map(|from| from.map(|from| Effect::Address(End::Source, from)))
+            }
+            "set-dst" => {
+                self.rule_expression(at, words).map(|from| from.map(|from| Effect::Address(End::Destination, from)))
+            }
+            "set-src-port" => {
+                self.rule_expression(at, words).map(|from| from.map(|from| Effect::Port(End::Source, from)))
+            }
+            "set-dst-port" => {
+                self.rule_expression(at, words).map(|from| from.map(|from| Effect::Port(End::Destination, from)))
+            }
+            "set-timeout" => self.set_timeout(at, words),
+            _ => return None,
+        })
+    }
+
+    fn set_variable(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
+        let name = variable(at.word, "set-var")?;
+        Ok(self.rule_expression(at, words)?.map(|expression| Effect::SetVariable(name, expression)))
+    }
+
+    fn set_variable_text(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
+        let name = variable(at.word, "set-var")?;
+        match words.next().filter(|word| !is_condition(word)) {
+            Some(word) => Ok(self
+                .text(word, &at.before, Place::Parsing, at.places)
+                .map(|text| Effect::SetVariableText(name, text))),
+            None => Err(problem("expects exactly 1 argument <format>", words.here())),
+        }
+    }
+
+    /// `set-var proc.NAME EXPRESSION` of `global`.
+    pub(super) fn process_variable(
+        &mut self,
+        keyword: &Word,
+        word: &Word,
+        places: FetchPlaces,
+        words: &mut Words<'_>,
+    ) -> Parsed<Effect> {
+        let name = variable_name(&word.text, word)?;
+        if name.scope != Scope::Process {
+            let message = format!(
+                "'{}': cannot set variable '{}', only scope 'proc' is permitted in the global section.",
+                keyword.text, word.text
+            );
+            return Err(problem(message, word.span));
+        }
+        if keyword.as_str() == "set-var-fmt" {
+            let Some(word) = words.next() else { return Ok(None) };
+            let text = self.text(word, "", Place::Parsing, places);
+            return Ok(text.map(|text| Effect::SetVariableText(name, text)));
+        }
+        let written = expr::parse(words)?;
+        let lowered = self.expression(&written, &written.fetch.name.text, Voice::Sample)?;
+        if !lowered.places.intersects(places) {
+            let message = format!(
+                "fetch method 'set-var({})' extracts information from '{}', none of which is available here",
+                word.text,
+                super::text::needs(lowered.places)
+            );
+            return Err(problem(message, written.span));
+        }
+        Ok(lowered.expression.map(|expression| Effect::SetVariable(name, expression)))
+    }
+
+    /// An expression as an argument.
+    pub(super) fn rule_expression(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<sample::Expression> {
+        let written = expr::parse(words)?;
+        let lowered = self.expression(&written, &written.fetch.name.text, Voice::Sample)?;
+        if lowered.places.intersects(at.places) {
+            return Ok(lowered.expression);
+        }
+        let message = format!("fetch method '{}' is not available here", written.fetch.name.text);
+        Err(problem(message, written.span))
+    }
+
+    /// `capture EXPRESSION len LENGTH`, or into a place declared by the frontend with `id`.
+    fn capture(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
+        let expects = "expects <expression> [ 'len' <length> | id <idx> ]";
+        if words.peek().is_none_or(is_condition) {
+            return Err(problem(expects, words.here()));
+        }
+        let expression = self.rule_expression(at, words)?;
+        let request = [FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader]
+            .into_iter()
+            .chain([FetchPlace::FrontendTcpRequestContent, FetchPlace::BackendTcpRequestContent]);
+        let side =
+            if request.into_iter().any(|place| at.places.contains(place)) { Side::Request } else { Side::Response };
+        let slot = match (words.next().map(Word::as_str), words.next()) {
+            (Some("len"), Some(length)) => {
+                if self.section.kind == SectionKind::Backend {
+                    let message = "proxy '".to_owned()
+                        + self.section.name
+                        + "' has no frontend capability: 'len' is only for frontends, use 'id' here";
+                    return Err(problem(message, length.span));
+                }
+                let limit = length.text.parse::<usize>().ok().filter(|limit| *limit > 0);
+                self.new_slot(side, limit.ok_or_else(|| problem("length must be > 0", length.span))?)
+            }
+            (Some("id"), Some(id)) => {
+                id.text.parse().map_err(|_| problem(format!("cannot parse id '{}'", id.text), id.span))?
+            }
+            _ => return Err(problem(expects, words.here())),
+        };
+        Ok(expression.map(|expression| Effect::Capture { side, slot, expression }))
+    }
+
+    /// A place of its own, after those of the statements before.
+    pub(super) fn new_slot(&mut self, side: Side, limit: usize) -> usize {
+        let (declared, list) = match side {
+            Side::Request => (self.section.request_captures, &mut self.rules.request_captures),
+            Side::Response => (self.section.response_captures, &mut self.rules.response_captures),
+        };
+        list.push(limit);
+        declared + list.len() - 1
+    }
+
+    fn set_timeout(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
+        let word = words.next();
+        let which = match word.map(Word::as_str) {
+            Some("server") => Timeout::Server,
+            Some("tunnel") => Timeout::Tunnel,
+            Some("client") => Timeout::Client,
+            other => {
+                let message =
+                    format!("'set-timeout' rule supports 'server'/'tunnel' (got '{}')", other.unwrap_or_default());
+                return Err(problem(message, word.map_or(words.here(), |word| word.span)));
+            }
+        };
+        let Some(limit) = words.peek().filter(|word| !is_condition(word)) else {
+            return Err(problem("'set-timeout' rule expects a timeout or an expression", words.here()));
+        };
+        if let Ok(limit) = duration::parse(&limit.text, Unit::Milliseconds) {
+            words.next();
+            return Ok(Some(Effect::Timeout(which, Limit::Fixed(limit))));
+        }
+        Ok(self.rule_expression(at, words)?.map(|expression| Effect::Timeout(which, Limit::Sample(expression))))
+    }
+}
+
+/// `set-var(scope.name)`
+fn variable(word: &Word, action: &str) -> Result<Name, Problem> {
+    let Some((_, rest)) = word.text.split_once('(') else {
+        let message = format!(
+            "invalid or incomplete action '{}'. Expects '{action}(<var-name>)', '{action}-fmt(<var-name>)' or \
+             'unset-var(<var-name>)'",
+            word.text
+        );
+        return Err(problem(message, word.span));
+    };
+    let name = rest.trim_end_matches(')').split(',').next().unwrap_or_default();
+    variable_name(name, word)
+}
+
+/// The name of a variable.
+pub(super) fn variable_name(name: &str, word: &Word) -> Result<Name, Problem> {
+    Name::parse(name).ok_or_else(|| {
+        let message = format!(
+            "invalid variable name '{name}'. A variable name must be start by its scope. The scope can be 'proc', \
+             'sess', 'txn', 'req', 'res' or 'check'"
+        );
+        problem(message, word.span)
+    })
+}
+
+fn log_level(words: &mut Words<'_>) -> Result<LogLevel, Problem> {
+    Ok(LogLevel::Level(match words.next().map_or("", |word| word.as_str()) {
+        "silent" => return Ok(LogLevel::Silent),
+        "emerg" => Level::Emergency,
+        "alert" => Level::Alert,
+        "crit" => Level::Critical,
+        "err" => Level::Error,
+        "warning" => Level::Warning,
+        "notice" => Level::Notice,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        _ => return Err(problem("expects exactly 1 argument (log level name or 'silent')", words.here())),
+    }))
+}
+
+/// A number in decimal or after `0x`.
+fn number(words: &mut Words<'_>, what: &str, max: u32) -> Parsed<u32> {
+    let Some(word) = words.next() else {
+        return Err(problem("expects exactly 1 argument (integer/hex value)", words.here()));
+    };
+    let text = word.text.as_ref();
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    match number {
+        Ok(number) if number <= max => Ok(Some(number)),
+        _ => Err(problem(format!("invalid character at '{text}' ({what} is expected)"), word.span)),
+    }
+}

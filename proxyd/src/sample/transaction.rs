@@ -1,0 +1,66 @@
+//! What rules note about an exchange, for other rules, the log and the data path.
+
+use super::variable::Variables;
+use crate::log::syslog::Level;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Kept for one exchange.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// `txn`, `req` and `res` variables.
+    pub variables: Variables,
+    /// Captured from the request: `capture request header` and the `capture` action.
+    pub captured_request: RefCell<Vec<Captured>>,
+    /// Captured from the response.
+    pub captured_response: RefCell<Vec<Captured>>,
+    /// `set-log-level`.
+    pub log_level: Cell<Option<LogLevel>>,
+    /// The request's own id, once one was made.
+    pub unique_id: OnceCell<Box<[u8]>>,
+    /// `set-src`, `set-src-port`
+    pub source: Cell<Option<SocketAddr>>,
+    /// `set-dst`, `set-dst-port`
+    pub destination: Cell<Option<SocketAddr>>,
+    /// `set-timeout server`
+    pub server_timeout: Cell<Option<Duration>>,
+    /// `set-timeout tunnel`
+    pub tunnel_timeout: Cell<Option<Duration>>,
+    /// `set-timeout client`
+    pub client_timeout: Cell<Option<Duration>>,
+    /// `set-mark`: of the client's socket.
+    pub mark: Cell<Option<u32>>,
+    /// `set-tos`: of the client's socket.
+    pub tos: Cell<Option<u8>>,
+}
+
+/// A place for a captured text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// How much of it is kept, in bytes.
+    pub limit: usize,
+    /// What was captured.
+    pub text: Option<Vec<u8>>,
+}
+
+impl Captured {
+    /// A place with nothing in it.
+    pub fn empty(limit: usize) -> Self {
+        Self { limit, text: None }
+    }
+
+    /// Keeps as much of a text as there is room for.
+    pub fn keep(&mut self, text: &[u8]) {
+        self.text = Some(text.get(..self.limit).unwrap_or(text).to_vec());
+    }
+}
+
+/// `set-log-level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// No line is written.
+    Silent,
+    /// That of syslog.
+    Level(Level),
+}

@@ -1,0 +1,146 @@
+//! Variables: values that rules keep under a name, for a process, a connection, an exchange or one half of it.
+
+use super::value::Value;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+/// How long a variable lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// `proc`: as long as the configuration.
+    Process,
+    /// `sess`: as long as the client's connection.
+    Session,
+    /// `txn`: for a request and its response.
+    Transaction,
+    /// `req`: while the request is processed.
+    Request,
+    /// `res`: while the response is.
+    Response,
+}
+
+/// The name of a variable.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// What stands before the first dot.
+    pub scope: Scope,
+    /// What follows.
+    pub name: Box<str>,
+}
+
+impl Name {
+    /// From `scope.name`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scope, name) = text.split_once('.')?;
+        let scope = match scope {
+            "proc" => Scope::Process,
+            "sess" => Scope::Session,
+            "txn" => Scope::Transaction,
+            "req" => Scope::Request,
+            "res" => Scope::Response,
+            _ => return None,
+        };
+        (!name.is_empty()).then(|| Self { scope, name: name.into() })
+    }
+}
+
+/// The variables of a connection, or those of an exchange. A list: there are few, and none at all takes no memory.
+#[derive(Debug, Default)]
+pub struct Variables {
+    values: RefCell<Vec<(Name, Value<'static>)>>,
+    responding: Cell<bool>,
+}
+
+impl Variables {
+    /// The value, if there is one.
+    pub fn get(&self, name: &Name) -> Option<Value<'static>> {
+        self.values.borrow().iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// Sets it, unless its half of the exchange is not the one being processed.
+    pub fn set(&self, name: &Name, value: Value<'static>) {
+        let lives = match name.scope {
+            Scope::Request => !self.responding.get(),
+            Scope::Response => self.responding.get(),
+            Scope::Process | Scope::Session | Scope::Transaction => true,
+        };
+        if !lives {
+            return;
+        }
+        let mut values = self.values.borrow_mut();
+        match values.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => values.push((name.clone(), value)),
+        }
+    }
+
+    /// Forgets it.
+    pub fn unset(&self, name: &Name) {
+        self.values.borrow_mut().retain(|(known, _)| known != name);
+    }
+
+    /// The response has begun: variables of the request are gone.
+    pub fn begin_response(&self) {
+        self.responding.set(true);
+        self.values.borrow_mut().retain(|(name, _)| name.scope != Scope::Request);
+    }
+}
+
+/// Variables of the process, shared by its workers. Only a request that uses one takes the lock.
+#[derive(Debug, Default)]
+pub struct ProcessVariables(RwLock<HashMap<Box<str>, Value<'static>>>);
+
+impl ProcessVariables {
+    /// With the values that `set-var` in `global` gave.
+    pub fn new(values: impl IntoIterator<Item = (Box<str>, Value<'static>)>) -> Self {
+        Self(RwLock::new(values.into_iter().collect()))
+    }
+
+    /// The value, if there is one.
+    pub fn get(&self, name: &str) -> Option<Value<'static>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Sets it.
+    pub fn set(&self, name: &str, value: Value<'static>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), value);
+    }
+
+    /// Forgets it.
+    pub fn unset(&self, name: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_a_half_end_with_it() {
+        let variables = Variables::default();
+        let name = |text| Name::parse(text).unwrap();
+        for text in ["txn.a", "req.a", "res.a"] {
+            variables.set(&name(text), Value::Int(1));
+        }
+        assert_eq!(variables.get(&name("res.a")), None);
+        assert_eq!(variables.get(&name("req.a")), Some(Value::Int(1)));
+        variables.begin_response();
+        variables.set(&name("res.a"), Value::Int(2));
+        variables.set(&name("req.a"), Value::Int(2));
+        assert_eq!(variables.get(&name("req.a")), None);
+        assert_eq!(variables.get(&name("res.a")), Some(Value::Int(2)));
+        assert_eq!(variables.get(&name("txn.a")), Some(Value::Int(1)));
+        variables.unset(&name("txn.a"));
+        assert_eq!(variables.get(&name("txn.a")), None);
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(Name::parse("txn."), None);
+        assert_eq!(Name::parse("txn"), None);
+        assert_eq!(Name::parse("foo.x"), None);
+        assert_eq!(Name::parse("req.a.b").unwrap().name.as_ref(), "a.b");
+    }
+}
