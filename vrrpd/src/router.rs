@@ -26,7 +26,7 @@ use crate::track::script::Script;
 use crate::track::{References, Unwatched};
 use crate::vrrp::event::Reason;
 use crate::vrrp::settings::{Transport, VirtualAddress};
-use crate::vrrp::{self, Level};
+use crate::vrrp::{self, Level, Phase};
 use crate::{notify, sync_group, track};
 use groups::RunningGroup;
 use interface::{Interface, Interfaces};
@@ -91,6 +91,8 @@ pub struct Router {
     /// Unknown ids that were logged, as (interface, VRID).
     unknown: HashSet<(u32, u8)>,
     started: bool,
+    /// In the middle of the start.
+    starting: bool,
 }
 
 /// How many unknown ids are remembered before the list starts anew: all of four interfaces.
@@ -190,10 +192,16 @@ impl Router {
 
     fn start(&mut self, now: Instant, out: &mut Outputs) {
         self.started = true;
+        // Groups are told before their members, as keepalived does it at this one time.
+        self.starting = true;
+        let mut of_members = Outputs::new();
         for index in 0..self.members.len() {
-            self.refresh(now, index, out);
-            self.feed(now, index, vrrp::Input::Start, out);
+            self.refresh(now, index, &mut of_members);
+            self.feed(now, index, vrrp::Input::Start, &mut of_members);
         }
+        self.starting = false;
+        self.tell_groups(out);
+        out.append(&mut of_members);
         self.trackers.start(now, out);
     }
 
@@ -311,11 +319,12 @@ impl Router {
 
     /// Gives an instance a fact and brings its group in line with what became of it.
     fn feed(&mut self, now: Instant, index: usize, input: vrrp::Input<'_>, out: &mut Outputs) {
-        let faults = |router: &Self| router.members.get(index).map(|member| member.machine.faults().own());
-        let before = faults(self);
-        let changed = self.give(now, index, input, out);
-        if changed || before != faults(self) {
-            self.align_groups(now, index, out);
+        let view = |router: &Self| router.members.get(index).map(Member::for_group);
+        let Some(before) = view(self) else { return };
+        self.give(now, index, input, out);
+        if let Some(after) = view(self).filter(|after| *after != before) {
+            let gave_up = before.phase == Phase::Master && after.phase != Phase::Master;
+            self.align_group(now, index, gave_up, out);
         }
     }
 

@@ -52,8 +52,8 @@ fn router_group(model: &Model, group: &SyncGroup) -> router::Group {
 
 fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
     let old_checksum = match &instance.transport.destination {
-        Destination::Multicast(_) => false,
-        Destination::Unicast(unicast) => unicast.old_checksum == OldChecksum::Always,
+        Destination::Multicast(_) => OldChecksum::Never,
+        Destination::Unicast(unicast) => unicast.old_checksum,
     };
     vrrp::Settings {
         name: instance.name.clone(),
@@ -81,7 +81,12 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         owner_ignore_adverts: instance.owner_ignore_adverts,
         skip_check_adv_addr: instance.skip_check_advert_addresses,
         v3_checksum_as_v2: instance.transport.checksum_without_pseudo_header,
-        old_unicast_checksum: old_checksum,
+        old_unicast_checksum: match old_checksum {
+            OldChecksum::Auto => settings::OldChecksum::Auto,
+            OldChecksum::Always => settings::OldChecksum::Always,
+            OldChecksum::Never => settings::OldChecksum::Never,
+        },
+        timer_expired_backup: instance.timer_expired_backup,
         dont_track_primary: !instance.track.primary,
         garp: garp(instance, &model.global),
         track: references(model, &instance.track),

@@ -1,6 +1,8 @@
 //! `vrrp_sync_group`: instances that are all master or all not.
 //!
-//! A reducer without memory: given which member changed and what the others are, it says what the others have to do.
+//! A group prefers to be backup: it becomes master only when no member hears a master that it has to follow. So two
+//! nodes whose members have contrary priorities come to rest, and a link that only some members have lost moves
+//! nothing. [`next`] says which member has to be told what, one after the other, until all are in line.
 
 use crate::vrrp::Phase;
 use crate::vrrp::event::Sync;
@@ -21,80 +23,123 @@ pub struct Member {
     pub phase: Phase,
     /// In fault for a reason of its own.
     pub faulty: bool,
+    /// Told that another member is in fault.
+    pub held: bool,
+    /// Backup, and its master-down interval is over.
+    pub ready: bool,
+    /// Backup, and hears a master.
+    pub following: bool,
 }
 
-/// What the group as a whole is.
+/// The member that set the group in motion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// Its place.
+    pub place: usize,
+    /// It was master until now and is not any more.
+    pub gave_up: bool,
+}
+
+/// What the group as a whole is, when its members are in line.
 pub fn phase(members: &[Member]) -> Phase {
-    let all = |phase| members.iter().all(|member| member.phase == phase);
-    if members.iter().any(|member| member.phase == Phase::Fault) {
+    let any = |phase| members.iter().any(|member| member.phase == phase);
+    if any(Phase::Fault) {
         Phase::Fault
-    } else if all(Phase::Master) {
+    } else if any(Phase::Master) {
         Phase::Master
-    } else if all(Phase::Init) {
-        Phase::Init
-    } else {
+    } else if any(Phase::Backup) {
         Phase::Backup
+    } else {
+        Phase::Init
     }
 }
 
-/// What member `index` has to do after member `changed` entered its present state; `None` when it is in line already.
-pub fn follow(members: &[Member], changed: usize, index: usize) -> Option<Sync> {
-    if changed == index {
+/// The next member that is not in line, and what it has to do. The leader comes before the others.
+pub fn next(members: &[Member], leader: Leader) -> Option<(usize, Sync)> {
+    let faults = |place: usize| members.iter().enumerate().any(|(other, member)| other != place && member.faulty);
+    let told = members.iter().enumerate().find(|(place, member)| member.held != faults(*place));
+    if let Some((place, member)) = told {
+        return Some((place, if member.held { Sync::Clear } else { Sync::Fault }));
+    }
+    if members.iter().any(|member| member.phase == Phase::Fault) {
         return None;
     }
-    let (leader, member) = (members.get(changed)?, members.get(index)?);
-    match (leader.phase, member.phase) {
-        (Phase::Fault, Phase::Master | Phase::Backup | Phase::Init) => Some(Sync::Fault),
-        (Phase::Backup | Phase::Init, Phase::Master) => Some(Sync::Backup),
-        (Phase::Master, Phase::Backup) => Some(Sync::Master),
-        (Phase::Backup | Phase::Init, Phase::Backup | Phase::Init | Phase::Fault)
-        | (Phase::Master, Phase::Master | Phase::Init | Phase::Fault)
-        | (Phase::Fault, Phase::Fault) => None,
+    if leader.gave_up || members.iter().any(|member| member.following) {
+        let master = members.iter().position(|member| member.phase == Phase::Master)?;
+        return Some((master, Sync::Backup));
     }
-}
-
-/// Whether member `index` is kept in fault by the others.
-pub fn faulted_by_others(members: &[Member], index: usize) -> bool {
-    members.iter().enumerate().any(|(other, member)| other != index && member.faulty)
+    if members.iter().any(|member| member.phase != Phase::Master && !member.ready) {
+        return None;
+    }
+    let ready = |place: &usize| members.get(*place).is_some_and(|member| member.ready);
+    let place = Some(leader.place).filter(ready).or_else(|| (0..members.len()).find(ready))?;
+    Some((place, Sync::Master))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Phase::{Backup, Fault, Init, Master};
 
-    fn member(phase: Phase) -> Member {
-        Member { phase, faulty: phase == Phase::Fault }
+    const LEADER: Leader = Leader { place: 0, gave_up: false };
+    const LOSER: Leader = Leader { place: 0, gave_up: true };
+
+    /// The words: init, waiting, following, ready, master, fault (its own), held.
+    fn member(word: &str) -> Member {
+        let phase = match word {
+            "init" => Init,
+            "waiting" | "following" | "ready" => Backup,
+            "master" => Master,
+            _ => Fault,
+        };
+        let is = |other| word == other;
+        Member { phase, faulty: is("fault"), held: is("held"), ready: is("ready"), following: is("following") }
+    }
+
+    fn members(words: &str) -> Vec<Member> {
+        words.split_whitespace().map(member).collect()
     }
 
     #[test]
-    fn the_others_follow() {
-        use Phase::{Backup, Fault, Master};
-        for (leader, other, expected) in [
-            (Master, Backup, Some(Sync::Master)),
-            (Master, Fault, None),
-            (Backup, Master, Some(Sync::Backup)),
-            (Backup, Backup, None),
-            (Fault, Master, Some(Sync::Fault)),
-            (Fault, Backup, Some(Sync::Fault)),
-            (Fault, Fault, None),
+    fn each_case_has_one_next_step() {
+        for (words, leader, expected) in [
+            // all have to be ready
+            ("ready waiting", LEADER, None),
+            ("ready following", LEADER, None),
+            ("ready init", LEADER, None),
+            ("ready ready", LEADER, Some((0, Sync::Master))),
+            ("ready ready", Leader { place: 1, gave_up: false }, Some((1, Sync::Master))),
+            ("master ready", LEADER, Some((1, Sync::Master))),
+            ("master master", LEADER, None),
+            // one gives up, all do
+            ("waiting master master", LOSER, Some((1, Sync::Backup))),
+            ("following master", LOSER, Some((1, Sync::Backup))),
+            ("following waiting", LOSER, None),
+            // a member that a reload added does not pull the others down, unless somebody else has its addresses
+            ("waiting master", LEADER, None),
+            ("following master", LEADER, Some((1, Sync::Backup))),
+            // fault holds all, and is over for all
+            ("fault master", LOSER, Some((1, Sync::Fault))),
+            ("fault waiting", LEADER, Some((1, Sync::Fault))),
+            ("fault held", LEADER, None),
+            ("waiting held", LEADER, Some((1, Sync::Clear))),
+            ("fault fault", LEADER, Some((0, Sync::Fault))),
         ] {
-            assert_eq!(follow(&[member(leader), member(other)], 0, 1), expected, "{leader:?} {other:?}");
+            assert_eq!(next(&members(words), leader), expected, "{words} {leader:?}");
         }
     }
 
     #[test]
-    fn a_group_is_what_all_its_members_are() {
-        use Phase::{Backup, Fault, Init, Master};
-        for (phases, expected) in [
-            ([Master, Master], Master),
-            ([Master, Backup], Backup),
-            ([Fault, Backup], Fault),
-            ([Init, Init], Init),
-            ([Init, Backup], Backup),
+    fn a_group_is_what_its_members_are() {
+        for (words, expected) in [
+            ("master master", Master),
+            ("waiting ready", Backup),
+            ("fault held", Fault),
+            ("init init", Init),
+            ("init waiting", Backup),
+            ("master waiting", Master),
         ] {
-            assert_eq!(phase(&phases.map(member)), expected);
+            assert_eq!(phase(&members(words)), expected, "{words}");
         }
-        assert!(faulted_by_others(&[member(Fault), member(Backup)], 1));
-        assert!(!faulted_by_others(&[member(Fault), member(Backup)], 0));
     }
 }

@@ -11,14 +11,15 @@
 //!
 //! Three departures are our own: an advert with interval 0 is dropped (RFC 9568 erratum 8301; keepalived becomes master
 //! at once), an address list that differs is reported and accepted (keepalived before 2.3.3 drops it and both become
-//! master), and a master that was not scheduled for longer than its peers wait steps down before it does anything else.
+//! master), and a master that was not scheduled for longer than its peers wait listens before it speaks again.
 //!
 //! - `settings`: what the configuration says; `event`: the whole vocabulary between this machine and its driver;
 //! - `state`: the states and the diagram; `instance`: the machine; `timer`: its deadlines and their arithmetic;
-//! - `counters`: its statistics;
+//! - `counters`: its statistics; `bucket`: how much others can make it say;
 //! - `receive`: which adverts count, and the messages about those that do not; `election`: who wins; `transmit`: what
 //!   is sent; `garp`: when the neighbours are told.
 
+pub mod bucket;
 pub mod counters;
 pub mod election;
 pub mod event;

@@ -1,14 +1,15 @@
 //! Sync groups among the running instances: after every fact the members are brought in line.
 
+use super::member::Member;
 use super::{Group, Output, Outputs, Router};
+use crate::sync_group::Leader;
 use crate::vrrp::event::Sync;
 use crate::vrrp::{self, Level, Phase};
 use crate::{notify, sync_group};
 use std::time::Instant;
 
-/// How often the members of a group may set each other in motion over one fact. Two rounds settle every case in
-/// which the instances themselves do; members that contradict each other go on at the next advert.
-const GROUP_ROUNDS_MAX: usize = 8;
+/// Most steps for one fact, for each member: into fault and out of it, down and up. A group that is in line needs none.
+const STEPS_MAX: usize = 4;
 
 /// A running group.
 #[derive(Clone, Debug)]
@@ -31,55 +32,50 @@ impl Router {
             })
             .collect();
         self.groups = groups;
+        for index in 0..self.members.len() {
+            let grouped = self.groups.iter().any(|group| group.members.contains(&index));
+            if let Some(member) = self.members.get_mut(index) {
+                member.machine.set_grouped(grouped);
+            }
+        }
     }
 
-    pub(super) fn align_groups(&mut self, now: Instant, changed: usize, out: &mut Outputs) {
+    /// Brings the group of a member in line with what became of it.
+    pub(super) fn align_group(&mut self, now: Instant, changed: usize, gave_up: bool, out: &mut Outputs) {
         let Some(place) = self.groups.iter().position(|group| group.members.contains(&changed)) else { return };
-        let mut leader = changed;
-        for _ in 0..GROUP_ROUNDS_MAX {
-            match self.align_once(now, place, leader, out) {
-                Some(next) => leader = next,
-                None => break,
+        let Some(group) = self.groups.get(place) else { return };
+        let (name, indices) = (group.settings.sync.name.clone(), group.members.clone());
+        let Some(leader) = indices.iter().position(|&index| index == changed) else { return };
+        let leader = Leader { place: leader, gave_up };
+        let mut announced = false;
+        for _ in 0..indices.len() * STEPS_MAX {
+            let Some((at, sync)) = sync_group::next(&self.group_view(&indices), leader) else { break };
+            let Some(&index) = indices.get(at) else { break };
+            if !announced && at != leader.place {
+                announced = true;
+                let line = format!("VRRP_Group({name}) Syncing instances to {} state", word(sync));
+                out.push(Output::Log(Level::Info, line));
             }
+            self.give(now, index, vrrp::Input::Group(sync), out);
         }
         self.tell_group(place, out);
     }
 
-    /// One pass over the group; answers with a member that changed otherwise than it was told to.
-    fn align_once(&mut self, now: Instant, place: usize, leader: usize, out: &mut Outputs) -> Option<usize> {
-        let group = self.groups.get(place)?;
-        let (name, indices) = (group.settings.sync.name.clone(), group.members.clone());
-        let leader_place = indices.iter().position(|&index| index == leader)?;
-        let leader_phase = self.members.get(leader)?.machine.phase();
-        let mut announced = false;
-        let mut contrary = None;
-        for (at, &index) in indices.iter().enumerate() {
-            let view = self.group_view(&indices);
-            let faulted = sync_group::faulted_by_others(&view, at);
-            let clear = !faulted && self.members.get(index).is_some_and(|member| member.machine.faults().group);
-            let sync = if clear { Some(Sync::Clear) } else { sync_group::follow(&view, leader_place, at) };
-            let Some(sync) = sync else { continue };
-            if !announced && sync != Sync::Clear {
-                announced = true;
-                let line = format!("VRRP_Group({name}) Syncing instances to {} state", leader_phase.word());
-                out.push(Output::Log(Level::Info, line));
-            }
-            let changed = self.give(now, index, vrrp::Input::Group(sync), out);
-            if changed && self.members.get(index)?.machine.phase() != leader_phase {
-                contrary = Some(index);
-            }
-        }
-        contrary
+    fn group_view(&self, indices: &[usize]) -> Vec<sync_group::Member> {
+        indices.iter().filter_map(|&index| self.members.get(index)).map(Member::for_group).collect()
     }
 
-    fn group_view(&self, indices: &[usize]) -> Vec<sync_group::Member> {
-        let members = indices.iter().filter_map(|&index| self.members.get(index));
-        members
-            .map(|member| sync_group::Member { phase: member.machine.phase(), faulty: member.machine.faults().own() })
-            .collect()
+    /// Tells every group what it is, after a start that was not told step by step.
+    pub(super) fn tell_groups(&mut self, out: &mut Outputs) {
+        for place in 0..self.groups.len() {
+            self.tell_group(place, out);
+        }
     }
 
     fn tell_group(&mut self, place: usize, out: &mut Outputs) {
+        if self.starting {
+            return;
+        }
         let Some(indices) = self.groups.get(place).map(|group| group.members.clone()) else { return };
         let phase = sync_group::phase(&self.group_view(&indices));
         let Some(group) = self.groups.get_mut(place).filter(|group| group.phase != phase) else { return };
@@ -87,4 +83,14 @@ impl Router {
         let Some(event) = notify::Event::of(phase) else { return };
         out.push(Output::Notify(group.settings.notice(event)));
     }
+}
+
+/// The state that the members are brought to.
+fn word(sync: Sync) -> &'static str {
+    let phase = match sync {
+        Sync::Master => Phase::Master,
+        Sync::Backup | Sync::Clear => Phase::Backup,
+        Sync::Fault => Phase::Fault,
+    };
+    phase.word()
 }

@@ -1,9 +1,9 @@
 //! One running instance: the machine, and its instructions with devices and commands filled in.
 
 use super::{Instance, Output, Outputs};
-use crate::notify;
 use crate::vrrp::event::{Link, Tracked};
 use crate::vrrp::{self, settings::VirtualAddress};
+use crate::{notify, sync_group};
 use std::time::Instant;
 
 /// A running instance.
@@ -35,6 +35,18 @@ impl Member {
         let mut instructions = vrrp::Outputs::new();
         self.machine.reload(now, instance.vrrp, &mut instructions);
         self.translate(&old, instructions, out);
+    }
+
+    /// As its group sees it.
+    pub(super) fn for_group(&self) -> sync_group::Member {
+        let machine = &self.machine;
+        sync_group::Member {
+            phase: machine.phase(),
+            faulty: machine.faults().own(),
+            held: machine.faults().group,
+            ready: machine.is_ready(),
+            following: machine.is_following(),
+        }
     }
 
     fn translate(&self, settings: &vrrp::Settings, instructions: vrrp::Outputs, out: &mut Outputs) -> bool {

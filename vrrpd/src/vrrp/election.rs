@@ -69,7 +69,12 @@ mod tests {
     use std::time::Duration;
 
     fn advert(priority: u8, last: u8) -> Advert {
-        Advert { source: IpAddr::from([10, 0, 0, last]), priority, interval: Duration::from_secs(1) }
+        Advert {
+            source: IpAddr::from([10, 0, 0, last]),
+            priority,
+            interval: Duration::from_secs(1),
+            old_checksum: false,
+        }
     }
 
     #[test]

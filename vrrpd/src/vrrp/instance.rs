@@ -8,6 +8,7 @@ mod reload;
 mod time;
 mod transition;
 
+use super::bucket::Bucket;
 use super::counters::Counters;
 use super::election::Candidate;
 use super::event::{Input, Level, Link, Output, Outputs, Sync, Tracked};
@@ -15,7 +16,7 @@ use super::garp::{self, Announcer};
 use super::settings::{Settings, VirtualAddress};
 use super::state::{Faults, Heard, Phase, State};
 use super::timer::{Timer, Timers, master_down_interval, skew_time};
-use super::transmit;
+use super::transmit::{self, Moment};
 use crate::notify;
 use crate::track::effective_priority;
 use std::net::IpAddr;
@@ -42,10 +43,17 @@ pub struct Instance {
     next_id: u16,
     /// Kinds of messages already logged since the last change of state or master, one bit each.
     reported: u32,
+    /// Limits the lines that received adverts provoke.
+    lines: Bucket,
+    /// Such lines that were not written.
+    suppressed: u64,
+    /// Limits the answers that received adverts provoke.
+    answers: Bucket,
+    /// A peer that makes its checksums in the old way was heard.
+    old_checksum: bool,
+    /// It is a member of a sync group: the group decides when it becomes master.
+    grouped: bool,
 }
-
-/// Bit of [`Instance::reported`] for address list differences, beyond those of [`Rejected::kind`].
-const REPORTED_ADDRESSES: u32 = 31;
 
 impl Instance {
     /// A machine in `Init` that knows nothing of its link yet.
@@ -64,7 +72,32 @@ impl Instance {
             changed_at: None,
             next_id: 1,
             reported: 0,
+            lines: Bucket::default(),
+            suppressed: 0,
+            answers: Bucket::default(),
+            old_checksum: false,
+            grouped: false,
         }
+    }
+
+    /// Says whether it is a member of a sync group.
+    pub fn set_grouped(&mut self, grouped: bool) {
+        self.grouped = grouped;
+    }
+
+    /// A member of a sync group that has not heard a master for its master-down interval and waits for the others.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Backup { .. }) && self.timers.get(Timer::MasterDown).is_none()
+    }
+
+    /// A backup that hears a master.
+    pub fn is_following(&self) -> bool {
+        matches!(self.state, State::Backup { master: Some(_), .. }) && !self.is_ready()
+    }
+
+    /// A master that was stalled and finds out whether somebody took over meanwhile.
+    pub fn is_listening(&self) -> bool {
+        self.timers.get(Timer::Listen).is_some()
     }
 
     /// What it was told to do.
@@ -103,6 +136,7 @@ impl Instance {
             link: !self.link.up,
             source: self.link.source.is_none(),
             tracker: self.tracked.fault,
+            peers: self.settings.lacks_peers(),
             group: self.group_fault,
         }
     }
@@ -126,7 +160,7 @@ impl Instance {
     /// Takes a fact and pushes what is to be done about it.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
         let before = self.phase();
-        self.step_down_after_stall(now, out);
+        self.notice_stall(now, out);
         match input {
             Input::Start => self.start(now, out),
             Input::Packet(datagram) => self.receive(now, &datagram, out),
@@ -225,7 +259,9 @@ impl Instance {
             let line = format!("Netlink reflector reports IP {address} removed from {device}, putting it back");
             out.push(Output::Log(Level::Warning, format!("({}) {line}", self.settings.name)));
             out.push(Output::AddAddress(vip.clone()));
-            garp::announce(&self.settings, vip, true, out);
+            if !self.is_listening() {
+                garp::announce(&self.settings, vip, true, out);
+            }
         }
     }
 
@@ -237,7 +273,8 @@ impl Instance {
     }
 
     fn send(&mut self, priority: u8, out: &mut Outputs) {
-        transmit::advertise(&self.settings, self.link.source, priority, self.next_id, out);
+        let (source, id, old_checksum) = (self.link.source, self.next_id, self.old_checksum);
+        transmit::advertise(&self.settings, Moment { source, priority, id, old_checksum }, out);
         self.next_id = self.next_id.wrapping_add(1).max(1);
         self.counters.adverts_sent += 1;
     }

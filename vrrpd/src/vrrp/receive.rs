@@ -1,9 +1,10 @@
 //! Which adverts count. The checks come in keepalived's order, the messages are in its words: people search for them.
 
-use super::settings::{Auth, Settings, Transport};
+use super::settings::{Auth, GROUP_INET, OldChecksum, Settings, Transport};
 use crate::packet::auth::AuthType;
 use crate::packet::ip::TTL_VRRP;
 use crate::packet::{self, Datagram, Header, TYPE_ADVERTISEMENT, Version, vrrp2, vrrp3};
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Advert {
     pub priority: u8,
     /// The sender's interval; never zero.
     pub interval: Duration,
+    /// Its checksum was made as keepalived before 1.3.7 made it (`old_unicast_checksum`).
+    pub old_checksum: bool,
 }
 
 /// Why an advert does not count. `Display` is the line of the log without the name of the instance.
@@ -25,7 +28,7 @@ pub struct Advert {
 pub enum Rejected {
     Tiny { family: &'static str, received: usize },
     Ttl { received: u8 },
-    PeerTtl { source: IpAddr, received: u8 },
+    PeerTtl { received: u8, min: u8, max: u8 },
     WrongVersion { received: u8, expected: u8 },
     AuthUnknown { received: u8 },
     AuthMismatch { received: u8, expected: u8 },
@@ -46,7 +49,7 @@ pub enum Rejected {
 #[expect(missing_docs, reason = "every variant is the message that Display gives it")]
 pub enum AddressMismatch {
     Count { expected: usize, received: u8 },
-    Missing { source: IpAddr, address: IpAddr },
+    Missing { vrid: u8, source: IpAddr, address: IpAddr },
 }
 
 /// What a received message is worth.
@@ -66,17 +69,18 @@ pub fn check(settings: &Settings, datagram: &Datagram<'_>, known_master: Option<
     if header.version() != settings.version.number() {
         return Err(Rejected::WrongVersion { received: header.version(), expected: settings.version.number() });
     }
-    let interval = match settings.version {
-        Version::V2 => check_version2(settings, datagram)?,
+    let (interval, old_checksum) = match settings.version {
+        Version::V2 => (check_version2(settings, datagram)?, false),
         Version::V3 => check_version3(settings, datagram)?,
     };
+    // Before the address list, where keepalived does it after: a stranger's list is nobody's concern.
     check_transport(settings, datagram)?;
     let mismatch = if settings.skip_check_adv_addr && known_master == Some(datagram.source) {
         None
     } else {
         compare_addresses(settings, datagram, header.count())
     };
-    Ok((Advert { source: datagram.source, priority: header.priority(), interval }, mismatch))
+    Ok((Advert { source: datagram.source, priority: header.priority(), interval, old_checksum }, mismatch))
 }
 
 fn check_version2(settings: &Settings, datagram: &Datagram<'_>) -> Result<Duration, Rejected> {
@@ -110,29 +114,34 @@ fn check_version2(settings: &Settings, datagram: &Datagram<'_>) -> Result<Durati
     Ok(packet.interval())
 }
 
-fn check_version3(settings: &Settings, datagram: &Datagram<'_>) -> Result<Duration, Rejected> {
+fn check_version3(settings: &Settings, datagram: &Datagram<'_>) -> Result<(Duration, bool), Rejected> {
     let tiny = |_| Rejected::Tiny { family: settings.family.name(), received: datagram.message.len() };
     let header = Header::new(datagram.message).map_err(tiny)?;
     let packet = vrrp3::Packet::new(datagram.message).map_err(tiny)?;
     check_type_and_length(header, packet.expected_len(settings.family), datagram)?;
-    if !checksum3_is_valid(packet, datagram) {
+    let usual = checksum3_is_valid(packet, datagram);
+    let old = !usual && old_checksum3_is_valid(settings, packet, datagram);
+    if !usual && !old {
         return Err(Rejected::Checksum { version: 3 });
     }
     if packet.interval().is_zero() {
         return Err(Rejected::IntervalZero);
     }
-    Ok(packet.interval())
+    Ok((packet.interval(), old))
 }
 
-/// With the pseudo header (keepalived's), without one (RFC 9568), or with the group in place of the unicast destination
-/// (keepalived before 1.3.7): the three sums that honest senders use over IPv4.
+/// With the pseudo header (keepalived's) or, over IPv4, without one (RFC 9568): both are honest senders.
 fn checksum3_is_valid(packet: vrrp3::Packet<'_>, datagram: &Datagram<'_>) -> bool {
-    if packet.checksum_is_valid(Some((datagram.source, datagram.destination))) {
-        return true;
-    }
-    let old_group = IpAddr::V4(super::settings::GROUP_INET);
-    datagram.destination.is_ipv4()
-        && (packet.checksum_is_valid(None) || packet.checksum_is_valid(Some((datagram.source, old_group))))
+    packet.checksum_is_valid(Some((datagram.source, datagram.destination)))
+        || (datagram.destination.is_ipv4() && packet.checksum_is_valid(None))
+}
+
+/// With the group in place of the unicast destination (keepalived before 1.3.7).
+fn old_checksum3_is_valid(settings: &Settings, packet: vrrp3::Packet<'_>, datagram: &Datagram<'_>) -> bool {
+    settings.old_unicast_checksum != OldChecksum::Never
+        && datagram.destination.is_ipv4()
+        && !datagram.destination.is_multicast()
+        && packet.checksum_is_valid(Some((datagram.source, IpAddr::V4(GROUP_INET))))
 }
 
 fn check_type_and_length(header: Header<'_>, expected: usize, datagram: &Datagram<'_>) -> Result<(), Rejected> {
@@ -160,9 +169,12 @@ fn check_transport(settings: &Settings, datagram: &Datagram<'_>) -> Result<(), R
     let Some(peer) = peer else {
         return if *check_source || limited { Err(Rejected::NotAPeer { source: datagram.source }) } else { Ok(()) };
     };
-    let in_range =
-        peer.min_ttl.is_none_or(|min| datagram.ttl >= min) && peer.max_ttl.is_none_or(|max| datagram.ttl <= max);
-    if in_range { Ok(()) } else { Err(Rejected::PeerTtl { source: datagram.source, received: datagram.ttl }) }
+    let (min, max) = (peer.min_ttl.unwrap_or(0), peer.max_ttl.unwrap_or(u8::MAX));
+    if (min..=max).contains(&datagram.ttl) {
+        Ok(())
+    } else {
+        Err(Rejected::PeerTtl { received: datagram.ttl, min, max })
+    }
 }
 
 fn compare_addresses(settings: &Settings, datagram: &Datagram<'_>, count: u8) -> Option<AddressMismatch> {
@@ -170,9 +182,14 @@ fn compare_addresses(settings: &Settings, datagram: &Datagram<'_>, count: u8) ->
     if usize::from(count) != expected {
         return Some(AddressMismatch::Count { expected, received: count });
     }
-    let received: Vec<IpAddr> = packet::addresses(datagram.message, settings.family, count).collect();
-    let missing = settings.addresses.iter().find(|vip| !received.contains(&vip.address))?;
-    Some(AddressMismatch::Missing { source: datagram.source, address: missing.address })
+    let received = || packet::addresses(datagram.message, settings.family, count);
+    let ours = || settings.addresses.iter().map(|vip| vip.address);
+    if received().eq(ours()) {
+        return None;
+    }
+    let received: HashSet<IpAddr> = received().collect();
+    let address = ours().find(|address| !received.contains(address))?;
+    Some(AddressMismatch::Missing { vrid: settings.vrid, source: datagram.source, address })
 }
 
 impl Rejected {
@@ -206,9 +223,7 @@ impl fmt::Display for Rejected {
             Rejected::Ttl { received } => {
                 write!(f, "invalid TTL/HL. Received {received} and expect {TTL_VRRP}")
             }
-            Rejected::PeerTtl { source, received } => {
-                write!(f, "TTL/HL {received} of unicast peer {source} outside of its min_ttl and max_ttl")
-            }
+            Rejected::PeerTtl { received, min, max } => write!(f, "TTL/HL {received} not in range {min} - {max}"),
             Rejected::WrongVersion { received, expected } => {
                 write!(f, "wrong version. Received {received} and expect {expected}")
             }
@@ -247,8 +262,8 @@ impl fmt::Display for AddressMismatch {
             AddressMismatch::Count { expected, received } => {
                 write!(f, "expected {expected} VIPs but received {received}")
             }
-            AddressMismatch::Missing { source, address } => {
-                write!(f, "configured VIP not present in advert from {source}: {address}")
+            AddressMismatch::Missing { vrid, source, address } => {
+                write!(f, "ip address associated with VRID {vrid} not present in advert from {source}: {address}")
             }
         }
     }

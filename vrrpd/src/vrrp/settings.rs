@@ -60,8 +60,11 @@ pub struct Settings {
     pub skip_check_adv_addr: bool,
     /// `v3_checksum_as_v2`: version 3 over IPv4 is sent without the pseudo header in its checksum.
     pub v3_checksum_as_v2: bool,
-    /// `old_unicast_checksum`: the pseudo header of a unicast advert names 224.0.0.18.
-    pub old_unicast_checksum: bool,
+    /// `old_unicast_checksum`.
+    pub old_unicast_checksum: OldChecksum,
+    /// `timer_expired_backup`: the highest priority of any other node, by which a stall is measured. With `nopreempt`
+    /// a stalled master does not even wait for what it may hear.
+    pub timer_expired_backup: Option<u8>,
     /// `dont_track_primary`: the link state of `interface` is ignored.
     pub dont_track_primary: bool,
     /// The `garp_*` family.
@@ -72,6 +75,18 @@ pub struct Settings {
     pub notify_priority_changes: bool,
     /// `notify_deleted`: an instance removed by a reload notifies DELETED rather than FAULT.
     pub notify_deleted: bool,
+}
+
+/// `old_unicast_checksum`: whether the pseudo header of a unicast version 3 advert names 224.0.0.18, as keepalived before
+/// 1.3.7 wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldChecksum {
+    /// From when on an advert with such a sum is received.
+    Auto,
+    /// `old_unicast_checksum`
+    Always,
+    /// `old_unicast_checksum never`: nor is it accepted.
+    Never,
 }
 
 /// The word after `state`.
@@ -106,7 +121,7 @@ pub enum Transport {
     Unicast {
         /// `unicast_src_ip`; the interface's first address when absent.
         source: Option<IpAddr>,
-        /// `unicast_peer`, never empty.
+        /// `unicast_peer`; empty only with `unicast_fault_no_peer`, which is a fault.
         peers: Vec<Peer>,
         /// `unicast_ttl`.
         ttl: u8,
@@ -258,7 +273,8 @@ impl Settings {
             owner_ignore_adverts: false,
             skip_check_adv_addr: false,
             v3_checksum_as_v2: false,
-            old_unicast_checksum: false,
+            old_unicast_checksum: OldChecksum::Auto,
+            timer_expired_backup: None,
             dont_track_primary: false,
             garp: Garp::default(),
             track: References::default(),
@@ -270,6 +286,11 @@ impl Settings {
     /// Whether this instance owns the addresses (priority 255).
     pub fn is_owner(&self) -> bool {
         self.priority == PRIORITY_OWNER
+    }
+
+    /// Whether adverts have nobody to go to (`unicast_fault_no_peer`).
+    pub fn lacks_peers(&self) -> bool {
+        matches!(&self.transport, Transport::Unicast { peers, .. } if peers.is_empty())
     }
 
     /// Every address that follows the state: the advertised ones first.

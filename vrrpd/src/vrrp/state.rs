@@ -9,7 +9,7 @@
 //!              | fault         | anyone else                           |
 //!              |               v                                       v
 //!              |         +------------+   master-down timer,     +-----------+
-//!              |         |            |   sync group             |           |
+//!              |         |            |   whole group ready      |           |
 //!              |         |   Backup   +------------------------->|  Master   |
 //!              |         |            |<-------------------------+           |
 //!              |         +---+----^---+   better advert, sync    +-----+-----+
@@ -19,6 +19,9 @@
 //!              +-------->|   Fault    |<-------------------------------+
 //!                        +------------+
 //! ```
+//!
+//! In a sync group the master-down timer makes an instance only *ready*: it becomes master when every other member is
+//! ready too. A master that was stalled keeps its addresses and *listens* before it sends again.
 //!
 //! `Init` holds an instance until its trackers have a first result and the startup delay is over. `Fault` is left
 //! only through `Backup`: the election decides whether the instance becomes master again. `Stop` leads from any state
@@ -102,6 +105,8 @@ pub struct Faults {
     pub source: bool,
     /// A tracker of weight 0 failed.
     pub tracker: bool,
+    /// It is to be unicast and there is no peer (`unicast_fault_no_peer`).
+    pub peers: bool,
     /// Another member of its sync group is in fault.
     pub group: bool,
 }
@@ -114,6 +119,6 @@ impl Faults {
 
     /// Whether there is any that does not come from the group.
     pub fn own(self) -> bool {
-        self.link || self.source || self.tracker
+        self.link || self.source || self.tracker || self.peers
     }
 }

@@ -14,6 +14,8 @@ pub enum Timer {
     PreemptDelay,
     /// Master: `Adver_Timer`.
     Advert,
+    /// Master after a stall: whoever took over meanwhile would have been heard by now.
+    Listen,
     /// Master: the second set of gratuitous ARP (`garp_master_delay`).
     GarpSecond,
     /// Master: the second set after a lower-priority advert (`garp_lower_prio_delay`).
@@ -24,11 +26,12 @@ pub enum Timer {
     GarpNext,
 }
 
-const ALL: [Timer; 8] = [
+const ALL: [Timer; 9] = [
     Timer::Startup,
     Timer::MasterDown,
     Timer::PreemptDelay,
     Timer::Advert,
+    Timer::Listen,
     Timer::GarpSecond,
     Timer::GarpLowerPrio,
     Timer::GarpRefresh,

@@ -220,7 +220,8 @@ fn describe(network: &Network, from: usize, transcript: &mut String) {
 fn remarkable(line: &str) -> Option<String> {
     let text = line.strip_prefix("(VI_1) ").unwrap_or(line);
     let telling = ["A thread timer", "VRRP_Script", "Changing", "start preempt", "Master received advert", "Received"];
-    let told = telling.iter().any(|start| text.starts_with(start)) || text.contains("putting it back");
+    let told = telling.iter().any(|start| text.starts_with(start))
+        || ["putting it back", "became master"].iter().any(|part| text.contains(part));
     told.then(|| format!("[{text}]"))
 }
 

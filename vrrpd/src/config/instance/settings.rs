@@ -67,10 +67,10 @@ impl Lowering<'_> {
                 self.warn("deprecated", statement.span, message);
             }
             "timer_expired_backup" | "thread_timer_expired" => {
-                let adverts = statement.argument(1).map_or(Some(1), |word| {
+                let best = statement.argument(1).map_or(Some(254), |word| {
                     self.integer(word, 1..=255, &format!("({name}) {keyword} '{}' invalid - ignoring", word.text))
                 });
-                draft.timer_expired_backup = adverts.and_then(|n| u8::try_from(n).ok());
+                draft.timer_expired_backup = best.and_then(|n| u8::try_from(n).ok());
             }
             "garp_extra_if" | "vmac_garp_intvl" => self.garp_extra(statement, &format!("({name}): "), &mut draft.garp),
             "kernel_rx_buf_size" => self.receive_buffer(statement, draft),

@@ -67,7 +67,7 @@ pub struct Instance {
     pub higher_priority_send_advert: bool,
     /// `owner_ignore_adverts`: priority 255 does not look at adverts.
     pub owner_ignore_adverts: bool,
-    /// `timer_expired_backup`: give up mastership after a stall of so many adverts.
+    /// `timer_expired_backup`: give up mastership after a stall in which a node of this priority can have taken over.
     pub timer_expired_backup: Option<u8>,
     /// `kernel_rx_buf_size`, in bytes.
     pub receive_buffer: Option<u32>,

@@ -18,11 +18,14 @@ impl Instance {
         }
         if self.phase() == Phase::Master {
             self.reload_addresses(&old, out);
-            if old.advert_interval != self.settings.advert_interval {
-                self.timers.set(Timer::Advert, now);
-            }
-            if old.garp.refresh != self.settings.garp.refresh {
-                self.set_refresh(now);
+            // After a stall nothing leaves before it is known who is master.
+            if !self.is_listening() {
+                if old.advert_interval != self.settings.advert_interval {
+                    self.timers.set(Timer::Advert, now);
+                }
+                if old.garp.refresh != self.settings.garp.refresh {
+                    self.set_refresh(now);
+                }
             }
         } else if matches!(self.state, State::Backup { .. })
             && (old.advert_interval != self.settings.advert_interval

@@ -1,7 +1,7 @@
 use super::*;
 use crate::packet::{Datagram, Version};
-use crate::vrrp::event::Reason;
-use crate::vrrp::settings::{InitialState, Transport, VirtualAddress};
+use crate::vrrp::event::{Reason, Sync};
+use crate::vrrp::settings::{InitialState, OldChecksum, Transport, VirtualAddress};
 
 /// An instance on a clock of its own, with what it did as text.
 struct Bench {
@@ -75,7 +75,8 @@ impl Bench {
     fn advert(&mut self, priority: u8, last: u8) -> Vec<String> {
         let sender = Settings { priority, ..self.instance.settings.clone() };
         let mut sent = Outputs::new();
-        transmit::advertise(&sender, Some(IpAddr::from([10, 99, 0, last])), priority, 1, &mut sent);
+        let source = Some(IpAddr::from([10, 99, 0, last]));
+        transmit::advertise(&sender, Moment { source, priority, id: 1, old_checksum: false }, &mut sent);
         let Some(Output::Advertise(advert)) = sent.first() else { panic!("nothing sent") };
         let destination = match sender.transport {
             Transport::Multicast { group, .. } => group,
@@ -242,12 +243,13 @@ fn a_version_3_backup_follows_the_interval_of_its_master() {
 }
 
 #[test]
-fn a_stalled_master_steps_down_before_it_hears_or_says_anything() {
+fn a_stalled_master_yields_to_whoever_took_over_meanwhile() {
     let mut bench = Bench::master(settings(200));
     bench.at += Duration::from_secs(6);
     let lines = bench.advert(100, 9);
     assert!(lines[0].starts_with("A thread timer expired 5."), "{lines:?}");
     let expected = [
+        "10.99.0.9 became master with priority 100 while this process was not running",
         "Entering BACKUP STATE",
         "removing VIPs.",
         "-10.99.0.50",
@@ -258,6 +260,49 @@ fn a_stalled_master_steps_down_before_it_hears_or_says_anything() {
     let mut short = Bench::master(settings(200));
     short.at += Duration::from_millis(1500);
     assert_eq!(short.feed(Input::Time), ["advert 200"]);
+}
+
+#[test]
+fn a_stalled_master_that_is_alone_keeps_its_addresses_and_goes_on() {
+    let mut bench = Bench::master(Settings { preempt: false, ..settings(200) });
+    bench.at += Duration::from_mins(1);
+    let lines = bench.feed(Input::Time);
+    assert_eq!(lines.len(), 1, "it listens and says nothing: {lines:?}");
+    assert_eq!(bench.run(1249), Vec::<String>::new());
+    // what others say about leaving, and its own adverts in a loop, are no masters
+    assert_eq!(bench.advert(0, 9), Vec::<String>::new());
+    assert_eq!(bench.advert(200, 5), Vec::<String>::new());
+    let lines = bench.run(1);
+    assert_eq!(lines[..2], ["nobody else became master meanwhile, going on as MASTER", "advert 200"]);
+    assert_eq!(lines[2..], ["garp"; 5]);
+    assert_eq!(bench.run(1000), ["advert 200"]);
+    assert_eq!(bench.instance.desired_addresses().count(), 1);
+}
+
+#[test]
+fn stalls_of_a_listener_of_an_owner_and_with_timer_expired_backup() {
+    // stalled again while it listens: it listens again
+    let mut bench = Bench::master(settings(200));
+    bench.at += Duration::from_secs(6);
+    bench.feed(Input::Time);
+    bench.at += Duration::from_secs(6);
+    assert_eq!(bench.feed(Input::Time), Vec::<String>::new());
+    assert!(bench.instance.is_listening());
+    assert!(bench.advert(100, 9).contains(&"-10.99.0.50".to_owned()));
+    // the owner has nobody to listen to
+    let mut owner = Bench::new(Settings { initial: InitialState::Master, ..settings(255) });
+    owner.feed(Input::Start);
+    owner.at += Duration::from_secs(6);
+    assert_eq!(owner.feed(Input::Time)[2..], ["advert 255", "garp", "garp", "garp", "garp", "garp"]);
+    // the operator said that a stall is the end, and whom it is measured by
+    let obedient = Settings { preempt: false, timer_expired_backup: Some(100), ..settings(200) };
+    for (stall_ms, expected) in [(3600, Phase::Master), (3700, Phase::Backup)] {
+        let mut bench = Bench::master(obedient.clone());
+        let next = bench.instance.next_deadline().unwrap() - bench.start;
+        bench.at = next + Duration::from_millis(stall_ms - 1000);
+        bench.feed(Input::Time);
+        assert_eq!(bench.instance.phase(), expected, "silent for {stall_ms} ms");
+    }
 }
 
 #[test]
@@ -354,4 +399,110 @@ fn a_flood_of_bad_adverts_is_not_a_flood_of_lines() {
     assert_eq!(bench.feed(Input::Packet(datagram)).len(), 1);
     assert_eq!(bench.feed(Input::Packet(datagram)).len(), 0);
     assert_eq!(bench.instance.counters().packet_errors, 2);
+}
+
+#[test]
+fn a_member_of_a_group_waits_for_the_others() {
+    let mut bench = Bench::new(settings(100));
+    bench.instance.set_grouped(true);
+    bench.feed(Input::Start);
+    assert_eq!(bench.run(5000), ["Receive advertisement timeout"]);
+    assert!(bench.instance.is_ready() && !bench.instance.is_following());
+    bench.advert(200, 9);
+    assert!(!bench.instance.is_ready() && bench.instance.is_following());
+    bench.run(5000);
+    bench.advert(50, 9);
+    assert!(bench.instance.is_ready(), "who may be preempted holds nobody back");
+    assert_eq!(bench.feed(Input::Group(Sync::Master))[..2], ["Entering MASTER STATE", "advert 100"]);
+}
+
+/// Ten thousand forged adverts in ten seconds of each kind: what they provoke stays small.
+#[test]
+fn floods_provoke_a_limited_number_of_lines_and_answers() {
+    type Forge = fn(u64) -> (u8, u8);
+    let kinds: [(&str, bool, Forge); 6] = [
+        ("worse, to a master", true, |_| (50, 9)),
+        ("resigned, to a master", true, |_| (0, 9)),
+        ("worse, to a backup", false, |_| (50, 9)),
+        ("resigned, to a backup", false, |_| (0, 9)),
+        ("better and others", false, |n| (200, u8::try_from(10 + n % 200).unwrap())),
+        ("equal and ours", true, |_| (100, 5)),
+    ];
+    for (kind, master, forge) in kinds {
+        let mut bench = if master { Bench::master(settings(100)) } else { Bench::started(settings(100)) };
+        let mut lines = Vec::new();
+        for n in 0..10_000 {
+            lines.extend(bench.run(1));
+            let (priority, last) = forge(n);
+            lines.extend(bench.advert(priority, last));
+        }
+        let count = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
+        let adverts = count("advert");
+        assert!(adverts <= 10 + 5 + 50, "{kind}: {adverts} adverts");
+        assert!(count("garp") <= 5 * (adverts + 4), "{kind}: {} announcements", count("garp"));
+        let words = lines.iter().filter(|line| !line.starts_with("advert") && *line != "garp").count();
+        assert!(words <= 20 + 50 + 2 * 60, "{kind}: {words} lines and notifications");
+    }
+}
+
+#[test]
+fn priority_0_again_and_again_does_not_keep_a_backup_waiting() {
+    let mut bench = Bench::started(settings(100));
+    bench.advert(200, 9);
+    for _ in 0..7 {
+        bench.advert(0, 9);
+        bench.run(100);
+    }
+    assert_eq!(bench.instance.phase(), Phase::Master);
+}
+
+#[test]
+fn the_old_checksum_is_learned_from_a_peer() {
+    let peers =
+        vec![crate::vrrp::settings::Peer { address: IpAddr::from([10, 99, 0, 9]), min_ttl: None, max_ttl: None }];
+    let transport = Transport::Unicast { source: None, peers, ttl: 255, check_source: false };
+    let settings = Settings { version: Version::V3, transport, ..settings(100) };
+    for (mode, sum) in [(OldChecksum::Auto, true), (OldChecksum::Never, false)] {
+        let mut bench = Bench::master(Settings { old_unicast_checksum: mode, ..settings.clone() });
+        let (source, group) = (IpAddr::from([10, 99, 0, 9]), IpAddr::from([224, 0, 0, 18]));
+        let addresses = [IpAddr::from([10, 99, 0, 50])];
+        let interval = Duration::from_secs(1);
+        let old = crate::packet::vrrp3::Repr { vrid: 51, priority: 50, interval, addresses: &addresses };
+        let message = old.emit(Some((source, group)));
+        let destination = IpAddr::from(OURS);
+        let datagram = Datagram { source, destination, ttl: 255, header_len: 20, message: &message };
+        let lines = bench.feed(Input::Packet(datagram));
+        assert_eq!(lines.contains(&"Setting unicast VRRPv3 checksum to old version".to_owned()), sum, "{lines:?}");
+        let mut out = Outputs::new();
+        bench.instance.handle(bench.start + bench.at + interval, Input::Time, &mut out);
+        let sent = out.iter().find_map(|output| if let Output::Advertise(sent) = output { Some(sent) } else { None });
+        let sent = sent.unwrap();
+        let packet = crate::packet::vrrp3::Packet::new(&sent.message).unwrap();
+        assert_eq!(packet.checksum_is_valid(Some((sent.source, group))), sum);
+        assert_eq!(packet.checksum_is_valid(Some((sent.source, sent.destination))), !sum);
+    }
+}
+
+#[test]
+fn unicast_without_peers_is_a_fault() {
+    let transport = Transport::Unicast { source: None, peers: Vec::new(), ttl: 255, check_source: false };
+    let mut bench = Bench::new(Settings { transport, ..settings(100) });
+    let lines = bench.feed(Input::Start);
+    assert!(lines.contains(&"Cannot use unicast without any peers - going to fault state".to_owned()), "{lines:?}");
+    assert_eq!(bench.instance.phase(), Phase::Fault);
+}
+
+#[test]
+fn two_owners_are_a_mistake_that_is_said_once() {
+    let mut bench = Bench::new(Settings { initial: InitialState::Master, ..settings(255) });
+    bench.feed(Input::Start);
+    let lines = bench.advert(255, 4);
+    assert!(lines[0].starts_with("CONFIGURATION ERROR: local instance and a remote instance"), "{lines:?}");
+    assert!(!bench.advert(255, 4).iter().any(|line| line.starts_with("CONFIGURATION")));
+    let lines = bench.advert(255, 9);
+    assert_eq!(
+        lines[0],
+        "Master received advert from 10.99.0.9 with same priority 255 but higher IP address than ours"
+    );
+    assert_eq!(bench.instance.phase(), Phase::Backup);
 }

@@ -46,8 +46,11 @@ impl Instance {
     /// A tracker's fault at start is told by the tracker's own line; the others have keepalived's words.
     fn log_first_fault(&self, faults: Faults, out: &mut Outputs) {
         let interface = self.settings.interface.as_deref().unwrap_or("-");
-        if faults.link {
-            self.log(Level::Info, &format!("entering FAULT state (interface {interface} down)"), out);
+        if faults.peers {
+            self.log(Level::Warning, "Cannot use unicast without any peers - going to fault state", out);
+        } else if faults.link {
+            let line = format!("({}): entering FAULT state (interface {interface} down)", self.settings.name);
+            out.push(Output::Log(Level::Info, line));
         } else if faults.source {
             self.log(Level::Info, &format!("entering FAULT state ({})", self.no_source()), out);
         }
@@ -83,12 +86,17 @@ impl Instance {
         self.change(State::Master, out);
         self.advertise(now, out);
         self.add_addresses(out);
+        self.announce_mastership(now, out);
+        out.push(Output::Notify(notify::Event::Master, self.effective_priority()));
+    }
+
+    /// Both sets of gratuitous ARP, and the refresh from now on.
+    pub(super) fn announce_mastership(&mut self, now: Instant, out: &mut Outputs) {
         self.announce(now, self.settings.garp.repeat, out);
         if !self.settings.garp.delay.is_zero() {
             self.timers.set(Timer::GarpSecond, now + self.settings.garp.delay);
         }
         self.set_refresh(now);
-        out.push(Output::Notify(notify::Event::Master, self.effective_priority()));
     }
 
     /// Into BACKUP, from anywhere; the lines about it differ and are the caller's.
