@@ -72,6 +72,7 @@ const VRRPD: &[(&str, Layer)] = &[
     ("run", Process),
     ("running", Process),
     ("start", Process),
+    ("status", Process),
 ];
 
 /// What a deciding module never mentions, and why.

@@ -13,3 +13,8 @@ pub fn now() -> Instant {
 pub fn since_epoch() -> std::time::Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
+
+/// The monotonic time since its beginning, in microseconds: what systemd compares with its own.
+pub fn monotonic_usec() -> u64 {
+    crate::sys::monotonic_usec()
+}

@@ -79,6 +79,12 @@ impl Loaded {
         self.model.is_some() && self.diagnostics.worst().is_none_or(|worst| worst < Severity::Unsupported)
     }
 
+    /// Whether a file is missing or cannot be read; `-e` does not start then.
+    pub fn is_incomplete(&self) -> bool {
+        let codes = ["no-config", "include-required", "include-missing"];
+        self.diagnostics.iter().any(|diagnostic| codes.contains(&diagnostic.code))
+    }
+
     /// The exit status of a daemon that does not start because of this.
     pub fn start_status(&self) -> u8 {
         if self.diagnostics.iter().any(|d| d.code == "no-config" || d.code == "include-required") {

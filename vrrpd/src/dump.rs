@@ -1,163 +1,124 @@
-//! The files of SIGUSR1, SIGUSR2 and the JSON signal: what the router knows, in the words that exporters of keepalived
+//! The files of SIGUSR1, SIGUSR2 and the JSON signal: what the router knows, in the layout of keepalived, which exporters
 //! read.
+//!
+//! - `data`: the text of SIGUSR1, with `global`, `instance` and `network` for its parts; `statistics`: that of SIGUSR2;
+//! - `json`: that of the JSON signal.
 
+pub mod data;
+mod global;
+mod instance;
 pub mod json;
+mod network;
+pub mod statistics;
 
+use crate::config::model::{self, Model, ProcessSettings};
 use crate::router::Router;
-use crate::track::Health;
-use crate::track::script::Script;
-use crate::vrrp::settings::{Auth, Transport, VirtualAddress};
-use crate::vrrp::{Instance, Phase};
-use std::fmt::{self, Display, Formatter};
+use crate::sys;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// Where SIGUSR1 writes.
-pub const DATA_FILE: &str = "/tmp/keepalived.data";
-/// Where SIGUSR2 writes.
-pub const STATS_FILE: &str = "/tmp/keepalived.stats";
+/// What is shown, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// What the file says.
+    pub model: &'a Model,
+    /// What became of it.
+    pub router: &'a Router,
+    /// The monotonic time.
+    pub now: Instant,
+    /// The same moment since 1970.
+    pub since_epoch: Duration,
+}
 
-/// Where the JSON signal writes.
-pub const JSON_FILE: &str = "/tmp/keepalived.json";
+impl View<'_> {
+    /// When that was or will be, since 1970.
+    fn wall(&self, at: Instant) -> Duration {
+        if at > self.now {
+            self.since_epoch + at.duration_since(self.now)
+        } else {
+            self.since_epoch.saturating_sub(self.now.duration_since(at))
+        }
+    }
 
-/// Writes a dump for its owner only, and never through a link that somebody else put there.
+    /// As keepalived writes a moment: `1795884249.870604 (Sat Nov 28 16:44:09.870604 2026)`.
+    fn moment(&self, at: Instant) -> String {
+        let wall = self.wall(at);
+        let (seconds, micros) = (wall.as_secs(), wall.subsec_micros());
+        let before = sys::format_time(wall, c"%a %b %e %H:%M:%S");
+        let after = sys::format_time(wall, c"%Y");
+        format!("{seconds}.{micros:06} ({before}.{micros:06} {after})")
+    }
+
+    /// What the file says about a running instance.
+    fn model_of(&self, name: &str) -> Option<&model::Instance> {
+        self.model.instances.iter().find(|instance| instance.name == name)
+    }
+}
+
+/// Where SIGUSR1 writes: with `data_use_instance` the name of the instance is put before the extension.
+pub fn data_file(settings: &ProcessSettings) -> PathBuf {
+    let path = &settings.state_dump_file;
+    let Some(name) = settings.instance_name.as_deref().filter(|_| settings.data_use_instance) else {
+        return path.clone();
+    };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+    path.with_file_name(format!("{stem}.{name}{}", extension.unwrap_or_default()))
+}
+
+/// Writes a dump for its owner only, and never through a link that somebody else put there. A file that cannot be
+/// written whole is emptied again: half a dump would be read as a whole one.
 pub fn write(path: &Path, text: &dyn Display) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    write!(options.open(path)?, "{text}")
-}
-
-/// The text of SIGUSR1.
-pub struct Data<'a>(pub &'a Router);
-
-/// The text of SIGUSR2.
-pub struct Statistics<'a>(pub &'a Router);
-
-impl Display for Data<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "------< VRRP Topology >------")?;
-        for instance in self.0.instances() {
-            write_instance(f, instance)?;
-        }
-        writeln!(f, "------< VRRP Scripts >------")?;
-        for script in self.0.scripts() {
-            write_script(f, script)?;
-        }
-        Ok(())
+    let mut file = options.open(path)?;
+    let written = file.write_all(text.to_string().as_bytes());
+    if written.is_err() {
+        file.set_len(0)?;
     }
-}
-
-fn write_instance(f: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
-    let settings = instance.settings();
-    writeln!(f, " VRRP Instance = {}", settings.name)?;
-    writeln!(f, "   VRRP Version = {}", settings.version.number())?;
-    writeln!(f, "   State = {}", instance.phase().word())?;
-    writeln!(f, "   Interface = {}", settings.interface.as_deref().unwrap_or("(none)"))?;
-    match &settings.transport {
-        Transport::Multicast { group, .. } => writeln!(f, "   Multicast address {group}")?,
-        Transport::Unicast { peers, .. } => {
-            writeln!(f, "   Unicast peers = {}", peers.len())?;
-            for peer in peers {
-                writeln!(f, "     {}", peer.address)?;
-            }
-        }
-    }
-    writeln!(f, "   Gratuitous ARP delay = {}", settings.garp.delay.as_secs())?;
-    writeln!(f, "   Gratuitous ARP repeat = {}", settings.garp.repeat)?;
-    writeln!(f, "   Gratuitous ARP refresh = {}", settings.garp.refresh.as_secs())?;
-    writeln!(f, "   Gratuitous ARP refresh repeat = {}", settings.garp.refresh_repeat)?;
-    writeln!(f, "   Gratuitous ARP lower priority delay = {}", settings.garp.lower_prio_delay.as_secs())?;
-    writeln!(f, "   Gratuitous ARP lower priority repeat = {}", settings.garp.lower_prio_repeat)?;
-    writeln!(f, "   Down timer adverts = {}", settings.down_timer_adverts)?;
-    writeln!(f, "   Virtual Router ID = {}", settings.vrid)?;
-    writeln!(f, "   Priority = {}", settings.priority)?;
-    writeln!(f, "   Effective priority = {}", instance.effective_priority())?;
-    writeln!(f, "   Advert interval = {} sec", settings.advert_interval.as_secs_f64())?;
-    writeln!(f, "   Preempt = {}", if settings.preempt { "enabled" } else { "disabled" })?;
-    match settings.auth {
-        Auth::None => {}
-        Auth::Pass(_) => writeln!(f, "   Authentication type = SIMPLE_PASSWORD\n   Password = ********")?,
-    }
-    writeln!(f, "   Virtual IP ({}):", settings.addresses.len())?;
-    for vip in &settings.addresses {
-        write_address(f, instance, vip)?;
-    }
-    if !settings.excluded.is_empty() {
-        writeln!(f, "   Virtual IP Excluded ({}):", settings.excluded.len())?;
-        for vip in &settings.excluded {
-            write_address(f, instance, vip)?;
-        }
-    }
-    for track in &settings.track.scripts {
-        writeln!(f, "   Tracked script = {} weight {}", track.name, track.weight)?;
-    }
-    Ok(())
-}
-
-fn write_address(f: &mut Formatter<'_>, instance: &Instance, vip: &VirtualAddress) -> fmt::Result {
-    let device = instance.settings().device_of(vip).unwrap_or("(none)");
-    let set = if instance.phase() == Phase::Master { " set" } else { "" };
-    writeln!(f, "     {}/{} dev {device}{set}", vip.address, vip.prefix)
-}
-
-fn write_script(f: &mut Formatter<'_>, script: &Script) -> fmt::Result {
-    let settings = script.settings();
-    let status = match script.health() {
-        Health::Unknown => "INIT",
-        Health::Up => "GOOD",
-        Health::Down => "BAD",
-    };
-    writeln!(f, " VRRP Script = {}", settings.name)?;
-    writeln!(f, "   Command = '{}'", settings.command)?;
-    writeln!(f, "   Interval = {} sec", settings.interval.as_secs_f64())?;
-    writeln!(f, "   Timeout = {} sec", settings.timeout.as_secs_f64())?;
-    writeln!(f, "   Weight = {}", settings.weight)?;
-    writeln!(f, "   Rise = {}", settings.rise)?;
-    writeln!(f, "   Fall = {}", settings.fall)?;
-    writeln!(f, "   Status = {status}")?;
-    writeln!(f, "   State = {}", if script.is_running() { "running" } else { "idle" })
-}
-
-impl Display for Statistics<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for instance in self.0.instances() {
-            let counters = instance.counters();
-            writeln!(f, "VRRP Instance: {}", instance.settings().name)?;
-            writeln!(f, "  Advertisements:\n    Received: {}", counters.adverts_received)?;
-            writeln!(f, "    Sent: {}", counters.adverts_sent)?;
-            writeln!(f, "  Became master: {}", counters.became_master)?;
-            writeln!(f, "  Released master: {}", counters.released_master)?;
-            writeln!(f, "  Packet Errors:\n    Length: {}", counters.packet_errors)?;
-            writeln!(f, "    TTL: {}", counters.ttl_errors)?;
-            writeln!(f, "    Invalid Type: {}", counters.type_errors)?;
-            writeln!(f, "    Advertisement Interval: {}", counters.interval_errors)?;
-            writeln!(f, "    Address List: {}", counters.address_list_errors)?;
-            writeln!(f, "  Authentication Errors:\n    Invalid Type: {}", counters.auth_type_errors)?;
-            writeln!(f, "    Type Mismatch: {}", counters.auth_mismatches)?;
-            writeln!(f, "    Failure: {}", counters.auth_failures)?;
-            writeln!(f, "  Priority Zero:\n    Received: {}", counters.priority_zero_received)?;
-            writeln!(f, "    Sent: {}", counters.priority_zero_sent)?;
-        }
-        Ok(())
-    }
+    written
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::packet::auth::Password;
-    use crate::{notify, router, vrrp};
+    use crate::config::{ThisHost, load_text};
+    use shared_config::keepalived::preprocess::Disk;
+    use shared_config::source::Sources;
+
+    /// A configuration and its router, not started.
+    pub(crate) fn plan(text: &str) -> (Model, Router) {
+        let mut sources = Sources::new();
+        let root = sources.add(Path::new("test.conf"), text.as_bytes());
+        let model = load_text(root, &Disk, "test", &mut ThisHost::new(1), &mut sources).model.unwrap();
+        let router = Router::new(crate::running::plan(&model).router);
+        (model, router)
+    }
+
+    pub(crate) fn example<'a>(model: &'a Model, router: &'a Router) -> View<'a> {
+        View { model, router, now: crate::clock::now(), since_epoch: Duration::from_secs(7) }
+    }
 
     #[test]
-    fn a_dump_names_the_state_and_hides_the_password() {
-        let mut vrrp = vrrp::Settings::new("VI_1", "eth0", 51);
-        vrrp.auth = Auth::Pass(Password::new("s3cret"));
-        let instance = router::Instance { vrrp, notify: notify::Settings::default() };
-        let router = Router::new(router::Settings { instances: vec![instance], ..router::Settings::default() });
-        let text = Data(&router).to_string();
-        assert!(text.contains(" VRRP Instance = VI_1\n") && text.contains("   State = INIT\n"));
-        assert!(!text.contains("s3cret"));
-        assert!(Statistics(&router).to_string().contains("  Became master: 0\n"));
+    fn the_instance_is_in_the_name_of_the_data_file_only() {
+        let mut settings = crate::config::model::ProcessSettings::default();
+        assert_eq!(data_file(&settings), Path::new("/tmp/keepalived.data"));
+        settings.instance_name = Some("inst1".into());
+        assert_eq!(data_file(&settings), Path::new("/tmp/keepalived.data"));
+        settings.data_use_instance = true;
+        assert_eq!(data_file(&settings), Path::new("/tmp/keepalived.inst1.data"));
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_a_link_is_not_followed() {
+        assert!(write(Path::new("/dev/full"), &"text").is_err());
+        let folder = std::env::temp_dir().join(format!("vrrpd-dump-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink("/dev/null", folder.join("link")).unwrap();
+        assert!(write(&folder.join("link"), &"text").is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -9,6 +9,7 @@
 pub mod arp_socket;
 pub mod netlink;
 pub mod notify;
+pub mod one_shot;
 pub mod script;
 pub mod vet;
 pub mod vrrp_socket;

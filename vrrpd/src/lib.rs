@@ -23,7 +23,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | process | `args`, [`daemon`], [`run`], [`log`], [`systemd`], [`dump`] |
+//! | process | `args`, [`daemon`], [`run`], [`log`], [`systemd`], [`dump`], [`status`] |
 //! | drive | [`io`], with everything unsafe in [`sys`] |
 //! | decide | [`router`], [`vrrp`], [`sync_group`], [`track`], [`notify`], [`command`], [`packet`], [`route`]: std only, time is an argument |
 //! | model | [`config`], which turns the text into the settings of the deciding modules |
@@ -46,6 +46,7 @@ pub mod router;
 pub mod run;
 pub mod running;
 mod start;
+pub mod status;
 pub mod sync_group;
 pub mod sys;
 pub mod systemd;

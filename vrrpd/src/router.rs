@@ -16,6 +16,7 @@ mod reload;
 mod schedule;
 mod trackers;
 mod tracking;
+pub mod watched;
 
 pub use event::{Input, Output, Outputs};
 
@@ -144,6 +145,17 @@ impl Router {
         let instances = instances.map(|vrrp| (vrrp.name.as_str(), &vrrp.track));
         let groups = self.groups.iter().map(|group| (group.settings.sync.name.as_str(), &group.settings.track));
         instances.chain(groups).flat_map(|(name, track)| track.unwatched.iter().map(move |lost| (name, lost)))
+    }
+
+    /// The groups, with their states.
+    pub fn groups(&self) -> impl Iterator<Item = (&Group, Phase)> {
+        self.groups.iter().map(|group| (&group.settings, group.phase))
+    }
+
+    /// Whom an instance tells about itself.
+    pub fn notify_settings(&self, instance: &str) -> Option<&notify::Settings> {
+        let member = self.members.iter().find(|member| member.machine.settings().name == instance);
+        member.map(|member| &member.notify)
     }
 
     /// Begins to count anew.

@@ -4,7 +4,8 @@ use crate::clock;
 use crate::io::netlink::Fact;
 use crate::io::{Event, Io};
 use crate::limits::EVENT_BATCH;
-use crate::router::{Input, Outputs, Router, Settings};
+use crate::router::interface::Interface;
+use crate::router::{Input, Output, Outputs, Router, Settings};
 use crate::vrrp;
 use std::io;
 use std::time::Instant;
@@ -14,6 +15,8 @@ pub struct Daemon {
     router: Router,
     io: Io,
     outputs: Outputs,
+    /// `-a`
+    log_addresses: bool,
 }
 
 impl Daemon {
@@ -22,7 +25,7 @@ impl Daemon {
         let mut io = Io::open()?;
         io.set_virtuals(&settings);
         let facts = io.survey().await?;
-        let mut daemon = Self { router: Router::new(settings), io, outputs: Outputs::new() };
+        let mut daemon = Self { router: Router::new(settings), io, outputs: Outputs::new(), log_addresses: false };
         daemon.learn_all(facts);
         Ok(daemon)
     }
@@ -36,6 +39,11 @@ impl Daemon {
     /// The router, for dumps and checks.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// Whether every address that comes or goes is logged.
+    pub fn log_addresses(&mut self, log: bool) {
+        self.log_addresses = log;
     }
 
     /// Begins to count anew.
@@ -121,12 +129,28 @@ impl Daemon {
     }
 
     fn learn(&mut self, fact: Fact) {
+        if let Fact::Interface(interface) = &fact
+            && self.log_addresses
+        {
+            self.log_address_changes(interface);
+        }
         let input = match fact {
             Fact::Interface(interface) => Input::Interface(interface),
             Fact::Gone(name) => Input::InterfaceGone(name),
             Fact::Vanished { interface, address } => Input::AddressVanished { interface, address },
         };
         self.router.handle(clock::now(), input, &mut self.outputs);
+    }
+
+    fn log_address_changes(&self, interface: &Interface) {
+        let name = &interface.name;
+        let known = self.router.interfaces().get(name).map(|known| known.addresses.as_slice()).unwrap_or_default();
+        for address in interface.addresses.iter().filter(|address| !known.contains(address)) {
+            tracing::info!("Assigned address {address} for interface {name}");
+        }
+        for address in known.iter().filter(|address| !interface.addresses.contains(address)) {
+            tracing::info!("Deassigned address {address} from interface {name}");
+        }
     }
 
     /// Puts new settings into effect as a diff.
@@ -142,9 +166,10 @@ impl Daemon {
         Ok(())
     }
 
-    /// Gives everything up: priority 0 leaves before anything slow is done.
-    pub async fn stop(mut self) {
+    /// Gives everything up: priority 0 leaves before anything slow is done. Without `release` the addresses stay.
+    pub async fn stop(mut self, release: bool) {
         self.router.handle(clock::now(), Input::Stop, &mut self.outputs);
+        self.outputs.retain(|output| release || !matches!(output, Output::RemoveAddress { .. }));
         self.perform().await;
         self.io.close(crate::limits::STOP_WAIT).await;
     }

@@ -10,11 +10,13 @@ use crate::track::{self, Reference, References, Unwatched};
 use crate::vrrp::settings::{self, AddressFlags, Auth, Peer};
 use crate::{notify, router, sync_group, vrrp};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What the daemon runs.
 pub fn plan(model: &Model) -> Plan {
     let global = &model.global;
     Plan {
+        model: Arc::new(model.clone()),
         router: router::Settings {
             instances: model.instances.iter().map(|instance| router_instance(model, instance)).collect(),
             // A script that nobody tracks is not run, and not looked for.

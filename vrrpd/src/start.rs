@@ -1,10 +1,11 @@
 //! From the command line to a checked configuration or a running daemon.
 
-use crate::args::{self, Args, Facility, Request};
+use crate::args::{self, Args, Facility, Question, Request};
 use crate::config::{self, Loaded, ThisHost};
 use crate::daemon::{self, Options, Plan};
 use crate::io::vet;
-use crate::log::{self, PROCESS};
+use crate::log::{self, Log, PROCESS};
+use crate::status::client;
 use crate::{clock, notify, running};
 use shared_config::diagnostic::{Diagnostic, Severity};
 use shared_config::render::{self, Colour};
@@ -28,6 +29,7 @@ pub fn main() -> u8 {
         Ok(Request::Help) => print(&args::help(&called)),
         Ok(Request::Version) => print(&format!("{}\n", banner(&called))),
         Ok(Request::Signal(number)) => print(&format!("{number}\n")),
+        Ok(Request::Ask(question, socket)) => ask(question, &socket),
         Ok(Request::Run(args)) if args.test.is_some() => check(&args),
         Ok(Request::Run(args)) => run(&args, &called),
         Err(error) => {
@@ -129,7 +131,8 @@ fn check(args: &Args) -> u8 {
 
 fn run(args: &Args, called: &str) -> u8 {
     let read = read(args);
-    log::init(destination(args), args.detail);
+    let log = log_of(args);
+    log::init(log.clone());
     for option in &args.idle {
         tracing::warn!(target: PROCESS, "option {option} has no effect yet");
     }
@@ -140,23 +143,58 @@ fn run(args: &Args, called: &str) -> u8 {
             Severity::Unsupported | Severity::Error => tracing::error!(target: PROCESS, "{line}"),
         }
     }
+    if args.all_config && read.loaded.is_incomplete() {
+        tracing::error!(target: PROCESS, "A configuration file is missing or cannot be read, and -e was given");
+        return config::EXIT_NO_CONFIG;
+    }
     let Some(model) = read.loaded.model.as_ref().filter(|_| read.loaded.may_start()) else {
         explain_refusal(&read);
         return read.loaded.start_status();
     };
-    if args.dump {
-        complain(&format!("{model:#?}\n"));
-    }
     let process = &model.global.process;
+    let [pid_file, vrrp_pid_file] = pid_files(args, process.use_pid_dir, process.instance_name.as_deref());
     let options = Options {
         banner: banner(called),
         foreground: args.foreground,
-        log: destination(args),
-        detail: args.detail,
-        pid_files: pid_files(args, process.use_pid_dir, process.instance_name.as_deref()),
+        pid_file,
+        vrrp_pid_file,
+        respawn: !args.dont_respawn,
+        release: !args.dont_release,
+        ignore_interrupt: args.ignore_interrupt,
+        log_addresses: args.log_addresses,
+        dump: args.dump,
+        umask: args.umask.unwrap_or(model.global.scripts.umask),
+        core_dump: args.core_dump,
+        child_wait: process.child_wait_time,
+        status_socket: args.status_socket.clone(),
+        metrics_address: args.metrics_address,
     };
     let plan = running::plan(model);
-    daemon::run(&options, plan, &mut || reload(args))
+    daemon::run(&options, &log, plan, &mut || reload(args))
+}
+
+/// Asks the running daemon; 1 when it cannot be asked or says no.
+fn ask(question: Question, socket: &Path) -> u8 {
+    let request = match question {
+        Question::Status => "GET /status",
+        Question::StatusJson => "GET /status.json",
+        Question::Metrics => "GET /metrics",
+        Question::Reload => "POST /reload",
+    };
+    match client::ask(socket, request) {
+        Ok((200, text)) => print(&text),
+        Ok((_, text)) => {
+            complain(&text);
+            EXIT_USAGE
+        }
+        Err(error) => {
+            complain(&format!(
+                "cannot ask the daemon at {}: {error}\nIs it running, with this --status-socket, and are you root?\n",
+                socket.display()
+            ));
+            EXIT_USAGE
+        }
+    }
 }
 
 /// On standard error, for whoever started it by hand: only what is in the way.
@@ -182,26 +220,28 @@ fn reload(args: &Args) -> Result<Plan, Vec<String>> {
     }
 }
 
-fn destination(args: &Args) -> log::Destination {
-    if args.console {
-        return log::Destination::Console;
-    }
-    // syslog's number of the user facility is 1.
-    log::Destination::Syslog {
-        facility: match args.facility {
-            Facility::Daemon => log::FACILITY_DAEMON,
-            Facility::User => 1,
-            Facility::Local(n) => log::FACILITY_LOCAL0 + n,
-        },
+fn log_of(args: &Args) -> Log {
+    let facility = match args.facility {
+        Facility::Daemon => log::FACILITY_DAEMON,
+        // syslog's number of the user facility.
+        Facility::User => 1,
+        Facility::Local(n) => log::FACILITY_LOCAL0 + n,
+    };
+    Log {
+        // What goes to the background has no console.
+        console: args.console && args.foreground,
+        facility: Some(facility).filter(|_| !args.no_syslog),
+        file: args.log_file.clone(),
+        detail: args.detail,
     }
 }
 
 /// keepalived's names, so that what reads them goes on working.
-fn pid_files(args: &Args, use_directory: bool, instance: Option<&str>) -> Vec<PathBuf> {
+fn pid_files(args: &Args, use_directory: bool, instance: Option<&str>) -> [PathBuf; 2] {
     let directory = if use_directory || instance.is_some() { format!("{RUN}/{OLD_NAME}") } else { RUN.to_owned() };
     let suffix = instance.map(|name| format!("_{name}")).unwrap_or_default();
     let default = |name: &str| PathBuf::from(format!("{directory}/{name}{suffix}.pid"));
-    vec![
+    [
         args.pid_file.clone().unwrap_or_else(|| default(OLD_NAME)),
         args.vrrp_pid_file.clone().unwrap_or_else(|| default("vrrp")),
     ]

@@ -1,4 +1,7 @@
 //! `sd_notify(3)`: tells the service manager about the daemon, when there is one.
+//!
+//! Only the first process of the service may speak to the manager; that is the parent (`daemon::parent`). The VRRP
+//! process hands its messages to the parent, which passes them on.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -8,29 +11,55 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 pub enum State {
     /// Started, or done with a reload.
     Ready,
-    /// Reading the configuration anew.
-    Reloading,
+    /// Reading the configuration anew; the monotonic clock in microseconds, which systemd compares with its own.
+    Reloading {
+        /// Since the start of the clock.
+        monotonic_usec: u64,
+    },
     /// Giving everything up.
     Stopping,
 }
 
-/// Sends the state to `$NOTIFY_SOCKET`. Without a manager, or when it does not listen, nothing happens.
-pub fn notify(state: State) {
+impl State {
+    /// The message, with a line for `systemctl status`.
+    pub fn message(self, status: &str) -> String {
+        // A newline would begin another assignment.
+        let status: String = status.chars().map(|c| if c == '\n' { ' ' } else { c }).collect();
+        match self {
+            State::Ready => format!("READY=1\nSTATUS={status}"),
+            State::Reloading { monotonic_usec } => {
+                format!("RELOADING=1\nMONOTONIC_USEC={monotonic_usec}\nSTATUS={status}")
+            }
+            State::Stopping => format!("STOPPING=1\nSTATUS={status}"),
+        }
+    }
+}
+
+/// Sends a message to `$NOTIFY_SOCKET`. Without a manager, or when it does not listen, nothing happens.
+pub fn notify(message: &str) {
     let Some(path) = std::env::var("NOTIFY_SOCKET").ok().filter(|path| !path.is_empty()) else { return };
-    if let Err(error) = send(&path, state) {
+    if let Err(error) = send(&path, message) {
         tracing::warn!(target: crate::log::PROCESS, "cannot notify the service manager at {path}: {error}");
     }
 }
 
-fn send(path: &str, state: State) -> std::io::Result<()> {
+fn send(path: &str, message: &str) -> std::io::Result<()> {
     let address = match path.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(path)?,
     };
-    let text = match state {
-        State::Ready => "READY=1",
-        State::Reloading => "RELOADING=1",
-        State::Stopping => "STOPPING=1",
-    };
-    UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_sd_notify() {
+        assert_eq!(State::Ready.message("2 masters"), "READY=1\nSTATUS=2 masters");
+        let reloading = State::Reloading { monotonic_usec: 7 }.message("a\nb=1");
+        assert_eq!(reloading, "RELOADING=1\nMONOTONIC_USEC=7\nSTATUS=a b=1");
+        assert_eq!(State::Stopping.message(""), "STOPPING=1\nSTATUS=");
+    }
 }

@@ -15,7 +15,7 @@
 //!
 //! - `settings`: what the configuration says; `event`: the whole vocabulary between this machine and its driver;
 //! - `state`: the states and the diagram; `instance`: the machine; `timer`: its deadlines and their arithmetic;
-//! - `counters`: its statistics; `bucket`: how much others can make it say;
+//! - `counters`: its statistics; `history`: whom it heard; `bucket`: how much others can make it say;
 //! - `receive`: which adverts count, and the messages about those that do not; `election`: who wins; `transmit`: what
 //!   is sent; `garp`: when the neighbours are told.
 
@@ -24,6 +24,7 @@ pub mod counters;
 pub mod election;
 pub mod event;
 pub mod garp;
+pub mod history;
 pub mod instance;
 pub mod receive;
 pub mod settings;

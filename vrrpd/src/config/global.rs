@@ -5,8 +5,8 @@ mod checks;
 
 use super::instance::GarpDraft;
 use super::model::{
-    DynamicInterfaces, Fifo, Fifos, Firewall, Global, OneShotScript, ProcessSettings, ReceiveBuffers, Reload,
-    ScriptPolicy, Smtp, Snmp, User, Version,
+    DynamicInterfaces, Fifo, Fifos, Firewall, Global, OneShotScript, ProcessSettings, Reload, ScriptPolicy, Smtp, Snmp,
+    User, Version,
 };
 use super::{Lowering, host};
 use shared_config::diagnostic::Diagnostic;
@@ -87,7 +87,7 @@ impl Lowering<'_> {
             smtp,
             scripts: ScriptPolicy { security: false, user: User::ROOT, umask: 0o177 },
             fifos: Fifos::default(),
-            process: default_process(),
+            process: ProcessSettings::default(),
             snmp: Snmp::default(),
             default_interface: None,
             mcast_group4: Ipv4Addr::new(224, 0, 0, 18),
@@ -399,28 +399,5 @@ fn root_word(statement: &Statement, process: &mut ProcessSettings) {
             process.child_wait_time = seconds.map_or(process.child_wait_time, Duration::from_secs);
         }
         _ => {}
-    }
-}
-
-fn default_process() -> ProcessSettings {
-    ProcessSettings {
-        net_namespace: None,
-        instance_name: None,
-        use_pid_dir: false,
-        child_wait_time: Duration::from_secs(5),
-        process_name: None,
-        vrrp_process_name: None,
-        nice: None,
-        no_swap: false,
-        realtime_priority: None,
-        realtime_limit: None,
-        cpu_affinity: Vec::new(),
-        receive_buffers: ReceiveBuffers::Default,
-        receive_multiplier: 3,
-        data_use_instance: false,
-        state_dump_file: PathBuf::from("/tmp/keepalived.data"),
-        stats_dump_file: PathBuf::from("/tmp/keepalived.stats"),
-        json_dump_file: PathBuf::from("/tmp/keepalived.json"),
-        json_version: 1,
     }
 }

@@ -1,26 +1,22 @@
 //! The file of `keepalived --signum=JSON`: keepalived's names in keepalived's order, as exporters of it read them.
 
-use crate::router::Router;
-use crate::vrrp::settings::{Auth, VirtualAddress};
+use super::{View, network};
+use crate::config::model;
+use crate::vrrp::settings::{Auth, Settings};
 use crate::vrrp::state::State;
 use crate::vrrp::{Instance, Phase};
 use std::fmt::{self, Display, Formatter, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// The text.
-pub struct Json<'a> {
-    /// What is dumped.
-    pub router: &'a Router,
-    /// The monotonic time of the dump.
-    pub now: Instant,
-    /// The same moment since 1970.
-    pub since_epoch: Duration,
-}
+/// The text. With `json_version 2` the array of instances has a name.
+#[derive(Debug)]
+pub struct Json<'a>(pub &'a View<'a>);
 
 impl Display for Json<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_char('[')?;
-        for (place, instance) in self.router.instances().enumerate() {
+        let named = self.0.model.global.process.json_version == 2;
+        f.write_str(if named { "{\"vrrp\":[" } else { "[" })?;
+        for (place, instance) in self.0.router.instances().enumerate() {
             if place > 0 {
                 f.write_char(',')?;
             }
@@ -30,13 +26,14 @@ impl Display for Json<'_> {
             statistics(f, instance)?;
             f.write_str("}}")?;
         }
-        f.write_str("]\n")
+        f.write_str(if named { "]}\n" } else { "]\n" })
     }
 }
 
 impl Json<'_> {
     fn data(&self, f: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
         let settings = instance.settings();
+        let model = self.0.model_of(&settings.name);
         let garp = &settings.garp;
         let master = match instance.state() {
             State::Backup { master, .. } => *master,
@@ -44,13 +41,13 @@ impl Json<'_> {
         };
         let own = settings.advert_interval;
         let state = number(instance.phase());
-        let transition = instance
-            .changed_at()
-            .map_or(Duration::ZERO, |at| self.since_epoch.saturating_sub(self.now.saturating_duration_since(at)));
+        let transition = instance.changed_at().map_or(Duration::ZERO, |at| self.0.wall(at));
         write!(f, "\"iname\":{}", Text(&settings.name))?;
         write!(f, ",\"dont_track_primary\":{}", u8::from(settings.dont_track_primary))?;
         write!(f, ",\"skip_check_adv_addr\":{}", u8::from(settings.skip_check_adv_addr))?;
-        write!(f, ",\"strict_mode\":0,\"vmac_ifname\":\"\"")?;
+        write!(f, ",\"strict_mode\":{}", u8::from(model.is_some_and(|model| model.strict)))?;
+        let vmac = model.and_then(|model| model.vmac.as_ref()).and_then(|vmac| vmac.name.as_deref());
+        write!(f, ",\"vmac_ifname\":{}", Text(vmac.unwrap_or_default()))?;
         write!(f, ",\"ifp_ifname\":{}", Text(settings.interface.as_deref().unwrap_or_default()))?;
         write!(f, ",\"master_priority\":{}", master.map_or(0, |heard| heard.priority))?;
         write!(f, ",\"last_transition\":{:.6}", transition.as_secs_f64())?;
@@ -66,32 +63,72 @@ impl Json<'_> {
         write!(f, ",\"base_priority\":{}", settings.priority)?;
         write!(f, ",\"effective_priority\":{}", instance.effective_priority())?;
         write!(f, ",\"vipset\":{}", instance.phase() == Phase::Master)?;
-        write!(f, ",\"promote_secondaries\":false,\"adver_int\":{}", own.as_secs_f64())?;
+        write!(f, ",\"promote_secondaries\":{}", model.is_some_and(|model| model.promote_secondaries))?;
+        write!(f, ",\"adver_int\":{}", own.as_secs_f64())?;
         write!(f, ",\"master_adver_int\":{}", master.map_or(own, |heard| heard.interval).as_secs_f64())?;
-        write!(f, ",\"accept\":1,\"nopreempt\":{}", !settings.preempt)?;
+        write!(f, ",\"accept\":{}", u8::from(model.is_none_or(|model| model.accept)))?;
+        write!(f, ",\"nopreempt\":{}", !settings.preempt)?;
         write!(f, ",\"preempt_delay\":{}", settings.preempt_delay.as_secs_f64())?;
         write!(f, ",\"state\":{state},\"wantstate\":{state}")?;
-        write!(f, ",\"version\":{},\"smtp_alert\":false", settings.version.number())?;
+        write!(f, ",\"version\":{}", settings.version.number())?;
+        write!(f, ",\"smtp_alert\":{}", model.is_some_and(|model| model.notify.smtp_alert))?;
         write!(f, ",\"notify_deleted\":{}", settings.notify_deleted)?;
-        let addresses = |vips: &[VirtualAddress]| vips.iter().map(|vip| described(instance, vip)).collect::<Vec<_>>();
-        list(f, "vips", &addresses(&settings.addresses))?;
-        if !settings.excluded.is_empty() {
-            list(f, "evips", &addresses(&settings.excluded))?;
+        self.scripts(f, settings)?;
+        if let Some(model) = model {
+            lists(f, settings, model, instance.phase() == Phase::Master)?;
         }
         let scripts: Vec<String> = settings.track.scripts.iter().map(|track| self.command(&track.name)).collect();
         if !scripts.is_empty() {
             list(f, "track_script", &scripts)?;
         }
         match settings.auth {
-            Auth::None => Ok(()),
+            Auth::None => f.write_str(",\"auth_type\":0"),
             Auth::Pass(_) => f.write_str(",\"auth_type\":1,\"auth_data\":\"********\""),
         }
     }
 
-    fn command(&self, script: &str) -> String {
-        let known = self.router.scripts().find(|known| known.settings().name == script);
-        known.map_or_else(|| script.to_owned(), |known| known.settings().command.to_string())
+    /// The notify scripts.
+    fn scripts(&self, f: &mut Formatter<'_>, settings: &Settings) -> fmt::Result {
+        let Some(notify) = self.0.router.notify_settings(&settings.name) else { return Ok(()) };
+        for (name, command) in [
+            ("script_backup", &notify.backup),
+            ("script_master", &notify.master),
+            ("script_fault", &notify.fault),
+            ("script_stop", &notify.stop),
+            ("script", &notify.any),
+            ("script_master_rx_lower_pri", &notify.master_rx_lower_pri),
+        ] {
+            if let Some(command) = command {
+                write!(f, ",\"{name}\":{}", Text(&network::command(command)))?;
+            }
+        }
+        Ok(())
     }
+
+    fn command(&self, script: &str) -> String {
+        let known = self.0.router.scripts().find(|known| known.settings().name == script);
+        known.map_or_else(|| script.to_owned(), |known| network::command(&known.settings().command))
+    }
+}
+
+/// What follows the state: addresses, routes, rules, and what is tracked.
+fn lists(f: &mut Formatter<'_>, settings: &Settings, model: &model::Instance, set: bool) -> fmt::Result {
+    let device = settings.interface.as_deref().unwrap_or_default();
+    let addresses = |vips: &[model::VirtualAddress]| -> Vec<String> {
+        vips.iter().map(|vip| network::address(vip, device, set)).collect()
+    };
+    list(f, "vips", &addresses(&model.addresses))?;
+    for (name, items) in [
+        ("evips", addresses(&model.excluded_addresses)),
+        ("vroutes", model.routes.iter().map(network::route).collect()),
+        ("vrules", model.rules.iter().map(network::rule).collect()),
+        ("track_ifp", model.track.interfaces.iter().map(|tracked| tracked.target.clone()).collect()),
+    ] {
+        if !items.is_empty() {
+            list(f, name, &items)?;
+        }
+    }
+    Ok(())
 }
 
 /// keepalived's number of a state.
@@ -102,12 +139,6 @@ fn number(phase: Phase) -> u8 {
         Phase::Master => 2,
         Phase::Fault => 3,
     }
-}
-
-fn described(instance: &Instance, vip: &VirtualAddress) -> String {
-    let device = instance.settings().device_of(vip).unwrap_or_default();
-    let set = if instance.phase() == Phase::Master { " set" } else { "" };
-    format!("{}/{} dev {device}{set}", vip.address, vip.prefix)
 }
 
 fn list(f: &mut Formatter<'_>, name: &str, items: &[String]) -> fmt::Result {
@@ -149,7 +180,7 @@ fn statistics(f: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
 }
 
 /// A string of JSON (RFC 8259 section 7).
-struct Text<'a>(&'a str);
+pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -167,25 +198,32 @@ impl Display for Text<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{example, plan};
     use super::*;
-    use crate::{notify, router, vrrp};
-    use std::net::IpAddr;
 
     #[test]
     fn names_and_types_are_those_of_keepalived() {
-        let mut vrrp = vrrp::Settings::new("VI \"1\"", "eth0", 51);
-        vrrp.addresses = vec![VirtualAddress::new(IpAddr::from([10, 99, 0, 50]), 24)];
-        let instance = router::Instance { vrrp, notify: notify::Settings::default() };
-        let router = Router::new(router::Settings { instances: vec![instance], ..router::Settings::default() });
-        let json = Json { router: &router, now: crate::clock::now(), since_epoch: Duration::from_secs(7) }.to_string();
-        assert!(json.starts_with("[{\"data\":{\"iname\":\"VI \\\"1\\\"\",\"dont_track_primary\":0,"), "{json}");
+        let (model, router) = plan(include_str!("../../tests/dump/example.conf"));
+        let json = Json(&example(&model, &router)).to_string();
+        assert!(json.starts_with("[{\"data\":{\"iname\":\"VI_1\",\"dont_track_primary\":0,"), "{json}");
         for part in [
             ",\"adver_int\":1,\"master_adver_int\":1,",
             ",\"state\":0,\"wantstate\":0,\"version\":2,",
-            ",\"vips\":[\"10.99.0.50/24 dev eth0\"]},\"stats\":{\"advert_rcvd\":0,",
+            ",\"vips\":[\"192.0.2.50/24 dev eth0 scope global\",",
+            ",\"track_ifp\":[\"eth1\"],",
+            ",\"auth_type\":1,\"auth_data\":\"********\"},\"stats\":{\"advert_rcvd\":0,",
             ",\"pri_zero_sent\":0}}]\n",
         ] {
             assert!(json.contains(part), "{part}\n{json}");
         }
+        let (mut model, router) = plan(include_str!("../../tests/dump/example.conf"));
+        model.global.process.json_version = 2;
+        let json = Json(&example(&model, &router)).to_string();
+        assert!(json.starts_with("{\"vrrp\":[{") && json.ends_with("}]}\n"), "{json}");
+    }
+
+    #[test]
+    fn any_text_is_a_string() {
+        assert_eq!(Text("a\"b\\c\n").to_string(), r#""a\"b\\c\u000a""#);
     }
 }

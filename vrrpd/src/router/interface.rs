@@ -38,6 +38,11 @@ impl Interfaces {
         self.0.get(name)
     }
 
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Interface> {
+        self.0.values()
+    }
+
     /// The index of a name.
     pub fn index_of(&self, name: &str) -> Option<u32> {
         self.0.get(name).map(|interface| interface.index)

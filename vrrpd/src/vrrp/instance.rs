@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::election::Candidate;
 use super::event::{Input, Level, Link, Output, Outputs, Sync, Tracked};
 use super::garp::{self, Announcer};
+use super::history::History;
 use super::settings::{Settings, VirtualAddress};
 use super::state::{Faults, Heard, Phase, State};
 use super::timer::{Timer, Timers, master_down_interval, skew_time};
@@ -37,6 +38,7 @@ pub struct Instance {
     held: bool,
     announcer: Announcer,
     counters: Counters,
+    history: History,
     /// When the state last changed.
     changed_at: Option<Instant>,
     /// IP identification of the next advert.
@@ -69,6 +71,7 @@ impl Instance {
             held: false,
             announcer: Announcer::default(),
             counters: Counters::default(),
+            history: History::default(),
             changed_at: None,
             next_id: 1,
             reported: 0,
@@ -128,6 +131,26 @@ impl Instance {
     /// When its state last changed.
     pub fn changed_at(&self) -> Option<Instant> {
         self.changed_at
+    }
+
+    /// What its trackers add up to.
+    pub fn tracked(&self) -> Tracked {
+        self.tracked
+    }
+
+    /// The address that its adverts leave from, if there is one.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.link.source
+    }
+
+    /// Its deadlines.
+    pub fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// What it remembers of the adverts it heard.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// What keeps it from taking part.

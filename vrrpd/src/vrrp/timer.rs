@@ -63,6 +63,11 @@ impl Timers {
         self.0.get(timer as usize).copied().flatten()
     }
 
+    /// Those that run, with their deadlines.
+    pub fn iter(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        ALL.into_iter().filter_map(|timer| Some((timer, self.get(timer)?)))
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Instant> {
         self.0.iter().flatten().min().copied()

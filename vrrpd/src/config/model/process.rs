@@ -69,3 +69,29 @@ pub struct Reload {
     /// `reload_file`: exists while files are read.
     pub file: Option<PathBuf>,
 }
+
+/// What holds for a file that says nothing.
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self {
+            net_namespace: None,
+            instance_name: None,
+            use_pid_dir: false,
+            child_wait_time: Duration::from_secs(5),
+            process_name: None,
+            vrrp_process_name: None,
+            nice: None,
+            no_swap: false,
+            realtime_priority: None,
+            realtime_limit: None,
+            cpu_affinity: Vec::new(),
+            receive_buffers: ReceiveBuffers::Default,
+            receive_multiplier: 3,
+            data_use_instance: false,
+            state_dump_file: PathBuf::from("/tmp/keepalived.data"),
+            stats_dump_file: PathBuf::from("/tmp/keepalived.stats"),
+            json_dump_file: PathBuf::from("/tmp/keepalived.json"),
+            json_version: 1,
+        }
+    }
+}

@@ -38,6 +38,7 @@ impl Instance {
             Ok(_) if self.settings.owner_ignore_adverts && self.settings.is_owner() => {}
             Ok((advert, mismatch)) => {
                 self.counters.adverts_received += 1;
+                self.history.heard(now, advert.source, advert.priority, advert.interval);
                 if advert.priority == 0 {
                     self.counters.priority_zero_received += 1;
                 }
@@ -55,7 +56,10 @@ impl Instance {
                     State::Init | State::Fault => {}
                 }
             }
-            Err(rejected) => self.report_rejected(now, &rejected, out),
+            Err(rejected) => {
+                self.history.refuse(now, datagram.source, &rejected);
+                self.report_rejected(now, &rejected, out);
+            }
         }
     }
 
