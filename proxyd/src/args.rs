@@ -50,6 +50,8 @@ pub struct Args {
     pub warnings_are_fatal: bool,
     /// `-dD`: also say what could be written better.
     pub diagnostic: bool,
+    /// `-dS`: bulk never passes through the kernel alone.
+    pub no_splice: bool,
     /// `-dr`: a server whose name cannot be resolved is no error.
     pub ignore_unresolved: bool,
     /// `-dV`: servers' certificates are not verified.
@@ -215,6 +217,7 @@ impl Args {
             Some(b'D') => self.diagnostic = true,
             Some(b'r') => self.ignore_unresolved = true,
             Some(b'V') => self.no_verify = true,
+            Some(b'S') => self.no_splice = true,
             Some(b'C') => self.dump_configuration = true,
             Some(b'M') => self.memory_help = flag.ends_with("help"),
             Some(b'K') if flag.len() > 2 => self.keyword_classes = Some(flag[2..].to_owned()),

@@ -88,6 +88,7 @@ fn start(args: &Args) -> ExitCode {
         args.without_effect().into_iter().for_each(console::no_effect);
     }
     model.global.maxconn = Some(args.maxconn).filter(|&maxconn| maxconn > 0).or(model.global.maxconn);
+    model.global.splice &= !args.no_splice;
     serve::serve(&model, &options)
 }
 

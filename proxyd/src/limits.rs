@@ -31,6 +31,21 @@ pub const BULK_BUFFER_SIZE: usize = 131_072;
 /// Buffers of each size a worker keeps for re-use; more are freed.
 pub const BUFFERS_KEPT: usize = 1_024;
 
+/// Bytes of a pipe that bulk passes through (`tune.pipesize`).
+pub const PIPE_SIZE: usize = 262_144;
+
+/// Pipes of the process where `maxpipes` does not say (each takes two descriptors).
+pub const PIPES_MAX: usize = 1_024;
+
+/// Empty pipes a worker keeps for re-use; more are closed.
+pub const PIPES_KEPT: usize = 64;
+
+/// Bytes still to come of a body from which on it passes through a pipe: below, two calls more cost more than a copy.
+pub const SPLICE_MIN: u64 = 32_768;
+
+/// Bytes of a body that are copied behind those before them, rather than written from where they are.
+pub const COPY_MAX: usize = 1_024;
+
 /// Message heads a worker keeps for re-use.
 pub const HEADS_KEPT: usize = 1_024;
 

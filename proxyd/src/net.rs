@@ -3,6 +3,7 @@
 //! - [`listen`] opens the sockets of a `bind` line, one per worker where the system can spread connections
 //! - [`accept`] takes connections while there is room for them
 //! - [`connect`] reaches a server
+//! - [`splice`] moves bulk from one socket to another inside the kernel
 //!
 //! Reads and writes go through the runtime's readiness: after a read that did not fill the buffer nothing is tried until the
 //! kernel reports more, so a message costs one read and one write and no call that only says "not yet".
@@ -10,15 +11,17 @@
 pub mod accept;
 pub mod connect;
 pub mod listen;
+pub mod splice;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket.
@@ -64,12 +67,34 @@ impl Stream {
         }
     }
 
+    /// The same with two pieces in one call.
+    pub fn poll_write_both(&mut self, context: &mut Context<'_>, pieces: [&[u8]; 2]) -> Poll<io::Result<usize>> {
+        let pieces = pieces.map(IoSlice::new);
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, &pieces),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, &pieces),
+        }
+    }
+
+    /// Ready when a write is worth trying.
+    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(context),
+            Self::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
+    /// A call of ours on the socket while the kernel has reported it ready; `WouldBlock` makes it not ready.
+    pub fn try_io<T>(&self, interest: Interest, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, || call(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(interest, || call(stream.as_fd())),
+        }
+    }
+
     /// Ready once the connection stands or has failed.
     pub fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => ready!(stream.poll_write_ready(context))?,
-            Self::Unix(stream) => ready!(stream.poll_write_ready(context))?,
-        }
+        ready!(self.poll_write_ready(context))?;
         Poll::Ready(self.socket().take_error()?.map_or(Ok(()), Err))
     }
 

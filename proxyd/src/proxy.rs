@@ -40,6 +40,8 @@ pub struct Section {
     pub original_to: Option<ForwardFor>,
     /// `option http-keep-alive`, `http-server-close`, `httpclose`.
     pub connection_mode: settings::ConnectionMode,
+    /// `option splice-auto`, `splice-request`, `splice-response`.
+    pub splice: settings::Splice,
     /// `option http-buffer-request`.
     pub http_buffer_request: bool,
     /// `tcp-request inspect-delay`: how long rules on content may wait for it. `None`: not at all.

@@ -104,6 +104,7 @@ impl Builder<'_> {
             forward_for: proxy.forward_for.clone(),
             original_to: proxy.original_to.clone(),
             connection_mode: proxy.connection_mode,
+            splice: proxy.splice,
             http_buffer_request: proxy.http_buffer_request,
             inspect_delay: proxy.inspect_delay,
             contstats: proxy.contstats,

@@ -5,6 +5,7 @@
 //! it ends when it was told to drain and its last connection is gone, or at once when it was told to stop.
 
 pub mod buffers;
+pub mod pipes;
 pub mod timers;
 pub mod view;
 
@@ -32,6 +33,7 @@ use crate::stats::WorkerIndex;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
 use buffers::Buffers;
+use pipes::{PipeLimits, Pipes};
 use timers::Timers;
 use view::View;
 
@@ -48,6 +50,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Shared by all workers: where listeners wait at a limit.
     pub waiting: Arc<Waiting>,
+    /// Shared by all workers: how many pipes there may be.
+    pub pipes: Arc<PipeLimits>,
     /// What the statistics page asks of the process.
     pub process: Arc<dyn Process>,
     /// What it listens on from the beginning.
@@ -133,6 +137,8 @@ pub struct Worker {
     pub timers: Timers,
     /// Its memory for bytes in flight.
     pub buffers: Buffers,
+    /// Its pipes for bytes that pass through the kernel.
+    pub pipes: Pipes,
     /// Its log.
     pub log: LogSink,
     /// The process, for the statistics page.
@@ -155,6 +161,7 @@ impl Worker {
             index: settings.index,
             timers: Timers::new(now),
             buffers: Buffers::new(view.generation.global.tune.bufsize as usize),
+            pipes: Pipes::new(Arc::clone(&settings.pipes)),
             log: LogSink::new(settings.log.clone()),
             process: Arc::clone(&settings.process),
             heads: RefCell::default(),

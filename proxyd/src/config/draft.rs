@@ -208,6 +208,9 @@ pub(super) enum Flag {
     PreferLastServer,
     ServerKeepAlive,
     SocketStats,
+    SpliceAuto,
+    SpliceRequest,
+    SpliceResponse,
     TcpSmartAccept,
     Transparent,
 }
@@ -235,6 +238,9 @@ impl Flag {
             "persist" => Self::Persist,
             "prefer-last-server" => Self::PreferLastServer,
             "socket-stats" => Self::SocketStats,
+            "splice-auto" => Self::SpliceAuto,
+            "splice-request" => Self::SpliceRequest,
+            "splice-response" => Self::SpliceResponse,
             "srvtcpka" => Self::ServerKeepAlive,
             "tcp-smart-accept" => Self::TcpSmartAccept,
             "transparent" => Self::Transparent,
@@ -261,6 +267,12 @@ impl Flags {
     pub(super) fn set(&mut self, flag: Flag, on: bool) {
         let bit = 1 << flag as u8;
         (self.on, self.off) = if on { (self.on | bit, self.off & !bit) } else { (self.on & !bit, self.off | bit) };
+    }
+
+    /// Whether it is on or off; `None` where it was not mentioned.
+    pub(super) fn mentioned(self, flag: Flag) -> Option<bool> {
+        let bit = 1 << flag as u8;
+        if self.on & bit != 0 { Some(true) } else { (self.off & bit != 0).then_some(false) }
     }
 
     /// Whether it is on; `default` where it was not mentioned.

@@ -99,6 +99,10 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
     match row.name {
         "daemon" => flag(line, &mut global.daemon),
         "quiet" => flag(line, &mut global.quiet),
+        "nosplice" => {
+            global.splice = line.negated;
+            line.end();
+        }
         "zero-warning" => flag(line, &mut extra.zero_warning),
         "insecure-fork-wanted" => flag(line, &mut extra.insecure_fork_wanted),
         "external-check" => flag(line, &mut global.external_check),
@@ -321,6 +325,10 @@ fn values(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
             global.maxconn = line.positive(integer);
             line.end();
         }
+        "maxpipes" => {
+            global.maxpipes = line.positive(integer);
+            line.end();
+        }
         "ulimit-n" => {
             global.ulimit_n = line.positive(integer);
             line.end();
@@ -426,6 +434,10 @@ fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
         "tune.maxaccept" => {
             let number = line.integer("'tune.maxaccept' expects an integer argument.").unwrap_or(-1);
             tune.maxaccept = u32::try_from(number).ok().filter(|&n| n > 0);
+        }
+        "tune.pipesize" => {
+            let number = line.integer("'tune.pipesize' expects an integer argument.").unwrap_or(0);
+            tune.pipesize = u32::try_from(number).ok().filter(|&n| n > 0);
         }
         "tune.idletimer" => {
             if let Some(word) = line.words.next()

@@ -16,7 +16,7 @@ pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, Us
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
     ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, Mode,
-    Network, RetryOn, Stats, Timeouts, Tune,
+    Network, RetryOn, Splice, Stats, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::rules::Rules;
@@ -78,6 +78,10 @@ pub struct Global {
     pub quiet: bool,
     /// `master-worker`: as if started with `-W`.
     pub master_worker: bool,
+    /// `maxpipes`: pipes that bulk passes through. `None`: a share of `maxconn`.
+    pub maxpipes: Option<u32>,
+    /// `nosplice` absent: bulk may pass through the kernel alone.
+    pub splice: bool,
     /// `ulimit-n`: file descriptors to ask for. `None`: derived from `maxconn`.
     pub ulimit_n: Option<u32>,
     /// `log`: where `log global` sends.
@@ -130,6 +134,8 @@ impl Default for Global {
             daemon: false,
             quiet: false,
             master_worker: false,
+            maxpipes: None,
+            splice: true,
             ulimit_n: None,
             logs: Vec::new(),
             log_tag: None,
@@ -230,6 +236,8 @@ pub struct Proxy {
     pub log_tag: Option<String>,
     /// `option http-keep-alive`, `http-server-close`, `httpclose`.
     pub connection_mode: ConnectionMode,
+    /// `option splice-auto`, `splice-request`, `splice-response`.
+    pub splice: Splice,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`: the header's name.

@@ -7,7 +7,7 @@ use super::global::Extra;
 use super::line::code;
 use super::model::{
     Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogFormat, LogTarget, Mode,
-    Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Timeouts, Userlist,
+    Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
 };
 use super::proxy::Tools;
 use super::rules::{self, Names};
@@ -203,6 +203,7 @@ impl Completion<'_> {
             connection_mode: settings.connection_mode.unwrap_or(ConnectionMode::KeepAlive),
             forward_for: settings.forward_for.as_ref().map(|at| at.value.clone()),
             original_to: settings.original_to.as_ref().map(|at| at.value.clone()),
+            splice: splice(settings),
             http_buffer_request: settings.flags.get(Flag::HttpBufferRequest, false),
             contstats: settings.flags.get(Flag::ContStats, false),
             independent_streams: settings.flags.get(Flag::IndependentStreams, false),
@@ -653,6 +654,16 @@ impl Completion<'_> {
             ssl: settings.check_ssl || (own_place && settings.ssl),
         }
     }
+}
+
+/// `option splice-request` and `splice-response`; `splice-auto` speaks for both where they do not.
+fn splice(settings: &Settings) -> Splice {
+    let both = settings.flags.mentioned(Flag::SpliceAuto);
+    let one = |flag| match (settings.flags.mentioned(flag), both) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (own, both) => own.or(both),
+    };
+    Splice { request: one(Flag::SpliceRequest), response: one(Flag::SpliceResponse) }
 }
 
 /// What is unset and falls back to another time.

@@ -3,9 +3,12 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::voice::Voice;
+use crate::limits::PIPES_MAX;
 
 /// A client's connection and the one to its server.
 const PER_CONNECTION: u64 = 2;
+/// The two ends of a pipe.
+const PER_PIPE: u64 = 2;
 /// Standard descriptors, logs, checks, files that are open for a moment.
 const RESERVED: u64 = 100;
 /// The epoll, wake-up and timer descriptors of one worker's runtime.
@@ -18,6 +21,8 @@ const LEAST_MAXCONN: u64 = 10;
 pub(super) struct Wanted {
     /// `maxconn`.
     pub(super) maxconn: Option<u64>,
+    /// `maxpipes`; 0 with `nosplice`.
+    pub(super) maxpipes: Option<u64>,
     /// `ulimit-n`.
     pub(super) ulimit_n: Option<u64>,
     /// Listening sockets of all workers.
@@ -26,29 +31,55 @@ pub(super) struct Wanted {
     pub(super) workers: u64,
 }
 
+/// What the limit of file descriptors allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Provided {
+    /// Clients' connections.
+    pub(super) maxconn: u64,
+    /// Pipes.
+    pub(super) pipes: u64,
+}
+
 impl Wanted {
-    /// Descriptors beside those of connections.
+    /// Descriptors beside those of connections and pipes.
     fn overhead(&self) -> u64 {
         self.listeners + self.workers * PER_WORKER + RESERVED
     }
 
-    /// The limit to ask for; none: as high as is allowed.
-    fn files(&self) -> Option<u64> {
-        self.ulimit_n.or_else(|| self.maxconn.map(|maxconn| maxconn * PER_CONNECTION + self.overhead()))
+    /// Pipes that so many connections may need: a quarter, as in haproxy, but not without end.
+    fn pipes(&self, connections: u64) -> u64 {
+        self.maxpipes.unwrap_or((connections / 4).min(PIPES_MAX as u64))
     }
 
-    /// Connections that so many descriptors allow.
-    fn connections(&self, files: u64) -> u64 {
-        (files.saturating_sub(self.overhead()) / PER_CONNECTION).max(LEAST_MAXCONN)
+    /// The limit to ask for; none: as high as is allowed. Pipes are a help that a low limit may take away, so they are asked for
+    /// as far as `hard` goes and not beyond.
+    fn files(&self, hard: u64) -> Option<u64> {
+        let connections = |maxconn| {
+            let needed = maxconn * PER_CONNECTION + self.overhead();
+            needed.max(hard.min(needed + self.pipes(maxconn) * PER_PIPE))
+        };
+        self.ulimit_n.or_else(|| self.maxconn.map(connections))
+    }
+
+    /// What so many descriptors allow.
+    fn allowed(&self, files: u64) -> Provided {
+        let left = files.saturating_sub(self.overhead());
+        let maxconn = self.maxconn.filter(|&maxconn| maxconn <= left / PER_CONNECTION).unwrap_or_else(|| {
+            // The pipes of the connections that would be possible without pipes.
+            let pipes = self.pipes(left * 4 / (PER_CONNECTION * 4 + PER_PIPE));
+            (left.saturating_sub(pipes * PER_PIPE) / PER_CONNECTION).max(LEAST_MAXCONN)
+        });
+        let pipes = left.saturating_sub(maxconn * PER_CONNECTION) / PER_PIPE;
+        Provided { maxconn, pipes: pipes.min(self.pipes(maxconn)) }
     }
 }
 
-/// Raises the limit as far as it is needed and returns the `maxconn` it allows. An `ulimit-n` that cannot be had ends the
-/// start; a `maxconn` that it cannot hold is a warning.
-pub(super) fn provide(wanted: &Wanted, program: &str, voice: Voice) -> Result<u64, String> {
+/// Raises the limit as far as it is needed and returns what it allows. An `ulimit-n` that cannot be had ends the start; a
+/// `maxconn` that it cannot hold is a warning.
+pub(super) fn provide(wanted: &Wanted, program: &str, voice: Voice) -> Result<Provided, String> {
     let (soft, hard) =
         getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| format!("Cannot read the FD limit: {}.", error.desc()))?;
-    let files = wanted.files().unwrap_or(hard);
+    let files = wanted.files(hard).unwrap_or(hard);
     if files > soft && setrlimit(Resource::RLIMIT_NOFILE, files, hard.max(files)).is_err() {
         let text = format!("Cannot raise FD limit to {files}, limit is {hard}.");
         if wanted.ulimit_n.is_some() {
@@ -59,7 +90,7 @@ pub(super) fn provide(wanted: &Wanted, program: &str, voice: Voice) -> Result<u6
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
     let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((soft, hard));
-    Ok(wanted.connections(now))
+    Ok(wanted.allowed(now))
 }
 
 #[cfg(test)]
@@ -68,12 +99,24 @@ mod tests {
 
     #[test]
     fn connections_and_descriptors_follow_from_each_other() {
-        let wanted = Wanted { maxconn: Some(2000), ulimit_n: None, listeners: 6, workers: 2 };
-        let files = wanted.files().unwrap();
-        assert_eq!(files, 4122);
-        assert_eq!(wanted.connections(files), 2000);
-        assert_eq!(Wanted { ulimit_n: Some(500), ..wanted }.files(), Some(500));
-        assert_eq!(Wanted { maxconn: None, ..wanted }.files(), None);
-        assert_eq!(wanted.connections(0), LEAST_MAXCONN);
+        let wanted = Wanted { maxconn: Some(2000), maxpipes: None, ulimit_n: None, listeners: 6, workers: 2 };
+        let files = wanted.files(u64::MAX).unwrap();
+        assert_eq!(files, 5122);
+        assert_eq!(wanted.allowed(files), Provided { maxconn: 2000, pipes: 500 });
+        assert_eq!(Wanted { ulimit_n: Some(500), ..wanted }.files(u64::MAX), Some(500));
+        let open = Wanted { maxconn: None, ..wanted };
+        assert_eq!(open.files(u64::MAX), None);
+        assert_eq!(open.allowed(0), Provided { maxconn: LEAST_MAXCONN, pipes: 0 });
+        assert_eq!(open.allowed(5122), Provided { maxconn: 2000, pipes: 500 });
+        assert_eq!(Wanted { maxpipes: Some(0), ..open }.allowed(4122), Provided { maxconn: 2000, pipes: 0 });
+    }
+
+    #[test]
+    fn pipes_give_way_to_connections() {
+        let wanted = Wanted { maxconn: Some(2000), maxpipes: None, ulimit_n: None, listeners: 6, workers: 2 };
+        assert_eq!(wanted.files(4_300), Some(4_300));
+        assert_eq!(wanted.allowed(4_300), Provided { maxconn: 2000, pipes: 89 });
+        assert_eq!(wanted.files(4_000), Some(4_122), "the warning that follows is about connections");
+        assert_eq!(wanted.allowed(4_122).pipes, 0);
     }
 }

@@ -20,6 +20,8 @@ use crate::generation::Handle;
 use crate::log_sink::LogSettings;
 use crate::net::accept::Waiting;
 use crate::running::{self, Facts};
+use crate::limits::PIPE_SIZE;
+use crate::worker::pipes::PipeLimits;
 use crate::worker::{self, WorkerHandle};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -73,7 +75,7 @@ pub fn serve(model: &Model, options: &Options) -> ExitCode {
 fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let started = clock::now();
     let voice = Voice::new(options.quiet);
-    let facts = facts(model, options, voice)?;
+    let (facts, pipes) = facts(model, options, voice)?;
     let generation = running::build(model, &facts, None);
     let checks = running::checks::plans(model, &generation)?;
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
@@ -96,7 +98,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let oversight = Oversight { program: options.program.clone(), started, log: log.clone(), control: inbox.0.clone() };
     let oversight = Arc::new(oversight);
     control::answered().thread_block().map_err(|error| format!("Cannot hold signals back: {}.", error.desc()))?;
-    let workers = start_workers(&handle, &oversight, opened)?;
+    let workers = start_workers(&handle, &oversight, opened, &Arc::new(pipes))?;
     let runtime = cli::Settings {
         handle: handle.clone(),
         process: oversight,
@@ -124,7 +126,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
 }
 
 /// Counts what the machine and the limits allow.
-fn facts(model: &Model, options: &Options, voice: Voice) -> Result<Facts, String> {
+fn facts(model: &Model, options: &Options, voice: Voice) -> Result<(Facts, PipeLimits), String> {
     let workers = model.global.nbthread.map_or_else(
         || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         |count| usize::from(count.max(1)),
@@ -132,12 +134,16 @@ fn facts(model: &Model, options: &Options, voice: Voice) -> Result<Facts, String
     let listeners: usize = model.frontends.iter().map(|frontend| frontend.binds.len()).sum();
     let wanted = descriptors::Wanted {
         maxconn: model.global.maxconn.map(u64::from),
+        maxpipes: model.global.maxpipes.map(u64::from).or((!model.global.splice).then_some(0)),
         ulimit_n: model.global.ulimit_n.map(u64::from),
         listeners: (listeners * workers) as u64,
         workers: workers as u64,
     };
-    let maxconn = descriptors::provide(&wanted, &options.program, voice)?;
-    Ok(Facts { workers, program: options.program.clone(), hostname: hostname(), maxconn })
+    let provided = descriptors::provide(&wanted, &options.program, voice)?;
+    let size = model.global.tune.pipesize.map_or(PIPE_SIZE, |size| size as usize);
+    let pipes = PipeLimits::new(usize::try_from(provided.pipes).unwrap_or(usize::MAX), size);
+    let (program, hostname) = (options.program.clone(), hostname());
+    Ok((Facts { workers, program, hostname, maxconn: provided.maxconn }, pipes))
 }
 
 fn hostname() -> String {
@@ -162,6 +168,7 @@ fn start_workers(
     handle: &Handle,
     oversight: &Arc<Oversight>,
     opened: Vec<sockets::ForWorker>,
+    pipes: &Arc<PipeLimits>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let waiting = Arc::new(Waiting::default());
     let spawn = |(index, listening): (usize, sockets::ForWorker)| {
@@ -171,6 +178,7 @@ fn start_workers(
             started: oversight.started,
             log: oversight.log.clone(),
             waiting: Arc::clone(&waiting),
+            pipes: Arc::clone(pipes),
             process: Arc::<Oversight>::clone(oversight),
             listening,
         };

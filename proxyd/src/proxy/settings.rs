@@ -58,6 +58,15 @@ pub enum ConnectionMode {
     Close,
 }
 
+/// `option splice-…` of one section: which directions the kernel may move by itself. `None`: it does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Splice {
+    /// `splice-request`, or `splice-auto`.
+    pub request: Option<bool>,
+    /// `splice-response`, or `splice-auto`.
+    pub response: Option<bool>,
+}
+
 /// `option forwardfor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardFor {
@@ -236,6 +245,8 @@ pub struct Tune {
     pub http_logurilen: u16,
     /// `tune.maxaccept`: connections accepted in a row. `None`: left to the program.
     pub maxaccept: Option<u32>,
+    /// `tune.pipesize`: bytes of one pipe. `None`: left to the program.
+    pub pipesize: Option<u32>,
 }
 
 impl Default for Tune {
@@ -247,6 +258,7 @@ impl Default for Tune {
             http_cookielen: 63,
             http_logurilen: 1_024,
             maxaccept: None,
+            pipesize: None,
         }
     }
 }

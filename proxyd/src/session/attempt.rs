@@ -232,6 +232,7 @@ impl Exchange<'_> {
         self.account.connected = Some(self.account.now);
         self.count_attempt(view, reused);
         h1::send_head(self);
+        self.upload.may_splice = self.may_splice(|splice| splice.request);
         response_wait::run(self, view, reused).await
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::net::Stream;
+use crate::net::splice::Pipe;
 use crate::worker::buffers::{Buffer, Buffers};
 
 /// A socket, what was read from it and not yet used, and what is still to be written.
@@ -79,6 +80,61 @@ impl Conn {
             self.output.consume(count);
         }
         self.output.release(buffers);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes `output` and, in the same call, what follows it from elsewhere; says how much of that was written.
+    pub fn poll_write_with(&mut self, context: &mut Context<'_>, rest: &[u8]) -> Poll<io::Result<usize>> {
+        let written = if self.output.is_empty() {
+            ready!(self.stream.poll_write(context, rest))?
+        } else {
+            ready!(self.stream.poll_write_both(context, [self.output.bytes(), rest]))?
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.sent += written as u64;
+        let own = written.min(self.output.len());
+        self.output.consume(own);
+        Poll::Ready(Ok(written - own))
+    }
+
+    /// Takes received bytes into an empty pipe. Zero: the peer has ended.
+    pub fn poll_fill_pipe(
+        &mut self,
+        context: &mut Context<'_>,
+        pipe: &mut Pipe,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            match pipe.fill(&self.stream, most) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                taken => {
+                    if let Ok(count) = taken {
+                        self.ended = count == 0;
+                        self.received += count as u64;
+                    }
+                    return Poll::Ready(taken);
+                }
+            }
+        }
+    }
+
+    /// Sends from a pipe until it is empty.
+    pub fn poll_drain_pipe(&mut self, context: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<()>> {
+        while !pipe.is_empty() {
+            ready!(self.stream.poll_write_ready(context))?;
+            match pipe.drain(&self.stream) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.sent += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
         Poll::Ready(Ok(()))
     }
 

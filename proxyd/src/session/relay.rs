@@ -46,15 +46,18 @@ impl Relay {
         let tunnel = body == Body::Tunnel;
         if tunnel {
             exchange.upload = Transfer::new(Body::Tunnel);
+            exchange.upload.may_splice = exchange.may_splice(|splice| splice.request);
         }
         let limit = exchange.transaction.tunnel_timeout.get();
         let limit = limit.or_else(|| exchange.timeout(|section| section.timeouts.tunnel)).filter(|_| tunnel);
+        let mut download = Transfer::new(body);
+        download.may_splice = exchange.may_splice(|splice| splice.response);
         let front = &exchange.session.frontend.section.timeouts;
         let back = exchange.backend.map(|view| &view.backend.section.timeouts);
         let now = exchange.account.now;
         let unsent = exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
         Self {
-            download: Transfer::new(body),
+            download,
             downloaded: false,
             uploaded: exchange.upload.is_done() && !unsent,
             tunnel,
@@ -83,8 +86,9 @@ impl Relay {
             self.server.broken(now);
         }
         self.polled = true;
-        let to_client = !exchange.client.output.is_empty();
-        let to_server = exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
+        let to_client = self.download.is_held_up() || !exchange.client.output.is_empty();
+        let to_server = exchange.upload.is_held_up()
+            || exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
         let waits = [
             (self.client.deadline().filter(|_| to_client || (!self.uploaded && !to_server)), Side::Client),
             (self.server.deadline().filter(|_| to_server || (!self.downloaded && !to_client)), Side::Server),
@@ -103,7 +107,7 @@ impl Relay {
             return Ok(());
         };
         let ends = (&mut server.conn, &mut *exchange.client);
-        match poll_transfer(context, &mut self.download, ends, &exchange.session.worker.buffers, active) {
+        match poll_transfer(context, &mut self.download, ends, &exchange.session.worker, active) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.downloaded = true;
@@ -128,7 +132,7 @@ impl Relay {
     ) -> Result<(), End> {
         let Some(server) = &mut exchange.server else { return Ok(()) };
         let ends = (&mut *exchange.client, &mut server.conn);
-        match poll_transfer(context, &mut exchange.upload, ends, &exchange.session.worker.buffers, active) {
+        match poll_transfer(context, &mut exchange.upload, ends, &exchange.session.worker, active) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.uploaded = true;

@@ -106,7 +106,7 @@ impl ResponseWait {
         let buffers = &exchange.session.worker.buffers;
         let Some(server) = &mut exchange.server else { return Ok(()) };
         let ends = (&mut *exchange.client, &mut server.conn);
-        match poll_transfer(context, &mut exchange.upload, ends, buffers, active) {
+        match poll_transfer(context, &mut exchange.upload, ends, &exchange.session.worker, active) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => self.sent = true,
             Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, Phase::Data, Some(400))),

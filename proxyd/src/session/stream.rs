@@ -22,6 +22,7 @@ use crate::http::h1::Body;
 use crate::http::h1::request::RequestWire;
 use crate::http::h1::response::ResponseWire;
 use crate::proxy::Section;
+use crate::proxy::settings::Splice;
 use crate::sample::transaction::Transaction;
 use crate::termination::End;
 use crate::worker::view::BackendView;
@@ -199,6 +200,14 @@ impl<'s> Exchange<'s> {
     pub fn tick(&mut self) -> Instant {
         self.account.now = clock::now();
         self.account.now
+    }
+
+    /// Whether the kernel may move a direction's bytes by itself: as it does, unless one of the two sections says no and the other
+    /// does not ask for it.
+    pub fn may_splice(&self, direction: impl Fn(&Splice) -> Option<bool>) -> bool {
+        let front = direction(&self.session.frontend.section.splice);
+        let back = self.backend.and_then(|view| direction(&view.backend.section.splice));
+        [front, back].contains(&Some(true)) || ![front, back].contains(&Some(false))
     }
 
     /// The timeout that the frontend and the backend both may set; the backend's counts once it is chosen.

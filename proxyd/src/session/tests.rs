@@ -1,5 +1,6 @@
 //! Requests and connections through a whole worker.
 
+mod bulk;
 mod lab;
 
 use std::io::{Read, Write};

@@ -1,4 +1,7 @@
 //! One direction: a message body from one connection to the other, and how long the sides may be silent meanwhile.
+//!
+//! A body goes one of three ways. What came together with a head leaves together with it, in one call. Bulk goes through a
+//! pipe, without coming up to us at all (`splice`); everything else is read into a buffer and written from it.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -8,7 +11,10 @@ use super::conn::Conn;
 use crate::clock;
 use crate::http::chunk;
 use crate::http::h1::{Body, Refused};
+use crate::limits::{COPY_MAX, SPLICE_MIN};
+use crate::worker::Worker;
 use crate::worker::buffers::{Buffer, Buffers};
+use crate::worker::pipes::Lent;
 use crate::worker::timers::Timer;
 
 /// One direction's message body on its way.
@@ -18,6 +24,12 @@ pub struct Transfer {
     /// Bytes of the body that went through, framing included.
     pub moved: u64,
     counted: u64,
+    /// The kernel may move the bytes by itself.
+    pub may_splice: bool,
+    /// The last bytes came as many at once as there was room for, so that more are waiting.
+    bulk: bool,
+    /// Held while bulk moves.
+    lent: Option<Box<Lent>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +61,8 @@ impl Transfer {
             Body::Chunked => Kind::Chunked(chunk::Decoder::default()),
             Body::UntilClose | Body::Tunnel => Kind::UntilClose,
         };
-        Self { kind, moved: 0, counted: 0 }
+        let bulk = matches!(kind, Kind::Length(_));
+        Self { kind, moved: 0, counted: 0, may_splice: false, bulk, lent: None }
     }
 
     /// Bytes that went through, without framing.
@@ -57,9 +70,44 @@ impl Transfer {
         self.counted
     }
 
-    /// All of it was taken from the sender.
+    /// All of it was taken from the sender, and nothing of it is in the pipe.
     pub fn is_done(&self) -> bool {
-        matches!(self.kind, Kind::Done)
+        matches!(self.kind, Kind::Done) && !self.is_held_up()
+    }
+
+    /// Bytes were taken from the sender that the receiver did not take yet, besides those in its buffer.
+    pub fn is_held_up(&self) -> bool {
+        self.lent.as_ref().is_some_and(|lent| !lent.pipe.is_empty())
+    }
+
+    /// How many bytes may go through a pipe now.
+    fn spliceable(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Length(left) if self.may_splice && self.bulk && left >= SPLICE_MIN => Some(left),
+            Kind::UntilClose if self.may_splice && self.bulk => Some(u64::MAX),
+            Kind::Length(_) | Kind::UntilClose | Kind::Chunked(_) | Kind::Done => None,
+        }
+    }
+
+    /// How many of these bytes belong to the body and leave as they are.
+    fn verbatim(&self, input: &Buffer) -> usize {
+        match self.kind {
+            Kind::Length(left) => usize::try_from(left).unwrap_or(usize::MAX).min(input.len()),
+            Kind::UntilClose => input.len(),
+            Kind::Chunked(_) | Kind::Done => 0,
+        }
+    }
+
+    /// Bytes that need no framing were taken from the sender.
+    fn took(&mut self, count: usize) {
+        self.moved += count as u64;
+        self.counted += count as u64;
+        if let Kind::Length(left) = &mut self.kind {
+            *left = left.saturating_sub(count as u64);
+            if *left == 0 {
+                self.kind = Kind::Done;
+            }
+        }
     }
 
     /// Whether so much is to come that big reads pay.
@@ -76,37 +124,21 @@ impl Transfer {
         if from.is_empty() {
             return Ok(false);
         }
-        let moved = match &mut self.kind {
-            Kind::Done => 0,
-            Kind::Length(left) => {
-                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(from.len());
-                hand_over(from, to, count, buffers);
-                *left -= count as u64;
-                if *left == 0 {
-                    self.kind = Kind::Done;
-                }
-                count
-            }
-            Kind::UntilClose => {
-                let count = from.len();
-                hand_over(from, to, count, buffers);
-                count
-            }
-            Kind::Chunked(decoder) => {
-                let step = decoder.read(from.bytes(), to.space(buffers))?;
-                from.consume(step.consumed);
-                from.release(buffers);
-                self.counted = decoder.counted;
-                if step.done {
-                    self.kind = Kind::Done;
-                }
-                self.moved += step.consumed as u64;
-                return Ok(step.consumed > 0);
-            }
+        let Kind::Chunked(decoder) = &mut self.kind else {
+            let count = self.verbatim(from);
+            hand_over(from, to, count, buffers);
+            self.took(count);
+            return Ok(count > 0);
         };
-        self.moved += moved as u64;
-        self.counted += moved as u64;
-        Ok(moved > 0)
+        let step = decoder.read(from.bytes(), to.space(buffers))?;
+        from.consume(step.consumed);
+        from.release(buffers);
+        self.counted = decoder.counted;
+        if step.done {
+            self.kind = Kind::Done;
+        }
+        self.moved += step.consumed as u64;
+        Ok(step.consumed > 0)
     }
 
     /// The sender has ended; true if that is the right end of the body.
@@ -135,30 +167,116 @@ fn hand_over(from: &mut Buffer, to: &mut Buffer, count: usize, buffers: &Buffers
 pub fn poll_transfer(
     context: &mut Context<'_>,
     transfer: &mut Transfer,
-    (source, sink): (&mut Conn, &mut Conn),
-    buffers: &Buffers,
+    ends: (&mut Conn, &mut Conn),
+    worker: &Worker,
     active: &mut bool,
 ) -> Poll<Result<(), Broken>> {
+    let result = poll_move(context, transfer, ends, worker, active);
+    // While there is nothing in it, it is of use to others.
+    if let Some(lent) = transfer.lent.take_if(|lent| lent.pipe.is_empty()) {
+        worker.pipes.give(lent);
+    }
+    result
+}
+
+fn poll_move(
+    context: &mut Context<'_>,
+    transfer: &mut Transfer,
+    (source, sink): (&mut Conn, &mut Conn),
+    worker: &Worker,
+    active: &mut bool,
+) -> Poll<Result<(), Broken>> {
+    let buffers = &worker.buffers;
     loop {
-        let moved = transfer.pump(&mut source.input, &mut sink.output, buffers).map_err(|_| Broken::Invalid)?;
+        if let Some(lent) = &mut transfer.lent {
+            let pending = lent.pipe.len();
+            let drained = sink.poll_drain_pipe(context, &mut lent.pipe);
+            *active |= lent.pipe.len() < pending;
+            ready!(drained).map_err(|_: io::Error| Broken::Sink)?;
+        }
+        let ahead = transfer.verbatim(&source.input);
+        let together = ahead > COPY_MAX && !sink.output.is_empty();
+        if together && let Poll::Ready(written) = poll_write_together(context, source, sink, ahead) {
+            transfer.took(written.map_err(|_| Broken::Sink)?);
+            source.input.release(buffers);
+            *active = true;
+        }
+        let moved = transfer.pump(&mut source.input, &mut sink.output, buffers).map_err(|_| Broken::Invalid)? || together;
         let pending = sink.output.len();
         if pending > 0 {
             let flushed = sink.poll_flush(context, buffers);
             *active |= sink.output.len() < pending;
             ready!(flushed).map_err(|_: io::Error| Broken::Sink)?;
         }
+        sink.output.release(buffers);
         if transfer.is_done() {
             return Poll::Ready(Ok(()));
         }
         if moved && !source.input.is_empty() {
             continue;
         }
-        let large = transfer.is_large(buffers);
-        match ready!(source.poll_fill(context, buffers, large)) {
+        let read = match transfer.spliceable().filter(|_| source.input.is_empty()) {
+            Some(most) => ready!(poll_splice(context, transfer, source, most, worker)),
+            None => ready!(poll_read(context, transfer, source, buffers)),
+        };
+        match read {
             Ok(0) if transfer.end() => return Poll::Ready(Ok(())),
             Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Source)),
             Ok(_) => *active = true,
         }
+    }
+}
+
+/// Writes what waits for the sink and the beginning of what was received for it in one call; says how much of the latter.
+fn poll_write_together(
+    context: &mut Context<'_>,
+    source: &mut Conn,
+    sink: &mut Conn,
+    ahead: usize,
+) -> Poll<io::Result<usize>> {
+    let bytes = source.input.bytes().get(..ahead).unwrap_or_default();
+    let written = ready!(sink.poll_write_with(context, bytes))?;
+    source.input.consume(written);
+    Poll::Ready(Ok(written))
+}
+
+fn poll_read(
+    context: &mut Context<'_>,
+    transfer: &mut Transfer,
+    source: &mut Conn,
+    buffers: &Buffers,
+) -> Poll<io::Result<usize>> {
+    let large = transfer.is_large(buffers);
+    let count = ready!(source.poll_fill(context, buffers, large))?;
+    transfer.bulk = count >= buffers.size();
+    Poll::Ready(Ok(count))
+}
+
+/// Fills a pipe, or reads where there is none.
+fn poll_splice(
+    context: &mut Context<'_>,
+    transfer: &mut Transfer,
+    source: &mut Conn,
+    most: u64,
+    worker: &Worker,
+) -> Poll<io::Result<usize>> {
+    let Some(lent) = transfer.lent.take().or_else(|| worker.pipes.take()) else {
+        return poll_read(context, transfer, source, &worker.buffers);
+    };
+    let lent = transfer.lent.insert(lent);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    match ready!(source.poll_fill_pipe(context, &mut lent.pipe, most)) {
+        Ok(count) => {
+            transfer.took(count);
+            transfer.bulk = count >= worker.buffers.size();
+            Poll::Ready(Ok(count))
+        }
+        // Not a socket that the kernel can do this with.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            transfer.may_splice = false;
+            poll_read(context, transfer, source, &worker.buffers)
+        }
+        Err(error) => Poll::Ready(Err(error)),
     }
 }
 

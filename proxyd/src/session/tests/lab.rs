@@ -12,15 +12,17 @@ use crate::generation::{Generation, Global, Handle};
 use crate::ids::BackendId;
 use crate::log::format::Program;
 use crate::log::target::Logger;
+use crate::limits::PIPE_SIZE;
 use crate::log_sink::LogSettings;
 use crate::proxy::address::{ServerAddress, ServerPort};
 use crate::proxy::listen::{Bind, ListenAddress};
-use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Timeouts, Tune};
+use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Splice, Timeouts, Tune};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
 use crate::rules::Rules;
 use crate::stats::Traffic;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
+use crate::worker::pipes::PipeLimits;
 use crate::worker::{self, Command, Listening, Process, WorkerHandle};
 use crate::{clock, net};
 
@@ -37,6 +39,8 @@ pub(super) struct Plan {
     pub(super) retries: u32,
     pub(super) redispatch: Option<i32>,
     pub(super) logs: Vec<Logger>,
+    pub(super) pipes: usize,
+    pub(super) splice: Splice,
 }
 
 impl Plan {
@@ -60,6 +64,8 @@ impl Plan {
             retries: 1,
             redispatch: None,
             logs: Vec::new(),
+            pipes: 16,
+            splice: Splice::default(),
         }
     }
 
@@ -78,6 +84,7 @@ impl Plan {
             forward_for: self.forward_for.then(header),
             original_to: None,
             connection_mode: self.connection_mode,
+            splice: self.splice,
             http_buffer_request: false,
             inspect_delay: None,
             contstats: false,
@@ -188,6 +195,7 @@ fn server(index: usize, address: SocketAddr) -> Server {
 pub(super) struct Lab {
     pub(super) address: SocketAddr,
     pub(super) generation: Arc<Generation>,
+    pub(super) pipes: Arc<PipeLimits>,
     pub(super) worker: WorkerHandle,
 }
 
@@ -221,16 +229,18 @@ impl Lab {
         let generation = handle.load();
         let frontend = Arc::clone(&generation.frontends[0]);
         let listener = Arc::clone(&frontend.listeners[0]);
+        let pipes = Arc::new(PipeLimits::new(plan.pipes, PIPE_SIZE));
         let settings = worker::Settings {
             index: 0,
             handle,
             started: clock::now(),
             log: LogSettings { hostname: "host".into(), sent_hostname: None, pid: 1, dropped: Arc::default() },
             waiting: Arc::default(),
+            pipes: Arc::clone(&pipes),
             process: Arc::new(NoProcess),
             listening: vec![Listening { frontend, listener, socket }],
         };
-        Self { address, generation, worker: worker::spawn(settings).unwrap() }
+        Self { address, generation, pipes, worker: worker::spawn(settings).unwrap() }
     }
 
     /// A new connection to the worker.
