@@ -127,13 +127,15 @@ impl Session {
 
 /// Serves one accepted connection to its end. `presence` counts it from its acceptance on, so that a worker that drains does
 /// not end before the connection's task has begun.
-pub async fn run(
+///
+/// Not an `async fn`: that would keep its arguments beside what is made of them for as long as the connection lives.
+pub fn run(
     worker: Rc<Worker>,
     presence: Presence,
     frontend: Arc<Frontend>,
     listener: Arc<Listener>,
     accepted: Accepted,
-) {
+) -> impl Future<Output = ()> {
     let Accepted { stream, peer, places } = accepted;
     let now = clock::now();
     let mut session = Session {
@@ -160,19 +162,24 @@ pub async fn run(
     }
     let mut client = Conn::new(stream);
     count_accepted(&session, now);
-    if session.listener.bind.accept_proxy && !read_proxy_header(&mut session, &mut client).await {
+    async move { serve(&mut session, &mut client).await }
+}
+
+/// Serves the connection. What only some connections need is allocated when they do.
+async fn serve(session: &mut Session, client: &mut Conn) {
+    if session.listener.bind.accept_proxy && !read_proxy_header(session, client).await {
         return;
     }
-    if !policy::admits(&session, &client) {
+    if !policy::admits(session, client) {
         return;
     }
-    if is_monitor(&session) {
-        service::answer_monitor_net(&session, &mut client).await;
+    if is_monitor(session) {
+        Box::pin(service::answer_monitor_net(session, client)).await;
     } else {
         match session.frontend.section.mode {
-            Mode::Http => h1::serve(&mut session, &mut client).await,
-            Mode::Tcp | Mode::Log => tcp::serve(&session, &mut client).await,
-            Mode::Health => service::answer_health(&session, &mut client).await,
+            Mode::Http => h1::serve(session, client).await,
+            Mode::Tcp | Mode::Log => Box::pin(tcp::serve(session, client)).await,
+            Mode::Health => Box::pin(service::answer_health(session, client)).await,
         }
     }
     client.release(&session.worker.buffers);

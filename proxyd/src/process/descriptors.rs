@@ -54,7 +54,7 @@ impl Wanted {
     /// The limit to ask for; none: as high as is allowed. Pipes are a help that a low limit may take away, so they are asked for
     /// as far as `hard` goes and not beyond.
     fn files(&self, hard: u64) -> Option<u64> {
-        let connections = |maxconn| {
+        let connections = |maxconn: u64| {
             let needed = maxconn * PER_CONNECTION + self.overhead();
             needed.max(hard.min(needed + self.pipes(maxconn) * PER_PIPE))
         };

@@ -16,10 +16,12 @@ use crate::http::{Version, header};
 use crate::proxy::settings::{ConnectionMode, ForwardFor};
 use crate::termination::{Cause, End, Phase};
 
-/// Serves the requests of a connection, one after the other.
+/// Serves the requests of a connection, one after the other. What an exchange needs is allocated with its first byte and given
+/// back with its last: an idle connection is little more than its socket.
 pub async fn serve(session: &mut Session, client: &mut Conn) {
     loop {
-        let Some(ended) = stream::run(session, client).await else { return };
+        let begun = first_bytes(session, client).await;
+        let Some(ended) = Box::pin(stream::run(session, client, begun)).await else { return };
         session.requests += 1;
         session.since = ended;
         if session.is_closing() && client.input.is_empty() {
@@ -30,38 +32,56 @@ pub async fn serve(session: &mut Session, client: &mut Conn) {
 }
 
 /// Why no more bytes of a request came.
-enum NoMore {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoMore {
+    /// The client has closed.
     Ended,
+    /// Its time is over.
     Late,
+    /// The process or the frontend is ending, and no request had begun.
     Closing,
 }
 
-/// Reads the request's head.
-pub async fn receive_request(exchange: &mut Exchange<'_>) -> Result<(), End> {
-    let limits = limits(exchange.session);
-    if !exchange.client.input.is_empty() {
+/// When a request began, once bytes of it are there.
+pub type Begun = Result<Instant, NoMore>;
+
+/// Waits for the first bytes of a request.
+async fn first_bytes(session: &Session, client: &mut Conn) -> Begun {
+    if !client.input.is_empty() {
         // It was sent before the previous response had ended.
-        exchange.account.first_byte = Some(exchange.account.now);
+        return Ok(session.since);
+    }
+    let deadline = first_deadline(session);
+    let idle = session.requests > 0;
+    more(session, client, deadline, idle).await.map(|()| clock::now())
+}
+
+/// Reads the request's head, of which the first bytes are there.
+pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Result<(), End> {
+    let limits = limits(exchange.session);
+    match begun {
+        Ok(at) => {
+            exchange.account.now = at;
+            exchange.account.first_byte = Some(at);
+        }
+        Err(why) => return Err(no_request(exchange, why)),
     }
     loop {
-        let input = exchange.client.input.bytes();
-        if !input.is_empty() {
-            match request::read(input, &mut exchange.request, limits) {
-                Ok(Progress::Complete { consumed, wire }) => {
-                    exchange.client.input.consume(consumed);
-                    accept(exchange, wire, consumed);
-                    return Ok(());
-                }
-                Ok(Progress::Partial) => {}
-                Err(refused) => return Err(refuse(exchange, refused.status)),
+        match request::read(exchange.client.input.bytes(), &mut exchange.request, limits) {
+            Ok(Progress::Complete { consumed, wire }) => {
+                exchange.client.input.consume(consumed);
+                accept(exchange, wire, consumed);
+                return Ok(());
             }
+            Ok(Progress::Partial) => {}
+            Err(refused) => return Err(refuse(exchange, refused.status)),
         }
-        match more(exchange).await {
+        let deadline = rest_deadline(exchange);
+        match more(exchange.session, exchange.client, deadline, false).await {
             Ok(()) => {
-                let now = exchange.tick();
-                exchange.account.first_byte.get_or_insert(now);
+                exchange.tick();
             }
-            Err(why) => return Err(no_request(exchange, &why)),
+            Err(why) => return Err(no_request(exchange, why)),
         }
     }
 }
@@ -88,14 +108,10 @@ fn refuse(exchange: &mut Exchange<'_>, status: u16) -> End {
     End::bad_request(status)
 }
 
-/// Waits for more bytes of the request, or for its first.
-async fn more(exchange: &mut Exchange<'_>) -> Result<(), NoMore> {
-    let session = exchange.session;
-    let deadline = request_deadline(exchange);
-    let idle = session.requests > 0 && exchange.account.first_byte.is_none();
-    let (client, buffers) = (&mut *exchange.client, &session.worker.buffers);
+/// Waits for more bytes of the request. `idle`: none has begun, and none will when everything ends.
+async fn more(session: &Session, client: &mut Conn, deadline: Option<Instant>, idle: bool) -> Result<(), NoMore> {
     std::future::poll_fn(|context| {
-        match client.poll_fill(context, buffers, false) {
+        match client.poll_fill(context, &session.worker.buffers, false) {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoMore::Ended)),
             Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
             Poll::Pending => {}
@@ -108,28 +124,28 @@ async fn more(exchange: &mut Exchange<'_>) -> Result<(), NoMore> {
     .await
 }
 
-/// Until when the request must have gone on: `timeout http-keep-alive` before its first byte, `timeout http-request` for the
-/// head, and `timeout client` where neither is set.
-fn request_deadline(exchange: &Exchange<'_>) -> Option<Instant> {
+/// Until when a request must have begun: `timeout http-keep-alive` after another one, `timeout http-request` and
+/// `timeout client` where it is not set.
+fn first_deadline(session: &Session) -> Option<Instant> {
+    let timeouts = &session.frontend.section.timeouts;
+    let keep_alive = timeouts.http_keep_alive.filter(|_| session.requests > 0);
+    let limit = keep_alive.or(timeouts.http_request).or(timeouts.client)?;
+    Some(session.since + limit)
+}
+
+/// Until when a request that has begun must have gone on: `timeout http-request` holds for the whole head, of a first request
+/// since the connection was made; `timeout client`, where it is not set, from one part to the next.
+fn rest_deadline(exchange: &Exchange<'_>) -> Option<Instant> {
     let (session, timeouts) = (exchange.session, &exchange.session.frontend.section.timeouts);
-    let first = session.requests == 0;
-    match exchange.account.first_byte {
-        None if !first => {
-            let limit = timeouts.http_keep_alive.or(timeouts.http_request).or(timeouts.client)?;
-            Some(session.since + limit)
-        }
-        begun => {
-            let since = if first { session.since } else { begun.unwrap_or(session.since) };
-            match timeouts.http_request {
-                Some(limit) => Some(since + limit),
-                None => timeouts.client.map(|limit| exchange.account.now + limit),
-            }
-        }
+    let begun = exchange.account.first_byte.filter(|_| session.requests > 0).unwrap_or(session.since);
+    match timeouts.http_request {
+        Some(limit) => Some(begun + limit),
+        None => timeouts.client.map(|limit| exchange.account.now + limit),
     }
 }
 
 /// A connection that ends between requests ends silently; one that never brought a request is told so.
-fn no_request(exchange: &mut Exchange<'_>, why: &NoMore) -> End {
+fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     let (session, account) = (exchange.session, &mut exchange.account);
     exchange.keep_alive = false;
     let begun = account.first_byte.is_some();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::attempt::InUse;
 use super::capture::{self, Captures};
 use super::conn::Conn;
+use super::h1::Begun;
 use super::pool::ServerConn;
 use super::service::Answer;
 use super::transfer::Transfer;
@@ -216,17 +217,17 @@ impl<'s> Exchange<'s> {
     }
 }
 
-/// Takes one request from the connection, gets it answered, and tells about it. When it ended, if the connection may carry
+/// Takes one request from the connection, of which the first bytes are there, gets it answered, and tells about it. When it ended, if the connection may carry
 /// another.
-pub async fn run(session: &Session, client: &mut Conn) -> Option<Instant> {
+pub async fn run(session: &Session, client: &mut Conn, begun: Begun) -> Option<Instant> {
     let mut exchange = Exchange::new(session, client, session.since);
-    let result = answer(&mut exchange).await;
+    let result = answer(&mut exchange, begun).await;
     finish::finish(&mut exchange, result).await
 }
 
 /// The story.
-async fn answer(exchange: &mut Exchange<'_>) -> Result<Done, End> {
-    h1::receive_request(exchange).await?;
+async fn answer(exchange: &mut Exchange<'_>, begun: Begun) -> Result<Done, End> {
+    h1::receive_request(exchange, begun).await?;
     capture::request(exchange);
     service::monitor(exchange)?;
     policy::on_frontend(exchange).await?;

@@ -23,6 +23,16 @@ fn read_until(client: &mut impl Read, end: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// What an idle connection costs besides its socket; more would be paid by every one of ten thousand of them.
+#[test]
+fn an_idle_connection_is_small() {
+    fn future<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = future(super::run);
+    assert!(size <= 800, "{size} bytes");
+}
+
 #[test]
 fn a_request_is_forwarded_and_answered() {
     let origin = Origin::answering(OK);

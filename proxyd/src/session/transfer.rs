@@ -201,7 +201,8 @@ fn poll_move(
             source.input.release(buffers);
             *active = true;
         }
-        let moved = transfer.pump(&mut source.input, &mut sink.output, buffers).map_err(|_| Broken::Invalid)? || together;
+        let moved =
+            transfer.pump(&mut source.input, &mut sink.output, buffers).map_err(|_| Broken::Invalid)? || together;
         let pending = sink.output.len();
         if pending > 0 {
             let flushed = sink.poll_flush(context, buffers);

@@ -87,7 +87,16 @@ fn is_noted(name: &[u8]) -> bool {
 /// The end of the name at `at`, and where its value may begin.
 fn name(input: &[u8], at: usize) -> Result<Option<(usize, usize)>, Refused> {
     let rest = &input[at..];
-    let Some(length) = rest.iter().position(|&byte| TOKEN_LOWER[usize::from(byte)] == 0) else { return Ok(None) };
+    let mut length = 0;
+    // A plain loop: names are short, and unrolling costs more than it saves.
+    while let Some(&byte) = rest.get(length)
+        && TOKEN_LOWER[usize::from(byte)] != 0
+    {
+        length += 1;
+    }
+    if length == rest.len() {
+        return Ok(None);
+    }
     if length == 0 || rest[length] != b':' {
         return Err(Refused::BAD);
     }
@@ -142,17 +151,24 @@ fn value(input: &[u8], start: usize) -> Result<Option<Value>, Refused> {
 fn line_length(bytes: &[u8]) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    let ends = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
     let mut at = 0;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        // A byte below 0x0e sets its high bit in the difference, unless it was set before: LF, CR, NUL and few others.
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        // A byte below 0x0e sets its high bit in the difference, unless it was set before: LF, CR, NUL and few others. The
+        // first one found is right; those after it may owe their bit to a borrow.
         let below = word.wrapping_sub(LOW * 0x0e) & !word & HIGH;
-        if below != 0 {
-            break;
+        if below == 0 {
+            at += 8;
+            continue;
         }
-        at += 8;
+        let found = at + (below.trailing_zeros() / 8) as usize;
+        if bytes.get(found).is_some_and(ends) {
+            return Some(found);
+        }
+        at = found + 1;
     }
-    bytes[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)).map(|length| at + length)
+    bytes.get(at..)?.iter().position(ends).map(|length| at + length)
 }
 
 /// A folded value with each line break as two spaces.
