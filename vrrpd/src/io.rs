@@ -4,29 +4,36 @@
 //! back as a fact. Everything that happens outside arrives by [`Io::next`].
 //!
 //! - `vrrp_socket`: adverts; `arp_socket`: gratuitous ARP and neighbour advertisements; `netlink`: links and addresses;
-//! - `script`: starting and ending processes; `notify`: the queues of notify scripts; `vet`: which commands can run.
+//! - `checks`: what watches for the trackers, with `track_file` and `track_process`;
+//! - `notify`: who is told, with `fifo` and `mail`; `one_shot`: scripts that are run once;
+//! - `script`: starting and ending processes; `vet`: which commands can run.
 
 pub mod arp_socket;
+pub mod checks;
+pub mod fifo;
+pub mod mail;
 pub mod netlink;
 pub mod notify;
 pub mod one_shot;
 pub mod script;
+pub mod track_file;
+pub mod track_process;
 pub mod vet;
 pub mod vrrp_socket;
 
-use crate::command::Command;
 use crate::limits::EVENTS_MAX;
 use crate::packet::Family;
 use crate::router::{self, Output, Outputs, Router};
+use crate::track::file::Reading;
 use crate::track::script::Outcome;
 use crate::vrrp::event::Advertisement;
 use crate::vrrp::settings::Transport;
 use crate::vrrp::{Level, Settings};
 use arp_socket::ArpSocket;
+use checks::Checks;
 use netlink::{Fact, Netlink};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -55,6 +62,20 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
+    /// A tracked file was read.
+    FileRead {
+        /// Name of its block.
+        file: String,
+        /// What it holds.
+        reading: Reading,
+    },
+    /// Tracked processes were counted.
+    ProcessesCounted {
+        /// Name of the block.
+        process: String,
+        /// How many run.
+        count: u32,
+    },
 }
 
 /// Sockets, processes and the connection to the kernel.
@@ -64,7 +85,7 @@ pub struct Io {
     /// By interface and family; the empty name is for instances without an interface.
     channels: BTreeMap<Place, Channel>,
     notifier: notify::Notifier,
-    running: HashMap<String, Pid>,
+    checks: Checks,
     events: mpsc::Receiver<Event>,
     sender: mpsc::Sender<Event>,
 }
@@ -96,7 +117,7 @@ impl Io {
                 .map_err(|error| with_cause("cannot open a packet socket, which needs CAP_NET_RAW", &error))?,
             channels: BTreeMap::new(),
             notifier: notify::Notifier::default(),
-            running: HashMap::new(),
+            checks: Checks::new(sender.clone()),
             events,
             sender,
         })
@@ -135,6 +156,16 @@ impl Io {
         self.netlink.set_virtuals(virtuals);
     }
 
+    /// Says who is told of changes, besides notify scripts.
+    pub fn set_channels(&mut self, settings: &router::Settings) {
+        self.notifier.set(&settings.channels);
+    }
+
+    /// Watches what the trackers of the router need. Answers with a first look at what is new.
+    pub async fn watch(&mut self, router: &Router) -> Vec<Event> {
+        self.checks.watch(router).await
+    }
+
     /// Opens and closes sockets so that there is one pair for each interface the router uses and the kernel has.
     pub fn tune(&mut self, router: &Router) {
         let wanted = scopes(router);
@@ -170,10 +201,10 @@ impl Io {
                     }
                 }
                 Output::Announce { device, address } => self.announce(&device, address),
-                Output::Notify(notice) => self.notifier.notify(&notice.name, notice.commands),
-                Output::RunScript { script, command } => self.run_script(script, &command),
-                Output::TerminateScript(name) => self.signal_script(&name, Signal::SIGTERM),
-                Output::KillScript(name) => self.signal_script(&name, Signal::SIGKILL),
+                Output::Notify(notice) => self.notifier.tell(notice),
+                Output::RunScript { script, command } => self.checks.run(script, &command),
+                Output::TerminateScript(name) => self.checks.signal(&name, Signal::SIGTERM),
+                Output::KillScript(name) => self.checks.signal(&name, Signal::SIGKILL),
                 Output::Changed { .. } => {}
                 Output::Log(level, line) => log(level, &line),
             }
@@ -206,37 +237,9 @@ impl Io {
         }
     }
 
-    fn run_script(&mut self, script: String, command: &Command) {
-        match script::start(command) {
-            Ok(running) => {
-                if let Some(group) = running.group() {
-                    self.running.insert(script.clone(), group);
-                }
-                let sender = self.sender.clone();
-                tokio::spawn(async move {
-                    let outcome = running.outcome().await;
-                    // The receiver is gone only when the daemon is.
-                    let _sent = sender.send(Event::Script { script, outcome }).await;
-                });
-            }
-            Err(error) => {
-                let outcome = Outcome::CannotRun(error.to_string());
-                let sender = self.sender.clone();
-                // Not sent from here: the loop that reads the queue is the one that waits for us.
-                tokio::spawn(async move { sender.send(Event::Script { script, outcome }).await });
-            }
-        }
-    }
-
-    fn signal_script(&mut self, name: &str, signal: Signal) {
-        if let Some(group) = self.running.get(name) {
-            script::signal(*group, signal);
-        }
-    }
-
     /// Forgets the process of a script that has ended: its number may be another's soon.
     pub fn script_ended(&mut self, name: &str) {
-        self.running.remove(name);
+        self.checks.ended(name);
     }
 }
 

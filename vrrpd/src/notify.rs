@@ -8,8 +8,10 @@
 pub mod mail;
 pub mod smtp;
 
-use crate::command::{Command, Form};
+use crate::command::{Command, Form, User};
 use crate::vrrp::Phase;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The `notify*` keywords of an instance or a group, and `smtp_alert`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,47 @@ pub struct Settings {
     pub any: Option<Command>,
     /// `smtp_alert`.
     pub mail: bool,
+}
+
+/// Who is told of everything, besides the scripts of each instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// `notify_fifo` and `vrrp_notify_fifo`.
+    pub fifos: Vec<Fifo>,
+    /// Where mail goes, if the configuration says so.
+    pub mail: Option<Arc<mail::Settings>>,
+}
+
+/// A named pipe that gets a line for each event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fifo {
+    /// Which keyword it is of.
+    pub kind: FifoKind,
+    /// Where it is made.
+    pub path: PathBuf,
+    /// Whom it belongs to.
+    pub user: User,
+    /// The script that reads it.
+    pub script: Option<Command>,
+}
+
+/// Which events a pipe gets. Those of virtual routers are all there are yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FifoKind {
+    /// `notify_fifo`.
+    All,
+    /// `vrrp_notify_fifo`.
+    Vrrp,
+}
+
+impl FifoKind {
+    /// How log lines begin.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            FifoKind::All => "",
+            FifoKind::Vrrp => "vrrp ",
+        }
+    }
 }
 
 /// Something happened, and all who are to be told.

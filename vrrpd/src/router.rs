@@ -55,6 +55,8 @@ pub struct Settings {
     pub log_unknown_vrids: bool,
     /// `fifo_write_vrrp_states_on_reload`.
     pub states_on_reload: bool,
+    /// Who is told of everything. Not for the router, which tells; for those who perform it.
+    pub channels: notify::Channels,
 }
 
 /// An instance and whom it tells about itself.
@@ -204,6 +206,7 @@ impl Router {
 
     fn start(&mut self, now: Instant, out: &mut Outputs) {
         self.started = true;
+        self.report_unwatched(&[], out);
         // Groups are told before their members, as keepalived does it at this one time.
         self.starting = true;
         let mut of_members = Outputs::new();

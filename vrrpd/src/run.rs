@@ -24,9 +24,11 @@ impl Daemon {
     pub async fn open(settings: Settings) -> io::Result<Self> {
         let mut io = Io::open()?;
         io.set_virtuals(&settings);
+        io.set_channels(&settings);
         let facts = io.survey().await?;
         let mut daemon = Self { router: Router::new(settings), io, outputs: Outputs::new(), log_addresses: false };
         daemon.learn_all(facts);
+        daemon.watch().await;
         Ok(daemon)
     }
 
@@ -110,12 +112,25 @@ impl Daemon {
                 Ok(facts) => self.learn_all(facts),
                 Err(error) => tracing::error!("cannot read links and addresses anew after lost reports: {error}"),
             },
+            Event::FileRead { file, reading } => {
+                self.router.handle(now, Input::FileRead { file, reading }, &mut self.outputs);
+            }
+            Event::ProcessesCounted { process, count } => {
+                self.router.handle(now, Input::ProcessesCounted { process, count }, &mut self.outputs);
+            }
             Event::Script { script, outcome } => {
                 self.io.script_ended(&script);
                 self.router.handle(now, Input::ScriptFinished { script, outcome }, &mut self.outputs);
             }
         }
         self.perform().await;
+    }
+
+    /// Watches what the trackers need, and learns how it is now.
+    async fn watch(&mut self) {
+        for event in self.io.watch(&self.router).await {
+            self.take(event).await;
+        }
     }
 
     fn learn_all(&mut self, facts: Vec<Fact>) {
@@ -156,6 +171,7 @@ impl Daemon {
     /// Puts new settings into effect as a diff.
     pub async fn reload(&mut self, settings: Settings) -> io::Result<()> {
         self.io.set_virtuals(&settings);
+        self.io.set_channels(&settings);
         self.router.handle(clock::now(), Input::Reload(settings), &mut self.outputs);
         self.io.tune(&self.router);
         self.perform().await;
@@ -163,6 +179,7 @@ impl Daemon {
         let facts = self.io.survey().await?;
         self.learn_all(facts);
         self.perform().await;
+        self.watch().await;
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! From the configuration's model to what the daemon is told to do: the parts of the model that work today.
 
 use crate::config::model::{
-    Authentication, Broadcast, Destination, DynamicInterfaces, Global, Instance, Lifetime, Model, Notify, OldChecksum,
-    ScriptId, SyncGroup, Track, TrackRef, TrackedFile, TrackedProcess, VirtualAddress,
+    Authentication, Broadcast, Destination, DynamicInterfaces, Fifo, Global, Instance, Lifetime, Model, Notify,
+    OldChecksum, ScriptId, SyncGroup, Track, TrackRef, TrackedFile, TrackedProcess, VirtualAddress,
 };
 use crate::daemon::Plan;
+use crate::notify::FifoKind;
 use crate::packet::auth::Password;
 use crate::track::{self, Reference, References, Unwatched};
 use crate::vrrp::settings::{self, AddressFlags, Auth, Peer};
@@ -26,6 +27,7 @@ pub fn plan(model: &Model) -> Plan {
             processes: model.processes.iter().map(process).collect(),
             log_unknown_vrids: global.log_unknown_vrids,
             states_on_reload: global.fifos.write_states_on_reload,
+            channels: channels(global),
         },
         script_security: global.scripts.security,
         dynamic_interfaces: global.dynamic_interfaces != DynamicInterfaces::No,
@@ -236,4 +238,31 @@ fn process(process: &TrackedProcess) -> track::process::Settings {
         fork_delay: process.fork_delay,
         terminate_delay: process.terminate_delay,
     }
+}
+
+fn channels(global: &Global) -> notify::Channels {
+    let fifos = [(FifoKind::All, &global.fifos.all), (FifoKind::Vrrp, &global.fifos.vrrp)];
+    let fifos = fifos.into_iter().filter_map(|(kind, fifo)| {
+        let Fifo { path, user, script } = fifo.as_ref()?;
+        Some(notify::Fifo { kind, path: path.clone(), user: *user, script: script.clone() })
+    });
+    notify::Channels { fifos: fifos.collect(), mail: mail(global) }
+}
+
+/// Without a server or anybody to write to there is no mail.
+fn mail(global: &Global) -> Option<Arc<notify::mail::Settings>> {
+    let smtp = &global.smtp;
+    let (host, port) = smtp.server.clone().filter(|_| !smtp.to.is_empty())?;
+    Some(Arc::new(notify::mail::Settings {
+        host,
+        port,
+        helo_name: smtp.helo_name.clone(),
+        timeout: smtp.connect_timeout,
+        from: smtp.from.clone(),
+        to: smtp.to.clone(),
+        router_id: global.router_id.clone(),
+        faults: !smtp.no_faults,
+        security: smtp.security.clone(),
+        login: smtp.login.clone(),
+    }))
 }

@@ -35,6 +35,12 @@ pub fn watch(socket: socket2::Socket) -> io::Result<AsyncFd<socket2::Socket>> {
     unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
 }
 
+/// Registers any other descriptor with the runtime.
+pub fn watch_descriptor(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd owns its descriptor, always answers with the same one and closes it only when it is dropped.
+    unsafe { AsyncFd::register(descriptor) }.map_err(io::Error::from)
+}
+
 /// Makes the child of this command receive SIGTERM when the daemon dies, however it dies.
 pub fn die_with_parent(command: &mut tokio::process::Command) {
     let signal = libc::c_ulong::from(libc::SIGTERM.unsigned_abs());

@@ -2,6 +2,7 @@
 //! what they set are the defaults of instances wherever they stand.
 
 mod checks;
+mod mail;
 
 use super::instance::GarpDraft;
 use super::model::{
@@ -9,6 +10,7 @@ use super::model::{
     User, Version,
 };
 use super::{Lowering, host};
+use crate::notify::mail::Security;
 use shared_config::diagnostic::Diagnostic;
 use shared_config::keepalived::ast::Statement;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -47,6 +49,7 @@ impl Lowering<'_> {
                 _ => self.global_statement(statement, &mut globals),
             }
         }
+        self.check_mail(blocks, &mut globals.model.smtp);
         for statement in root {
             root_word(statement, &mut globals.model.process);
         }
@@ -74,11 +77,13 @@ impl Lowering<'_> {
         let hostname = self.host.name();
         let smtp = Smtp {
             to: Vec::new(),
-            from: format!("keepalived@{hostname}"),
+            from: format!("root@{hostname}"),
             server: None,
             helo_name: hostname.clone(),
             connect_timeout: Duration::from_secs(30),
             no_faults: false,
+            security: Security::None,
+            login: None,
         };
         let firewall =
             Firewall { table: "keepalived".to_owned(), priority: -1, counters: false, by_interface_index: false };
@@ -358,22 +363,7 @@ impl Lowering<'_> {
                     fifo.script = script;
                 }
             }
-            "notification_email" => {
-                let words = statement.statements().iter().flat_map(|line| &line.words);
-                globals.model.smtp.to.extend(words.map(|word| word.as_str().to_owned()));
-                if globals.model.smtp.to.is_empty() {
-                    self.warn("empty-group", statement.span, "Warning - empty notification_email block");
-                }
-            }
-            "smtp_server" => {
-                let Some(host) = statement.argument(1) else { return true };
-                let port = statement.argument(2).map_or(Some(25), |port| {
-                    let consequence = format!("Invalid smtp server {} {}", host.text, port.text);
-                    self.integer(port, 1..=65_535, &consequence).and_then(|n| u16::try_from(n).ok())
-                });
-                globals.model.smtp.server = port.map(|port| (host.as_str().to_owned(), port));
-            }
-            _ => return false,
+            _ => return self.mail_word(statement, &mut globals.model.smtp),
         }
         true
     }

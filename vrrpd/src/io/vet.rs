@@ -57,12 +57,15 @@ pub fn vet(settings: &mut router::Settings, security: bool) -> Vec<Remark> {
         }
     });
     for instance in &mut settings.instances {
-        unwatch(&instance.vrrp.name, &mut instance.vrrp.track, &dropped, &mut remarks);
+        unwatch(&mut instance.vrrp.track, &dropped);
         insecure_setup |= vet_notify(&mut instance.notify, security, &mut remarks);
     }
     for group in &mut settings.groups {
-        unwatch(&group.sync.name, &mut group.track, &dropped, &mut remarks);
+        unwatch(&mut group.track, &dropped);
         insecure_setup |= vet_notify(&mut group.notify, security, &mut remarks);
+    }
+    for fifo in &mut settings.channels.fifos {
+        insecure_setup |= vet_one(&mut fifo.script, security, &mut remarks);
     }
     if insecure_setup {
         let line = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.".to_owned();
@@ -72,8 +75,7 @@ pub fn vet(settings: &mut router::Settings, security: bool) -> Vec<Remark> {
 }
 
 /// Moves references to scripts that cannot be run to the list of what is not watched.
-fn unwatch(owner: &str, track: &mut References, dropped: &HashMap<String, String>, remarks: &mut Vec<Remark>) {
-    let before = track.unwatched.len();
+fn unwatch(track: &mut References, dropped: &HashMap<String, String>) {
     track.scripts.retain(|reference| match dropped.get(&reference.name) {
         None => true,
         Some(why) => {
@@ -81,10 +83,6 @@ fn unwatch(owner: &str, track: &mut References, dropped: &HashMap<String, String
             false
         }
     });
-    for lost in track.unwatched.iter().skip(before) {
-        let line = format!("({owner}) runs UNTRACKED by {}, which cannot be run: {}", lost.what, lost.why);
-        remarks.push(Remark { line, exit: 0 });
-    }
 }
 
 /// Answers whether any of the scripts runs as root without `enable_script_security`.
@@ -100,18 +98,25 @@ fn vet_notify(notify: &mut notify::Settings, security: bool, remarks: &mut Vec<R
         &mut notify.any,
     ];
     for slot in slots {
-        let Some(command) = slot.as_mut() else { continue };
-        insecure_setup |= !security && command.user == User::ROOT;
-        let name = program(command).unwrap_or_default().to_owned();
-        let line = match resolve(command, security, remarks) {
-            Ok(()) => continue,
-            Err(Refusal::NotFound) => format!("Script {name} cannot be accessed - No such file or directory"),
-            Err(Refusal::Insecure) => format!("Unsafe permissions found for script '{name}' - disabling."),
-        };
-        // keepalived's `-t` says nothing about notify scripts; the line is for the log.
-        remarks.push(Remark { line, exit: 0 });
-        *slot = None;
+        insecure_setup |= vet_one(slot, security, remarks);
     }
+    insecure_setup
+}
+
+/// Looks one command up and takes it out if it cannot be run. Answers whether it runs as root without
+/// `enable_script_security`.
+fn vet_one(slot: &mut Option<Command>, security: bool, remarks: &mut Vec<Remark>) -> bool {
+    let Some(command) = slot.as_mut() else { return false };
+    let insecure_setup = !security && command.user == User::ROOT;
+    let name = program(command).unwrap_or_default().to_owned();
+    let line = match resolve(command, security, remarks) {
+        Ok(()) => return insecure_setup,
+        Err(Refusal::NotFound) => format!("Script {name} cannot be accessed - No such file or directory"),
+        Err(Refusal::Insecure) => format!("Unsafe permissions found for script '{name}' - disabling."),
+    };
+    // keepalived's `-t` says nothing about notify scripts; the line is for the log.
+    remarks.push(Remark { line, exit: 0 });
+    *slot = None;
     insecure_setup
 }
 
@@ -202,8 +207,6 @@ mod tests {
         let lines: Vec<&str> = remarks.iter().map(|remark| remark.line.as_str()).collect();
         let expected = [
             "Disabling track script chk since not found/accessible",
-            "(VI_1) runs UNTRACKED by script chk, which cannot be run: `/nonexistent/pidof haproxy` is not there or cannot be \
-             executed",
             "Script /nonexistent/x cannot be accessed - No such file or directory",
         ];
         assert_eq!(lines, expected);

@@ -5,7 +5,7 @@ use super::trackers::Trackers;
 use super::{Output, Outputs, Router};
 use crate::track::file::Reading;
 use crate::track::script::Outcome;
-use crate::track::{Reference, References, Share};
+use crate::track::{Reference, References, Share, Unwatched};
 use crate::vrrp::{self, Level, event::Link, event::Tracked};
 use std::time::Instant;
 
@@ -95,6 +95,19 @@ impl Router {
             }
         }
         self.refresh_all(now, out);
+    }
+
+    pub(super) fn unwatched_lines(&self) -> Vec<String> {
+        let line = |(owner, lost): (&str, &Unwatched)| {
+            format!("({owner}) runs UNTRACKED by {}, which is not watched: {}", lost.what, lost.why)
+        };
+        self.unwatched().map(line).collect()
+    }
+
+    /// Says what nobody watches, as far as that is news.
+    pub(super) fn report_unwatched(&self, known: &[String], out: &mut Outputs) {
+        let news = self.unwatched_lines().into_iter().filter(|line| !known.contains(line));
+        out.extend(news.map(|line| Output::Log(Level::Error, line)));
     }
 
     /// The instances that are in fault because of this tracker.

@@ -2,6 +2,7 @@
 
 use super::{ProcessSettings, Reload};
 use crate::command::{Command, User};
+use crate::notify::mail::{Login, Security};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,6 +73,10 @@ pub struct Smtp {
     pub connect_timeout: Duration,
     /// `no_email_faults`
     pub no_faults: bool,
+    /// `smtp_tls`
+    pub security: Security,
+    /// `smtp_auth`
+    pub login: Option<Login>,
 }
 
 /// Who may run scripts, and how strictly that is checked.
