@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const EVENTS_MAX: usize = 1024;
 /// Events handled before the clock is looked at again.
 pub const EVENT_BATCH: usize = 64;
+/// Batches taken before a timer that is due is served: what a stall leaves in the sockets is looked at, a flood waits.
+pub const BATCHES_BEFORE_TIMERS: usize = 16;
 /// Largest VRRP packet: IPv4 header with options and 255 IPv6 addresses fit.
 pub const PACKET_MAX: usize = 4352;
 /// Notifications that wait behind a slow script of the same subject; more are dropped, loudly.

@@ -6,6 +6,7 @@
 //! - `event`: the vocabulary; `interface`: what the kernel says about interfaces;
 //! - this file: the facts and whom they concern; `reload`: new settings as a diff;
 //! - `member`: one running instance; `groups`: sync groups; `schedule`: which instance is due next;
+//! - `strangers`: packets that are for nobody;
 //! - `trackers`: scripts, files and processes; `tracking`: what they and the links mean for each instance.
 
 pub mod event;
@@ -14,6 +15,7 @@ pub mod interface;
 mod member;
 mod reload;
 mod schedule;
+mod strangers;
 mod trackers;
 mod tracking;
 pub mod watched;
@@ -33,9 +35,10 @@ use groups::RunningGroup;
 use interface::{Interface, Interfaces};
 use member::Member;
 use schedule::Schedule;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
+use strangers::Strangers;
 use trackers::Trackers;
 
 /// Everything the machine is told by the configuration.
@@ -91,15 +94,11 @@ pub struct Router {
     trackers: Trackers,
     interfaces: Interfaces,
     log_unknown_vrids: bool,
-    /// Unknown ids that were logged, as (interface, VRID).
-    unknown: HashSet<(u32, u8)>,
+    strangers: Strangers,
     started: bool,
     /// In the middle of the start.
     starting: bool,
 }
-
-/// How many unknown ids are remembered before the list starts anew: all of four interfaces.
-const UNKNOWN_MAX: usize = 4 * 255;
 
 impl Group {
     fn notice(&self, event: notify::Event) -> notify::Notice {
@@ -221,11 +220,17 @@ impl Router {
     }
 
     fn receive(&mut self, now: Instant, interface: u32, datagram: Datagram<'_>, out: &mut Outputs) {
-        let Ok(header) = Header::new(datagram.message) else { return };
+        let Ok(header) = Header::new(datagram.message) else {
+            return self.strangers.report_tiny(now, &datagram, out);
+        };
         let listeners = self.listeners(header.vrid(), Family::of(datagram.source)).iter().copied();
         let matching: Vec<usize> = listeners.filter(|&index| self.concerns(index, interface, &datagram)).collect();
         if matching.is_empty() {
-            self.report_unknown(interface, header.vrid(), out);
+            if self.log_unknown_vrids {
+                let name = self.interfaces.name_of(interface).unwrap_or("unknown");
+                self.strangers.report_unknown(now, (interface, name), header.vrid(), out);
+            }
+            return;
         }
         for index in matching {
             self.feed(now, index, vrrp::Input::Packet(datagram), out);
@@ -251,21 +256,13 @@ impl Router {
                 other != index && self.members.get(other).is_some_and(|member| known(member.machine.settings()))
             })
         };
-        here && (datagram.destination.is_multicast() || known(settings) || !of_another())
-    }
-
-    fn report_unknown(&mut self, interface: u32, vrid: u8, out: &mut Outputs) {
-        if !self.log_unknown_vrids {
-            return;
-        }
-        if self.unknown.len() >= UNKNOWN_MAX {
-            self.unknown.clear();
-        }
-        if self.unknown.insert((interface, vrid)) {
-            let name = self.interfaces.name_of(interface).unwrap_or("unknown");
-            let line = format!("Unknown VRID({vrid}) received on interface({name}). ignoring...");
-            out.push(Output::Log(Level::Info, line));
-        }
+        // Sockets are shared by the instances of an interface, whose groups may differ.
+        let group = match &settings.transport {
+            Transport::Multicast { group, .. } => *group,
+            Transport::Unicast { .. } => datagram.destination,
+        };
+        let meant = !datagram.destination.is_multicast() || datagram.destination == group;
+        here && meant && (datagram.destination.is_multicast() || known(settings) || !of_another())
     }
 
     fn time(&mut self, now: Instant, out: &mut Outputs) {

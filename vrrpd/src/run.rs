@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::io::netlink::Fact;
 use crate::io::{Event, Io};
-use crate::limits::EVENT_BATCH;
+use crate::limits::{BATCHES_BEFORE_TIMERS, EVENT_BATCH};
 use crate::router::interface::Interface;
 use crate::router::{Input, Output, Outputs, Router, Settings};
 use crate::vrrp;
@@ -83,21 +83,36 @@ impl Daemon {
     pub async fn handle(&mut self, event: Option<Event>) {
         if let Some(event) = event {
             self.take(event).await;
-        } else {
-            // Packets first: an advert that is already here must not lose against the timer that waits for it. The
-            // first yield lets the sockets be polled, the second their readers run.
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
         }
-        for _ in 0..EVENT_BATCH {
-            let Some(event) = self.io.try_next() else { break };
-            self.take(event).await;
+        // Packets first: an advert that is already here must not lose against the timer that waits for it, and after a
+        // stall it says who is master now.
+        for _ in 0..BATCHES_BEFORE_TIMERS {
+            if self.is_due() {
+                // The first yield lets the sockets be polled, the second their readers run.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+            if !self.take_batch().await {
+                break;
+            }
         }
-        let now = clock::now();
-        if self.router.next_deadline().is_some_and(|due| due <= now) {
-            self.router.handle(now, Input::Time, &mut self.outputs);
+        if self.is_due() {
+            self.router.handle(clock::now(), Input::Time, &mut self.outputs);
             self.perform().await;
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.router.next_deadline().is_some_and(|due| due <= clock::now())
+    }
+
+    /// Takes what is there; whether there may be more.
+    async fn take_batch(&mut self) -> bool {
+        for _ in 0..EVENT_BATCH {
+            let Some(event) = self.io.try_next() else { return false };
+            self.take(event).await;
+        }
+        true
     }
 
     async fn take(&mut self, event: Event) {

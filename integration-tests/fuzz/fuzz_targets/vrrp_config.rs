@@ -69,12 +69,70 @@ impl Host for SmallHost {
 }
 
 const ARGUMENTS: [&str; 64] = [
-    "0", "1", "2", "3", "-1", "100", "254", "255", "256", "1.5", "0.01", "4294967296", "-2147483648", "99999999999",
-    "eth0", "eth1", "VI_1", "VI_2", "G1", "chk", "MASTER", "BACKUP", "PASS", "AH", "on", "off", "weight", "reverse",
-    "init_fail", "10.0.0.1", "10.0.0.99/24", "10.0.0.0/33", "fe80::1", "fe80::99/64", "::", "ff02::12", "224.0.0.18",
-    "dev", "via", "brd", "+", "label", "eth0:1", "scope", "link", "table", "main", "src", "metric", "from", "to",
-    "priority", "nexthop", "{", "}", "/bin/true", "\"a b\"", "root", "min_ttl", "max_ttl", "no_track", "peer",
-    "default", "1s",
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "100",
+    "254",
+    "255",
+    "256",
+    "1.5",
+    "0.01",
+    "4294967296",
+    "-2147483648",
+    "99999999999",
+    "eth0",
+    "eth1",
+    "VI_1",
+    "VI_2",
+    "G1",
+    "chk",
+    "MASTER",
+    "BACKUP",
+    "PASS",
+    "AH",
+    "on",
+    "off",
+    "weight",
+    "reverse",
+    "init_fail",
+    "10.0.0.1",
+    "10.0.0.99/24",
+    "10.0.0.0/33",
+    "fe80::1",
+    "fe80::99/64",
+    "::",
+    "ff02::12",
+    "224.0.0.18",
+    "dev",
+    "via",
+    "brd",
+    "+",
+    "label",
+    "eth0:1",
+    "scope",
+    "link",
+    "table",
+    "main",
+    "src",
+    "metric",
+    "from",
+    "to",
+    "priority",
+    "nexthop",
+    "{",
+    "}",
+    "/bin/true",
+    "\"a b\"",
+    "root",
+    "min_ttl",
+    "max_ttl",
+    "no_track",
+    "peer",
+    "default",
+    "1s",
 ];
 
 /// The keywords of each context, in the order of [`Context::ALL`].
@@ -104,7 +162,9 @@ fn cook(recipe: &[u8]) -> String {
             }
             (1 | 2, Some(Level::Keywords(context))) => {
                 let known = keywords(context);
-                let Some(keyword) = known.get((which + usize::from(what / 8) * 8) % known.len().max(1)) else { continue };
+                let Some(keyword) = known.get((which + usize::from(what / 8) * 8) % known.len().max(1)) else {
+                    continue;
+                };
                 text.push('\n');
                 text.push_str(keyword.name);
                 let level = match keyword.shape {

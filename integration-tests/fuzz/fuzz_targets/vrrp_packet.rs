@@ -1,7 +1,8 @@
 //! Any bytes as IP packets on the wire of a router with instances of every kind: the header of a raw socket, the search
 //! for the instance, validation, election. The router's time goes on, so that its timers and states are in the game.
 //!
-//! The input is a row of packets. Each has two octets in front: what is done to it, and how much time passes before it.
+//! The first octet chooses the instance. What follows is a row of packets, each with two octets in front: what is done to
+//! it, and how much time passes before it.
 
 #![no_main]
 
@@ -16,6 +17,7 @@ use vrrpd::packet::{Datagram, Family, Version, ip};
 use vrrpd::router::interface::Interface;
 use vrrpd::router::{Input, Instance, Outputs, Router, Settings};
 use vrrpd::sync_group;
+use vrrpd::track::References;
 use vrrpd::vrrp::Settings as Vrrp;
 use vrrpd::vrrp::settings::{Auth, GROUP_INET, GROUP_INET6, Peer, Transport, VirtualAddress};
 
@@ -39,42 +41,50 @@ fn vrrp(name: &str, vrid: u8, version: Version, family: Family) -> Vrrp {
     vrrp
 }
 
-fn settings() -> Settings {
+fn kinds() -> Vec<Settings> {
     let peers = vec![Peer { address: IpAddr::from([10, 0, 0, 2]), min_ttl: Some(64), max_ttl: None }];
     let unicast = Transport::Unicast { source: None, peers, ttl: 255, check_source: true };
     let pass = Auth::Pass(Password::new("1111"));
-    let vrrps = vec![
-        vrrp("v2", 1, Version::V2, Family::Inet),
-        Vrrp { auth: pass, preempt: false, ..vrrp("pass", 2, Version::V2, Family::Inet) },
-        vrrp("v3", 3, Version::V3, Family::Inet),
-        Vrrp { preempt_delay: Duration::from_secs(3), ..vrrp("six", 4, Version::V3, Family::Inet6) },
-        Vrrp { transport: unicast, ..vrrp("unicast", 5, Version::V3, Family::Inet) },
-        Vrrp { priority: 255, ..vrrp("owner", 6, Version::V2, Family::Inet) },
-        vrrp("g1", 7, Version::V2, Family::Inet),
-        vrrp("g2", 8, Version::V3, Family::Inet),
+    let kinds = vec![
+        vec![vrrp("v2", 1, Version::V2, Family::Inet)],
+        vec![Vrrp { auth: pass, preempt: false, ..vrrp("pass", 2, Version::V2, Family::Inet) }],
+        vec![vrrp("v3", 3, Version::V3, Family::Inet)],
+        vec![Vrrp { preempt_delay: Duration::from_secs(3), ..vrrp("six", 4, Version::V3, Family::Inet6) }],
+        vec![Vrrp { transport: unicast, ..vrrp("unicast", 5, Version::V3, Family::Inet) }],
+        vec![Vrrp { priority: 255, ..vrrp("owner", 6, Version::V2, Family::Inet) }],
+        vec![vrrp("g1", 7, Version::V2, Family::Inet), vrrp("g2", 8, Version::V3, Family::Inet)],
     ];
-    let group = vrrpd::router::Group {
-        sync: sync_group::Settings { name: "G".to_owned(), members: vec!["g1".to_owned(), "g2".to_owned()] },
-        notify: notify::Settings::default(),
-        track_interfaces: Vec::new(),
-        track_scripts: Vec::new(),
-    };
-    let instances = vrrps.into_iter().map(|vrrp| Instance { vrrp, notify: notify::Settings::default() });
-    Settings { instances: instances.collect(), groups: vec![group], log_unknown_vrids: true, ..Settings::default() }
+    kinds.into_iter().map(settings).collect()
 }
 
-/// A started router, made once; every input begins with a copy.
-fn started() -> &'static (Router, Instant) {
-    static STARTED: OnceLock<(Router, Instant)> = OnceLock::new();
+fn settings(vrrps: Vec<Vrrp>) -> Settings {
+    let members: Vec<String> = vrrps.iter().map(|vrrp| vrrp.name.clone()).collect();
+    let instance = |vrrp| Instance { vrrp, notify: notify::Settings::default() };
+    let instances: Vec<Instance> = vrrps.into_iter().map(instance).collect();
+    let group = vrrpd::router::Group {
+        sync: sync_group::Settings { name: "G".to_owned(), members },
+        notify: notify::Settings::default(),
+        track: References::default(),
+    };
+    let groups = if instances.len() > 1 { vec![group] } else { Vec::new() };
+    Settings { instances, groups, log_unknown_vrids: true, ..Settings::default() }
+}
+
+/// Routers of each kind that have just been started, made once; every input begins with a copy.
+fn started() -> &'static (Vec<Router>, Instant) {
+    static STARTED: OnceLock<(Vec<Router>, Instant)> = OnceLock::new();
     STARTED.get_or_init(|| {
-        let mut router = Router::new(settings());
         let now = vrrpd::clock::now();
         let addresses = vec![IpAddr::from([10, 0, 0, 1]), "fe80::1".parse().expect("an address")];
         let interface = Interface { name: "eth0".to_owned(), index: ETH0, running: true, addresses };
-        let mut out = Outputs::new();
-        router.handle(now, Input::Interface(interface), &mut out);
-        router.handle(now, Input::Start, &mut out);
-        (router, now)
+        let start = |settings| {
+            let mut router = Router::new(settings);
+            let mut out = Outputs::new();
+            router.handle(now, Input::Interface(interface.clone()), &mut out);
+            router.handle(now, Input::Start, &mut out);
+            router
+        };
+        (kinds().into_iter().map(start).collect(), now)
     })
 }
 
@@ -90,14 +100,17 @@ fn mend(message: &mut [u8], source: IpAddr, destination: IpAddr) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let (router, start) = started();
-    let (mut router, mut now) = (router.clone(), *start);
-    let mut rest = bytes;
+    let (routers, start) = started();
+    let [which, rest @ ..] = bytes else { return };
+    let Some(router) = routers.get(usize::from(*which) % routers.len()) else { return };
+    let (mut router, mut now, mut rest) = (router.clone(), *start, rest);
     while let [kind, wait, tail @ ..] = rest {
         let length = usize::from(kind >> 2).min(tail.len()).min(PACKET_MAX);
         let (packet, tail) = tail.split_at(length);
         rest = tail;
-        now += Duration::from_millis(u64::from(*wait) * 16);
+        // mostly short, sometimes long enough for every timer
+        let wait_ms = if *wait < 224 { u64::from(wait % 32) } else { u64::from(wait - 223) * 128 };
+        now += Duration::from_millis(wait_ms);
         let mut out = Outputs::new();
         while router.next_deadline().is_some_and(|due| due <= now) {
             let due = router.next_deadline();

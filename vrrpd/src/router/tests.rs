@@ -197,3 +197,37 @@ fn strangers_are_reported_once() {
     assert_eq!(logs(&out), ["Unknown VRID(99) received on interface(eth0). ignoring..."]);
     assert_eq!(bench.feed(Input::Packet { interface: 2, datagram }), []);
 }
+
+fn datagram(message: &[u8], group: u8) -> Datagram<'_> {
+    let (source, destination) = (IpAddr::from([10, 99, 0, 9]), IpAddr::from([224, 0, 0, group]));
+    Datagram { source, destination, ttl: 255, header_len: 20, message }
+}
+
+/// Ten thousand packets of strangers in a second: a few lines, and each unknown id at most once.
+#[test]
+fn strangers_are_named_once_and_seldom() {
+    let settings =
+        Settings { instances: vec![instance("VI_1", 51, 50)], log_unknown_vrids: true, ..Settings::default() };
+    let mut bench = Bench::started(settings);
+    let out = bench.feed(Input::Packet { interface: 2, datagram: datagram(&[0x21, 51, 100], 18) });
+    assert_eq!(logs(&out), ["IPv4 VRRP packet too short - 23 bytes"]);
+    let mut lines = 0;
+    for n in 0..10_000_u32 {
+        bench.at += Duration::from_micros(100);
+        let message = [0x21, u8::try_from(n % 256).unwrap(), 100, 1, 0, 1, 0, 0];
+        let message = if n % 3 == 0 { &message[..2] } else { &message[..] };
+        lines += logs(&bench.feed(Input::Packet { interface: 2, datagram: datagram(message, 18) })).len();
+    }
+    assert!((10..=25).contains(&lines), "{lines} lines");
+}
+
+#[test]
+fn another_multicast_group_is_another_network() {
+    let mut bench = Bench::started(Settings { instances: vec![instance("VI_1", 51, 50)], ..Settings::default() });
+    let message = [0x21, 51, 200, 1, 0, 1, 0, 0];
+    for (group, errors) in [(19, 0), (18, 1)] {
+        bench.feed(Input::Packet { interface: 2, datagram: datagram(&message, group) });
+        let counted = bench.router.instances().map(|instance| instance.counters().packet_errors).sum::<u64>();
+        assert_eq!(counted, errors, "group 224.0.0.{group}");
+    }
+}

@@ -4,13 +4,15 @@
 //! writes the transcripts anew; the diff is for a person to read.
 //!
 //! ```text
-//! node NAME ADDRESS [priority N] [nopreempt] [preempt_delay S] [state MASTER] [v3 MS] [garp_delay S]
+//! node NAME ADDRESS [priority N] [nopreempt] [preempt_delay S] [state MASTER] [v3 MS] [garp_delay S] [vrid N]
+//!                   [pass WORD] [advert S] [peer ADDRESS].. [lower_prio_no_advert] [higher_prio_send_advert]
 //!                   [check WEIGHT INTERVAL RISE FALL]       a host; its check script is called `chk`
 //! vip ADDRESS/PREFIX                                        of all nodes named so far
 //! start NODE.. | stop NODE | kill NODE                      `kill` leaves the addresses behind
 //! run TIME                                                  4s, 250ms
 //! cut A B | block A B | heal                                both directions, only A to B, all as it was
-//! stall NODE TIME | link NODE up|down | check NODE pass|fail | take NODE ADDRESS | reload NODE priority N
+//! stall NODE TIME | freeze NODE TIME                        the process, packets wait; the whole host, packets are lost
+//! link NODE up|down | check NODE pass|fail | take NODE ADDRESS | reload NODE priority N
 //! ```
 
 use crate::network::{Network, Observation, Seen};
@@ -20,9 +22,10 @@ use std::path::Path;
 use std::time::Duration;
 use vrrpd::command::Command;
 use vrrpd::packet::Version;
+use vrrpd::packet::auth::Password;
 use vrrpd::router::{Instance, Settings};
 use vrrpd::track::Reference;
-use vrrpd::vrrp::settings::{InitialState, VirtualAddress};
+use vrrpd::vrrp::settings::{Auth, InitialState, Peer, Transport, VirtualAddress};
 use vrrpd::vrrp::{Phase, Settings as Vrrp};
 use vrrpd::{notify, track};
 
@@ -97,6 +100,7 @@ fn perform(network: &mut Network, words: &[&str]) {
             network.cuts.insert((place(network, a), place(network, b)));
         }
         ["heal"] => network.cuts.clear(),
+        ["freeze", name, time] => network.freeze(place(network, name), duration(time)),
         ["stall", name, time] => network.stall(place(network, name), duration(time)),
         ["link", name, state] => network.set_link(place(network, name), state == "up"),
         ["check", name, result] => {
@@ -126,7 +130,7 @@ fn duration(text: &str) -> Duration {
     }
 }
 
-fn settings(options: &[&str]) -> Settings {
+pub(crate) fn settings(options: &[&str]) -> Settings {
     let mut vrrp = Vrrp::new("VI_1", "eth0", 51);
     let mut scripts = Vec::new();
     let mut words = options.iter();
@@ -135,6 +139,20 @@ fn settings(options: &[&str]) -> Settings {
         match *word {
             "priority" => vrrp.priority = u8::try_from(number()).unwrap(),
             "nopreempt" => vrrp.preempt = false,
+            "lower_prio_no_advert" => vrrp.lower_prio_no_advert = true,
+            "higher_prio_send_advert" => vrrp.higher_prio_send_advert = true,
+            "vrid" => vrrp.vrid = u8::try_from(number()).unwrap(),
+            "advert" => vrrp.advert_interval = Duration::from_secs(number().unsigned_abs()),
+            "pass" => vrrp.auth = Auth::Pass(Password::new(words.next().unwrap())),
+            "peer" => {
+                let peer = Peer { address: words.next().unwrap().parse().unwrap(), min_ttl: None, max_ttl: None };
+                if let Transport::Unicast { peers, .. } = &mut vrrp.transport {
+                    peers.push(peer);
+                } else {
+                    let (peers, ttl) = (vec![peer], 255);
+                    vrrp.transport = Transport::Unicast { source: None, peers, ttl, check_source: false };
+                }
+            }
             "preempt_delay" => vrrp.preempt_delay = Duration::from_secs(number().unsigned_abs()),
             "garp_delay" => vrrp.garp.delay = Duration::from_secs(number().unsigned_abs()),
             "v3" => {
@@ -176,8 +194,9 @@ fn describe(network: &Network, from: usize, transcript: &mut String) {
     let mut priorities: Vec<Option<u8>> = vec![None; network.nodes.len()];
     for Observation { node, seen, .. } in &network.observations[..from] {
         match seen {
-            Seen::State(phase) => phases[*node] = *phase,
-            Seen::Advert(priority) => priorities[*node] = Some(*priority),
+            Seen::State(_, phase) => phases[*node] = *phase,
+            Seen::Killed => phases[*node] = Phase::Init,
+            Seen::Advert(_, priority) => priorities[*node] = Some(*priority),
             _ => {}
         }
     }
@@ -190,14 +209,18 @@ fn describe(network: &Network, from: usize, transcript: &mut String) {
         let mut parts = Vec::new();
         for Observation { node, seen, .. } in now {
             match seen {
-                Seen::State(phase) => {
+                Seen::Killed => {
+                    parts.push(format!("{} -> killed", name(phases[*node])));
+                    phases[*node] = Phase::Init;
+                }
+                Seen::State(_, phase) => {
                     parts.push(format!("{} -> {}", name(phases[*node]), name(*phase)));
                     phases[*node] = *phase;
                 }
                 Seen::Added(address) => parts.push(format!("+{address}")),
                 Seen::Removed(address) => parts.push(format!("-{address}")),
-                Seen::Advert(priority) if priorities[*node] == Some(*priority) => {}
-                Seen::Advert(priority) => {
+                Seen::Advert(_, priority) if priorities[*node] == Some(*priority) => {}
+                Seen::Advert(_, priority) => {
                     parts.push(format!("advert {priority}"));
                     priorities[*node] = Some(*priority);
                 }

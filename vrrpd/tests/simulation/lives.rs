@@ -1,34 +1,45 @@
-//! Random lives of small networks: `SEEDS=100000 cargo test -p vrrpd --test simulation` runs more of them,
-//! `SEED=n` one of them. What must hold whatever happens:
+//! Random lives of small networks: `SEEDS=100000 cargo test --release -p vrrpd --test simulation lives` runs so many of
+//! them, `SEED=n` one of them. A failure names its seed. What must hold whatever happens:
 //!
-//! - a running router has the addresses exactly while it is master, and only a master advertises;
-//! - once the network is whole again, one router is master within a bound, it is the best one unless nobody may preempt,
-//!   and nothing changes after that;
-//! - a master that dies is replaced within the down interval of the next best, one that stops within its skew time.
+//! - S1: once the network is whole, one router is master within a bound, and stays it;
+//! - S2: it is the one of the best effective priority, where preemption is allowed;
+//! - S5: a running router has the addresses exactly while it is master;
+//! - S6: who leaves MASTER without having heard of a better one says so with priority 0;
+//! - S7: nobody but a master advertises;
+//! - S9: the members of a sync group are all master or all not.
+//!
+//! S3 and S4 are in `rules`, S8 in `packets`, S10 in `mistakes`.
 
 use crate::network::{Network, Seen};
-use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
-use vrrpd::notify;
-use vrrpd::packet::{Datagram, Version};
-use vrrpd::router::interface::Interface;
-use vrrpd::router::{Input, Instance, Router, Settings};
+use vrrpd::command::Command;
+use vrrpd::packet::Version;
+use vrrpd::router::{Group, Instance, Settings};
+use vrrpd::track::{self, Reference, References};
 use vrrpd::vrrp::settings::VirtualAddress;
 use vrrpd::vrrp::timer::{master_down_interval, skew_time};
 use vrrpd::vrrp::{Phase, Settings as Vrrp};
+use vrrpd::{notify, sync_group};
 
 const SEEDS: u64 = 500;
-const VIP: [u8; 4] = [10, 0, 0, 99];
-/// The wire, and what rounding of timers adds.
-const EPSILON: Duration = Duration::from_millis(5);
+pub(crate) const VIP: [u8; 4] = [10, 0, 0, 99];
+/// The wire, and what rounding of timers and skew of clocks add.
+const EPSILON: Duration = Duration::from_millis(10);
+/// Period of the check script.
+const CHECK: Duration = Duration::from_secs(1);
 
-/// What the routers of one run have in common.
-struct Shape {
-    version: Version,
-    interval: Duration,
-    preempt: bool,
-    priorities: Vec<u8>,
+/// What the routers of one run have in common, and what not.
+pub(crate) struct Shape {
+    pub(crate) version: Version,
+    pub(crate) interval: Duration,
+    pub(crate) preempt: bool,
+    pub(crate) priorities: Vec<u8>,
+    /// Two instances in a sync group.
+    pub(crate) grouped: bool,
+    /// Weight of the check script, if there is one.
+    pub(crate) check: Option<i16>,
 }
 
 impl Shape {
@@ -41,31 +52,66 @@ impl Shape {
         };
         let preempt = network.random.below(4) != 0;
         let priorities = (0..nodes).map(|_| u8::try_from(1 + network.random.below(254)).unwrap()).collect();
-        Self { version, interval, preempt, priorities }
+        let grouped = network.random.below(3) == 0;
+        let weights = [None, Some(0), Some(-60), Some(30)];
+        let check = weights[usize::try_from(network.random.below(4)).unwrap()];
+        Self { version, interval, preempt, priorities, grouped, check }
     }
 
-    fn settings(&self, node: usize) -> Settings {
-        let mut vrrp = Vrrp::new("VI_1", "eth0", 51);
+    pub(crate) fn settings(&self, node: usize) -> Settings {
+        let mut settings = Settings { instances: vec![self.instance(node, "VI_1", 51, VIP)], ..Settings::default() };
+        if self.grouped {
+            let [a, b, c, d] = VIP;
+            settings.instances.push(self.instance(node, "VI_2", 52, [a, b, c, d - 1]));
+            settings.groups.push(Group {
+                sync: sync_group::Settings {
+                    name: "G".to_owned(),
+                    members: vec!["VI_1".to_owned(), "VI_2".to_owned()],
+                },
+                notify: notify::Settings::default(),
+                track: References::default(),
+            });
+        }
+        if let Some(weight) = self.check {
+            settings.scripts.push(track::script::Settings {
+                name: "chk".to_owned(),
+                command: Command::exec(["chk"]),
+                interval: CHECK,
+                timeout: CHECK,
+                weight,
+                reverse: false,
+                rise: 1,
+                fall: 1,
+                init_fail: false,
+            });
+        }
+        settings
+    }
+
+    fn instance(&self, node: usize, name: &str, vrid: u8, vip: [u8; 4]) -> Instance {
+        let mut vrrp = Vrrp::new(name, "eth0", vrid);
         vrrp.version = self.version;
         vrrp.advert_interval = self.interval;
         vrrp.preempt = self.preempt;
         vrrp.priority = self.priorities[node];
-        vrrp.addresses = vec![VirtualAddress::new(IpAddr::from(VIP), 24)];
-        let instance = Instance { vrrp, notify: notify::Settings::default() };
-        Settings { instances: vec![instance], ..Settings::default() }
+        vrrp.addresses = vec![VirtualAddress::new(IpAddr::from(vip), 24)];
+        if let Some(weight) = self.check {
+            vrrp.track.scripts.push(Reference { name: "chk".to_owned(), weight, reverse: false });
+        }
+        Instance { vrrp, notify: notify::Settings::default() }
     }
 
-    fn down(&self, priority: u8) -> Duration {
+    pub(crate) fn down(&self, priority: u8) -> Duration {
         master_down_interval(self.version, priority, self.interval, 3)
     }
 
-    /// The best candidate: priority, then address, which grows with the index.
-    fn best(&self) -> usize {
-        (0..self.priorities.len()).max_by_key(|&node| (self.priorities[node], node)).unwrap()
+    /// The priority while nothing fails.
+    fn priority(&self, node: usize) -> u8 {
+        track::effective_priority(self.priorities[node], self.check.map_or(0, |weight| i32::from(weight.max(0))))
     }
 }
 
-fn build(seed: u64) -> (Network, Shape) {
+pub(crate) fn build(seed: u64) -> (Network, Shape) {
     let mut network = Network::new(seed);
     let shape = Shape::random(&mut network);
     // The wire must be much faster than the protocol, or the protocol cannot work.
@@ -73,11 +119,12 @@ fn build(seed: u64) -> (Network, Shape) {
     for node in 0..shape.priorities.len() {
         let address = IpAddr::from([10, 0, 0, u8::try_from(node + 1).unwrap()]);
         network.add(&format!("n{node}"), address, shape.settings(node));
+        network.nodes[node].skew_ppm = i64::try_from(network.random.below(401)).unwrap() - 200;
     }
     (network, shape)
 }
 
-fn seeds() -> Vec<u64> {
+pub(crate) fn seeds() -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     match number("SEED") {
         Some(seed) => vec![seed],
@@ -86,7 +133,7 @@ fn seeds() -> Vec<u64> {
 }
 
 /// Runs `time` and checks the local rules after every few steps of it.
-fn run_checked(network: &mut Network, time: Duration, interval: Duration, seed: u64) {
+pub(crate) fn run_checked(network: &mut Network, time: Duration, interval: Duration, seed: u64) {
     let end = network.now + time;
     while network.now < end {
         network.run((interval / 7).min(end.saturating_sub(network.now)));
@@ -94,35 +141,51 @@ fn run_checked(network: &mut Network, time: Duration, interval: Duration, seed: 
     }
 }
 
+/// S5 and S9.
 fn check_local_rules(network: &mut Network, seed: u64) {
     for node in 0..network.nodes.len() {
-        if network.router(node).is_some() {
-            let holds = !network.nodes[node].addresses.is_empty();
-            assert_eq!(holds, network.is_master(node), "seed {seed}: node {node} at {:?}", network.now);
-        }
+        let Some(router) = network.router(node) else { continue };
+        let desired: BTreeSet<IpAddr> = router.desired_addresses().map(|(_, vip)| vip.address).collect();
+        assert_eq!(network.nodes[node].addresses, desired, "S5, seed {seed}: node {node} at {:?}", network.now);
+        let phases: BTreeSet<bool> = network.phases(node).values().map(|phase| *phase == Phase::Master).collect();
+        assert!(phases.len() <= 1, "S9, seed {seed}: node {node} is half a master at {:?}", network.now);
     }
 }
 
-/// Only masters advertise, and whoever resigns was one.
+/// S6 and S7, from everything that was seen.
 fn check_transcript(network: &Network, seed: u64) {
-    let mut phases = vec![Phase::Init; network.nodes.len()];
+    let vrid = |name: &str| if name == "VI_1" { 51 } else { 52 };
+    let mut masters: BTreeMap<(usize, u8), bool> = BTreeMap::new();
+    let mut resigned: BTreeSet<(usize, u8)> = BTreeSet::new();
     for observation in &network.observations {
-        match observation.seen {
-            Seen::State(phase) => phases[observation.node] = phase,
-            Seen::Advert(priority) => {
-                let master = phases[observation.node] == Phase::Master;
-                assert!(master, "seed {seed}: advert {priority} of a non-master: {observation:?}");
+        let node = observation.node;
+        match &observation.seen {
+            Seen::Killed => masters.retain(|(of, _), _| *of != node),
+            Seen::State(name, phase) => {
+                let place = (node, vrid(name));
+                let was = masters.insert(place, *phase == Phase::Master).unwrap_or(false);
+                let unasked = matches!(phase, Phase::Fault | Phase::Init);
+                let silent = was && unasked && !resigned.contains(&place);
+                assert!(!silent, "S6, seed {seed}: left without priority 0: {observation:?}");
+                resigned.remove(&place);
+            }
+            Seen::Advert(vrid, priority) => {
+                let master = masters.get(&(node, *vrid)).copied().unwrap_or(false);
+                assert!(master, "S7, seed {seed}: advert {priority} of a non-master: {observation:?}");
+                if *priority == 0 {
+                    resigned.insert((node, *vrid));
+                }
             }
             Seen::Added(_) | Seen::Removed(_) | Seen::Garp | Seen::Notify(_) | Seen::Log(_) => {}
         }
     }
 }
 
-fn disturb(network: &mut Network, interval: Duration) {
+fn disturb(network: &mut Network, shape: &mut Shape) {
     let nodes = u64::try_from(network.nodes.len()).unwrap();
     let pick = |network: &mut Network| usize::try_from(network.random.below(nodes)).unwrap();
     let node = pick(network);
-    match network.random.below(10) {
+    match network.random.below(14) {
         0 => network.stop(node),
         1 => network.kill(node),
         2 | 3 => network.start(node),
@@ -131,15 +194,26 @@ fn disturb(network: &mut Network, interval: Duration) {
             network.cuts.insert((node, other));
         }
         5 => network.cuts.clear(),
-        6 if network.router(node).is_some() && !network.is_stalled(node) => {
-            let intervals = u32::try_from(1 + network.random.below(8)).unwrap();
-            network.stall(node, interval * intervals);
+        6 | 7 if network.router(node).is_some() && !network.is_stalled(node) => {
+            let time = shape.interval * u32::try_from(1 + network.random.below(8)).unwrap();
+            if network.random.below(2) == 0 {
+                network.stall(node, time);
+            } else {
+                network.freeze(node, time);
+            }
         }
-        6 | 7 => {
+        6..=8 => {
             let up = !network.nodes[node].link_up;
             network.set_link(node, up);
         }
-        8 => network.loss = network.random.below(400),
+        9 => network.loss = network.random.below(400),
+        10 if !network.nodes[node].failing.insert("chk".to_owned()) => {
+            network.nodes[node].failing.remove("chk");
+        }
+        11 => {
+            shape.priorities[node] = u8::try_from(1 + network.random.below(254)).unwrap();
+            network.reload(node, shape.settings(node));
+        }
         _ => network.take_address(node, IpAddr::from(VIP)),
     }
 }
@@ -148,6 +222,7 @@ fn repair(network: &mut Network) {
     network.cuts.clear();
     network.loss = 0;
     for node in 0..network.nodes.len() {
+        network.nodes[node].failing.clear();
         network.start(node);
         if !network.nodes[node].link_up {
             network.set_link(node, true);
@@ -155,20 +230,19 @@ fn repair(network: &mut Network) {
     }
 }
 
-fn masters(network: &Network) -> Vec<usize> {
+pub(crate) fn masters(network: &Network) -> Vec<usize> {
     (0..network.nodes.len()).filter(|&node| network.is_master(node)).collect()
 }
 
 #[test]
-fn whatever_happens_one_master_remains() {
+fn s1_s2_s5_s6_s7_s9_whatever_happens_one_master_remains() {
     for seed in seeds() {
-        let (mut network, shape) = build(seed);
+        let (mut network, mut shape) = build(seed);
         for node in 0..shape.priorities.len() {
             network.start(node);
         }
         for _ in 0..network.random.below(30) {
-            // A stalled process cannot be told anything; what happens to it waits.
-            disturb(&mut network, shape.interval);
+            disturb(&mut network, &mut shape);
             let pause = shape.interval * u32::try_from(network.random.below(6)).unwrap();
             run_checked(&mut network, pause, shape.interval, seed);
         }
@@ -176,30 +250,37 @@ fn whatever_happens_one_master_remains() {
             network.run(shape.interval);
         }
         repair(&mut network);
-        // Twice the longest down interval: a stalled backup may have to wait a second time.
-        run_checked(&mut network, shape.down(1) * 2 + shape.interval, shape.interval, seed);
+        // The checks have to pass again. Then twice the longest down interval: a stalled backup may have to wait a
+        // second time, a group for its other member.
+        let settle = CHECK * 2 + shape.down(1) * 2 + shape.interval;
+        run_checked(&mut network, settle, shape.interval, seed);
         let settled = masters(&network);
-        assert_eq!(settled.len(), 1, "seed {seed}: masters {settled:?} of {:?}", shape.priorities);
-        let best = shape.priorities[shape.best()];
+        assert_eq!(settled.len(), 1, "S1, seed {seed}: masters {settled:?} of {:?}", shape.priorities);
         if shape.preempt {
-            assert_eq!(shape.priorities[settled[0]], best, "seed {seed}: {settled:?} of {:?}", shape.priorities);
+            let best = (0..shape.priorities.len()).map(|node| shape.priority(node)).max();
+            assert_eq!(
+                Some(shape.priority(settled[0])),
+                best,
+                "S2, seed {seed}: {settled:?} of {:?}",
+                shape.priorities
+            );
         }
         for _ in 0..40 {
             run_checked(&mut network, shape.interval / 4, shape.interval, seed);
-            assert_eq!(masters(&network), settled, "seed {seed}: not stable at {:?}", network.now);
+            assert_eq!(masters(&network), settled, "S1, seed {seed}: not stable at {:?}", network.now);
         }
         check_transcript(&network, seed);
     }
 }
 
 #[test]
-fn a_lost_master_is_replaced_in_time() {
+fn s1_a_lost_master_is_replaced_in_time() {
     for seed in seeds() {
         let (mut network, shape) = build(seed);
         for node in 0..shape.priorities.len() {
             network.start(node);
         }
-        network.run(shape.down(1) * 2);
+        network.run(CHECK * 2 + shape.down(1) * 2);
         let first = masters(&network)[0];
         let clean = network.random.below(2) == 0;
         // Not always in step with the adverts.
@@ -210,59 +291,14 @@ fn a_lost_master_is_replaced_in_time() {
         } else {
             network.kill(first);
         }
-        let rest = shape.priorities.iter().enumerate().filter(|(node, _)| *node != first);
-        let heir = rest.max_by_key(|(_, priority)| **priority).map(|(_, priority)| *priority).unwrap();
+        let heir = (0..shape.priorities.len()).filter(|node| *node != first).map(|node| shape.priority(node)).max();
+        let heir = heir.unwrap();
         let bound = if clean { skew_time(shape.version, heir, shape.interval) } else { shape.down(heir) };
         network.run(bound + EPSILON);
         let now = masters(&network);
-        assert!(!now.is_empty(), "seed {seed}: nobody took over within {bound:?} (clean: {clean})");
+        assert!(!now.is_empty(), "S1, seed {seed}: nobody took over within {bound:?} (clean: {clean})");
         // Equals may take over in the same instant; one advert later one of them has yielded.
         network.run(shape.interval + EPSILON);
-        assert_eq!(masters(&network).len(), 1, "seed {seed}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    /// Any bytes, to a backup and to a master: no panic, and no deadline in the past that would spin the loop.
-    #[test]
-    fn any_packet_is_survived(
-        packets in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..64), any::<u8>(), any::<bool>()), 1..20),
-        version3 in any::<bool>(),
-        wait in 0_u64..8000,
-    ) {
-        let shape = Shape {
-            version: if version3 { Version::V3 } else { Version::V2 },
-            interval: Duration::from_secs(1),
-            preempt: true,
-            priorities: vec![100],
-        };
-        let mut router = Router::new(shape.settings(0));
-        let start = vrrpd::clock::now();
-        let mut out = Vec::new();
-        let interface =
-            Interface { name: "eth0".to_owned(), index: 2, running: true, addresses: vec![IpAddr::from([10, 0, 0, 1])] };
-        router.handle(start, Input::Interface(interface), &mut out);
-        router.handle(start, Input::Start, &mut out);
-        let mut now = start;
-        for (mut message, last, aligned) in packets {
-            // Most random bytes are for nobody: make half of them ours.
-            if aligned && message.len() >= 8 {
-                message[0] = if version3 { 0x31 } else { 0x21 };
-                message[1] = 51;
-            }
-            now += Duration::from_millis(wait);
-            while router.next_deadline().is_some_and(|due| due <= now) {
-                let due = router.next_deadline();
-                router.handle(now, Input::Time, &mut out);
-                prop_assert!(router.next_deadline() > due, "the timer does not advance");
-            }
-            let source = IpAddr::from([10, 0, 0, last]);
-            let destination = IpAddr::from([224, 0, 0, 18]);
-            let datagram = Datagram { source, destination, ttl: 255, header_len: 20, message: &message };
-            router.handle(now, Input::Packet { interface: 2, datagram }, &mut out);
-            prop_assert!(router.next_deadline().is_none_or(|due| due > now), "a packet made a timer due at once");
-        }
+        assert_eq!(masters(&network).len(), 1, "S1, seed {seed}");
     }
 }

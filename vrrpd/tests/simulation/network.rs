@@ -1,4 +1,4 @@
-//! N routers on one virtual clock and one virtual wire, with knobs for latency, loss, cuts, stalls and deaths.
+//! N routers on one virtual clock and one virtual wire, with knobs for latency, loss, cuts, stalls, skew and deaths.
 //!
 //! Nothing here decides anything about VRRP: the routers are the daemon's, the bytes on the wire are theirs.
 
@@ -43,11 +43,15 @@ impl Random {
 /// Something seen from outside, at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    State(Phase),
+    /// State of an instance, by name.
+    State(String, Phase),
+    /// The process is gone, its addresses stay.
+    Killed,
     Added(IpAddr),
     Removed(IpAddr),
     Garp,
-    Advert(u8),
+    /// Virtual router id and priority.
+    Advert(u8, u8),
     Notify(String),
     Log(String),
 }
@@ -70,6 +74,10 @@ pub(crate) struct Node {
     pub(crate) addresses: BTreeSet<IpAddr>,
     pub(crate) link_up: bool,
     stalled_until: Option<Duration>,
+    /// The whole host does not run: what arrives is lost, where a process alone finds it in its sockets.
+    frozen: bool,
+    /// Its clock gains so many millionths.
+    pub(crate) skew_ppm: i64,
     /// What arrived during a stall and waits in the socket.
     waiting: Vec<Arrival>,
     /// Names of check scripts that fail now.
@@ -126,6 +134,8 @@ impl Network {
             addresses: BTreeSet::new(),
             link_up: true,
             stalled_until: None,
+            frozen: false,
+            skew_ppm: 0,
             waiting: Vec::new(),
             failing: BTreeSet::new(),
         });
@@ -172,7 +182,7 @@ impl Network {
     /// kill -9: its addresses stay on the interface.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].router = None;
-        self.observe(node, Seen::State(Phase::Init));
+        self.observe(node, Seen::Killed);
     }
 
     pub(crate) fn set_link(&mut self, node: usize, up: bool) {
@@ -181,8 +191,16 @@ impl Network {
         self.feed(node, Input::Interface(interface));
     }
 
+    /// The process is not scheduled; packets wait in its sockets.
     pub(crate) fn stall(&mut self, node: usize, time: Duration) {
         self.nodes[node].stalled_until = Some(self.now + time);
+        self.nodes[node].frozen = false;
+    }
+
+    /// The host is not scheduled, as a paused virtual machine; packets are lost.
+    pub(crate) fn freeze(&mut self, node: usize, time: Duration) {
+        self.stall(node, time);
+        self.nodes[node].frozen = true;
     }
 
     pub(crate) fn reload(&mut self, node: usize, settings: Settings) {
@@ -231,7 +249,17 @@ impl Network {
             return None;
         }
         let due = host.router.as_ref()?.next_deadline()?;
-        Some(due.saturating_duration_since(self.origin).max(self.now))
+        let (local, rate) = (due.saturating_duration_since(self.origin), 1_000_000 + i128::from(host.skew_ppm));
+        // Rounded up: a wake-up must not come before the deadline.
+        let global = (i128::try_from(local.as_nanos()).unwrap() * 1_000_000 + rate - 1) / rate;
+        Some(Duration::from_nanos(u64::try_from(global).unwrap()).max(self.now))
+    }
+
+    /// What a node's clock shows.
+    fn local(&self, node: usize) -> Instant {
+        let rate = 1_000_000 + i128::from(self.nodes[node].skew_ppm);
+        let local = i128::try_from(self.now.as_nanos()).unwrap() * rate / 1_000_000;
+        self.origin + Duration::from_nanos(u64::try_from(local).unwrap())
     }
 
     /// Packets before timers, as the daemon does it.
@@ -264,7 +292,10 @@ impl Network {
             return;
         }
         if self.is_stalled(node) {
-            self.nodes[node].waiting.push(arrival);
+            let lost = self.nodes[node].frozen && matches!(arrival, Arrival::Packet { .. });
+            if !lost {
+                self.nodes[node].waiting.push(arrival);
+            }
             return;
         }
         match arrival {
@@ -281,7 +312,7 @@ impl Network {
     }
 
     fn feed(&mut self, node: usize, input: Input<'_>) {
-        let now = self.origin + self.now;
+        let now = self.local(node);
         let mut outputs = Outputs::new();
         if let Some(router) = self.nodes[node].router.as_mut() {
             router.handle(now, input, &mut outputs);
@@ -294,7 +325,7 @@ impl Network {
     fn perform(&mut self, node: usize, output: Output) {
         let seen = match output {
             Output::Advertise { advertisement, .. } => {
-                let priority = advertisement.message[2];
+                let (vrid, priority) = (advertisement.message[1], advertisement.message[2]);
                 let packet = Arrival::Packet {
                     source: advertisement.source,
                     destination: advertisement.destination,
@@ -302,7 +333,7 @@ impl Network {
                     message: advertisement.message,
                 };
                 self.transmit(node, advertisement.destination, &packet);
-                Seen::Advert(priority)
+                Seen::Advert(vrid, priority)
             }
             Output::AddAddress { address, .. } => {
                 if !self.nodes[node].addresses.insert(address.address) {
@@ -328,7 +359,7 @@ impl Network {
                 return;
             }
             Output::TerminateScript(_) | Output::KillScript(_) => return,
-            Output::Changed { phase, .. } => Seen::State(phase),
+            Output::Changed { instance, phase } => Seen::State(instance, phase),
             Output::Log(_, line) => Seen::Log(line),
         };
         self.observe(node, seen);
