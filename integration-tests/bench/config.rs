@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) check_every: u32,
     pub(crate) workers: usize,
     pub(crate) splice_auto: bool,
+    /// Any client's request may use any idle server connection.
+    pub(crate) reuse_always: bool,
     /// On how many addresses the proxy listens.
     pub(crate) addresses: u8,
 }
@@ -45,6 +47,7 @@ pub(crate) const PLAIN: Site = Site {
     check_every: 0,
     workers: 1,
     splice_auto: false,
+    reuse_always: false,
     addresses: 1,
 };
 
@@ -64,7 +67,9 @@ fn server(number: usize) -> Ipv4Addr {
 
 /// haproxy.cfg, for haproxy and for proxyd.
 pub(crate) fn haproxy(site: &Site) -> String {
-    let mut text = format!("global\n    maxconn 9500\n    nbthread {}\n", site.workers);
+    // haproxy wants two descriptors for each connection and one for each check, of the twenty thousand there are.
+    let maxconn = if site.check_every > 0 { 4000 } else { 9500 };
+    let mut text = format!("global\n    maxconn {maxconn}\n    nbthread {}\n", site.workers);
     if site.log {
         let _ = writeln!(text, "    log 127.0.0.1:{LOG_PORT} local0");
     }
@@ -77,6 +82,9 @@ pub(crate) fn haproxy(site: &Site) -> String {
     }
     if site.log {
         text += if site.tcp { "    log global\n    option tcplog\n" } else { "    log global\n    option httplog\n" };
+    }
+    if site.reuse_always {
+        text += "    http-reuse always\n";
     }
     if site.splice_auto {
         text += "    option splice-auto\n";

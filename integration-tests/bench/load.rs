@@ -147,8 +147,6 @@ pub(crate) struct Counts {
     pub(crate) served: u64,
     /// Health checks that reached a server.
     pub(crate) checks: u64,
-    /// Connections that a server got.
-    pub(crate) server_connections: u64,
     /// Addresses by which servers were called.
     pub(crate) servers: HashSet<IpAddr>,
     pub(crate) first_error: Option<String>,
@@ -214,7 +212,7 @@ impl Load {
         epoll.add(&servers, EpollEvent::new(level, SERVERS << KIND))?;
         epoll.add(&checks, EpollEvent::new(level, CHECKS << KIND))?;
         epoll.add(&lines, EpollEvent::new(level, LINES << KIND))?;
-        epoll.add(timer.as_fd(), EpollEvent::new(level | EpollFlags::EPOLLET, TIMER << KIND))?;
+        epoll.add(timer.as_fd(), EpollEvent::new(level, TIMER << KIND))?;
         Ok(Self {
             epoll,
             servers,
@@ -339,11 +337,6 @@ impl Load {
         Ok(())
     }
 
-    /// Looks at the next answer's head anew.
-    pub(crate) fn forget_head(&mut self) {
-        self.counts.known_head = None;
-    }
-
     /// One request, and its head as a server saw it and the answer's head as the client saw it.
     pub(crate) fn probe(&mut self, bound: Duration) -> Result<(Vec<u8>, Vec<u8>)> {
         self.keep_head = true;
@@ -363,6 +356,11 @@ impl Load {
             words.nth(1).is_some_and(|local| local.ends_with(&port)).then(|| words.last()?.parse::<u64>().ok())?
         };
         table.lines().find_map(dropped).unwrap_or(0)
+    }
+
+    /// How many connections the proxy keeps to the servers.
+    pub(crate) fn server_connections(&self) -> usize {
+        self.origins.iter().flatten().filter(|connection| !connection.check).count()
     }
 
     fn start_idle(&mut self) {
@@ -391,7 +389,8 @@ impl Load {
                 LINES => self.read_lines(),
                 CLIENT => self.client(at, ended),
                 ORIGIN => self.origin(at, event.events(), ended),
-                _ => {}
+                // A timer goes on only when it is read.
+                _ => self.timer.wait()?,
             }
         }
         self.answer_due();
@@ -501,7 +500,6 @@ impl Load {
                 continue;
             }
             self.generation = self.generation.wrapping_add(1);
-            self.counts.server_connections += u64::from(!check);
             if let Some(place) = self.origins.get_mut(at) {
                 *place = Some(Connection::new(stream, server, check, self.generation));
             }

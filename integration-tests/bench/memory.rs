@@ -7,7 +7,7 @@ use crate::load::{Answering, Load};
 use crate::measure::Configs;
 use crate::subject::{Programs, Proxy, Subject, Under};
 use crate::workload::{self, Workload};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ const CONNECTIONS: usize = 9_000;
 /// Connections that exist when the first reading is taken, so that what is allocated once does not count.
 const BEFORE: usize = 50;
 /// Requests per second while connections are used for the first time: few are in flight at once.
-const RATE: f64 = 5_000.0;
+const RATE: f64 = 2_000.0;
+/// Of idle client connections, at most this part may have a server connection of its own.
+const SERVER_CONNECTIONS: usize = CONNECTIONS / 10;
 const BOUND: Duration = Duration::from_secs(30);
 /// How long a program is given to tidy up before it is read.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -65,7 +67,8 @@ pub(crate) fn measure(programs: &Programs, load: &mut Load, findings: &mut Findi
 /// Bytes per connection.
 fn one(programs: &Programs, load: &mut Load, kind: &Kind, subject: Subject) -> Result<f64> {
     let workload = Workload {
-        site: Site { tcp: kind.tcp, ..PLAIN },
+        // A client connection that had a server connection of its own would count twice.
+        site: Site { tcp: kind.tcp, reuse_always: !kind.tcp && !kind.active, ..PLAIN },
         answering: if kind.active { Answering::Never } else { Answering::AtOnce },
         rate: Some(RATE),
         ..workload::BASE
@@ -74,6 +77,10 @@ fn one(programs: &Programs, load: &mut Load, kind: &Kind, subject: Subject) -> R
     let proxy = Proxy::start(programs, subject, configs.of(subject), "0", Under::Nothing)?;
     let before = fill(load, &Workload { connections: BEFORE, ..workload }, &proxy)?;
     let after = fill(load, &Workload { connections: CONNECTIONS, ..workload }, &proxy)?;
+    let kept = load.server_connections();
+    if !kind.tcp && !kind.active && kept > SERVER_CONNECTIONS {
+        bail!("{subject} keeps {kept} server connections, which would count as clients'");
+    }
     load.end();
     #[expect(clippy::cast_precision_loss, reason = "bytes for people")]
     Ok((after as f64 - before as f64) / (CONNECTIONS - BEFORE) as f64)

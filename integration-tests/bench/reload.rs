@@ -19,8 +19,10 @@ const TIMES: usize = 3;
 /// Requests per second, each on a connection of its own.
 const RATE: f64 = 1_000.0;
 const CALM: Duration = Duration::from_secs(1);
-/// In which time a reload must be done.
-const RELOAD: Duration = Duration::from_secs(4);
+/// In which time a reload must be done, how often that is looked at, and how long the new configuration is watched.
+const RELOAD_BOUND: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(250);
+const AFTER: Duration = Duration::from_secs(1);
 const PROBE_BOUND: Duration = Duration::from_secs(5);
 
 /// What one start and reload took.
@@ -31,6 +33,8 @@ struct Reload {
     start_cpu: f64,
     /// Milliseconds the slowest request took without, and with, a reload.
     calm: f64,
+    /// Milliseconds until the new configuration answered, in steps of [`LOOK`].
+    done: f64,
     pause: f64,
     /// Requests that failed during the reload.
     failed: u64,
@@ -40,8 +44,8 @@ struct Reload {
 pub(crate) fn measure(programs: &Programs, load: &mut Load, findings: &mut Findings) -> String {
     let mut text = format!(
         "### reload: {SERVERS} servers, {RATE} new connections/s meanwhile; medians of {TIMES}\n\n\
-         | | start ms | start CPU ms | longest request ms | longest during reload ms | failed requests |\n\
-         |---|---|---|---|---|---|\n"
+         | | start ms | start CPU ms | longest request ms | reload ms | longest during reload ms | failed requests |\n\
+         |---|---|---|---|---|---|---|\n"
     );
     let mut pauses = Vec::new();
     for subject in [Subject::Haproxy, Subject::Proxyd] {
@@ -54,16 +58,17 @@ pub(crate) fn measure(programs: &Programs, load: &mut Load, findings: &mut Findi
                 let failed: u64 = all.iter().map(|reload| reload.failed).sum();
                 let _ = writeln!(
                     text,
-                    "| {subject} | {:.0} | {:.0} | {:.2} | {:.2} | {failed} |",
+                    "| {subject} | {:.0} | {:.0} | {:.2} | {:.0} | {:.2} | {failed} |",
                     median(|r| r.start),
                     median(|r| r.start_cpu),
                     median(|r| r.calm),
+                    median(|r| r.done),
                     median(|r| r.pause)
                 );
                 pauses.push((median(|r| r.pause), failed));
             }
             Err(error) => {
-                let _ = writeln!(text, "| {subject} | none: {error:#} | | | | |");
+                let _ = writeln!(text, "| {subject} | none: {error:#} | | | | | |");
                 findings.refused("reload/pause", format!("{subject}: {error:#}"));
             }
         }
@@ -98,7 +103,8 @@ fn one(programs: &Programs, load: &mut Load, subject: Subject) -> Result<Reload>
     load.run(CALM)?;
     let calm = load.counts.times.longest_micros() / 1e3;
     if load.counts.errors() > 0 {
-        bail!("{}", load.counts.first_error.as_deref().unwrap_or("errors before the reload"));
+        let example = load.counts.first_error.as_deref().unwrap_or("no example");
+        bail!("{} errors before the reload ({example})", load.counts.errors());
     }
     // The new configuration is told from the old one by a header of its answers.
     let marked = config::haproxy(&workload.site)
@@ -106,15 +112,21 @@ fn one(programs: &Programs, load: &mut Load, subject: Subject) -> Result<Reload>
     std::fs::write(configs.of(subject), marked)?;
     load.reset();
     proxy.signal(Signal::SIGUSR2)?;
-    load.run(RELOAD)?;
+    let asked = clock::now();
+    while !is_new(load) {
+        load.run(LOOK)?;
+        if clock::now() - asked > RELOAD_BOUND {
+            bail!("{RELOAD_BOUND:?} after SIGUSR2 the old configuration still answered");
+        }
+    }
+    let done = (clock::now() - asked).as_secs_f64() * 1e3;
+    load.run(AFTER)?;
     let (pause, failed) = (load.counts.times.longest_micros() / 1e3, load.counts.errors());
-    load.forget_head();
-    let (_, answer) = load.probe(PROBE_BOUND)?;
-    let new = String::from_utf8_lossy(&answer).contains("x-generation: second");
     load.end();
     proxy.stop()?;
-    if !new {
-        bail!("{RELOAD:?} after SIGUSR2 the old configuration still answered");
-    }
-    Ok(Reload { start, start_cpu, calm, pause, failed })
+    Ok(Reload { start, start_cpu, calm, done, pause, failed })
+}
+
+fn is_new(load: &Load) -> bool {
+    String::from_utf8_lossy(load.counts.answer_head()).contains("x-generation: second")
 }

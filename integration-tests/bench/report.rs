@@ -6,6 +6,9 @@ use crate::subject::Subject;
 use crate::verdict::{self, Refusal, Turn};
 use std::fmt::Write;
 
+/// Above this part of the time in which others had the core, it is said.
+const DISTURBED: f64 = 0.05;
+
 /// The columns of the CSV file: one line per turn.
 pub(crate) const CSV_HEAD: &str = "workload,mode,subject,round,seconds,answers,requests_per_second,cpu_us,user_us,\
     system_us,p50_us,p99_us,p999_us,wrong,broken,reconnects,lines_per_request,servers,subject_busy,load_busy,disturbed,\
@@ -106,6 +109,15 @@ fn table(turns: &[Turn], subjects: &[Subject], ratios: bool) -> String {
             median(|t| t.subject_busy) * 100.0,
             median(|t| t.load_busy) * 100.0,
             median(|t| t.disturbed) * 100.0,
+        );
+    }
+    let disturbed = subjects.iter().filter_map(|&subject| verdict::median(turns, subject, |t| t.disturbed));
+    let most = disturbed.fold(0.0, f64::max);
+    if most > DISTURBED {
+        let _ = writeln!(
+            text,
+            "\nOthers had the core of a subject for {:.0} % of the time: rates and times are not those of an idle machine.",
+            most * 100.0
         );
     }
     text

@@ -120,8 +120,9 @@ impl Proxy {
     ) -> Result<Self> {
         let log = programs.folder.join(format!("{subject}.out"));
         let output = std::fs::File::create(&log)?;
-        let mut command = Command::new("taskset");
-        command.arg("-c").arg(cores);
+        // It ends with the bench, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "taskset", "-c", cores]);
         match under {
             Under::Nothing | Under::Master => {}
             // -D: strace is the grandchild, so that the child is the program itself.

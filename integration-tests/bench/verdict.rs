@@ -11,6 +11,8 @@ const RATE_KEPT: f64 = 0.98;
 const LINES_SLACK: f64 = 0.01;
 /// The number of servers used may differ from haproxy's by this part.
 const SERVERS_SLACK: f64 = 0.1;
+/// Below so many answers for each server the number of servers used says nothing.
+const ANSWERS_PER_SERVER: u64 = 10;
 
 /// One subject in one round, in numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,10 +191,14 @@ fn unequal(turns: &[Turn], terms: Terms) -> Vec<Refusal> {
             )));
         }
     }
-    let most = |subject| turns.iter().filter(|turn| turn.subject == subject).map(|turn| turn.servers).max();
-    let Some(reference) = most(Subject::Haproxy) else { return found };
-    let Some(ours) = most(Subject::Proxyd) else { return found };
-    if (ours as f64 - reference as f64).abs() > reference as f64 * SERVERS_SLACK {
+    // With few requests it is chance how many servers are reached.
+    let most = turns.iter().map(|turn| turn.servers as u64).max().unwrap_or(0);
+    let enough = |turn: &&Turn| turn.answers >= most * ANSWERS_PER_SERVER;
+    let used =
+        |subject| turns.iter().filter(enough).filter(|turn| turn.subject == subject).map(|turn| turn.servers).max();
+    if let (Some(reference), Some(ours)) = (used(Subject::Haproxy), used(Subject::Proxyd))
+        && (ours as f64 - reference as f64).abs() > reference as f64 * SERVERS_SLACK
+    {
         found.push(Refusal::Unequal(format!("haproxy used {reference} servers, proxyd {ours}")));
     }
     found
@@ -204,13 +210,11 @@ fn limited(turn: &Turn, terms: Terms) -> Option<Refusal> {
         // With a rate to keep, a saturated subject is the finding; without one it is what was wanted.
         return None;
     }
-    match terms.rate {
-        Some(wanted) if turn.rate() < wanted * RATE_KEPT => {
-            Some(Refusal::RateMissed { subject, round, wanted, reached: turn.rate() })
-        }
-        _ if load_busy >= SATURATED => Some(Refusal::Generator { subject, round, load_busy, subject_busy }),
-        _ => None,
+    if load_busy >= SATURATED {
+        return Some(Refusal::Generator { subject, round, load_busy, subject_busy });
     }
+    let wanted = terms.rate?;
+    (turn.rate() < wanted * RATE_KEPT).then(|| Refusal::RateMissed { subject, round, wanted, reached: turn.rate() })
 }
 
 /// The ratio of a subject to haproxy, round by round.

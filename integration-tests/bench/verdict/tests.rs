@@ -70,6 +70,19 @@ fn each_fault_is_named_with_subject_and_round() {
 }
 
 #[test]
+fn few_answers_say_nothing_about_servers() {
+    let few = |turn: &mut Turn| (turn.servers, turn.answers) = (1000, 9_999);
+    assert_eq!(after(few, OPEN), Vec::<String>::new());
+}
+
+#[test]
+fn a_busy_load_is_named_before_a_missed_rate() {
+    let terms = Terms { rate: Some(200_000.0), logged: false };
+    let found = after(|turn| (turn.load_busy, turn.subject_busy) = (0.99, 0.6), terms);
+    assert!(found.iter().any(|text| text.contains("the load generator was the bottleneck")), "{found:?}");
+}
+
+#[test]
 fn a_log_that_is_asked_for_must_be_written() {
     let logged = Terms { rate: None, logged: true };
     let turns: Vec<Turn> = good().into_iter().map(|turn| Turn { lines: 1.0, ..turn }).collect();
