@@ -66,7 +66,7 @@ impl Loaded {
                 }
                 (_, "definition-loop") => return EXIT_CONFIG,
                 (_, "no-config" | "include-required") => status = status.max(EXIT_NO_CONFIG),
-                (_, "no-effect" | "include-missing")
+                (_, "no-effect" | "include-missing" | "unsupported-authentication")
                 | (Severity::Diag | Severity::Notice | Severity::Unsupported, _) => {}
                 (Severity::Warning | Severity::Error, _) => status = status.max(EXIT_COMPLAINTS),
             }

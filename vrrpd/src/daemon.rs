@@ -1,9 +1,11 @@
 //! The life of the process: background, pid files, the parent and the VRRP process, reload, end.
 //!
 //! - `parent`: the first process, which supervises; `live`: the VRRP process, from its start to its end;
+//! - `memory`: what one VRRP process leaves to the next;
 //! - `signals`, `pid_file`, `setup`: what their names say; `reload_time`: `reload_time_file`.
 
 mod live;
+mod memory;
 mod parent;
 mod pid_file;
 mod reload_time;

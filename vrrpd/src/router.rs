@@ -35,7 +35,7 @@ use groups::RunningGroup;
 use interface::{Interface, Interfaces};
 use member::Member;
 use schedule::Schedule;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
 use strangers::Strangers;
@@ -187,7 +187,8 @@ impl Router {
     /// Takes a fact and pushes what is to be done about it.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
         match input {
-            Input::Start => self.start(now, out),
+            Input::Start => self.start(now, &HashSet::new(), out),
+            Input::Resume(masters) => self.start(now, &masters, out),
             Input::Packet { interface, datagram } => self.receive(now, interface, datagram, out),
             Input::Time => self.time(now, out),
             Input::Interface(fact) => self.interface_changed(now, fact, out),
@@ -203,7 +204,8 @@ impl Router {
 
     // ---- facts
 
-    fn start(&mut self, now: Instant, out: &mut Outputs) {
+    /// `masters` were masters until a moment ago; a group only as a whole.
+    fn start(&mut self, now: Instant, masters: &HashSet<String>, out: &mut Outputs) {
         self.started = true;
         self.report_unwatched(&[], out);
         // Groups are told before their members, as keepalived does it at this one time.
@@ -211,12 +213,21 @@ impl Router {
         let mut of_members = Outputs::new();
         for index in 0..self.members.len() {
             self.refresh(now, index, &mut of_members);
-            self.feed(now, index, vrrp::Input::Start, &mut of_members);
+            let input = if self.resumes(index, masters) { vrrp::Input::Resume } else { vrrp::Input::Start };
+            self.feed(now, index, input, &mut of_members);
         }
         self.starting = false;
         self.tell_groups(out);
         out.append(&mut of_members);
         self.trackers.start(now, out);
+    }
+
+    fn resumes(&self, index: usize, masters: &HashSet<String>) -> bool {
+        let was_master = |&index: &usize| {
+            self.members.get(index).is_some_and(|member| masters.contains(&member.machine.settings().name))
+        };
+        let group = self.groups.iter().find(|group| group.members.contains(&index));
+        was_master(&index) && group.is_none_or(|group| group.members.iter().all(was_master))
     }
 
     fn receive(&mut self, now: Instant, interface: u32, datagram: Datagram<'_>, out: &mut Outputs) {

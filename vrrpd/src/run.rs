@@ -7,6 +7,7 @@ use crate::limits::{BATCHES_BEFORE_TIMERS, EVENT_BATCH};
 use crate::router::interface::Interface;
 use crate::router::{Input, Output, Outputs, Router, Settings};
 use crate::vrrp;
+use std::collections::HashSet;
 use std::io;
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ pub struct Daemon {
     outputs: Outputs,
     /// `-a`
     log_addresses: bool,
+    /// An instance changed its state.
+    changed: bool,
 }
 
 impl Daemon {
@@ -26,10 +29,22 @@ impl Daemon {
         io.set_virtuals(&settings);
         io.set_channels(&settings);
         let facts = io.survey().await?;
-        let mut daemon = Self { router: Router::new(settings), io, outputs: Outputs::new(), log_addresses: false };
+        let mut daemon =
+            Self { router: Router::new(settings), io, outputs: Outputs::new(), log_addresses: false, changed: false };
         daemon.learn_all(facts);
         daemon.watch().await;
         Ok(daemon)
+    }
+
+    /// Starts the router of a process that replaces another, of whose instances these were masters until a moment ago.
+    pub async fn resume(&mut self, masters: HashSet<String>) {
+        self.router.handle(clock::now(), Input::Resume(masters), &mut self.outputs);
+        self.perform().await;
+    }
+
+    /// Whether an instance changed its state since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Starts the router.
@@ -209,6 +224,7 @@ impl Daemon {
     async fn perform(&mut self) {
         if !self.outputs.is_empty() {
             let outputs = std::mem::take(&mut self.outputs);
+            self.changed |= outputs.iter().any(|output| matches!(output, Output::Changed { .. }));
             self.io.perform(outputs).await;
         }
     }

@@ -70,8 +70,9 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         advert_interval: instance.advert_int,
         auth: match &instance.authentication {
             Some(Authentication::Password(key)) => Auth::Pass(Password::from_octets(*key)),
-            // A configuration with the other kinds is refused before it gets here.
-            Some(Authentication::Ah(_) | Authentication::Hmac) | None => Auth::None,
+            Some(Authentication::Ah(_)) => Auth::Unsupported("auth_type AH"),
+            Some(Authentication::Hmac) => Auth::Unsupported("auth_hmac"),
+            None => Auth::None,
         },
         transport: transport(instance),
         addresses: instance.addresses.iter().map(address).collect(),

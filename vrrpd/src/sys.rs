@@ -304,3 +304,12 @@ pub fn monotonic_usec() -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds.saturating_mul(1_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0) / 1000)
 }
+
+/// A file without a name, in memory, that goes with the last process that has it open.
+pub fn memory_file() -> io::Result<std::fs::File> {
+    // SAFETY: the name is a literal that ends with NUL; memfd_create answers with a new descriptor that nobody owns.
+    unsafe {
+        let fd = libc::memfd_create(c"vrrpd".as_ptr(), libc::MFD_CLOEXEC);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd).into()) }
+    }
+}

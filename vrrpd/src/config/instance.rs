@@ -71,6 +71,8 @@ pub(super) struct Draft<'a> {
 #[derive(Default)]
 struct AuthDraft<'a> {
     kind: Option<(AuthKind, Span)>,
+    /// `auth_hmac`
+    hmac: Option<Span>,
     password: Option<&'a Word>,
 }
 
@@ -204,6 +206,7 @@ impl Lowering<'_> {
             }
             "unicast_peer" => self.unicast_peers(statement, draft),
             "authentication" => self.authentication(statement, draft),
+            "auth_hmac" => draft.auth.hmac = Some(statement.span),
             "interface" => {
                 draft.interface = statement.argument(1);
                 if let Some(word) = draft.interface

@@ -1,5 +1,6 @@
 //! The VRRP process: the loop of signals and events, from the first configuration to the last advert.
 
+use super::memory::Memory;
 use super::parent::Inheritance;
 use super::pid_file::PidFile;
 use super::reload_time::{self, Schedule};
@@ -43,12 +44,14 @@ struct Live<'a> {
     look: Interval,
     status: Server,
     process: Process,
+    memory: Memory,
 }
 
 /// Runs the VRRP process; its exit code.
 pub(super) fn run(options: &Options, inheritance: Inheritance, plan: Plan, reload: &mut Reload<'_>) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let Inheritance { signals, relay, again } = inheritance;
+    let Inheritance { signals, relay, again, memory } = inheritance;
+    let memory = Memory::new(memory);
     let plan = if again { current(plan, reload) } else { plan };
     runtime.block_on(async {
         let mut handlers = Signals::listen(!options.ignore_interrupt)?;
@@ -62,16 +65,18 @@ pub(super) fn run(options: &Options, inheritance: Inheritance, plan: Plan, reloa
         };
         setup::vrrp(&plan.model.global.process, None);
         let model = Arc::clone(&plan.model);
-        let Some(daemon) = begin(plan, options).await? else { return Ok(EXIT_CONFIG) };
+        let Some(daemon) = begin(plan, options, again.then_some(&memory)).await? else { return Ok(EXIT_CONFIG) };
         let mut look = tokio::time::interval(reload_time::LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let status = Server::listen(options.status_socket.as_deref(), options.metrics_address);
         let started = clock::since_epoch();
         let banner = options.banner.clone();
         let process = Process { banner, started, configured: started, reloads: 0, refused: 0, refusal: Vec::new() };
-        let mut live = Live { options, daemon, model, relay, schedule: Schedule::default(), look, status, process };
+        let mut live =
+            Live { options, daemon, model, relay, schedule: Schedule::default(), look, status, process, memory };
         live.settle(None);
         live.tell(State::Ready, None);
+        live.remember(true);
         live.serve(&mut handlers, reload).await?;
         tracing::info!("Stopping");
         live.tell(State::Stopping, None);
@@ -96,7 +101,7 @@ fn current(first: Plan, reload: &mut Reload<'_>) -> Plan {
 }
 
 /// Opens and starts, unless the configuration names an interface that must be there and is not.
-async fn begin(mut plan: Plan, options: &Options) -> io::Result<Option<Daemon>> {
+async fn begin(mut plan: Plan, options: &Options, before: Option<&Memory>) -> io::Result<Option<Daemon>> {
     for remark in vet::vet(&mut plan.router, plan.script_security) {
         tracing::warn!("{}", remark.line);
     }
@@ -111,7 +116,10 @@ async fn begin(mut plan: Plan, options: &Options) -> io::Result<Option<Daemon>> 
         return Ok(None);
     }
     tracing::info!(target: PROCESS, "Startup complete");
-    daemon.start().await;
+    match before.map(|memory| memory.masters(clock::monotonic_usec(), daemon.router())) {
+        Some(masters) => daemon.resume(masters).await,
+        None => daemon.start().await,
+    }
     Ok(Some(daemon))
 }
 
@@ -136,6 +144,8 @@ impl Live<'_> {
                 },
                 event = self.daemon.wait() => {
                     self.daemon.handle(event?).await;
+                    let changed = self.daemon.take_changed();
+                    self.remember(changed);
                     // Questions are answered in a flood of packets, too, but one after each batch only.
                     if let Some(query) = self.status.try_next() {
                         self.answer(query, reload).await?;
@@ -151,7 +161,12 @@ impl Live<'_> {
             }
             // However fast signals come, adverts leave between them.
             self.daemon.handle(None).await;
+            self.remember(true);
         }
+    }
+
+    fn remember(&mut self, changed: bool) {
+        self.memory.note(clock::now(), clock::monotonic_usec(), self.daemon.router(), changed);
     }
 
     async fn answer(&mut self, query: Query, reload: &mut Reload<'_>) -> io::Result<()> {

@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
@@ -34,6 +35,8 @@ pub(super) struct Inheritance {
     pub(super) relay: UnixDatagram,
     /// Not the first VRRP process of this parent.
     pub(super) again: bool,
+    /// What it leaves to the next one, and what the one before left.
+    pub(super) memory: File,
 }
 
 /// Which process this is when the supervision is over.
@@ -58,6 +61,7 @@ pub(super) fn supervise(options: &Options) -> io::Result<Role> {
     let mut again = false;
     // They arrive here from the first moment on, and are kept from a child until it can take them.
     let signals = BlockedSignals::block(&signals::of_parent())?;
+    let memory = sys::memory_file()?;
     loop {
         let (relay, theirs) = UnixDatagram::pair()?;
         let begun = clock::now();
@@ -66,7 +70,7 @@ pub(super) fn supervise(options: &Options) -> io::Result<Role> {
                 if !sys::follow_parent(own)? {
                     return Err(io::Error::other("the parent has ended already"));
                 }
-                return Ok(Role::Vrrp(Inheritance { signals, relay: theirs, again }));
+                return Ok(Role::Vrrp(Inheritance { signals, relay: theirs, again, memory }));
             }
             Fork::Parent(child) => child,
         };

@@ -28,6 +28,7 @@ pub(super) fn write(f: &mut Formatter<'_>, view: &View<'_>, instance: &Instance)
     match settings.auth {
         Auth::None if settings.version == Version::V2 => writeln!(f, "   Authentication type = none")?,
         Auth::None => {}
+        Auth::Unsupported(kind) => writeln!(f, "   Authentication type = {kind}, not supported")?,
         Auth::Pass(_) => writeln!(f, "   Authentication type = SIMPLE_PASSWORD\n   Password = ********")?,
     }
     if let Some(model) = model {

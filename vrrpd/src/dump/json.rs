@@ -83,6 +83,8 @@ impl Json<'_> {
         }
         match settings.auth {
             Auth::None => f.write_str(",\"auth_type\":0"),
+            // As on the wire: 2 is the authentication header.
+            Auth::Unsupported(_) => f.write_str(",\"auth_type\":2"),
             Auth::Pass(_) => f.write_str(",\"auth_type\":1,\"auth_data\":\"********\""),
         }
     }

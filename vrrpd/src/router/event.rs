@@ -10,6 +10,7 @@ use crate::track::script::Outcome;
 use crate::vrrp::event::Advertisement;
 use crate::vrrp::settings::VirtualAddress;
 use crate::vrrp::{Level, Phase};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// A fact.
@@ -17,6 +18,8 @@ use std::net::IpAddr;
 pub enum Input<'a> {
     /// All interfaces have been told; begin.
     Start,
+    /// The same for a process that replaces one that died: these instances were masters until a moment ago.
+    Resume(HashSet<String>),
     /// A VRRP message arrived on the interface of this index.
     Packet {
         /// Interface index.

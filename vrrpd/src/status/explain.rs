@@ -6,7 +6,7 @@ use crate::router::Router;
 use crate::router::watched::Watched;
 use crate::track::Share;
 use crate::vrrp::history::{Refused, Sender};
-use crate::vrrp::settings::Transport;
+use crate::vrrp::settings::{Auth, Transport};
 use crate::vrrp::state::State;
 use crate::vrrp::timer::Timer;
 use crate::vrrp::{Instance, Phase};
@@ -153,6 +153,12 @@ fn faults(instance: &Instance, watched: &[Watched]) -> Vec<String> {
     }
     for tracker in watched.iter().filter(|tracker| tracker.share == Share::Fault) {
         lines.push(format!("{} {} {} and has weight 0", tracker.kind, tracker.name, tracker.finding));
+    }
+    if let Auth::Unsupported(kind) = settings.auth {
+        lines.push(format!("{kind} is not supported, and without it this node would not hear its peers"));
+    }
+    if faults.peers {
+        lines.push("it is to be unicast and has no peer".to_owned());
     }
     if faults.group {
         lines.push("another member of its sync group is in fault".to_owned());

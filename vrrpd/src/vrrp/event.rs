@@ -11,6 +11,9 @@ use std::net::IpAddr;
 pub enum Input<'a> {
     /// The configuration is in force and everything known about links and trackers has been told.
     Start,
+    /// The same, and until a moment ago this node was master: the process that knew it died and this one replaces it.
+    /// The addresses are still there.
+    Resume,
     /// A VRRP message for this virtual router id arrived.
     Packet(Datagram<'a>),
     /// Time has passed; sent at or after `next_deadline`.

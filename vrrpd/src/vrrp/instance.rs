@@ -160,6 +160,7 @@ impl Instance {
             source: self.link.source.is_none(),
             tracker: self.tracked.fault,
             peers: self.settings.lacks_peers(),
+            authentication: self.settings.cannot_authenticate(),
             group: self.group_fault,
         }
     }
@@ -186,6 +187,7 @@ impl Instance {
         self.notice_stall(now, out);
         match input {
             Input::Start => self.start(now, out),
+            Input::Resume => self.resume(now, out),
             Input::Packet(datagram) => self.receive(now, &datagram, out),
             Input::Time => self.run_timers(now, out),
             Input::Link(link) => self.set_link(now, link, out),

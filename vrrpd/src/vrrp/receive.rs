@@ -88,7 +88,7 @@ fn check_version2(settings: &Settings, datagram: &Datagram<'_>) -> Result<Durati
     let header = Header::new(datagram.message).map_err(tiny)?;
     let packet = vrrp2::Packet::new(datagram.message).map_err(tiny)?;
     let (expected, password) = match settings.auth {
-        Auth::None => (AuthType::None, None),
+        Auth::None | Auth::Unsupported(_) => (AuthType::None, None),
         Auth::Pass(password) => (AuthType::Pass, Some(password)),
     };
     let received = packet.auth_type();

@@ -98,13 +98,16 @@ pub enum InitialState {
     Backup,
 }
 
-/// `auth_type` and `auth_pass`. Types that we cannot speak never get this far: the configuration refuses the instance.
+/// `auth_type` and `auth_pass`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// No authentication (RFC 3768).
     None,
     /// Simple text password of RFC 2338.
     Pass(Password),
+    /// One that we cannot speak, by its name in the file. The instance stays in FAULT: without the authentication it
+    /// would not hear its peers, and two masters would be the result.
+    Unsupported(&'static str),
 }
 
 /// How adverts travel.
@@ -291,6 +294,11 @@ impl Settings {
     /// Whether adverts have nobody to go to (`unicast_fault_no_peer`).
     pub fn lacks_peers(&self) -> bool {
         matches!(&self.transport, Transport::Unicast { peers, .. } if peers.is_empty())
+    }
+
+    /// Whether the instance cannot take part because of its authentication.
+    pub fn cannot_authenticate(&self) -> bool {
+        matches!(self.auth, Auth::Unsupported(_))
     }
 
     /// Every address that follows the state: the advertised ones first.

@@ -107,6 +107,8 @@ pub struct Faults {
     pub tracker: bool,
     /// It is to be unicast and there is no peer (`unicast_fault_no_peer`).
     pub peers: bool,
+    /// Its authentication is one that we cannot speak.
+    pub authentication: bool,
     /// Another member of its sync group is in fault.
     pub group: bool,
 }
@@ -119,6 +121,6 @@ impl Faults {
 
     /// Whether there is any that does not come from the group.
     pub fn own(self) -> bool {
-        self.link || self.source || self.tracker || self.peers
+        self.link || self.source || self.tracker || self.peers || self.authentication
     }
 }

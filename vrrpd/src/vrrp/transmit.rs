@@ -43,7 +43,7 @@ fn message(settings: &Settings, moment: Moment, addresses: &[IpAddr], source: Ip
     match settings.version {
         Version::V2 => {
             let password = match settings.auth {
-                Auth::None => None,
+                Auth::None | Auth::Unsupported(_) => None,
                 Auth::Pass(password) => Some(password),
             };
             let interval = u8::try_from(settings.advert_interval.as_secs()).unwrap_or(u8::MAX);

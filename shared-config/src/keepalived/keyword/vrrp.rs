@@ -10,7 +10,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("advert_int", 1),
     line("version", 1),
     block("authentication", Context::Authentication),
-    block("auth_hmac", Context::AuthHmac).refused(),
+    block("auth_hmac", Context::AuthHmac),
     list("virtual_ipaddress"),
     list("virtual_ipaddress_excluded"),
     line("no_virtual_ipaddress", 0),

@@ -131,6 +131,10 @@ impl Lowering<'_> {
         strict: bool,
     ) -> Option<Authentication> {
         let name = draft.name.as_str();
+        if let Some(span) = draft.auth.hmac {
+            self.unsupported_authentication(name, "auth_hmac", span);
+            return Some(Authentication::Hmac);
+        }
         let (kind, span) = draft.auth.kind?;
         if version == Version::V3 {
             let message = format!("({name}) VRRP version 3 does not support authentication. Ignoring.");
@@ -165,18 +169,20 @@ impl Lowering<'_> {
                     self.warn_whole("authentication", span, message);
                     draft.state = Some(InitialState::Backup);
                 }
-                self.report(
-                    Diagnostic::new(
-                        shared_config::diagnostic::Severity::Unsupported,
-                        "not-supported",
-                        span,
-                        "`auth_type AH` is not supported yet: without it this node would not hear its peers",
-                    )
-                    .label("vrrpd does not start with this"),
-                );
+                self.unsupported_authentication(name, "auth_type AH", span);
                 Some(Authentication::Ah(key))
             }
         }
+    }
+
+    /// The instance is kept, and kept out of the election: others of the file are not concerned.
+    fn unsupported_authentication(&mut self, name: &str, kind: &str, span: shared_config::source::Span) {
+        let message = format!("({name}) `{kind}` is not supported yet: without it this node would not hear its peers");
+        self.report(
+            Diagnostic::warning("unsupported-authentication", span, message)
+                .label("this instance stays in FAULT state")
+                .help("use auth_type PASS or none on all nodes, or stay with keepalived for now"),
+        );
     }
 
     /// `state MASTER` does not go with waiting.

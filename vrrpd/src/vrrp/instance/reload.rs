@@ -34,6 +34,10 @@ impl Instance {
         {
             self.restart_master_down(now);
         }
+        // Peers or an authentication that were missing may be there now, or the reverse.
+        if self.started {
+            self.apply_faults(now, out);
+        }
     }
 
     fn reload_addresses(&mut self, old: &Settings, out: &mut Outputs) {

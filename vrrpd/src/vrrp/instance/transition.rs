@@ -3,7 +3,7 @@
 use super::Instance;
 use crate::notify;
 use crate::vrrp::event::{Level, Output, Outputs, Reason};
-use crate::vrrp::settings::InitialState;
+use crate::vrrp::settings::{Auth, InitialState};
 use crate::vrrp::state::{Faults, Heard, Phase, State};
 use crate::vrrp::timer::Timer;
 use std::time::Instant;
@@ -16,6 +16,17 @@ impl Instance {
             self.timers.set(Timer::Startup, now + self.settings.startup_delay);
         }
         self.leave_init(now, out);
+    }
+
+    /// A master goes on as one: its peers have not missed it yet, so nobody needs to notice. What its trackers find
+    /// comes later, as it does to any master.
+    pub(super) fn resume(&mut self, now: Instant, out: &mut Outputs) {
+        if self.faults().any() {
+            return self.start(now, out);
+        }
+        self.started = true;
+        self.log(Level::Info, "was MASTER until its process was replaced, going on", out);
+        self.become_master(now, out);
     }
 
     /// The first decision, as soon as nothing holds it back.
@@ -46,7 +57,12 @@ impl Instance {
     /// A tracker's fault at start is told by the tracker's own line; the others have keepalived's words.
     fn log_first_fault(&self, faults: Faults, out: &mut Outputs) {
         let interface = self.settings.interface.as_deref().unwrap_or("-");
-        if faults.peers {
+        if let Auth::Unsupported(kind) = self.settings.auth {
+            let line = format!(
+                "{kind} is not supported: without it this node would not hear its peers - staying in FAULT state"
+            );
+            self.log(Level::Error, &line, out);
+        } else if faults.peers {
             self.log(Level::Warning, "Cannot use unicast without any peers - going to fault state", out);
         } else if faults.link {
             let line = format!("({}): entering FAULT state (interface {interface} down)", self.settings.name);
