@@ -179,7 +179,7 @@ pub(crate) fn nginx(site: &Site) -> String {
         let _ = write!(listen, "listen {address}:{PROXY_PORT} backlog=16384; ");
     }
     format!(
-        "daemon off; master_process off; worker_rlimit_nofile 20000; pid nginx.pid;
+        "user root root; daemon off; master_process off; worker_rlimit_nofile 20000; pid nginx.pid;
 events {{ worker_connections 20000; }}
 http {{
     access_log {log};

@@ -115,7 +115,12 @@ fn judge(rows: &[Row], measured: &[Measured]) -> (String, Vec<String>) {
             continue;
         };
         let change = (value / row.allowed - 1.0) * 100.0;
-        let _ = writeln!(told, "{workload:16} {figure:18} {value:10.2}  allowed {:10.2}  {change:+.1} %", row.allowed);
+        let better = if *value * SLACK < row.allowed { "  better: BLESS=1 keeps it" } else { "" };
+        let _ = writeln!(
+            told,
+            "{workload:16} {figure:18} {value:10.2}  allowed {:10.2}  {change:+.1} %{better}",
+            row.allowed
+        );
         if *value > row.allowed * SLACK {
             wrong.push(format!(
                 "{workload}: {figure} per request grew from {:.2} to {value:.2} ({change:+.1} %); \

@@ -156,6 +156,9 @@ fn isolate() -> Result<()> {
     }
     // A connection per request uses up the ports of a client sooner than they are given back.
     std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "22000 65000").context("ip_local_port_range")?;
+    // Debian's own choice, whatever this machine is set to: pacing by the kernel would be measured, too. In a namespace
+    // that may not choose, the machine's choice stays, for all subjects alike.
+    let _ = std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "cubic");
     let mut core = CpuSet::new();
     core.set(1).context("core 1")?;
     sched_setaffinity(Pid::from_raw(0), &core).context("the bench needs two processor cores")?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const PROBE_BOUND: Duration = Duration::from_secs(10);
 /// When the generator was the bottleneck, all subjects get this part of what the slowest could do, as a fixed rate.
-const PACED_PART: f64 = 0.7;
+const PACED_PART: f64 = 0.85;
 /// How long the receiver of log lines is given for what is under way.
 const DRAIN: Duration = Duration::from_millis(20);
 
@@ -142,7 +142,7 @@ fn rounds(
         }
     }
     let mut refusals = equality(&heads);
-    let terms = Terms { rate: shape.rate, logged: workload.site.log };
+    let terms = Terms { rate: shape.rate, logged: workload.site.log, connections: shape.connections };
     refusals.extend(verdict::refusals(&turns, &subjects, timing.rounds, terms));
     Ok((turns, refusals))
 }

@@ -1,7 +1,7 @@
 use super::*;
 use Subject::{Haproxy, Nginx, Proxyd};
 
-const OPEN: Terms = Terms { rate: None, logged: false };
+const OPEN: Terms = Terms { rate: None, logged: false, connections: 64 };
 
 /// A good turn: the subject's core is full, the load's has room.
 fn turn(subject: Subject, round: usize) -> Turn {
@@ -77,14 +77,14 @@ fn few_answers_say_nothing_about_servers() {
 
 #[test]
 fn a_busy_load_is_named_before_a_missed_rate() {
-    let terms = Terms { rate: Some(200_000.0), logged: false };
+    let terms = Terms { rate: Some(200_000.0), logged: false, connections: 64 };
     let found = after(|turn| (turn.load_busy, turn.subject_busy) = (0.99, 0.6), terms);
     assert!(found.iter().any(|text| text.contains("the load generator was the bottleneck")), "{found:?}");
 }
 
 #[test]
 fn a_log_that_is_asked_for_must_be_written() {
-    let logged = Terms { rate: None, logged: true };
+    let logged = Terms { rate: None, logged: true, connections: 64 };
     let turns: Vec<Turn> = good().into_iter().map(|turn| Turn { lines: 1.0, ..turn }).collect();
     assert_eq!(refusals(&turns, &[Haproxy, Proxyd], 3, logged), []);
     let lost: Vec<Turn> = turns
@@ -95,13 +95,21 @@ fn a_log_that_is_asked_for_must_be_written() {
 }
 
 #[test]
+fn lines_under_way_when_counting_begins_are_no_difference() {
+    let logged = Terms { rate: None, logged: true, connections: 64 };
+    let turns = |lines| -> Vec<Turn> { good().into_iter().map(|turn| Turn { lines, answers: 1000, ..turn }).collect() };
+    assert_eq!(refusals(&turns(1.06), &[Haproxy, Proxyd], 3, logged), []);
+    assert_eq!(refusals(&turns(1.08), &[Haproxy, Proxyd], 3, logged).len(), 6);
+}
+
+#[test]
 fn a_busy_load_is_no_bottleneck_while_the_subject_is_saturated_too() {
     assert_eq!(after(|turn| (turn.load_busy, turn.subject_busy) = (1.0, 0.97), OPEN), Vec::<String>::new());
 }
 
 #[test]
 fn a_rate_must_be_kept_unless_the_subject_could_not() {
-    let terms = Terms { rate: Some(100_000.0), logged: false };
+    let terms = Terms { rate: Some(100_000.0), logged: false, connections: 64 };
     let slow = |busy: f64| after(move |turn| (turn.answers, turn.subject_busy) = (90_000, busy), terms);
     assert_eq!(slow(0.5), ["proxyd got 90000 of 100000 requests/s in round 2, though its core had time left"]);
     assert_eq!(slow(0.99), Vec::<String>::new());
