@@ -137,6 +137,7 @@ pub fn load_text(
         origins: &parsed.origins,
         diagnostics: &mut diagnostics,
         script_names: Vec::new(),
+        file_names: Vec::new(),
         rules_without_preference: 0,
     };
     let model = lowering.file(&parsed.file);
@@ -151,6 +152,8 @@ struct Lowering<'a> {
     diagnostics: &'a mut Diagnostics,
     /// Names of the scripts, by id, once all are known.
     script_names: Vec<String>,
+    /// The same for tracked files.
+    file_names: Vec<String>,
     /// Rules without a preference so far; keepalived counts down.
     rules_without_preference: u32,
 }

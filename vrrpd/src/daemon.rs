@@ -12,8 +12,8 @@ mod reload_time;
 mod setup;
 mod signals;
 
-use crate::config::model::Model;
-use crate::io::one_shot;
+use crate::config::model::{Model, OneShotScript};
+use crate::io::{one_shot, vet};
 use crate::log::{self, PROCESS};
 use crate::router;
 use parent::Role;
@@ -102,6 +102,18 @@ pub fn run(options: &Options, log: &log::Log, plan: Plan, reload: &mut Reload<'_
     }
 }
 
+/// Runs `startup_script` or `shutdown_script`, if there is one and it may be run.
+fn run_once(what: &str, script: Option<&OneShotScript>, security: bool) {
+    let Some(script) = script else { return };
+    let (command, remarks) = vet::vet_one_shot(&script.command, security);
+    for remark in remarks {
+        tracing::warn!(target: PROCESS, "{}", remark.line);
+    }
+    if let Some(command) = command {
+        one_shot::run(what, &command, script.timeout);
+    }
+}
+
 /// The parent until its end, and each VRRP process until its end.
 fn supervised(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> std::io::Result<u8> {
     let file = match PidFile::write(&options.pid_file) {
@@ -111,9 +123,7 @@ fn supervised(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> std::io
             return Ok(EXIT_FATAL);
         }
     };
-    if let Some(startup) = &plan.model.global.startup_script {
-        one_shot::run("startup_script", &startup.command, startup.timeout);
-    }
+    run_once("startup", plan.model.global.startup_script.as_ref(), plan.script_security);
     match parent::supervise(options)? {
         Role::Vrrp(inheritance) => {
             // The file is the parent's.
@@ -121,9 +131,7 @@ fn supervised(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> std::io
             live::run(options, inheritance, plan, reload)
         }
         Role::Parent(code) => {
-            if let Some(shutdown) = &plan.model.global.shutdown_script {
-                one_shot::run("shutdown_script", &shutdown.command, shutdown.timeout);
-            }
+            run_once("shutdown", plan.model.global.shutdown_script.as_ref(), plan.script_security);
             drop(file);
             tracing::info!(target: PROCESS, "Stopped {}", options.banner);
             Ok(code)

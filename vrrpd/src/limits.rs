@@ -13,7 +13,7 @@ pub const PACKET_MAX: usize = 4352;
 /// Notifications that wait behind a slow script of the same subject; more are dropped, loudly.
 pub const NOTIFY_QUEUE_MAX: usize = 64;
 /// How long the daemon waits at its end for notify scripts to finish.
-pub const STOP_WAIT: Duration = Duration::from_secs(2);
+pub const STOP_WAIT: Duration = Duration::from_secs(4);
 /// Longest syslog line.
 pub const LOG_LINE_MAX: usize = 1024;
 /// Most mails that wait for a slow server; more are dropped, loudly.

@@ -135,7 +135,6 @@ fn s15_notifications() {
 }
 
 #[test]
-#[ignore = "FIFOs are being built"]
 fn s15_fifo() {
     let fifo = conf(150)
         .global("vrrp_notify_fifo /run/told.fifo")
@@ -145,7 +144,9 @@ fn s15_fifo() {
         A,
         "printf '#!/bin/sh\\nexec cat \"$1\" >>/run/told\\n' >/usr/local/bin/read-fifo; chmod 755 /usr/local/bin/read-fifo",
     )];
-    play_all(&[scenario("a FIFO", fifo, conf(100), &[reader, LIFE])]);
+    // At its end keepalived writes STOP, too, but ends the reader before that one has read it.
+    let (life, _stop) = LIFE.split_at(LIFE.len() - 3);
+    play_all(&[scenario("a FIFO", fifo, conf(100), &[reader, life])]);
 }
 
 #[test]

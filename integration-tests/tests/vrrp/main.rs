@@ -10,6 +10,7 @@ mod divergence;
 mod election;
 mod forged;
 mod mistakes;
+mod programs;
 mod reload;
 mod scenario;
 mod transcript;

@@ -18,6 +18,7 @@ impl Lowering<'_> {
         self.sync_members(&mut draft);
         self.track_members(&mut draft);
         self.script_names = draft.trackers.scripts.items.iter().map(|script| script.name.clone()).collect();
+        self.file_names = draft.trackers.files.items.iter().map(|file| file.name.clone()).collect();
         let default_interface = globals.model.default_interface.clone();
         let lines = std::mem::take(&mut draft.static_lines);
         let groups = &draft.track_groups;
@@ -153,27 +154,30 @@ impl Lowering<'_> {
             }
             let name = instance.name.as_str();
             let track = &mut instance.track;
-            let mut dropped = Vec::new();
+            let mut lines = Vec::new();
+            // keepalived's three ways: these stay, of weight 0; those go; processes stay as they are.
+            for tracked in track.interfaces.iter_mut().filter(|tracked| tracked.weight != 0) {
+                tracked.weight = 0;
+                lines.push(format!("({name}) ignoring {} tracked interface weight due to SYNC group", tracked.target));
+            }
             let scripts = &draft.trackers.scripts.items;
-            dropped.extend(
-                track.scripts.extract_if(.., |t| t.weight != 0).map(|t| ("script", scripts[t.target.0].name.clone())),
-            );
-            let files = &draft.trackers.files.items;
-            dropped.extend(
-                track.files.extract_if(.., |t| t.weight != 0).map(|t| ("file", files[t.target.0].name.clone())),
-            );
-            let processes = &draft.trackers.processes.items;
-            dropped.extend(
-                track
-                    .processes
-                    .extract_if(.., |t| t.weight != 0)
-                    .map(|t| ("process", processes[t.target.0].name.clone())),
-            );
-            let bfd = &draft.trackers.bfd.items;
-            dropped.extend(track.bfd.extract_if(.., |t| t.weight != 0).map(|t| ("bfd", bfd[t.target.0].name.clone())));
-            dropped.extend(track.interfaces.extract_if(.., |t| t.weight != 0).map(|t| ("interface", t.target)));
-            for (kind, tracked) in dropped {
-                let message = format!("({name}) ignoring tracked {kind} {tracked} with weights due to SYNC group");
+            lines.extend(track.scripts.extract_if(.., |tracked| tracked.weight != 0).map(|tracked| {
+                let script = &scripts[tracked.target.0].name;
+                format!("({name}) ignoring tracked script {script} with weights due to SYNC group")
+            }));
+            for tracked in track.files.iter_mut().filter(|tracked| tracked.weight != 0) {
+                tracked.weight = 0;
+                let file = &draft.trackers.files.items[tracked.target.0].name;
+                lines.push(format!(
+                    "({name}) ignoring weight from tracked file {file} due to SYNC group. specify weight 0"
+                ));
+            }
+            let sessions = &draft.trackers.bfd.items;
+            lines.extend(track.bfd.extract_if(.., |tracked| tracked.weight != 0).map(|tracked| {
+                let bfd = &sessions[tracked.target.0].name;
+                format!("({name}) ignoring tracked bfd {bfd} with weight {} due to SYNC group", tracked.weight)
+            }));
+            for message in lines {
                 self.report(Diagnostic::warning("track-weight", instance.head.span, message).whole_file().help(
                     "track it in the sync group, or write `weight 0`, or `sync_group_tracking_weight` in the group",
                 ));

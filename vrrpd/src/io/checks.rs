@@ -99,3 +99,114 @@ impl Checks {
         self.running.remove(name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::command::User;
+    use nix::errno::Errno;
+    use nix::sys::signal::killpg;
+    use nix::unistd::{Gid, Uid};
+    use std::time::Duration;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn shell(line: &str) -> Command {
+        let user = User { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw() };
+        Command { user, ..Command::exec(["/bin/sh", "-c", line]) }
+    }
+
+    struct Bench {
+        checks: Checks,
+        events: mpsc::Receiver<Event>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (sender, events) = mpsc::channel(8);
+            Self { checks: Checks::new(sender), events }
+        }
+
+        fn start(&mut self, command: &Command) -> Option<Pid> {
+            self.checks.run("chk".to_owned(), command);
+            self.checks.running.get("chk").map(|run| run.group)
+        }
+
+        async fn outcome(&mut self) -> Outcome {
+            let event = tokio::time::timeout(LIMIT, self.events.recv()).await.unwrap().unwrap();
+            let Event::Script { outcome, .. } = event else { panic!("{event:?}") };
+            self.checks.ended("chk");
+            outcome
+        }
+    }
+
+    /// Killed processes are gone a moment later, once init has buried them.
+    async fn gone(group: Pid) {
+        let until = clock::now() + LIMIT;
+        while killpg(group, None) != Err(Errno::ESRCH) {
+            assert!(clock::now() < until, "a process of the group is left");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn every_end_is_told() {
+        let mut bench = Bench::new();
+        for (line, expected) in [
+            ("exit 0", Outcome::Exited(0)),
+            ("exit 3", Outcome::Exited(3)),
+            ("kill -9 $$", Outcome::Signalled(9)),
+            // More than any pipe holds, to both streams.
+            ("head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2; exit 4", Outcome::Exited(4)),
+            // Nothing is to be had from standard input, and that is known at once.
+            ("cat; exit 5", Outcome::Exited(5)),
+        ] {
+            bench.start(&shell(line));
+            assert_eq!(bench.outcome().await, expected, "{line}");
+        }
+        bench.start(&Command { form: crate::command::Form::Exec(vec!["/nonexistent/x".to_owned()]), ..shell("") });
+        assert!(matches!(bench.outcome().await, Outcome::CannotRun(_)));
+    }
+
+    #[tokio::test]
+    async fn a_check_that_forks_ends_when_it_ends() {
+        let mut bench = Bench::new();
+        let group = bench.start(&shell("sleep 1000 & exit 0")).unwrap();
+        assert_eq!(bench.outcome().await, Outcome::Exited(0));
+        script::signal(group, Signal::SIGKILL);
+        gone(group).await;
+    }
+
+    #[tokio::test]
+    async fn one_that_is_ended_takes_its_children_along() {
+        let mut bench = Bench::new();
+        let ready = std::env::temp_dir().join(format!("vrrpd-checks-{}", std::process::id()));
+        // The child heeds nothing; the check itself ends as it is told.
+        let line = format!("(trap '' TERM; touch {0}; sleep 1000) & sleep 1000", ready.display());
+        let group = bench.start(&shell(&line)).unwrap();
+        let until = clock::now() + LIMIT;
+        while !ready.exists() {
+            assert!(clock::now() < until, "the child does not begin");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bench.checks.signal("chk", Signal::SIGTERM);
+        assert_eq!(bench.outcome().await, Outcome::Signalled(15));
+        gone(group).await;
+        std::fs::remove_file(ready).unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_user_has_no_more_than_its_own_rights() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let mut bench = Bench::new();
+        // Nobody needs to be in the user database: what counts is the number.
+        let stranger = User { uid: 54_321, gid: 54_322 };
+        bench.start(&Command { user: stranger, ..shell("test $(id -u),$(id -g),\"$(id -G)\" = 54321,54322,54322") });
+        assert_eq!(bench.outcome().await, Outcome::Exited(0), "no group of root's is left");
+        bench.start(&Command { user: stranger, ..shell("test -r /etc/shadow") });
+        assert_eq!(bench.outcome().await, Outcome::Exited(1));
+    }
+}

@@ -14,17 +14,22 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Runs a script to its end; one that takes longer than `timeout` is killed with all its children. What goes wrong is
-/// said in the log, under the name of the keyword.
-pub fn run(keyword: &str, command: &Command, timeout: Duration) {
+/// Runs a script to its end; one that takes longer than `timeout` is killed with all its children. `what` is `startup`
+/// or `shutdown`; the lines are keepalived's.
+pub fn run(what: &str, command: &Command, timeout: Duration) {
+    let program = match &command.form {
+        Form::Exec(words) => words.first().map_or("", String::as_str),
+        Form::Shell(line) => line,
+    };
+    tracing::info!(target: PROCESS, "Running {what} script {program}");
     match start(command).and_then(|child| wait(child, timeout)) {
-        Ok(Some(status)) if status.success() => {}
-        Ok(Some(status)) => tracing::warn!(target: PROCESS, "{keyword} {command} failed: {status}"),
-        Ok(None) => {
-            let seconds = timeout.as_secs_f64();
-            tracing::warn!(target: PROCESS, "{keyword} {command} took more than {seconds} seconds and was killed");
+        Ok(Some(status)) if status.success() => tracing::info!(target: PROCESS, "{what} script script succeeded"),
+        Ok(Some(status)) => {
+            let how = status.code().map_or_else(|| status.to_string(), |code| format!("status {code}"));
+            tracing::warn!(target: PROCESS, "{what} script script failed, {how}");
         }
-        Err(error) => tracing::warn!(target: PROCESS, "{keyword} {command} cannot be run: {error}"),
+        Ok(None) => tracing::warn!(target: PROCESS, "{what} script timed out"),
+        Err(error) => tracing::error!(target: PROCESS, "Call of {what} script {program} failed: {error}"),
     }
 }
 

@@ -150,7 +150,10 @@ impl Changes {
         for file in files {
             let folder = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             for (path, flags) in [(folder, in_folder), (&file.path, AddWatchFlags::IN_CLOSE_WRITE)] {
-                if let Err(error) = self.inotify.add_watch(path, flags) {
+                // What is not there yet is seen in its folder, or at the next poll.
+                if let Err(error) = self.inotify.add_watch(path, flags)
+                    && error != nix::errno::Errno::ENOENT
+                {
                     tracing::debug!("inotify of {}: {error}", path.display());
                 }
             }

@@ -85,6 +85,17 @@ fn unwatch(track: &mut References, dropped: &HashMap<String, String>) {
     });
 }
 
+/// Looks up `startup_script` or `shutdown_script`; the same. `None` if it cannot be run.
+pub fn vet_one_shot(command: &Command, security: bool) -> (Option<Command>, Vec<Remark>) {
+    let mut remarks = Vec::new();
+    let mut slot = Some(command.clone());
+    if vet_one(&mut slot, security, &mut remarks) {
+        let line = "SECURITY VIOLATION - start/shutdown scripts are being executed but script_security not enabled.";
+        remarks.push(Remark { line: line.to_owned(), exit: 0 });
+    }
+    (slot, remarks)
+}
+
 /// Answers whether any of the scripts runs as root without `enable_script_security`.
 fn vet_notify(notify: &mut notify::Settings, security: bool, remarks: &mut Vec<Remark>) -> bool {
     let mut insecure_setup = false;

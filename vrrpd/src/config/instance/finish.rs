@@ -328,7 +328,20 @@ impl Lowering<'_> {
                 let message = format!("({name}) ignoring tracked script {script} with weights due to address_owner");
                 self.whole(draft, "track-weight", message);
             }
-            draft.track.interfaces.retain(|tracked| tracked.weight == 0);
+            let weighted = draft.track.interfaces.extract_if(.., |tracked| tracked.weight != 0);
+            let mut lines: Vec<String> = weighted
+                .map(|tracked| format!("({name}) ignoring {} tracked interface due to address owner", tracked.target))
+                .collect();
+            for tracked in draft.track.files.iter_mut().filter(|tracked| tracked.weight != 0) {
+                tracked.weight = 0;
+                let file = &self.file_names[tracked.target.0];
+                lines.push(format!(
+                    "({name}) ignoring weight from tracked file {file} due to address_owner. specify weight 0"
+                ));
+            }
+            for line in lines {
+                self.whole(draft, "track-weight", line);
+            }
         }
     }
 
