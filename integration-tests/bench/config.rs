@@ -67,8 +67,8 @@ fn server(number: usize) -> Ipv4Addr {
 
 /// haproxy.cfg, for haproxy and for proxyd.
 pub(crate) fn haproxy(site: &Site) -> String {
-    // haproxy wants two descriptors for each connection and one for each check, of the twenty thousand there are.
-    let maxconn = if site.check_every > 0 { 4000 } else { 9500 };
+    // haproxy wants two descriptors for each connection, more for checks and pipes, of the twenty thousand there are.
+    let maxconn = if site.check_every > 0 || site.splice_auto { 4000 } else { 9500 };
     let mut text = format!("global\n    maxconn {maxconn}\n    nbthread {}\n", site.workers);
     if site.log {
         let _ = writeln!(text, "    log 127.0.0.1:{LOG_PORT} local0");

@@ -88,7 +88,7 @@ fn run(
 ) -> Result<()> {
     let configs = Configs::write(programs, workload)?;
     let proxy = Proxy::start(programs, subject, configs.of(subject), "0", under)?;
-    load.begin(workload.shape())?;
+    load.begin(workload.shape()?)?;
     load.run_requests(requests, RUN_BOUND)?;
     load.end();
     proxy.stop()

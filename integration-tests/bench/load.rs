@@ -17,7 +17,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use origin::{Connection, Seen};
+use origin::{Answer, Connection, Seen};
 use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
@@ -80,31 +80,32 @@ pub(crate) struct Shape {
     pub(crate) answering: Answering,
     /// Requests per second; none: as many as come back.
     pub(crate) rate: Option<f64>,
+    /// At a fixed rate: the most requests under way at once; what is due beyond waits.
+    pub(crate) under_way_max: usize,
     /// Addresses that the clients connect to in turn.
     pub(crate) destinations: Vec<Ipv4Addr>,
     /// The bytes of the body.
     expected: Vec<u8>,
-    /// The whole answer of a server.
-    answer: Vec<u8>,
+    answer: Answer,
 }
 
 impl Shape {
     /// Keep-alive, as fast as answers come, to one address.
-    pub(crate) fn new(connections: usize, requests: Vec<Vec<u8>>, body: usize) -> Self {
+    pub(crate) fn new(connections: usize, requests: Vec<Vec<u8>>, body: usize) -> Result<Self> {
         let expected = pattern(body);
-        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\n\r\n").into_bytes();
-        answer.extend_from_slice(&expected);
-        Self {
+        let answer = Answer::new(&expected)?;
+        Ok(Self {
             connections,
             requests,
             body,
             reuse: Reuse::KeepAlive,
             answering: Answering::AtOnce,
             rate: None,
+            under_way_max: usize::MAX,
             destinations: vec![Ipv4Addr::LOCALHOST],
             expected,
             answer,
-        }
+        })
     }
 }
 
@@ -219,7 +220,7 @@ impl Load {
             checks,
             lines,
             timer,
-            shape: Shape::new(0, Vec::new(), 0),
+            shape: Shape::new(0, Vec::new(), 0)?,
             clients: Vec::new(),
             idle: VecDeque::new(),
             origins: Vec::new(),
@@ -532,7 +533,7 @@ impl Load {
         let Some(Some(connection)) = self.origins.get_mut(at) else { return };
         if connection.check {
             self.counts.checks += 1;
-            let _ = connection.answer(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            connection.pass_check();
             return self.forget(at);
         }
         self.counts.served += 1;
@@ -583,6 +584,9 @@ impl Load {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of requests")]
         let due = ((now - self.rate_since).as_secs_f64() * rate) as u64;
         while self.rate_sent < due {
+            if self.clients.len() - self.idle.len() >= self.shape.under_way_max {
+                return;
+            }
             let Some(at) = self.idle.pop_front() else {
                 // Its time runs on: the request is sent when a connection is free and counts from when it was due.
                 self.counts.late += 1;

@@ -14,6 +14,8 @@ use std::time::Duration;
 const PROBE_BOUND: Duration = Duration::from_secs(10);
 /// When the generator was the bottleneck, all subjects get this part of what the slowest could do, as a fixed rate.
 const PACED_PART: f64 = 0.85;
+/// Bytes under way at once from which a turn takes longer, so that every connection gets its answers.
+const HEAVY: usize = 500_000_000;
 /// How long the receiver of log lines is given for what is under way.
 const DRAIN: Duration = Duration::from_millis(20);
 
@@ -23,6 +25,12 @@ pub(crate) struct Timing {
     pub(crate) rounds: usize,
     pub(crate) warm: Duration,
     pub(crate) length: Duration,
+}
+
+impl Timing {
+    fn twice_as_long(self) -> Self {
+        Self { rounds: self.rounds, warm: self.warm * 4, length: self.length * 2 }
+    }
 }
 
 /// What came of a workload.
@@ -65,7 +73,8 @@ pub(crate) fn workload(programs: &Programs, load: &mut Load, workload: Workload,
     if !complaints.is_empty() {
         return Ok(Outcome { workload, subjects, turns: Vec::new(), refusals: complaints, paced: None });
     }
-    let shape = workload.shape();
+    let shape = workload.shape()?;
+    let timing = if workload.connections * workload.body < HEAVY { timing } else { timing.twice_as_long() };
     let (turns, refusals) = rounds(programs, load, &workload, &configs, &shape, timing)?;
     let mut outcome = Outcome { workload, subjects, turns, refusals, paced: None };
     if !outcome.refusals.is_empty() && outcome.refusals.iter().all(Refusal::is_generator) {

@@ -6,8 +6,9 @@ use crate::goals::Findings;
 use crate::load::{Answering, Load};
 use crate::measure::Configs;
 use crate::subject::{Programs, Proxy, Subject, Under};
+use crate::verdict::{middle, sorted};
 use crate::workload::{self, Workload};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -16,10 +17,13 @@ const CONNECTIONS: usize = 9_000;
 /// Connections that exist when the first reading is taken, so that what is allocated once does not count.
 const BEFORE: usize = 50;
 /// Requests per second while connections are used for the first time: few are in flight at once.
-const RATE: f64 = 2_000.0;
+const RATE: f64 = 5_000.0;
+const UNDER_WAY: usize = 16;
 /// Of idle client connections, at most this part may have a server connection of its own.
 const SERVER_CONNECTIONS: usize = CONNECTIONS / 10;
 const BOUND: Duration = Duration::from_secs(30);
+/// How often each is measured; the median counts.
+const TIMES: usize = 3;
 /// How long a program is given to tidy up before it is read.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -40,13 +44,13 @@ const KINDS: [Kind; 3] = [
 /// Measures all kinds for haproxy and proxyd.
 pub(crate) fn measure(programs: &Programs, load: &mut Load, findings: &mut Findings) -> String {
     let mut text = format!(
-        "### memory: bytes per connection, with {CONNECTIONS} of them\n\n\
+        "### memory: bytes per connection, with {CONNECTIONS} of them; medians of {TIMES}\n\n\
          | | haproxy | proxyd | ratio |\n|---|---|---|---|\n"
     );
     for kind in &KINDS {
         let key = format!("memory/{}", kind.key);
-        let both = one(programs, load, kind, Subject::Haproxy)
-            .and_then(|theirs| Ok((theirs, one(programs, load, kind, Subject::Proxyd)?)));
+        let both = median(programs, load, kind, Subject::Haproxy)
+            .and_then(|theirs| Ok((theirs, median(programs, load, kind, Subject::Proxyd)?)));
         load.end();
         match both {
             Ok((theirs, ours)) => {
@@ -62,6 +66,11 @@ pub(crate) fn measure(programs: &Programs, load: &mut Load, findings: &mut Findi
     }
     text.push('\n');
     text
+}
+
+fn median(programs: &Programs, load: &mut Load, kind: &Kind, subject: Subject) -> Result<f64> {
+    let all: Result<Vec<f64>> = (0..TIMES).map(|_| one(programs, load, kind, subject)).collect();
+    middle(&sorted(all?)).context("no reading")
 }
 
 /// Bytes per connection.
@@ -88,7 +97,11 @@ fn one(programs: &Programs, load: &mut Load, kind: &Kind, subject: Subject) -> R
 
 /// Opens all connections, sends one request on each, and reads the memory of the proxy.
 fn fill(load: &mut Load, workload: &Workload, proxy: &Proxy) -> Result<u64> {
-    load.begin(workload.shape())?;
+    let mut shape = workload.shape()?;
+    if workload.answering == Answering::AtOnce {
+        shape.under_way_max = UNDER_WAY;
+    }
+    load.begin(shape)?;
     let requests = workload.connections as u64;
     match workload.answering {
         Answering::Never => load.run_until_served(requests, BOUND)?,

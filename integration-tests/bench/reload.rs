@@ -97,7 +97,7 @@ fn one(programs: &Programs, load: &mut Load, subject: Subject) -> Result<Reload>
     let proxy = Proxy::start(programs, subject, configs.of(subject), "0", Under::Master)?;
     let start = (clock::now() - began).as_secs_f64() * 1e3;
     let start_cpu = Cpu::of_process(proxy.pid())?.ran.as_secs_f64() * 1e3;
-    load.begin(workload.shape())?;
+    load.begin(workload.shape()?)?;
     load.probe(PROBE_BOUND)?;
     load.reset();
     load.run(CALM)?;

@@ -5,8 +5,10 @@ use std::fmt;
 
 /// A core is saturated above this part of the time.
 const SATURATED: f64 = 0.93;
+/// Of two busy cores, the one that is busier by this part is the bottleneck.
+const NEAR: f64 = 0.05;
 /// A load that reaches less than this part of the rate it was to keep did not keep it.
-const RATE_KEPT: f64 = 0.98;
+const RATE_KEPT: f64 = 0.95;
 /// Log lines per request may differ from those of haproxy by this part.
 const LINES_SLACK: f64 = 0.01;
 /// The number of servers used may differ from haproxy's by this part.
@@ -213,7 +215,7 @@ fn limited(turn: &Turn, terms: Terms) -> Option<Refusal> {
         // With a rate to keep, a saturated subject is the finding; without one it is what was wanted.
         return None;
     }
-    if load_busy >= SATURATED {
+    if load_busy >= SATURATED && load_busy - subject_busy > NEAR {
         return Some(Refusal::Generator { subject, round, load_busy, subject_busy });
     }
     let wanted = terms.rate?;

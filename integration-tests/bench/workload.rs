@@ -3,6 +3,7 @@
 use crate::config::{self, PLAIN, Rules, Site};
 use crate::load::{Answering, Reuse, Shape};
 use crate::subject::Subject;
+use anyhow::Result;
 use std::time::Duration;
 
 /// How long a server of the saturated queue takes for an answer.
@@ -35,14 +36,14 @@ impl Workload {
         subjects
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> Result<Shape> {
         let requests = config::requests(self.site.rules, self.browser);
-        let mut shape = Shape::new(self.connections, requests, self.body);
+        let mut shape = Shape::new(self.connections, requests, self.body)?;
         shape.reuse = self.reuse;
         shape.answering = self.answering;
         shape.rate = self.rate;
         shape.destinations = config::addresses(self.site.addresses);
-        shape
+        Ok(shape)
     }
 }
 

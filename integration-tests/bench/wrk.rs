@@ -52,7 +52,7 @@ fn turn(
     timing: Timing,
 ) -> Result<(f64, f64)> {
     let proxy = Proxy::start(programs, subject, configs.of(subject), "0", Under::Nothing)?;
-    load.begin(Workload { connections: 0, ..*workload }.shape())?;
+    load.begin(Workload { connections: 0, ..*workload }.shape()?)?;
     let before = Cpu::of_process(proxy.pid())?;
     let seconds = timing.length.as_secs().max(1);
     let file = programs.folder.join("wrk.out");
