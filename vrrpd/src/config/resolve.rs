@@ -155,9 +155,9 @@ impl Lowering<'_> {
             let name = instance.name.as_str();
             let track = &mut instance.track;
             let mut lines = Vec::new();
-            // keepalived's three ways: these stay, of weight 0; those go; processes stay as they are.
-            for tracked in track.interfaces.iter_mut().filter(|tracked| tracked.weight != 0) {
-                tracked.weight = 0;
+            // keepalived's ways: interfaces and processes keep their weight, whatever it says; files stay with weight 0;
+            // the rest goes.
+            for tracked in track.interfaces.iter().filter(|tracked| tracked.weight != 0) {
                 lines.push(format!("({name}) ignoring {} tracked interface weight due to SYNC group", tracked.target));
             }
             let scripts = &draft.trackers.scripts.items;

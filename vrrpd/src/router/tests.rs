@@ -231,3 +231,96 @@ fn another_multicast_group_is_another_network() {
         assert_eq!(counted, errors, "group 224.0.0.{group}");
     }
 }
+
+fn file(name: &str) -> track::file::Settings {
+    track::file::Settings { name: name.to_owned(), path: format!("/run/{name}").into(), init: None }
+}
+
+fn value(name: &str, value: i32) -> Input<'static> {
+    Input::FileRead { file: name.to_owned(), reading: track::file::Reading::Value(value) }
+}
+
+#[test]
+fn a_file_adds_to_the_priority_or_is_a_fault() {
+    let mut tracking = instance("VI_1", 51, 50);
+    tracking.vrrp.track.files = vec![Reference { weight: 2, ..Reference::new("tf") }, Reference::new("tz")];
+    tracking.vrrp.notify_priority_changes = true;
+    let settings = Settings {
+        instances: vec![tracking],
+        files: vec![file("tf"), file("tz"), file("unused")],
+        ..Settings::default()
+    };
+    let mut bench = Bench::started(settings);
+    assert_eq!(bench.router.files().count(), 2, "what nobody tracks is not read");
+    let out = bench.feed(value("tf", -15));
+    assert_eq!(logs(&out), ["(VI_1) Changing effective priority from 100 to 70"]);
+    let line =
+        out.iter().find_map(|output| if let Output::Notify(notice) = output { Some(notice.fifo_line()) } else { None });
+    assert_eq!(line.as_deref(), Some("INSTANCE \"VI_1\" BACKUP_PRIORITY 70\n"));
+    let out = bench.feed(value("tz", 1));
+    assert_eq!(logs(&out), ["(VI_1): tracked file tz now FAULT state", "(VI_1) Entering FAULT STATE"]);
+    let out = bench.feed(value("tz", 0));
+    assert_eq!(logs(&out), ["(VI_1): tracked file tz leaving FAULT state", "(VI_1) Entering BACKUP STATE"]);
+    let out = bench.feed(value("tf", -127));
+    assert_eq!(logs(&out)[0], "(VI_1): tracked file tf now FAULT state");
+}
+
+#[test]
+fn the_quorum_of_a_group_s_process_decides_about_its_members() {
+    let process = track::process::Settings {
+        name: "tp".to_owned(),
+        process: vec!["haproxy".to_owned()],
+        param_match: track::process::ParamMatch::None,
+        full_command: false,
+        quorum: 2,
+        quorum_max: None,
+        fork_delay: Duration::ZERO,
+        terminate_delay: Duration::from_secs(1),
+    };
+    let group = Group {
+        sync: sync_group::Settings { name: "G".to_owned(), members: vec!["VI_1".to_owned()] },
+        notify: notify::Settings::default(),
+        track: References { processes: vec![Reference::new("tp")], ..References::default() },
+    };
+    let settings = Settings {
+        instances: vec![instance("VI_1", 51, 50)],
+        groups: vec![group],
+        processes: vec![process],
+        ..Settings::default()
+    };
+    let mut bench = Bench { router: Router::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+    let counted = |count| Input::ProcessesCounted { process: "tp".to_owned(), count };
+    bench.feed(Input::Interface(eth0(true)));
+    let out = bench.feed(counted(1));
+    assert_eq!(logs(&out), ["(VI_1) entering FAULT state (tracked process tp quorum not achieved)"]);
+    bench.feed(Input::Start);
+    assert_eq!(bench.phases(), [Phase::Fault]);
+    let out = bench.feed(counted(2));
+    assert_eq!(logs(&out)[..2], ["Quorum gained for tracked process tp", "(VI_1) Entering BACKUP STATE"]);
+    bench.run(4000);
+    assert_eq!(bench.phases(), [Phase::Master]);
+    bench.feed(counted(0));
+    bench.run(999);
+    assert_eq!(bench.phases(), [Phase::Master], "it may come back within a second");
+    bench.run(1);
+    assert_eq!(bench.phases(), [Phase::Fault]);
+}
+
+#[test]
+fn what_is_not_watched_is_said_once_and_a_reload_may_tell_fifos() {
+    let lost = |what: &str| Unwatched { what: what.to_owned(), why: "it is not there".to_owned() };
+    let mut unwatched = instance("VI_1", 51, 50);
+    unwatched.vrrp.track.unwatched = vec![lost("script a")];
+    let mut settings = Settings { instances: vec![unwatched], ..Settings::default() };
+    let mut bench = Bench { router: Router::new(settings.clone()), start: crate::clock::now(), at: Duration::ZERO };
+    bench.feed(Input::Interface(eth0(true)));
+    let out = bench.feed(Input::Start);
+    let line = "(VI_1) runs UNTRACKED by script a, which is not watched: it is not there";
+    assert!(out.contains(&Output::Log(Level::Error, line.to_owned())), "{out:?}");
+    settings.instances[0].vrrp.track.unwatched.push(lost("bfd b"));
+    settings.states_on_reload = true;
+    let out = bench.feed(Input::Reload(settings));
+    assert_eq!(logs(&out), ["(VI_1) runs UNTRACKED by bfd b, which is not watched: it is not there"]);
+    let told = |output: &Output| matches!(output, Output::Notify(notice) if notice.fifo_line() == "INSTANCE \"VI_1\" BACKUP 100\n");
+    assert!(out.iter().any(told), "{out:?}");
+}
