@@ -99,14 +99,23 @@ impl Args {
                 other => bail!("unknown argument {other}\n{USAGE}"),
             }
         }
+        for only in &args.only {
+            let mut names = WORKLOADS.iter().map(|workload| workload.name).chain(PARTS.iter().map(|(name, _)| *name));
+            if !names.any(|name| stands_for(only, name)) {
+                bail!("--only {only}: there is no such workload; --list names them");
+            }
+        }
         Ok(args)
     }
 
     /// Whether a part of the bench is wanted.
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty()
-            || self.only.iter().any(|only| only.strip_suffix('*').map_or(only == name, |begin| name.starts_with(begin)))
+        self.only.is_empty() || self.only.iter().any(|only| stands_for(only, name))
     }
+}
+
+fn stands_for(only: &str, name: &str) -> bool {
+    only.strip_suffix('*').map_or(only == name, |begin| name.starts_with(begin))
 }
 
 fn main() -> ExitCode {
@@ -283,4 +292,29 @@ fn heading(programs: &Programs, arguments: &[String], seconds: u64) -> String {
         let _ = writeln!(text, "- {}", programs.version(subject));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args> {
+        Args::parse(&line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn parts_are_chosen_by_name_or_beginning() {
+        let args = parse("--only 100B-64,tcp-* --only counts").unwrap();
+        let wanted = ["100B-64", "tcp-64", "tcp-1MB-splice", "counts"];
+        assert!(wanted.iter().all(|name| args.wants(name)));
+        assert!(!args.wants("100B-64-httplog") && !args.wants("memory"));
+        assert!(parse("").unwrap().wants("memory"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        for line in ["--only nonsense", "--only", "--rounds many", "--seconds -", "--fast"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
 }

@@ -224,3 +224,68 @@ fn content_length(head: &str) -> Option<usize> {
     };
     head.lines().find_map(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use integration_tests::wait;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    /// What is counted when a server gives this answer and closes.
+    fn judged(body: usize, answer: &[u8]) -> Counts {
+        let shape = Shape::new(1, vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()], body).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Client::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut counts, mut buffer) = (Counts::default(), vec![0; 64 * 1024]);
+        assert_eq!(client.ask(0, clock::now(), &shape, &counts), Progress::Waiting);
+        let (mut server, _) = listener.accept().unwrap();
+        let mut look = |counts: &mut Counts| match client.look(true, &shape, counts, &mut buffer) {
+            Progress::Waiting => None,
+            progress => Some(progress),
+        };
+        assert_eq!(look(&mut counts), None);
+        server.read_exact(&mut [0; 18]).unwrap();
+        server.write_all(answer).unwrap();
+        drop(server);
+        wait::until("an end", Duration::from_secs(5), || look(&mut counts)).unwrap();
+        counts
+    }
+
+    fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
+        let mut answer = format!("HTTP/1.1 {status}\r\nX: y\r\ncontent-LENGTH: {length}\r\n\r\n").into_bytes();
+        answer.extend_from_slice(body);
+        answer
+    }
+
+    #[test]
+    fn a_right_answer_counts() {
+        for body in [0, 1, 100, 10_240, 200_000] {
+            let expected = Shape::new(1, Vec::new(), body).unwrap().expected;
+            let counts = judged(body, &answer("200 OK", body, &expected));
+            assert_eq!((counts.answers, counts.compared, counts.errors()), (1, 1, 0), "{body}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_answer_is_an_error_with_its_reason() {
+        let mut twisted = Shape::new(1, Vec::new(), 100).unwrap().expected;
+        let right = twisted.clone();
+        twisted.swap(40, 41);
+        twisted[99] = b'!';
+        let cases: [(&str, Vec<u8>); 6] = [
+            ("status: HTTP/1.1 503 Service Unavailable", answer("503 Service Unavailable", 100, &right)),
+            ("content-length 99, not 100", answer("200 OK", 99, &right[..99])),
+            ("no content-length", b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
+            ("bytes of the body differ", answer("200 OK", 100, &twisted)),
+            ("more bytes than announced", answer("200 OK", 100, &[&right[..], b"x"].concat())),
+            ("connection lost while the client was at Body", answer("200 OK", 100, &right[..50])),
+        ];
+        for (expected, answer) in cases {
+            let counts = judged(100, &answer);
+            assert_eq!((counts.answers, counts.errors()), (0, 1), "{expected}: {counts:?}");
+            assert_eq!(counts.first_error.as_deref(), Some(expected));
+        }
+    }
+}
