@@ -96,49 +96,59 @@ impl Family {
     }
 }
 
-/// The fields at the same place in both versions.
+/// A received message that has at least the fixed header: the fields at the same place in both versions. What each
+/// version makes of the rest is in `vrrp2` and `vrrp3`.
 #[derive(Clone, Copy, Debug)]
-pub struct Header<'a>(&'a [u8; HEADER_LEN]);
+pub struct Message<'a> {
+    header: &'a [u8; HEADER_LEN],
+    octets: &'a [u8],
+}
 
-impl<'a> Header<'a> {
-    /// The first eight octets of a message.
-    pub fn new(message: &'a [u8]) -> Result<Self, Truncated> {
-        message.first_chunk().map(Header).ok_or(Truncated)
+impl<'a> Message<'a> {
+    /// Checks that the header is there.
+    pub fn new(octets: &'a [u8]) -> Result<Self, Truncated> {
+        let header = octets.first_chunk().ok_or(Truncated)?;
+        Ok(Self { header, octets })
+    }
+
+    /// All of it.
+    pub fn octets(&self) -> &'a [u8] {
+        self.octets
     }
 
     /// Protocol version, upper half of the first octet.
     pub fn version(&self) -> u8 {
-        self.0[0] >> 4
+        self.header[0] >> 4
     }
 
     /// Packet type, lower half of the first octet.
     pub fn packet_type(&self) -> u8 {
-        self.0[0] & 0x0f
+        self.header[0] & 0x0f
     }
 
     /// Virtual router id.
     pub fn vrid(&self) -> u8 {
-        self.0[1]
+        self.header[1]
     }
 
     /// Priority of the sender.
     pub fn priority(&self) -> u8 {
-        self.0[2]
+        self.header[2]
     }
 
     /// Number of addresses.
     pub fn count(&self) -> u8 {
-        self.0[3]
+        self.header[3]
     }
 
     /// Octets 4 and 5, which the versions use differently.
     pub fn word2(&self) -> [u8; 2] {
-        [self.0[4], self.0[5]]
+        [self.header[4], self.header[5]]
     }
 
     /// The checksum as received.
     pub fn checksum(&self) -> u16 {
-        u16::from_be_bytes([self.0[6], self.0[7]])
+        u16::from_be_bytes([self.header[6], self.header[7]])
     }
 }
 

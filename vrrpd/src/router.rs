@@ -22,7 +22,7 @@ pub mod watched;
 
 pub use event::{Input, Output, Outputs};
 
-use crate::packet::{Datagram, Family, Header};
+use crate::packet::{Datagram, Family, Message};
 use crate::track::file::File;
 use crate::track::process::Process;
 use crate::track::script::Script;
@@ -208,6 +208,10 @@ impl Router {
     fn start(&mut self, now: Instant, masters: &HashSet<String>, out: &mut Outputs) {
         self.started = true;
         self.report_unwatched(&[], out);
+        let delay = self.members.iter().map(|member| member.machine.settings().startup_delay).max().unwrap_or_default();
+        if !delay.is_zero() {
+            out.push(Output::Log(Level::Info, format!("Delaying startup for {} seconds", delay.as_secs_f64())));
+        }
         // Groups are told before their members, as keepalived does it at this one time.
         self.starting = true;
         let mut of_members = Outputs::new();
@@ -231,15 +235,15 @@ impl Router {
     }
 
     fn receive(&mut self, now: Instant, interface: u32, datagram: Datagram<'_>, out: &mut Outputs) {
-        let Ok(header) = Header::new(datagram.message) else {
+        let Ok(message) = Message::new(datagram.message) else {
             return self.strangers.report_tiny(now, &datagram, out);
         };
-        let listeners = self.listeners(header.vrid(), Family::of(datagram.source)).iter().copied();
+        let listeners = self.listeners(message.vrid(), Family::of(datagram.source)).iter().copied();
         let matching: Vec<usize> = listeners.filter(|&index| self.concerns(index, interface, &datagram)).collect();
         if matching.is_empty() {
             if self.log_unknown_vrids {
                 let name = self.interfaces.name_of(interface).unwrap_or("unknown");
-                self.strangers.report_unknown(now, (interface, name), header.vrid(), out);
+                self.strangers.report_unknown(now, (interface, name), message.vrid(), out);
             }
             return;
         }

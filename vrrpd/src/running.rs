@@ -12,6 +12,7 @@ use crate::vrrp::settings::{self, AddressFlags, Auth, Peer};
 use crate::{notify, router, sync_group, vrrp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the daemon runs.
 pub fn plan(model: &Model) -> Plan {
@@ -79,7 +80,11 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         excluded: instance.excluded_addresses.iter().map(address).collect(),
         preempt: instance.preempt,
         preempt_delay: instance.preempt_delay,
-        startup_delay: model.global.startup_delay,
+        startup_delay: startup_delay(
+            model.global.startup_delay,
+            model.global.delay_after_boot,
+            Duration::from_micros(crate::clock::monotonic_usec()),
+        ),
         down_timer_adverts: instance.down_timer_adverts,
         lower_prio_no_advert: instance.lower_priority_no_advert,
         higher_prio_send_advert: instance.higher_priority_send_advert,
@@ -98,6 +103,11 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         notify_priority_changes: instance.notify.priority_changes,
         notify_deleted: instance.notify.deleted.is_some(),
     }
+}
+
+/// Held back for so long from now on: after the start of the daemon, or after the boot of the host.
+fn startup_delay(after_start: Duration, after_boot: Duration, since_boot: Duration) -> Duration {
+    after_start.max(after_boot.saturating_sub(since_boot))
 }
 
 fn transport(instance: &Instance) -> settings::Transport {
@@ -266,4 +276,19 @@ fn mail(global: &Global) -> Option<Arc<notify::mail::Settings>> {
         security: smtp.security.clone(),
         login: smtp.login.clone(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_of_both_delays_counts() {
+        let seconds = Duration::from_secs;
+        for (start, boot, since_boot, expected) in
+            [(0, 0, 9, 0), (5, 0, 9, 5), (5, 60, 10, 50), (5, 60, 58, 5), (0, 60, 90, 0)]
+        {
+            assert_eq!(startup_delay(seconds(start), seconds(boot), seconds(since_boot)), seconds(expected));
+        }
+    }
 }

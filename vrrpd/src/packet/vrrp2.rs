@@ -15,7 +15,7 @@
 
 use super::auth::{AUTH_LEN, AuthType, Password};
 use super::checksum::Sum;
-use super::{Family, HEADER_LEN, Header, TYPE_ADVERTISEMENT, Truncated, Version, push_address, put_checksum};
+use super::{Family, HEADER_LEN, Message, TYPE_ADVERTISEMENT, Version, push_address, put_checksum};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -58,43 +58,35 @@ pub fn length(family: Family, count: u8) -> usize {
     HEADER_LEN + usize::from(count) * family.address_len() + AUTH_LEN
 }
 
-/// A received message that has at least the fixed header.
+/// What version 2 makes of a message.
 #[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
-    header: Header<'a>,
-    message: &'a [u8],
-}
+pub struct Packet<'a>(pub Message<'a>);
 
-impl<'a> Packet<'a> {
-    /// Checks that the header is there.
-    pub fn new(message: &'a [u8]) -> Result<Self, Truncated> {
-        Ok(Self { header: Header::new(message)?, message })
-    }
-
+impl Packet<'_> {
     /// The number of the authentication type.
     pub fn auth_type(&self) -> u8 {
-        self.header.word2()[0]
+        self.0.word2()[0]
     }
 
     /// Time between adverts of the sender.
     pub fn interval(&self) -> Duration {
-        Duration::from_secs(u64::from(self.header.word2()[1]))
+        Duration::from_secs(u64::from(self.0.word2()[1]))
     }
 
     /// Octets the message must have for the addresses it counts.
     pub fn expected_len(&self, family: Family) -> usize {
-        length(family, self.header.count())
+        length(family, self.0.count())
     }
 
     /// The authentication octets behind the addresses, if the message is long enough to have them.
     pub fn auth_data(&self, family: Family) -> Option<[u8; AUTH_LEN]> {
         let end = self.expected_len(family);
-        self.message.get(end - AUTH_LEN..end)?.try_into().ok()
+        self.0.octets().get(end - AUTH_LEN..end)?.try_into().ok()
     }
 
     /// Whether the checksum over the whole message holds.
     pub fn checksum_is_valid(&self) -> bool {
-        Sum::new().with(self.message).is_valid()
+        Sum::new().with(self.0.octets()).is_valid()
     }
 }
 
@@ -128,12 +120,11 @@ mod tests {
             let repr = Repr { vrid: 51, priority, interval: 1, password, addresses: &vips[..count] };
             let message = repr.emit();
             assert_eq!(message, hex(expected), "priority {priority}, {count} addresses");
-            let packet = Packet::new(&message).unwrap();
+            let packet = Packet(Message::new(&message).unwrap());
             assert!(packet.checksum_is_valid());
             assert_eq!(packet.expected_len(Family::Inet), message.len());
             assert_eq!(packet.auth_data(Family::Inet), Some(password.map_or([0; 8], |p| p.octets())));
-            let header = Header::new(&message).unwrap();
-            let read: Vec<_> = addresses(&message, Family::Inet, header.count()).collect();
+            let read: Vec<_> = addresses(&message, Family::Inet, packet.0.count()).collect();
             assert_eq!(read, vips[..count]);
         }
     }
@@ -141,9 +132,9 @@ mod tests {
     #[test]
     fn a_count_beyond_the_message_reads_nothing_that_is_not_there() {
         let message = hex("21 33 c8 ff 01 01 00 00 0a 63 00 32");
-        let packet = Packet::new(&message).unwrap();
+        let packet = Packet(Message::new(&message).unwrap());
         assert_eq!(packet.auth_data(Family::Inet), None);
         assert_eq!(addresses(&message, Family::Inet, 255).count(), 1);
-        assert!(Packet::new(&message[..7]).is_err());
+        assert!(Message::new(&message[..7]).is_err());
     }
 }

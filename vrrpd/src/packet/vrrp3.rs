@@ -15,7 +15,7 @@
 //! unless `v3_checksum_as_v2` is set, other vendors and RFC 9568 do not. We send as told and accept both.
 
 use super::checksum::Sum;
-use super::{Family, HEADER_LEN, Header, TYPE_ADVERTISEMENT, Truncated, Version, push_address, put_checksum};
+use super::{Family, HEADER_LEN, Message, TYPE_ADVERTISEMENT, Version, push_address, put_checksum};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -66,33 +66,25 @@ pub fn length(family: Family, count: u8) -> usize {
     HEADER_LEN + usize::from(count) * family.address_len()
 }
 
-/// A received message that has at least the fixed header.
+/// What version 3 makes of a message.
 #[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
-    header: Header<'a>,
-    message: &'a [u8],
-}
+pub struct Packet<'a>(pub Message<'a>);
 
-impl<'a> Packet<'a> {
-    /// Checks that the header is there.
-    pub fn new(message: &'a [u8]) -> Result<Self, Truncated> {
-        Ok(Self { header: Header::new(message)?, message })
-    }
-
+impl Packet<'_> {
     /// Time between adverts of the sender; the reserved bits are ignored. Zero is never legal.
     pub fn interval(&self) -> Duration {
-        let [high, low] = self.header.word2();
+        let [high, low] = self.0.word2();
         Duration::from_millis(u64::from(u16::from_be_bytes([high & 0x0f, low])) * 10)
     }
 
     /// Octets the message must have for the addresses it counts.
     pub fn expected_len(&self, family: Family) -> usize {
-        length(family, self.header.count())
+        length(family, self.0.count())
     }
 
     /// Whether the checksum over pseudo header and message, or over the message alone, holds.
     pub fn checksum_is_valid(&self, pseudo_header: Option<(IpAddr, IpAddr)>) -> bool {
-        covered(pseudo_header, self.message.len()).with(self.message).is_valid()
+        covered(pseudo_header, self.0.octets().len()).with(self.0.octets()).is_valid()
     }
 }
 
@@ -125,7 +117,7 @@ mod tests {
             let repr = Repr { vrid: 51, priority: 200, interval: Duration::from_secs(1), addresses };
             let message = repr.emit(ends);
             assert_eq!(message, hex(expected));
-            let packet = Packet::new(&message).unwrap();
+            let packet = Packet(Message::new(&message).unwrap());
             assert!(packet.checksum_is_valid(ends));
             assert_eq!(packet.interval(), Duration::from_secs(1));
             assert_eq!(packet.expected_len(Family::of(addresses[0])), message.len());
@@ -136,8 +128,9 @@ mod tests {
     fn the_interval_has_twelve_bits() {
         let repr = Repr { vrid: 1, priority: 1, interval: Duration::from_hours(1), addresses: &[] };
         let message = repr.emit(None);
-        assert_eq!(Packet::new(&message).unwrap().interval(), INTERVAL_MAX);
+        let interval = |octets: &[u8]| Packet(Message::new(octets).unwrap()).interval();
+        assert_eq!(interval(&message), INTERVAL_MAX);
         let reserved = hex("31 01 01 00 f0 01 00 00");
-        assert_eq!(Packet::new(&reserved).unwrap().interval(), Duration::from_millis(10));
+        assert_eq!(interval(&reserved), Duration::from_millis(10));
     }
 }

@@ -3,7 +3,7 @@
 use super::settings::{Auth, GROUP_INET, OldChecksum, Settings, Transport};
 use crate::packet::auth::AuthType;
 use crate::packet::ip::TTL_VRRP;
-use crate::packet::{self, Datagram, Header, TYPE_ADVERTISEMENT, Version, vrrp2, vrrp3};
+use crate::packet::{self, Datagram, Message, TYPE_ADVERTISEMENT, Version, vrrp2, vrrp3};
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -58,35 +58,35 @@ pub type Verdict = Result<(Advert, Option<AddressMismatch>), Rejected>;
 /// Judges a message for this virtual router id. `known_master` is the master whose list was checked before
 /// (`skip_check_adv_addr`).
 pub fn check(settings: &Settings, datagram: &Datagram<'_>, known_master: Option<IpAddr>) -> Verdict {
-    let message = datagram.message;
-    let header = Header::new(message).map_err(|_| Rejected::Tiny {
+    let message = Message::new(datagram.message).map_err(|_| Rejected::Tiny {
         family: settings.family.name(),
-        received: message.len() + datagram.header_len,
+        received: datagram.message.len() + datagram.header_len,
     })?;
     if matches!(settings.transport, Transport::Multicast { .. }) && datagram.ttl != TTL_VRRP {
         return Err(Rejected::Ttl { received: datagram.ttl });
     }
-    if header.version() != settings.version.number() {
-        return Err(Rejected::WrongVersion { received: header.version(), expected: settings.version.number() });
+    if message.version() != settings.version.number() {
+        return Err(Rejected::WrongVersion { received: message.version(), expected: settings.version.number() });
     }
     let (interval, old_checksum) = match settings.version {
-        Version::V2 => (check_version2(settings, datagram)?, false),
-        Version::V3 => check_version3(settings, datagram)?,
+        Version::V2 => (check_version2(settings, vrrp2::Packet(message), datagram)?, false),
+        Version::V3 => check_version3(settings, vrrp3::Packet(message), datagram)?,
     };
     // Before the address list, where keepalived does it after: a stranger's list is nobody's concern.
     check_transport(settings, datagram)?;
     let mismatch = if settings.skip_check_adv_addr && known_master == Some(datagram.source) {
         None
     } else {
-        compare_addresses(settings, datagram, header.count())
+        compare_addresses(settings, datagram, message.count())
     };
-    Ok((Advert { source: datagram.source, priority: header.priority(), interval, old_checksum }, mismatch))
+    Ok((Advert { source: datagram.source, priority: message.priority(), interval, old_checksum }, mismatch))
 }
 
-fn check_version2(settings: &Settings, datagram: &Datagram<'_>) -> Result<Duration, Rejected> {
-    let tiny = |_| Rejected::Tiny { family: settings.family.name(), received: datagram.message.len() };
-    let header = Header::new(datagram.message).map_err(tiny)?;
-    let packet = vrrp2::Packet::new(datagram.message).map_err(tiny)?;
+fn check_version2(
+    settings: &Settings,
+    packet: vrrp2::Packet<'_>,
+    datagram: &Datagram<'_>,
+) -> Result<Duration, Rejected> {
     let (expected, password) = match settings.auth {
         Auth::None | Auth::Unsupported(_) => (AuthType::None, None),
         Auth::Pass(password) => (AuthType::Pass, Some(password)),
@@ -107,18 +107,19 @@ fn check_version2(settings: &Settings, datagram: &Datagram<'_>) -> Result<Durati
     if packet.interval() != settings.advert_interval {
         return Err(Rejected::Interval { mine: settings.advert_interval, received: packet.interval() });
     }
-    check_type_and_length(header, packet.expected_len(settings.family), datagram)?;
+    check_type_and_length(packet.0, packet.expected_len(settings.family), datagram)?;
     if !packet.checksum_is_valid() {
         return Err(Rejected::Checksum { version: 2 });
     }
     Ok(packet.interval())
 }
 
-fn check_version3(settings: &Settings, datagram: &Datagram<'_>) -> Result<(Duration, bool), Rejected> {
-    let tiny = |_| Rejected::Tiny { family: settings.family.name(), received: datagram.message.len() };
-    let header = Header::new(datagram.message).map_err(tiny)?;
-    let packet = vrrp3::Packet::new(datagram.message).map_err(tiny)?;
-    check_type_and_length(header, packet.expected_len(settings.family), datagram)?;
+fn check_version3(
+    settings: &Settings,
+    packet: vrrp3::Packet<'_>,
+    datagram: &Datagram<'_>,
+) -> Result<(Duration, bool), Rejected> {
+    check_type_and_length(packet.0, packet.expected_len(settings.family), datagram)?;
     let usual = checksum3_is_valid(packet, datagram);
     let old = !usual && old_checksum3_is_valid(settings, packet, datagram);
     if !usual && !old {
@@ -144,9 +145,9 @@ fn old_checksum3_is_valid(settings: &Settings, packet: vrrp3::Packet<'_>, datagr
         && packet.checksum_is_valid(Some((datagram.source, IpAddr::V4(GROUP_INET))))
 }
 
-fn check_type_and_length(header: Header<'_>, expected: usize, datagram: &Datagram<'_>) -> Result<(), Rejected> {
-    if header.packet_type() != TYPE_ADVERTISEMENT {
-        return Err(Rejected::PacketType { received: header.packet_type() });
+fn check_type_and_length(message: Message<'_>, expected: usize, datagram: &Datagram<'_>) -> Result<(), Rejected> {
+    if message.packet_type() != TYPE_ADVERTISEMENT {
+        return Err(Rejected::PacketType { received: message.packet_type() });
     }
     let (received, expected) = (datagram.message.len() + datagram.header_len, expected + datagram.header_len);
     match received.cmp(&expected) {

@@ -7,6 +7,7 @@
 //! node NAME ADDRESS [priority N] [nopreempt] [preempt_delay S] [state MASTER] [v3 MS] [garp_delay S] [vrid N]
 //!                   [pass WORD] [advert S] [peer ADDRESS].. [lower_prio_no_advert] [higher_prio_send_advert]
 //!                   [check WEIGHT INTERVAL RISE FALL]       a host; its check script is called `chk`
+//!                   [twin PRIORITY]                         VI_2 with 10.0.1.9, in a sync group with VI_1
 //! vip ADDRESS/PREFIX                                        of all nodes named so far
 //! start NODE.. | stop NODE | kill NODE                      `kill` leaves the addresses behind
 //! run TIME                                                  4s, 250ms
@@ -16,6 +17,7 @@
 //! ```
 
 use crate::network::{Network, Observation, Seen};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
@@ -23,11 +25,11 @@ use std::time::Duration;
 use vrrpd::command::Command;
 use vrrpd::packet::Version;
 use vrrpd::packet::auth::Password;
-use vrrpd::router::{Instance, Settings};
-use vrrpd::track::Reference;
+use vrrpd::router::{Group, Instance, Settings};
+use vrrpd::track::{Reference, References};
 use vrrpd::vrrp::settings::{Auth, InitialState, Peer, Transport, VirtualAddress};
 use vrrpd::vrrp::{Phase, Settings as Vrrp};
-use vrrpd::{notify, track};
+use vrrpd::{notify, sync_group, track};
 
 const RULE: &str = "----\n";
 
@@ -132,7 +134,7 @@ fn duration(text: &str) -> Duration {
 
 pub(crate) fn settings(options: &[&str]) -> Settings {
     let mut vrrp = Vrrp::new("VI_1", "eth0", 51);
-    let mut scripts = Vec::new();
+    let (mut scripts, mut twin) = (Vec::new(), None);
     let mut words = options.iter();
     while let Some(word) = words.next() {
         let mut number = || -> i64 { words.next().unwrap().parse().unwrap() };
@@ -141,6 +143,7 @@ pub(crate) fn settings(options: &[&str]) -> Settings {
             "nopreempt" => vrrp.preempt = false,
             "lower_prio_no_advert" => vrrp.lower_prio_no_advert = true,
             "higher_prio_send_advert" => vrrp.higher_prio_send_advert = true,
+            "twin" => twin = Some(u8::try_from(number()).unwrap()),
             "vrid" => vrrp.vrid = u8::try_from(number()).unwrap(),
             "advert" => vrrp.advert_interval = Duration::from_secs(number().unsigned_abs()),
             "pass" => vrrp.auth = Auth::Pass(Password::new(words.next().unwrap())),
@@ -183,21 +186,36 @@ pub(crate) fn settings(options: &[&str]) -> Settings {
             other => panic!("not an option of a node: {other}"),
         }
     }
-    let instance = Instance { vrrp, notify: notify::Settings::default() };
-    Settings { instances: vec![instance], scripts, ..Settings::default() }
+    let mut settings = Settings { scripts, ..Settings::default() };
+    if let Some(priority) = twin {
+        let addresses = vec![VirtualAddress::new(IpAddr::from([10, 0, 1, 9]), 24)];
+        let second = Vrrp { name: "VI_2".to_owned(), vrid: vrrp.vrid + 1, priority, addresses, ..vrrp.clone() };
+        settings.instances.push(Instance { vrrp: second, notify: notify::Settings::default() });
+        settings.groups.push(Group {
+            sync: sync_group::Settings { name: "G".to_owned(), members: vec!["VI_1".to_owned(), "VI_2".to_owned()] },
+            notify: notify::Settings::default(),
+            track: References::default(),
+        });
+    }
+    settings.instances.insert(0, Instance { vrrp, notify: notify::Settings::default() });
+    settings
 }
 
 /// One line for all that a node did at one instant; adverts only by the change of their priority.
 fn describe(network: &Network, from: usize, transcript: &mut String) {
     let new = &network.observations[from..];
-    let mut phases: Vec<Phase> = vec![Phase::Init; network.nodes.len()];
-    let mut priorities: Vec<Option<u8>> = vec![None; network.nodes.len()];
+    let mut phases: BTreeMap<(usize, String), Phase> = BTreeMap::new();
+    let mut priorities: BTreeMap<(usize, u8), u8> = BTreeMap::new();
     for Observation { node, seen, .. } in &network.observations[..from] {
         match seen {
-            Seen::State(_, phase) => phases[*node] = *phase,
-            Seen::Killed => phases[*node] = Phase::Init,
-            Seen::Advert(_, priority) => priorities[*node] = Some(*priority),
-            _ => {}
+            Seen::State(name, phase) => {
+                phases.insert((*node, name.clone()), *phase);
+            }
+            Seen::Killed => phases.retain(|(of, _), _| of != node),
+            Seen::Advert(vrid, priority) => {
+                priorities.insert((*node, *vrid), *priority);
+            }
+            Seen::Added(_) | Seen::Removed(_) | Seen::Garp | Seen::Notify(_) | Seen::Log(_) => {}
         }
     }
     let mut rest = new;
@@ -210,19 +228,20 @@ fn describe(network: &Network, from: usize, transcript: &mut String) {
         for Observation { node, seen, .. } in now {
             match seen {
                 Seen::Killed => {
-                    parts.push(format!("{} -> killed", name(phases[*node])));
-                    phases[*node] = Phase::Init;
+                    parts.push("killed".to_owned());
+                    phases.retain(|(of, _), _| of != node);
                 }
-                Seen::State(_, phase) => {
-                    parts.push(format!("{} -> {}", name(phases[*node]), name(*phase)));
-                    phases[*node] = *phase;
+                Seen::State(instance, phase) => {
+                    let before = phases.insert((*node, instance.clone()), *phase).unwrap_or(Phase::Init);
+                    let label = if instance == "VI_1" { String::new() } else { format!("{instance} ") };
+                    parts.push(format!("{label}{} -> {}", name(before), name(*phase)));
                 }
                 Seen::Added(address) => parts.push(format!("+{address}")),
                 Seen::Removed(address) => parts.push(format!("-{address}")),
-                Seen::Advert(_, priority) if priorities[*node] == Some(*priority) => {}
-                Seen::Advert(_, priority) => {
-                    parts.push(format!("advert {priority}"));
-                    priorities[*node] = Some(*priority);
+                Seen::Advert(vrid, priority) => {
+                    if priorities.insert((*node, *vrid), *priority) != Some(*priority) {
+                        parts.push(format!("advert {priority}"));
+                    }
                 }
                 Seen::Garp | Seen::Notify(_) => {}
                 Seen::Log(line) => parts.extend(remarkable(line)),

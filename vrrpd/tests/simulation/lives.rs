@@ -1,4 +1,4 @@
-//! Random lives of small networks: `SEEDS=100000 cargo test --release -p vrrpd --test simulation lives` runs so many of
+//! Random lives of small networks: `SEEDS=100000 cargo test --release -p vrrpd --test simulation` runs so many of
 //! them, `SEED=n` one of them. A failure names its seed. What must hold whatever happens:
 //!
 //! - S1: once the network is whole, one router is master within a bound, and stays it;

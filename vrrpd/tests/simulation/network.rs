@@ -98,6 +98,8 @@ pub(crate) struct Network {
     origin: Instant,
     in_flight: BinaryHeap<Reverse<(Duration, u64, usize, Arrival)>>,
     sequence: u64,
+    /// When the last packet of a directed pair arrives: a wire does not change their order.
+    last: BTreeMap<(usize, usize), Duration>,
     /// Directed pairs that do not hear each other.
     pub(crate) cuts: BTreeSet<(usize, usize)>,
     pub(crate) random: Random,
@@ -116,6 +118,7 @@ impl Network {
             origin: vrrpd::clock::now(),
             in_flight: BinaryHeap::new(),
             sequence: 0,
+            last: BTreeMap::new(),
             cuts: BTreeSet::new(),
             random: Random::new(seed),
             loss: 0,
@@ -380,7 +383,10 @@ impl Network {
             }
             let spread = u64::try_from(self.latency_max.as_micros()).unwrap_or(u64::MAX);
             let latency = Duration::from_micros(1 + self.random.below(spread.max(1)));
-            self.schedule(latency, to, packet.clone());
+            let last = self.last.entry((from, to)).or_default();
+            *last = (self.now + latency).max(*last + Duration::from_nanos(1));
+            let after = last.saturating_sub(self.now);
+            self.schedule(after, to, packet.clone());
         }
     }
 

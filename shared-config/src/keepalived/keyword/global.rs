@@ -154,7 +154,7 @@ pub(super) const GLOBAL: &[Keyword] = &[
     line("vrrp_rx_bufs_policy", 0).idle(),
     line("vrrp_rx_bufs_multiplier", 0).idle(),
     line("vrrp_startup_delay", 1),
-    line("vrrp_delay_after_boot", 1).idle(),
+    line("vrrp_delay_after_boot", 1),
     line("log_unknown_vrids", 0),
     line("vmac_prefix", 1).idle(),
     line("vmac_addr_prefix", 1).idle(),

@@ -477,7 +477,7 @@ fn the_old_checksum_is_learned_from_a_peer() {
         bench.instance.handle(bench.start + bench.at + interval, Input::Time, &mut out);
         let sent = out.iter().find_map(|output| if let Output::Advertise(sent) = output { Some(sent) } else { None });
         let sent = sent.unwrap();
-        let packet = crate::packet::vrrp3::Packet::new(&sent.message).unwrap();
+        let packet = crate::packet::vrrp3::Packet(crate::packet::Message::new(&sent.message).unwrap());
         assert_eq!(packet.checksum_is_valid(Some((sent.source, group))), sum);
         assert_eq!(packet.checksum_is_valid(Some((sent.source, sent.destination))), !sum);
     }
