@@ -46,7 +46,6 @@ fn s14_version_3() {
 }
 
 #[test]
-#[ignore = "dropped without a word: being mended"]
 fn s14_tiny() {
     play_all(&[ignores("three octets", conf(150), craft(&[0x31, 51, 200]), "IPv4 VRRP packet too short")]);
 }
