@@ -5,10 +5,14 @@
 //! not leave this module as a good one.
 
 mod client;
+mod counts;
 mod histogram;
 mod origin;
+mod shape;
 
+pub(crate) use counts::Counts;
 pub(crate) use histogram::Histogram;
+pub(crate) use shape::{Answering, Reuse, Shape};
 
 use anyhow::{Context, Result, bail};
 use client::{Client, Progress, State};
@@ -17,8 +21,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use origin::{Answer, Connection, Seen};
-use std::collections::{HashSet, VecDeque};
+use origin::{Connection, Seen};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -51,120 +55,6 @@ const CHECKS: u64 = 2;
 const LINES: u64 = 3;
 const CLIENT: u64 = 4;
 const ORIGIN: u64 = 5;
-
-/// What happens to a client's connection after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reuse {
-    KeepAlive,
-    /// The client closes, and connects anew when it asks again.
-    PerRequest,
-}
-
-/// When the servers answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answering {
-    AtOnce,
-    After(Duration),
-    Never,
-}
-
-/// What kind of load it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Shape {
-    pub(crate) connections: usize,
-    /// Whole requests, taken in turn.
-    pub(crate) requests: Vec<Vec<u8>>,
-    /// Bytes of the body of every answer.
-    pub(crate) body: usize,
-    pub(crate) reuse: Reuse,
-    pub(crate) answering: Answering,
-    /// Requests per second; none: as many as come back.
-    pub(crate) rate: Option<f64>,
-    /// At a fixed rate: the most requests under way at once; what is due beyond waits.
-    pub(crate) under_way_max: usize,
-    /// Addresses that the clients connect to in turn.
-    pub(crate) destinations: Vec<Ipv4Addr>,
-    /// The bytes of the body.
-    expected: Vec<u8>,
-    answer: Answer,
-}
-
-impl Shape {
-    /// Keep-alive, as fast as answers come, to one address.
-    pub(crate) fn new(connections: usize, requests: Vec<Vec<u8>>, body: usize) -> Result<Self> {
-        let expected = pattern(body);
-        let answer = Answer::new(&expected)?;
-        Ok(Self {
-            connections,
-            requests,
-            body,
-            reuse: Reuse::KeepAlive,
-            answering: Answering::AtOnce,
-            rate: None,
-            under_way_max: usize::MAX,
-            destinations: vec![Ipv4Addr::LOCALHOST],
-            expected,
-            answer,
-        })
-    }
-}
-
-/// Bytes without a period that a shifted or repeated block could hide in.
-fn pattern(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let step = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b'a' + (state % 26) as u8
-    };
-    (0..length).map(step).collect()
-}
-
-/// What was seen since the counts were set to zero.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Counts {
-    /// Complete answers with the right status, length and, where compared, bytes.
-    pub(crate) answers: u64,
-    /// Answers whose bytes were compared one by one.
-    pub(crate) compared: u64,
-    /// Answers with another status, length or other bytes.
-    pub(crate) wrong: u64,
-    /// Connections lost with a request in flight.
-    pub(crate) cut: u64,
-    /// Connections that could not be made.
-    pub(crate) refused: u64,
-    /// Bytes that nobody had asked for.
-    pub(crate) unasked: u64,
-    /// Requests that were due by the rate while no connection was free.
-    pub(crate) late: u64,
-    /// Keep-alive connections that the proxy closed between two requests.
-    pub(crate) reconnects: u64,
-    pub(crate) bytes: u64,
-    pub(crate) times: Histogram,
-    /// Log lines received; what the kernel dropped for want of room is counted apart, by [`Load::lines_dropped`].
-    pub(crate) lines: u64,
-    /// Requests that reached a server.
-    pub(crate) served: u64,
-    /// Health checks that reached a server.
-    pub(crate) checks: u64,
-    /// Addresses by which servers were called.
-    pub(crate) servers: HashSet<IpAddr>,
-    pub(crate) first_error: Option<String>,
-    known_head: Option<(Vec<u8>, usize)>,
-}
-
-impl Counts {
-    /// Everything that makes the numbers worthless.
-    pub(crate) fn errors(&self) -> u64 {
-        self.wrong + self.cut + self.refused + self.unasked
-    }
-
-    /// The head of the answers as the client saw it last.
-    pub(crate) fn answer_head(&self) -> &[u8] {
-        self.known_head.as_ref().map_or(&[], |(head, _)| head)
-    }
-}
 
 /// The loop and everything in it.
 #[derive(Debug)]

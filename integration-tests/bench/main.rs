@@ -143,7 +143,7 @@ fn run(args: &Args, arguments: &[String]) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("proxyd-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).context("a folder for files of this run")?;
     let programs = Programs::find(args.proxyd.clone(), folder.clone())?;
-    let done = isolate().and_then(|()| {
+    let done = isolate(args.guard).and_then(|()| {
         if args.guard {
             let bless = std::env::var_os("BLESS").is_some();
             Ok(write!(out, "{}", guard::run(&programs, &mut Load::new()?, bless)?)?)
@@ -156,7 +156,7 @@ fn run(args: &Args, arguments: &[String]) -> Result<()> {
 }
 
 /// A network namespace of its own, the second core for this program, and as many files as the system allows.
-fn isolate() -> Result<()> {
+fn isolate(guard: bool) -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET)
         .context("a network namespace (needs root, or `unshare --user --map-root-user`)")?;
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().context("ip")?;
@@ -169,7 +169,9 @@ fn isolate() -> Result<()> {
     // that may not choose, the machine's choice stays, for all subjects alike.
     let _ = std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "cubic");
     let mut core = CpuSet::new();
-    core.set(1).context("core 1")?;
+    // Counts, unlike times, need no core of their own.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    core.set(usize::from(cores > 1 || !guard)).context("core 1")?;
     sched_setaffinity(Pid::from_raw(0), &core).context("the bench needs two processor cores")?;
     go_first();
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -283,7 +285,7 @@ fn heading(programs: &Programs, arguments: &[String], seconds: u64) -> String {
         "# Speed\n\n- {}\n- {} with {} cores, Linux {}\n- commit {}\n- `integration-tests/bench/run {}`, {seconds} s\n",
         said("date", &["-u", "+%F %H:%M UTC"]),
         model.map_or("unknown processor", |(_, model)| model),
-        std::thread::available_parallelism().map_or(0, std::num::NonZero::get).max(2),
+        said("nproc", &["--all"]),
         said("uname", &["-r"]),
         said("git", &["describe", "--always", "--dirty"]),
         arguments.join(" "),
