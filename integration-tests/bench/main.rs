@@ -42,7 +42,7 @@ const USAGE: &str = "usage: integration-tests/bench/run [OPTION]...
   --rounds N             turns of every subject (5)
   --seconds S            length of a turn (1)
   --proxyd PATH          this proxyd instead of the one built beside this program
-  --out FOLDER           where speed.md and speed.csv are written (target/bench)
+  --out FOLDER           where figures.md and figures.csv are written (target/bench)
   --guard                only compare proxyd with the figures in guard.tsv (BLESS=1 writes them)
   --list                 the names of all workloads
 ";
@@ -224,10 +224,10 @@ fn bench(args: &Args, arguments: &[String], programs: &Programs, out: &mut impl 
     let table = findings.table();
     writeln!(out, "## Figures to reach\n\n{table}")?;
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
-    std::fs::write(args.out.join("speed.csv"), csv).context("speed.csv")?;
+    std::fs::write(args.out.join("figures.csv"), csv).context("figures.csv")?;
     let text = format!("{head}\n## Figures to reach\n\n{table}\n## Workloads\n\n{details}");
-    std::fs::write(args.out.join("speed.md"), text).context("speed.md")?;
-    Ok(writeln!(out, "written: {0}/speed.md, {0}/speed.csv", args.out.display())?)
+    std::fs::write(args.out.join("figures.md"), text).context("figures.md")?;
+    Ok(writeln!(out, "written: {0}/figures.md, {0}/figures.csv", args.out.display())?)
 }
 
 /// A part that could not be measured at all: said in its place, and the others go on.
@@ -282,7 +282,7 @@ fn heading(programs: &Programs, arguments: &[String], seconds: u64) -> String {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let mut text = format!(
-        "# Speed\n\n- {}\n- {} with {} cores, Linux {}\n- commit {}\n- `integration-tests/bench/run {}`, {seconds} s\n",
+        "# Figures\n\nWritten by the bench; [speed.md](speed.md) tells how it measures.\n\n- {}\n- {} with {} cores, Linux {}\n- commit {}\n- `integration-tests/bench/run {}`, {seconds} s\n",
         said("date", &["-u", "+%F %H:%M UTC"]),
         model.map_or("unknown processor", |(_, model)| model),
         said("nproc", &["--all"]),

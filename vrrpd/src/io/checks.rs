@@ -37,20 +37,25 @@ impl Checks {
         Self { running: HashMap::new(), files, processes, started: false, events }
     }
 
-    /// Watches what the router wants watched by now. Answers with a first look at what is new.
+    /// Watches what the router wants watched by now. At the start it answers with a first look; later that comes as events,
+    /// since the election does not wait for a slow file system.
     pub async fn watch(&mut self, router: &Router) -> Vec<Event> {
         let mut seen = Vec::new();
         let files: Vec<_> = router.files().map(|file| file.settings().clone()).collect();
         if files != self.files.0 {
             let known = &self.files.0;
             track_file::initialise(files.iter().filter(|file| !known.contains(file)), !self.started);
-            seen.extend(track_file::first_look(files.clone()).await);
+            if !self.started {
+                seen.extend(track_file::first_look(files.clone()).await);
+            }
             let watcher = (!files.is_empty()).then(|| track_file::Watcher::start(files.clone(), self.events.clone()));
             self.files = (files, watcher);
         }
         let processes: Vec<_> = router.processes().map(|process| process.settings().clone()).collect();
         if processes != self.processes.0 {
-            seen.extend(track_process::first_look(processes.clone()).await);
+            if !self.started {
+                seen.extend(track_process::first_look(processes.clone()).await);
+            }
             let start = || track_process::Watcher::start(processes.clone(), self.events.clone());
             let watcher = (!processes.is_empty()).then(start);
             self.processes = (processes, watcher);

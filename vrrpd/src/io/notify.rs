@@ -39,6 +39,8 @@ type Current = Arc<Mutex<Option<Pid>>>;
 impl Notifier {
     /// Who is told from now on, besides scripts.
     pub fn set(&mut self, channels: &Channels) {
+        // Of subjects that a reload has removed nothing is to be kept.
+        self.scripts.retain(|_, queue| queue.is_busy());
         self.fifos.set(&channels.fifos);
         self.mailer.set(channels.mail.clone());
     }
@@ -115,6 +117,11 @@ impl Queue {
         });
         Self { commands, worker, current }
     }
+
+    fn is_busy(&self) -> bool {
+        let waiting = self.commands.capacity() < self.commands.max_capacity();
+        waiting || self.current.lock().is_ok_and(|group| group.is_some())
+    }
 }
 
 async fn run(command: &Command, current: &Current) {
@@ -175,6 +182,20 @@ mod tests {
         let expected = "GROUP G BACKUP 0\nmaster\nINSTANCE VI_1 MASTER 100\nINSTANCE VI_1 BACKUP 90\n";
         assert_eq!(told, expected);
         fs::remove_file(file).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_reload_keeps_only_what_is_busy() {
+        let settings = |line: &str| Settings { any: Some(shell(line.to_owned())), ..Settings::default() };
+        let mut notifier = Notifier::default();
+        notifier.tell(settings("sleep 1000").notice(Event::Master, Subject::Instance, "VI_1", 100));
+        notifier.tell(settings("exit 0").notice(Event::Master, Subject::Instance, "VI_2", 100));
+        while notifier.scripts["VI_2"].is_busy() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        notifier.set(&Channels::default());
+        assert!(notifier.scripts.keys().eq(["VI_1"]));
+        notifier.finish(Duration::from_millis(10)).await;
     }
 
     #[tokio::test]
