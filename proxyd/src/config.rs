@@ -218,6 +218,11 @@ impl<'a> Lowering<'a> {
             &mut self.out,
         );
         self.complete_names(env);
+        for statement in
+            self.proxies.iter().flat_map(|proxy| proxy.section.settings.rules.iter().chain(proxy.rules.iter().copied()))
+        {
+            self.names.changed_files.extend(rules::changed_file(statement));
+        }
         let mut sections = Vec::with_capacity(self.proxies.len());
         let (mut frontends, mut backends) = (0, 0);
         for Proxy { section, rules } in std::mem::take(&mut self.proxies) {

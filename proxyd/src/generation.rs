@@ -12,6 +12,7 @@ use crate::proxy::{Backend, Frontend};
 use crate::sample::variable::ProcessVariables;
 use crate::stats::Gauge;
 use arc_swap::ArcSwap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +46,26 @@ pub struct Global {
     pub tune: Tune,
     /// `proc` variables.
     pub variables: ProcessVariables,
+    /// What only the system knows.
+    pub system: System,
     /// How many workers there are; fixed when the process starts.
     pub workers: usize,
+}
+
+/// Questions to the system that rules ask; the functions are handed in where the process begins.
+#[derive(Debug, Clone, Copy)]
+pub struct System {
+    /// Seconds between UTC and local time at a moment given in seconds since 1970.
+    pub utc_offset: fn(i64) -> i32,
+    /// Whether an address is one of this host's.
+    pub is_local: fn(IpAddr) -> bool,
+}
+
+impl Default for System {
+    /// A host in UTC of which only the loopback address is known.
+    fn default() -> Self {
+        Self { utc_offset: |_| 0, is_local: |ip| ip.is_loopback() }
+    }
 }
 
 impl Generation {
@@ -111,6 +130,7 @@ mod tests {
             description: None,
             tune: Tune::default(),
             variables: ProcessVariables::default(),
+            system: System::default(),
             workers: 1,
         };
         Generation { frontends: Vec::new(), backends: Vec::new(), userlists: Vec::new(), global }

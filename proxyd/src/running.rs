@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{AdminState, ServerSettings, ServerState};
 use crate::config::model::{self, LogFormat, Mode, Model};
-use crate::generation::{Generation, Global, live};
+use crate::generation::{Generation, Global, System, live};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
 use crate::log::target::Logger;
@@ -84,6 +84,7 @@ impl Builder<'_> {
             description: global.description.clone(),
             tune: global.tune.clone(),
             variables: live::first_variables(&global.variables, crate::clock::date()),
+            system: System { utc_offset: crate::sys::utc_offset, is_local },
             workers: self.facts.workers,
         }
     }
@@ -210,6 +211,11 @@ impl Builder<'_> {
             idle: same.map(|known| Arc::clone(&known.idle)).unwrap_or_default(),
         }
     }
+}
+
+/// Whether an address is one of this host's: only then can a socket be bound to it.
+fn is_local(ip: std::net::IpAddr) -> bool {
+    std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// The line a frontend logs.

@@ -5,6 +5,7 @@
 //! - [`context`] what samples are taken from, [`content`] bytes that are no message yet among it
 //! - [`variable`] values kept under a name, [`transaction`] what else rules keep for an exchange
 //! - [`fetch`] taking them, [`convert`] changing them
+//! - [`pattern_file`] patterns and maps in files, which change while the process runs; [`regex`] regular expressions
 //! - [`pattern`] comparing them, [`prefix_map`] the look-up below it
 //! - [`text`] text with samples in it
 //!
@@ -16,7 +17,9 @@ pub mod context;
 pub mod convert;
 pub mod fetch;
 pub mod pattern;
+pub mod pattern_file;
 pub mod prefix_map;
+pub mod regex;
 pub mod text;
 pub mod transaction;
 pub mod value;

@@ -68,6 +68,8 @@ pub struct Session {
     pub accepted: Duration,
     /// Requests that were completed on it.
     pub requests: u64,
+    /// It began with a PROXY header.
+    pub proxy_header: bool,
     /// `sess` variables.
     pub variables: Variables,
     destination: OnceCell<Option<SocketAddr>>,
@@ -145,6 +147,7 @@ pub fn run(
         since: now,
         accepted: clock::date(),
         requests: 0,
+        proxy_header: false,
         variables: Variables::default(),
         destination: OnceCell::new(),
         source_text: OnceCell::new(),
@@ -199,6 +202,7 @@ async fn read_proxy_header(session: &mut Session, client: &mut Conn) -> bool {
             Ok(Progress::Partial) => {}
             Ok(Progress::Complete { consumed, ends }) => {
                 client.input.consume(consumed);
+                session.proxy_header = true;
                 if let Some(ends) = ends {
                     session.source = Some(canonical(ends.source));
                     session.destination = OnceCell::from(Some(canonical(ends.destination)));

@@ -13,11 +13,11 @@ const RAW_BYTE_FIRST: u32 = 0x10_FF00;
 pub(crate) const RAW_BYTES: std::ops::RangeInclusive<char> = '\u{10FF80}'..='\u{10FFFF}';
 
 /// The number of a file within [`Sources`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
 
 /// A range of bytes in one file's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// Which file.
     pub source: SourceId,

@@ -100,6 +100,14 @@ const CASES: &[&[&str]] = &[
     &["http-request deny if HTTP_1.0"],
     &["http-request deny if METH_GET { path /p }"],
     &["http-request set-header Host other"],
+    &["http-request set-header X-V %[bin(610a62)]"],
+    &["http-request replace-path /a(.*) /%[req.hdr(x-a,1)]\\1"],
+    &["http-request replace-header X-A (?<=1),(.*) ;\\1"],
+    &["http-request deny if { path_reg ^/(?!p) }"],
+    &["http-request set-map(virt@m) %[path] seen", "http-request set-header X-M %[path,map(virt@m,no)]"],
+    &["http-request set-var(txn.a) path", "http-response set-header X-V %[var(txn.a)]"],
+    &["http-request set-var(req.a) path", "http-response set-header X-V \"<%[var(req.a)]>\""],
+    &["http-response set-var(res.a) status", "http-response set-header X-V %[var(res.a)]"],
 ];
 
 #[test]

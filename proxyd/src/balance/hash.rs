@@ -130,7 +130,7 @@ fn leading_number(key: &[u8]) -> u32 {
 }
 
 /// Bob Jenkins's full avalanche mix of 32 bits (public domain), spread once more by an odd factor near 3/4 of the range.
-pub(super) fn mix(mut a: u32) -> u32 {
+pub(crate) fn mix(mut a: u32) -> u32 {
     a = a.wrapping_add(0x7ed5_5d16).wrapping_add(a << 12);
     a = a ^ 0xc761_c23c ^ (a >> 19);
     a = a.wrapping_add(0x1656_67b1).wrapping_add(a << 5);

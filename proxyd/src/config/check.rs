@@ -6,6 +6,7 @@ use super::rules::regex;
 use super::support::Support;
 use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
 use crate::sample::prefix_map::Case;
+use crate::sample::regex::Regex;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::words::Word;
 
@@ -307,13 +308,13 @@ fn expression(
 ) -> Option<String> {
     let word = line.expect(missing)?;
     match regex::compile(&word.text, Case::Exact) {
-        Ok(_) => Some(regex::rewritten(&word.text)),
-        Err(regex::Refused::Invalid(message)) => {
-            line.error(code::BAD_VALUE, word.span, format!("'{what}' : {message}."));
+        Ok(Regex::Linear(_)) => Some(regex::rewritten(&word.text)),
+        Ok(Regex::Backtracking(_)) => {
+            support.unsupported(&format!("{what} {kind} with look-around or back-references"), word.span, line.out);
             None
         }
-        Err(regex::Refused::Beyond) => {
-            support.unsupported(&format!("{what} {kind} with look-around or back-references"), word.span, line.out);
+        Err(message) => {
+            line.error(code::BAD_VALUE, word.span, format!("'{what}' : {message}."));
             None
         }
     }

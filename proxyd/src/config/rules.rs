@@ -7,6 +7,7 @@
 //! - [`names`] what rules refer to elsewhere
 //! - [`expression`] fetches and converters; [`fetch`], [`converter`] their arguments
 //! - [`acl`] ACLs and their patterns, [`condition`] `if` and `unless`
+//! - [`pattern_file`] files of patterns that can change
 //! - [`text`] texts with samples in them
 //! - [`effect`] actions that are the same in all rule sets
 //! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
@@ -25,6 +26,7 @@ mod legacy;
 mod log_format;
 mod names;
 mod order;
+mod pattern_file;
 mod redirect;
 pub(super) mod regex;
 mod report;
@@ -32,6 +34,7 @@ mod tcp_action;
 mod text;
 
 pub use names::Names;
+pub use pattern_file::changed_file;
 
 use crate::ids::{BackendId, FrontendId};
 use crate::log::format::Program;

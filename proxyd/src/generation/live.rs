@@ -2,13 +2,18 @@
 
 use super::Generation;
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::proxy::frontend::AcceptState;
 use crate::rules::effect::Effect;
+use crate::sample::fetch::Figure;
 use crate::sample::variable::ProcessVariables;
 use crate::sample::variable::Variables;
 use crate::sample::{Context, Stream};
 use crate::sample::{Groups, Live};
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::time::Duration;
+
+mod figure;
 
 impl Live for Generation {
     fn backend_named(&self, name: &[u8]) -> Option<BackendId> {
@@ -49,6 +54,39 @@ impl Live for Generation {
         let list = self.userlists.get(userlist.index())?;
         let user = list.admit(user, password)?;
         Some(Groups(list.groups_of(user).map(str::to_owned).collect()))
+    }
+
+    fn server_named(&self, name: &[u8]) -> Option<(BackendId, ServerIndex)> {
+        let slash = name.iter().position(|&byte| byte == b'/')?;
+        let backend = self.backend_named(&name[..slash])?;
+        let servers = &self.backend(backend)?.servers;
+        let index = servers.iter().position(|server| server.name.as_bytes() == &name[slash + 1..])?;
+        Some((backend, ServerIndex(u32::try_from(index).ok()?)))
+    }
+
+    fn has_frontend(&self, name: &[u8]) -> bool {
+        self.frontends.iter().any(|frontend| frontend.name().as_bytes() == name)
+    }
+
+    fn figure(&self, figure: Figure, stream: &Stream<'_>) -> Option<i64> {
+        figure::of(self, figure, stream)
+    }
+
+    fn default_backend(&self, frontend: FrontendId) -> Option<&str> {
+        let backend = self.backend(self.frontend(frontend)?.default_backend?)?;
+        Some(&backend.section.name)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.frontends.iter().all(|frontend| frontend.accepting.get() == AcceptState::Stopped)
+    }
+
+    fn is_local(&self, ip: IpAddr) -> bool {
+        (self.global.system.is_local)(ip)
+    }
+
+    fn utc_offset(&self, seconds: i64) -> i32 {
+        (self.global.system.utc_offset)(seconds)
     }
 
     fn variables(&self) -> &ProcessVariables {
@@ -102,6 +140,34 @@ impl Live for Beginning {
         None
     }
 
+    fn server_named(&self, _: &[u8]) -> Option<(BackendId, ServerIndex)> {
+        None
+    }
+
+    fn has_frontend(&self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn figure(&self, _: Figure, _: &Stream<'_>) -> Option<i64> {
+        None
+    }
+
+    fn default_backend(&self, _: FrontendId) -> Option<&str> {
+        None
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    fn is_local(&self, _: IpAddr) -> bool {
+        false
+    }
+
+    fn utc_offset(&self, _: i64) -> i32 {
+        0
+    }
+
     fn variables(&self) -> &ProcessVariables {
         &self.0
     }
@@ -120,6 +186,11 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         frontend: (FrontendId(0), ""),
         backend: None,
         listener: 0,
+        listener_name: None,
+        proxy_header: false,
+        worker: 0,
+        server: None,
+        now_ms: 0,
         first_request: false,
         now,
         content: None,

@@ -16,19 +16,19 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A date of the Gregorian calendar.
-struct Civil {
-    year: i64,
+pub(crate) struct Civil {
+    pub(crate) year: i64,
     /// 1 to 12.
-    month: u8,
-    day: u8,
-    hour: u8,
-    minute: u8,
-    second: u8,
+    pub(crate) month: u8,
+    pub(crate) day: u8,
+    pub(crate) hour: u8,
+    pub(crate) minute: u8,
+    pub(crate) second: u8,
 }
 
 impl Civil {
     /// Counts days in 400-year cycles that begin on 1 March of year 0, so that the leap day is the last of its year.
-    fn from_unix(seconds: i64) -> Self {
+    pub(crate) fn from_unix(seconds: i64) -> Self {
         let days = seconds.div_euclid(SECONDS_PER_DAY) + 719_468;
         let (cycle, day_of_cycle) = (days.div_euclid(146_097), days.rem_euclid(146_097));
         let year_of_cycle =

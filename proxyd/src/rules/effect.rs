@@ -1,6 +1,7 @@
 //! What rules do besides changing the message or ending it: they keep values, captures and settings for later.
 
 use crate::sample::fetch::Side;
+use crate::sample::pattern_file::PatternFile;
 use crate::sample::text::Text;
 use crate::sample::transaction::{Captured, LogLevel};
 use crate::sample::variable::Name;
@@ -8,6 +9,7 @@ use crate::sample::{Context, Expression, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An action that is the same in all rule sets.
@@ -40,6 +42,17 @@ pub enum Effect {
     Port(End, Expression),
     /// `set-timeout`
     Timeout(Timeout, Limit),
+    /// `add-acl`, `set-map` and so on.
+    Patterns {
+        /// Which file.
+        file: Arc<PatternFile>,
+        /// What is done.
+        change: Change,
+        /// The pattern, or the key.
+        key: Text,
+        /// What a map gives for it.
+        value: Option<Text>,
+    },
     /// What only tells something to the system that this program does not have to be told, as `set-nice`.
     Nothing,
 }
@@ -56,6 +69,17 @@ pub enum Timeout {
     Server,
     /// `tunnel`
     Tunnel,
+}
+
+/// What is done with the patterns of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// `add-acl`
+    Add,
+    /// `del-acl`, `del-map`
+    Remove,
+    /// `set-map`
+    Set,
 }
 
 /// A time that a rule sets.
@@ -79,7 +103,7 @@ impl Effect {
             }
             Self::SetVariableText(name, text) => {
                 let mut bytes = Vec::new();
-                text.write(context, &mut bytes);
+                text.write_raw(context, &mut bytes);
                 stream.set_variable(name, Value::Str(Cow::Owned(bytes)));
             }
             Self::UnsetVariable(name) => stream.unset_variable(name),
@@ -94,6 +118,23 @@ impl Effect {
                 if let Some(place) = list.borrow_mut().get_mut(*slot) {
                     place.keep(&value.into_written());
                 }
+            }
+            Self::Patterns { file, change, key, value } => {
+                let written = |text: &Text| {
+                    let mut bytes = Vec::new();
+                    text.write(context, &mut bytes);
+                    bytes
+                };
+                let key = written(key);
+                // A key that its users cannot read is not taken, and nothing else can be done about it here.
+                let _ = match change {
+                    Change::Add => file.add(&key, b""),
+                    Change::Set => file.set(&key, &value.as_ref().map(written).unwrap_or_default()),
+                    Change::Remove => {
+                        file.remove(&key);
+                        Ok(())
+                    }
+                };
             }
             Self::LogLevel(_)
             | Self::Mark(_)
@@ -147,6 +188,7 @@ impl Effect {
             | Self::SetVariableText(..)
             | Self::UnsetVariable(_)
             | Self::Capture { .. }
+            | Self::Patterns { .. }
             | Self::Nothing => {}
         }
     }

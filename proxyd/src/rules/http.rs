@@ -4,9 +4,12 @@ use super::effect::Effect;
 use super::redirect::Redirect;
 use super::{Answer, Body, Verdict, line_safe};
 use crate::http::Head;
-use crate::sample::convert::{Regex, Replacement};
+use crate::sample::convert::Replacement;
+use crate::sample::regex::Regex;
 use crate::sample::text::Text;
+use crate::sample::transaction::FirstLine;
 use crate::sample::{Context, Patterns, Stream, Value};
+use std::borrow::Cow;
 
 /// The message a rule changes, and the other one where there is one.
 pub(super) enum Messages<'m> {
@@ -60,7 +63,7 @@ pub enum HttpAction {
         /// What is replaced.
         regex: Regex,
         /// What it is replaced by.
-        replacement: Replacement,
+        replacement: Substitute,
         /// `replace-value`: each element of a comma-separated value by itself.
         elements: bool,
     },
@@ -71,7 +74,7 @@ pub enum HttpAction {
         /// What is replaced.
         regex: Regex,
         /// What it is replaced by.
-        replacement: Replacement,
+        replacement: Substitute,
     },
     /// `set-path`, `set-pathq`, `set-query`, `set-uri`
     SetTarget(TargetPart, Text),
@@ -81,6 +84,28 @@ pub enum HttpAction {
     SetStatus(u16, Option<Box<[u8]>>),
     /// What is kept for later.
     Effect(Effect),
+}
+
+/// What stands in place of a match.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Substitute {
+    /// Known when the configuration was read.
+    Fixed(Replacement),
+    /// With samples in it.
+    Made(Text),
+}
+
+impl Substitute {
+    fn replacement(&self, context: &Context<'_>) -> Cow<'_, Replacement> {
+        match self {
+            Self::Fixed(replacement) => Cow::Borrowed(replacement),
+            Self::Made(text) => {
+                let mut bytes = Vec::new();
+                text.write(context, &mut bytes);
+                Cow::Owned(Replacement::new(&bytes))
+            }
+        }
+    }
 }
 
 /// A part of the target that a rule writes.
@@ -162,6 +187,12 @@ impl HttpAction {
             return outcome;
         }
         let edit = self.edit(&context);
+        if edit.changes_line()
+            && let Some(transaction) = stream.transaction
+        {
+            let first = || FirstLine { method: head.method().to_vec(), target: head.target().to_vec() };
+            transaction.first_line.get_or_init(first);
+        }
         edit.apply(head);
         Outcome::Next
     }
@@ -216,9 +247,11 @@ impl HttpAction {
             Self::DeleteHeader(name) => Edit::Delete(name),
             Self::DeleteHeaders(patterns) => Edit::DeleteMatching(patterns),
             Self::ReplaceHeader { name, regex, replacement, elements } => {
-                Edit::Values(name, regex, replacement, *elements)
+                Edit::Values(name, regex, replacement.replacement(context), *elements)
             }
-            Self::ReplaceTarget { part, regex, replacement } => Edit::Substitute(*part, regex, replacement),
+            Self::ReplaceTarget { part, regex, replacement } => {
+                Edit::Substitute(*part, regex, replacement.replacement(context))
+            }
             Self::SetTarget(part, text) => Edit::Target(*part, written(text)),
             Self::SetMethod(text) => Edit::Method(written(text)),
             Self::SetStatus(status, reason) => Edit::Status(*status, reason.as_deref()),
@@ -242,14 +275,19 @@ enum Edit<'a> {
     Set(&'a [u8], Vec<u8>),
     Delete(&'a [u8]),
     DeleteMatching(&'a Patterns),
-    Values(&'a [u8], &'a Regex, &'a Replacement, bool),
-    Substitute(TargetPart, &'a Regex, &'a Replacement),
+    Values(&'a [u8], &'a Regex, Cow<'a, Replacement>, bool),
+    Substitute(TargetPart, &'a Regex, Cow<'a, Replacement>),
     Target(TargetPart, Vec<u8>),
     Method(Vec<u8>),
     Status(u16, Option<&'a [u8]>),
 }
 
 impl Edit<'_> {
+    /// Whether it changes the request line.
+    fn changes_line(&self) -> bool {
+        matches!(self, Self::Substitute(..) | Self::Target(..) | Self::Method(_))
+    }
+
     fn apply(self, head: &mut Head) {
         match self {
             Self::None => {}
@@ -260,7 +298,7 @@ impl Edit<'_> {
             }
             Self::DeleteMatching(patterns) => head.retain(|name, _| !patterns.matches(&Value::text(name))),
             Self::Values(name, regex, replacement, elements) => {
-                replace_values(head, name, regex, replacement, elements);
+                replace_values(head, name, regex, &replacement, elements);
             }
             Self::Substitute(part, regex, replacement) => {
                 let old = match part {
@@ -269,7 +307,7 @@ impl Edit<'_> {
                     TargetPart::PathQuery => path_and_query(head),
                     TargetPart::Uri => head.target().to_vec(),
                 };
-                if let Some(new) = substituted(&old, regex, replacement) {
+                if let Some(new) = substituted(&old, regex, &replacement) {
                     set_target(head, part, &new);
                 }
             }
@@ -296,11 +334,11 @@ fn path_and_query(head: &Head) -> Vec<u8> {
 
 /// The text with the first match replaced; nothing if there is none.
 fn substituted(text: &[u8], regex: &Regex, replacement: &Replacement) -> Option<Vec<u8>> {
-    let captures = regex.0.captures(text)?;
-    let whole = captures.get(0)?;
-    let mut out = text[..whole.start()].to_vec();
-    replacement.write(&captures, &mut out);
-    out.extend_from_slice(&text[whole.end()..]);
+    let groups = regex.groups(text, 0)?;
+    let whole = groups.get(0)?;
+    let mut out = text.get(..whole.start)?.to_vec();
+    replacement.write(text, &groups, &mut out);
+    out.extend_from_slice(text.get(whole.end..)?);
     Some(out)
 }
 

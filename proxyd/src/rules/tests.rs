@@ -5,6 +5,7 @@ use super::switch::BackendName;
 use super::*;
 use crate::http::Version;
 use crate::ids::{FrontendId, UserlistId};
+use crate::sample::fetch::Figure;
 use crate::sample::fetch::{HeaderFetch, Side, TargetPart};
 use crate::sample::pattern::Method;
 use crate::sample::prefix_map::Case;
@@ -12,6 +13,7 @@ use crate::sample::text::{Piece, Text};
 use crate::sample::variable::ProcessVariables;
 use crate::sample::{Expression, Fetch, Groups, Live, Patterns};
 use proptest::prelude::*;
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -42,6 +44,27 @@ impl Live for Process {
     fn admitted(&self, _: UserlistId, _: &[u8], _: &[u8]) -> Option<Groups> {
         None
     }
+    fn server_named(&self, _: &[u8]) -> Option<(BackendId, ServerIndex)> {
+        None
+    }
+    fn has_frontend(&self, _: &[u8]) -> bool {
+        false
+    }
+    fn figure(&self, _: Figure, _: &Stream<'_>) -> Option<i64> {
+        None
+    }
+    fn default_backend(&self, _: FrontendId) -> Option<&str> {
+        None
+    }
+    fn is_stopping(&self) -> bool {
+        false
+    }
+    fn is_local(&self, ip: IpAddr) -> bool {
+        ip.is_loopback()
+    }
+    fn utc_offset(&self, _: i64) -> i32 {
+        0
+    }
     fn variables(&self) -> &ProcessVariables {
         static VARIABLES: LazyLock<ProcessVariables> = LazyLock::new(ProcessVariables::default);
         &VARIABLES
@@ -61,6 +84,11 @@ fn stream() -> Stream<'static> {
         frontend: (FrontendId(0), "f"),
         backend: None,
         listener: 1,
+        listener_name: None,
+        proxy_header: false,
+        worker: 0,
+        server: None,
+        now_ms: 0,
         first_request: true,
         now: Duration::from_secs(5),
         live: &Process,

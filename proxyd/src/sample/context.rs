@@ -2,11 +2,12 @@
 
 use super::Value;
 use super::content::Content;
+use super::fetch::Figure;
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Variables};
 use crate::http::Head;
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Everything a rule may look at. Borrowed for one evaluation.
@@ -33,6 +34,16 @@ pub struct Stream<'a> {
     pub backend: Option<(BackendId, &'a str)>,
     /// `iid` of the listener the connection came in on.
     pub listener: u32,
+    /// The listener's name, where it has one.
+    pub listener_name: Option<&'a str>,
+    /// The connection began with a PROXY header.
+    pub proxy_header: bool,
+    /// The worker the connection lives on.
+    pub worker: u32,
+    /// The id and the name of the server, once one is chosen.
+    pub server: Option<(u32, &'a str)>,
+    /// Milliseconds on the workers' clock, which rates are counted on.
+    pub now_ms: u64,
     /// The request is the first on its connection.
     pub first_request: bool,
     /// Time since 1970.
@@ -96,6 +107,20 @@ pub trait Live {
     fn frontend_sessions(&self, frontend: FrontendId) -> u64;
     /// Whether the user of that list has that password, and which groups the user is in; `None`: no.
     fn admitted(&self, userlist: UserlistId, user: &[u8], password: &[u8]) -> Option<Groups>;
+    /// A server by `backend/server`.
+    fn server_named(&self, name: &[u8]) -> Option<(BackendId, ServerIndex)>;
+    /// Whether a frontend has that name.
+    fn has_frontend(&self, name: &[u8]) -> bool;
+    /// A figure that has no question of its own here; `None` where there is none.
+    fn figure(&self, figure: Figure, stream: &Stream<'_>) -> Option<i64>;
+    /// The name of a frontend's `default_backend`.
+    fn default_backend(&self, frontend: FrontendId) -> Option<&str>;
+    /// Whether the process ends once its connections have.
+    fn is_stopping(&self) -> bool;
+    /// Whether an address is one of this host's.
+    fn is_local(&self, ip: IpAddr) -> bool;
+    /// Seconds between UTC and local time at that moment.
+    fn utc_offset(&self, seconds: i64) -> i32;
     /// The variables of the process.
     fn variables(&self) -> &ProcessVariables;
     /// A random number, different at every call.

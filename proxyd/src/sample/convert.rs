@@ -1,14 +1,22 @@
 //! Converters: one variant per converter, its arguments resolved.
 
 use super::context::Context;
+use super::regex::Regex;
 use super::value::{self, Value};
 use super::variable::Name;
 use std::borrow::Cow;
 
 mod encode;
+pub mod hash;
+pub mod json;
+mod language;
+pub mod made;
+pub mod number;
 mod text;
+pub mod time;
 
-pub(super) use encode::base64_decode;
+pub use encode::base64_decode;
+pub use made::{Key, Made};
 pub use text::Replacement;
 
 /// A calculation with a number.
@@ -47,16 +55,6 @@ impl Operand {
             Self::Number(number) => Some(*number),
             Self::Variable(name) => context.stream.variable(name)?.to_int(),
         }
-    }
-}
-
-/// A regular expression, equal if written equal.
-#[derive(Clone, Debug)]
-pub struct Regex(pub regex::bytes::Regex);
-
-impl PartialEq for Regex {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
     }
 }
 
@@ -147,6 +145,8 @@ pub enum Converter {
     Odd,
     /// `even`
     Even,
+    /// One of those that make something new.
+    Made(Made),
 }
 
 impl Converter {
@@ -164,7 +164,7 @@ impl Converter {
                 Value::Str(text::part(value.into_text(), |text| text::word(text, *index, delimiters, *count))?)
             }
             Self::RegSub { regex, replacement, all } => {
-                Value::Str(text::replace(&regex.0, replacement, *all, value.into_text()))
+                Value::Str(text::replace(regex, replacement, *all, value.into_text()))
             }
             Self::Bytes { offset, length } => {
                 let is_text = matches!(value, Value::Str(_));
@@ -204,6 +204,7 @@ impl Converter {
             Self::Not => Value::Bool(value.to_int()? == 0),
             Self::Odd => Value::Bool(value.to_int()? & 1 == 1),
             Self::Even => Value::Bool(value.to_int()? & 1 == 0),
+            Self::Made(made) => return made.apply(context, value),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Taking samples: one variant per fetch, its arguments resolved.
 
 use super::context::{Context, Stream};
+use super::convert::time::Unit;
 use super::value::{Value, leading_int};
 use super::variable::Name;
 use crate::http::{Head, header};
@@ -12,6 +13,7 @@ use std::ops::ControlFlow;
 pub mod content;
 mod cookie;
 mod target;
+mod whole;
 
 /// Which of the two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +72,8 @@ pub enum TargetPart {
     Base,
     /// `baseq`: with the query string.
     BaseQuery,
+    /// The host and all of the target, which `url32` hashes.
+    Whole,
 }
 
 /// A part of the `authorization` header.
@@ -102,6 +106,81 @@ pub enum Figure {
     BackendId,
     /// `so_id`
     Listener,
+    /// `avg_queue`: requests waiting for each server that can take traffic.
+    AverageQueue(Option<BackendId>),
+    /// `be_conn_free`
+    BackendFree(Option<BackendId>),
+    /// `connslots`
+    Slots(Option<BackendId>),
+    /// `be_sess_rate`
+    BackendRate(Option<BackendId>),
+    /// `fe_sess_rate`
+    FrontendRate(Option<FrontendId>),
+    /// `fe_req_rate`
+    RequestRate(Option<FrontendId>),
+    /// `srv_conn_free`
+    ServerFree(BackendId, ServerIndex),
+    /// `srv_queue`
+    ServerQueue(BackendId, ServerIndex),
+    /// `srv_weight`: as the algorithm sees it now.
+    ServerWeight(BackendId, ServerIndex),
+    /// `srv_iweight`: as configured.
+    ServerFirstWeight(BackendId, ServerIndex),
+    /// `srv_uweight`: as set by somebody.
+    ServerUserWeight(BackendId, ServerIndex),
+    /// `srv_sess_rate`
+    ServerRate(BackendId, ServerIndex),
+    /// `dst_conn`: connections of the listener.
+    ListenerSessions,
+    /// `act_conn`: connections of the process.
+    ProcessSessions,
+    /// `uptime`: seconds the process runs.
+    Uptime,
+    /// `fe_client_timeout` and so on, in milliseconds.
+    Timeout(Limit),
+}
+
+/// A configured time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// `fe_client_timeout`
+    Client,
+    /// `be_server_timeout`
+    Server,
+    /// `be_tunnel_timeout`
+    Tunnel,
+    /// `be_connect_timeout`
+    Connect,
+    /// `be_queue_timeout`
+    Queue,
+    /// `be_tarpit_timeout`
+    Tarpit,
+    /// `cur_client_timeout`: as a rule has set it.
+    CurrentClient,
+    /// `cur_server_timeout`
+    CurrentServer,
+    /// `cur_tunnel_timeout`
+    CurrentTunnel,
+}
+
+/// A part of the request line as the client sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Line {
+    /// `capture.req.method`
+    Method,
+    /// `capture.req.uri`
+    Target,
+    /// `capture.req.ver`
+    Version,
+}
+
+/// What was done about the server of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerFact {
+    /// `srv_name`
+    Name,
+    /// `srv_id`
+    Id,
 }
 
 /// Where a sample comes from.
@@ -187,8 +266,49 @@ pub enum Fetch {
     FirstRequest,
     /// `req.proto_http`: the request is HTTP and its head is here.
     ProtoHttp,
-    /// `date`: seconds since 1970, with seconds added.
-    Date(i64),
+    /// `date`: time since 1970, with so much added.
+    Date(i64, Unit),
+    /// `date_us`: microseconds since the second began.
+    DateFraction,
+    /// `base32`, `url32`: a hash of the host and the path or the whole target; with the client's address behind it.
+    TargetHash {
+        /// The query belongs to it.
+        whole: bool,
+        /// `+src`
+        source: bool,
+    },
+    /// `req.hdrs`: all fields as they were sent.
+    Fields(Side),
+    /// `req.hdrs_bin`: all fields, each name and value after its length.
+    FieldsBinary(Side),
+    /// `req.cook_names`
+    CookieNames(Side, u8),
+    /// `capture.req.method` and so on.
+    Original(Line),
+    /// `capture.res.ver`
+    CapturedVersion,
+    /// `http_auth_bearer`: the token, in `authorization` or in a header of that name.
+    Bearer(Option<Box<[u8]>>),
+    /// `src_is_local`, `dst_is_local`
+    IsLocal(End),
+    /// `fc_http_major`, `bc_http_major`
+    HttpMajor(Side),
+    /// `fc_rcvd_proxy`: the connection began with a PROXY header.
+    ProxyHeader,
+    /// `so_name`
+    ListenerName,
+    /// `fe_defbe`
+    DefaultBackend,
+    /// `stopping`
+    Stopping,
+    /// `thread`
+    Worker,
+    /// `uuid`
+    Uuid,
+    /// `unique-id`
+    UniqueId,
+    /// `srv_name`, `srv_id`
+    Server(ServerFact),
     /// `rand`, below the limit.
     Random(u32),
 }
@@ -206,6 +326,7 @@ impl Fetch {
             Self::Cookie { side, name, wanted } => cookie::values(head(context, *side)?, *side, name.as_deref())
                 .last()
                 .and_then(|text| made(text, *wanted)),
+            Self::AdmittedGroups(_) => self.single(context),
             _ => {
                 let mut found = None;
                 let _ = self.each(context, &mut |value| {
@@ -239,6 +360,13 @@ impl Fetch {
                 cookie::values(head, *side, name.as_deref())
                     .filter_map(|text| made(text, *wanted))
                     .try_for_each(wants_more)
+            }
+            Self::AdmittedGroups(list) => {
+                let credentials = head(context, Side::Request).and_then(basic);
+                let admitted = credentials
+                    .and_then(|(user, password)| context.stream.live.admitted(*list, &user, &password))
+                    .unwrap_or_default();
+                admitted.0.into_iter().map(|group| Value::Str(Cow::Owned(group.into_bytes()))).try_for_each(wants_more)
             }
             _ => self.single(context).map_or(ControlFlow::Continue(()), wants_more),
         }
@@ -293,10 +421,11 @@ impl Fetch {
                     .is_some();
                 Some(Value::Bool(admitted))
             }
+            // Its groups are what ACLs look at; elsewhere it is the user.
             Self::AdmittedGroups(list) => {
                 let (user, password) = basic(request()?)?;
-                let groups = stream.live.admitted(*list, &user, &password)?;
-                Some(Value::Str(Cow::Owned(groups.0.join(",").into_bytes())))
+                stream.live.admitted(*list, &user, &password)?;
+                Some(Value::Str(Cow::Owned(user)))
             }
             Self::Auth(part) => auth(request()?, *part),
             Self::Figure(figure) => figure.value(context.stream),
@@ -305,10 +434,43 @@ impl Fetch {
             Self::BackendName => stream.backend.map(|(_, name)| Value::text(name.as_bytes())),
             Self::FirstRequest => Some(Value::Bool(stream.first_request)),
             Self::ProtoHttp => Some(Value::Bool(request().is_some())),
-            Self::Date(offset) => {
-                let seconds = i64::try_from(stream.now.as_secs()).unwrap_or(i64::MAX);
-                Some(Value::Int(seconds.saturating_add(*offset)))
+            Self::Date(offset, unit) => {
+                let now = match unit {
+                    Unit::Seconds => u128::from(stream.now.as_secs()),
+                    Unit::Milliseconds => stream.now.as_millis(),
+                    Unit::Microseconds => stream.now.as_micros(),
+                };
+                Some(Value::Int(i64::try_from(now).unwrap_or(i64::MAX).saturating_add(*offset)))
             }
+            Self::DateFraction => Some(Value::Int(stream.now.subsec_micros().into())),
+            Self::IsLocal(end) => address(stream, *end).map(|address| Value::Bool(stream.live.is_local(address.ip()))),
+            Self::ProxyHeader => Some(Value::Bool(stream.proxy_header)),
+            Self::ListenerName => stream.listener_name.map(|name| Value::text(name.as_bytes())),
+            Self::DefaultBackend => {
+                stream.live.default_backend(stream.frontend.0).map(|name| Value::text(name.as_bytes()))
+            }
+            Self::Stopping => Some(Value::Bool(stream.live.is_stopping())),
+            Self::Worker => Some(Value::Int(stream.worker.into())),
+            Self::Uuid => Some(Value::Str(Cow::Owned(uuid(stream)))),
+            Self::UniqueId => {
+                let id = stream.transaction?.unique_id.get()?;
+                Some(Value::text(id))
+            }
+            Self::Server(fact) => {
+                let (id, name) = stream.server?;
+                Some(match fact {
+                    ServerFact::Name => Value::text(name.as_bytes()),
+                    ServerFact::Id => Value::Int(id.into()),
+                })
+            }
+            Self::TargetHash { .. }
+            | Self::Fields(_)
+            | Self::FieldsBinary(_)
+            | Self::CookieNames(..)
+            | Self::Original(_)
+            | Self::CapturedVersion
+            | Self::Bearer(_)
+            | Self::HttpMajor(_) => whole::value(self, context),
             Self::Random(limit) => {
                 let random = u64::from(stream.live.random());
                 Some(Value::count((random * u64::from(*limit)) >> 32))
@@ -330,8 +492,39 @@ impl Figure {
             Self::FrontendId => stream.frontend.0.0.into(),
             Self::BackendId => stream.backend?.0.0.into(),
             Self::Listener => stream.listener.into(),
+            Self::AverageQueue(_)
+            | Self::BackendFree(_)
+            | Self::Slots(_)
+            | Self::BackendRate(_)
+            | Self::FrontendRate(_)
+            | Self::RequestRate(_)
+            | Self::ServerFree(..)
+            | Self::ServerQueue(..)
+            | Self::ServerWeight(..)
+            | Self::ServerFirstWeight(..)
+            | Self::ServerUserWeight(..)
+            | Self::ServerRate(..)
+            | Self::ListenerSessions
+            | Self::ProcessSessions
+            | Self::Uptime
+            | Self::Timeout(_) => return live.figure(self.resolved(stream)?, stream).map(Value::Int),
         };
         Some(Value::count(number))
+    }
+
+    /// The same with the section in use where none was named.
+    fn resolved(self, stream: &Stream<'_>) -> Option<Self> {
+        let backend = |given: Option<BackendId>| given.or(stream.backend.map(|(id, _)| id)).map(Some);
+        let frontend = |given: Option<FrontendId>| Some(given.unwrap_or(stream.frontend.0));
+        Some(match self {
+            Self::AverageQueue(given) => Self::AverageQueue(backend(given)?),
+            Self::BackendFree(given) => Self::BackendFree(backend(given)?),
+            Self::Slots(given) => Self::Slots(backend(given)?),
+            Self::BackendRate(given) => Self::BackendRate(backend(given)?),
+            Self::FrontendRate(given) => Self::FrontendRate(frontend(given)),
+            Self::RequestRate(given) => Self::RequestRate(frontend(given)),
+            other => other,
+        })
     }
 }
 
@@ -438,6 +631,15 @@ fn made(text: &[u8], wanted: As) -> Option<Value<'_>> {
 pub(super) fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     text.parse().ok().or_else(|| text.split_once(':')?.0.parse().ok())
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn uuid(stream: &Stream<'_>) -> Vec<u8> {
+    let word = || u128::from(stream.live.random());
+    let bits = (word() << 96) | (word() << 64) | (word() << 32) | word();
+    let bits = bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let text = format!("{bits:032x}");
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-").into_bytes()
 }
 
 fn borrowed<'a>(value: &'a Value<'static>) -> Value<'a> {

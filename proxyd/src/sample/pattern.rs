@@ -1,8 +1,11 @@
 //! What samples are compared with: the patterns of an ACL, compiled so that long lists cost a look-up and not a walk.
 
+use super::pattern_file::PatternFile;
 use super::prefix_map::{Case, PrefixMap};
+use super::regex::Regex;
 use super::value::{self, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// How a sample is compared: the word after `-m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +142,8 @@ fn within<T: Copy + Ord>(ranges: &[(T, T)], value: T) -> bool {
 #[derive(Clone, Debug)]
 pub struct Regexes {
     set: regex::bytes::RegexSet,
+    /// Those that need backtracking.
+    others: Box<[Regex]>,
     case: Case,
 }
 
@@ -147,19 +152,23 @@ const REGEX_BYTES_MAX: usize = 64 << 20;
 
 impl Regexes {
     /// Compiles them; the error says what is wrong with the first that does not compile.
-    pub fn new(case: Case, sources: &[String]) -> Result<Self, regex::Error> {
+    pub fn new(case: Case, sources: &[String], others: Vec<Regex>) -> Result<Self, regex::Error> {
         let set = regex::bytes::RegexSetBuilder::new(sources)
             .unicode(false)
             .case_insensitive(case == Case::Ignored)
             .size_limit(REGEX_BYTES_MAX)
             .build()?;
-        Ok(Self { set, case })
+        Ok(Self { set, others: others.into(), case })
+    }
+
+    fn is_match(&self, text: &[u8]) -> bool {
+        self.set.is_match(text) || self.others.iter().any(|regex| regex.is_match(text))
     }
 }
 
 impl PartialEq for Regexes {
     fn eq(&self, other: &Self) -> bool {
-        self.case == other.case && self.set.patterns() == other.set.patterns()
+        self.case == other.case && self.set.patterns() == other.set.patterns() && self.others == other.others
     }
 }
 
@@ -188,12 +197,14 @@ pub enum Patterns {
     End(PrefixMap),
     /// Any of the texts between delimiters.
     Part(PrefixMap, &'static [u8]),
+    /// Any of the patterns of a file that can be changed; the number of the use.
+    File(Arc<PatternFile>, usize),
 }
 
 /// What may stand around the parts that `dir` looks at.
-const DIR_DELIMITERS: &[u8] = b"/?";
+pub(super) const DIR_DELIMITERS: &[u8] = b"/?";
 /// What may stand around the parts that `dom` looks at.
-const DOM_DELIMITERS: &[u8] = b"/?.:";
+pub(super) const DOM_DELIMITERS: &[u8] = b"/?.:";
 
 impl Patterns {
     /// Texts of one of the methods that compare texts; `None` for the other methods.
@@ -207,7 +218,7 @@ impl Patterns {
             Method::Dom => Self::Part(map(stripped(texts, DOM_DELIMITERS)), DOM_DELIMITERS),
             Method::Sub => {
                 let sources: Vec<String> = texts.iter().map(|text| literal(text)).collect();
-                Self::Sub(Regexes::new(case, &sources).ok()?)
+                Self::Sub(Regexes::new(case, &sources, Vec::new()).ok()?)
             }
             Method::Found | Method::Bool | Method::Int | Method::Ip | Method::Len | Method::Reg => return None,
         })
@@ -222,7 +233,8 @@ impl Patterns {
             Self::Ip(networks) => value.to_ip().is_some_and(|ip| networks.contains(ip)),
             Self::Len(ranges) => i64::try_from(value.matched().len()).is_ok_and(|length| in_ranges(ranges, length)),
             Self::Equal(map) => map.get(&value.matched()).is_some(),
-            Self::Sub(set) | Self::Reg(set) => set.set.is_match(&value.matched()),
+            Self::Sub(set) | Self::Reg(set) => set.is_match(&value.matched()),
+            Self::File(file, number) => file.matches(*number, value),
             Self::Beg(map) => map.least_prefix(&value.matched()).is_some(),
             Self::End(map) => {
                 let mut backwards = value.matched().into_owned();
@@ -275,6 +287,7 @@ impl Patterns {
             | Self::Len(_)
             | Self::Sub(_)
             | Self::Reg(_)
+            | Self::File(..)
             | Self::Part(..) => None,
         }
     }

@@ -66,18 +66,43 @@ impl Text {
         }
     }
 
-    /// Writes the text for this moment.
+    /// Writes the text for this moment; control characters of samples, which could end a line, as `%` and two digits.
     pub fn write(&self, context: &Context<'_>, out: &mut Vec<u8>) {
+        self.write_with(context, out, push_encoded);
+    }
+
+    /// The same with samples as they are, for what is no message.
+    pub fn write_raw(&self, context: &Context<'_>, out: &mut Vec<u8>) {
+        self.write_with(context, out, |value, out| out.extend_from_slice(value));
+    }
+
+    fn write_with(&self, context: &Context<'_>, out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text),
                 Piece::Sample(expression) => {
                     if let Some(value) = expression.value(context) {
-                        out.extend_from_slice(&value.into_written());
+                        push(&value.into_written(), out);
                     }
                 }
                 Piece::Variable(variable) => variable.write(context, out),
             }
+        }
+    }
+}
+
+/// haproxy's own encoding of samples in messages; like there, a NUL ends the sample.
+fn push_encoded(value: &[u8], out: &mut Vec<u8>) {
+    let control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
+    if !value.iter().any(control) {
+        return out.extend_from_slice(value);
+    }
+    for byte in value.iter().take_while(|byte| **byte != 0) {
+        if control(byte) {
+            out.push(b'%');
+            out.extend_from_slice(&super::value::hex(&[*byte]));
+        } else {
+            out.push(*byte);
         }
     }
 }

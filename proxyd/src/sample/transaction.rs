@@ -17,6 +17,8 @@ pub struct Transaction {
     pub captured_response: RefCell<Vec<Captured>>,
     /// `set-log-level`.
     pub log_level: Cell<Option<LogLevel>>,
+    /// The request line as it came, kept when a rule changes it.
+    pub first_line: OnceCell<FirstLine>,
     /// The request's own id, once one was made.
     pub unique_id: OnceCell<Box<[u8]>>,
     /// `set-src`, `set-src-port`
@@ -33,6 +35,15 @@ pub struct Transaction {
     pub mark: Cell<Option<u32>>,
     /// `set-tos`: of the client's socket.
     pub tos: Cell<Option<u8>>,
+}
+
+/// What a request line said before rules changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstLine {
+    /// The method.
+    pub method: Vec<u8>,
+    /// The target.
+    pub target: Vec<u8>,
 }
 
 /// A place for a captured text.

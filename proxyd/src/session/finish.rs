@@ -232,9 +232,10 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
     let ago = |at: Instant| worker.log.date(date.saturating_sub(now.saturating_duration_since(at)));
     let view = exchange.backend;
     let server = view.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
+    let first = exchange.transaction.first_line.get();
     let request = exchange.request_wire.map(|_| RequestLine {
-        method: exchange.request.method(),
-        target: exchange.request.target(),
+        method: first.map_or_else(|| exchange.request.method(), |first| &first.method),
+        target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
         version: b"",
     });
     let version = exchange.request.version().text();

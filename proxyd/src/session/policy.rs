@@ -32,6 +32,8 @@ fn stream<'a>(
     client: &Conn,
     backend: Option<&'a BackendView>,
     transaction: Option<&'a Transaction>,
+    server: Option<usize>,
+    now: Instant,
 ) -> Stream<'a> {
     let said = |of: fn(&Transaction) -> &Cell<Option<SocketAddr>>| transaction.and_then(|noted| of(noted).get());
     Stream {
@@ -40,6 +42,14 @@ fn stream<'a>(
         frontend: (session.frontend_id, session.frontend.name()),
         backend: backend.map(|view| (view.id, view.backend.name())),
         listener: session.listener.bind.id,
+        listener_name: session.listener.bind.name.as_deref(),
+        proxy_header: session.proxy_header,
+        worker: u32::try_from(session.worker.index).unwrap_or(u32::MAX),
+        server: backend
+            .zip(server)
+            .and_then(|(view, server)| view.backend.servers.get(server))
+            .map(|server| (server.id, &*server.name)),
+        now_ms: session.worker.milliseconds(now),
         first_request: session.requests == 0,
         now: clock::date(),
         content: None,
@@ -55,7 +65,7 @@ pub fn admits(session: &Session, client: &Conn) -> bool {
     if rules.tcp_request_connection.is_empty() && rules.tcp_request_session.is_empty() {
         return true;
     }
-    let stream = stream(session, client, None, None);
+    let stream = stream(session, client, None, None, None, session.since);
     let counters = session.frontend.section.traffic.of(session.worker.index);
     if rules.tcp_request_connection(&stream) != TcpVerdict::Continue {
         counters.add(Count::DeniedConnections, 1);
@@ -89,7 +99,14 @@ async fn on_request(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
     if !rules.is_empty() {
         on_content(exchange, section).await?;
         if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
-            let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
+            let stream = stream(
+                exchange.session,
+                exchange.client,
+                exchange.backend,
+                Some(&exchange.transaction),
+                exchange.server_index,
+                exchange.account.now,
+            );
             let verdict = rules.http_request(&mut exchange.request, &stream);
             apply_to_client(exchange);
             obey(exchange, verdict).await?;
@@ -127,7 +144,14 @@ fn content_verdict(exchange: &mut Exchange<'_>, rules: &Rules, complete: bool, a
     let content = Content::new(Side::Request, raw, complete, begins_http);
     let stream = Stream {
         content: Some(&content),
-        ..stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction))
+        ..stream(
+            exchange.session,
+            exchange.client,
+            exchange.backend,
+            Some(&exchange.transaction),
+            exchange.server_index,
+            exchange.account.now,
+        )
     };
     let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
     rules.tcp_request_content(&context, at)
@@ -241,8 +265,17 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
         None
     } else {
         let content = content(exchange);
-        let stream =
-            Stream { content: content.as_ref(), ..stream(session, exchange.client, None, Some(&exchange.transaction)) };
+        let stream = Stream {
+            content: content.as_ref(),
+            ..stream(
+                session,
+                exchange.client,
+                None,
+                Some(&exchange.transaction),
+                exchange.server_index,
+                exchange.account.now,
+            )
+        };
         rules.choose_backend(&Context { request: exchange.visible_request(), response: None, stream: &stream })
     };
     let backend = ruled.or(session.frontend.default_backend).and_then(|id| session.view.backend(id));
@@ -264,7 +297,14 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
     let content = content(exchange);
     let stream = Stream {
         content: content.as_ref(),
-        ..stream(exchange.session, exchange.client, Some(view), Some(&exchange.transaction))
+        ..stream(
+            exchange.session,
+            exchange.client,
+            Some(view),
+            Some(&exchange.transaction),
+            exchange.server_index,
+            exchange.account.now,
+        )
     };
     let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
     let server = rules.choose_server(&context)?.index();
@@ -277,7 +317,14 @@ pub fn ignores_persistence(exchange: &Exchange<'_>, view: &BackendView) -> bool 
     if rules.ignore_persist.is_empty() {
         return false;
     }
-    let stream = stream(exchange.session, exchange.client, Some(view), Some(&exchange.transaction));
+    let stream = stream(
+        exchange.session,
+        exchange.client,
+        Some(view),
+        Some(&exchange.transaction),
+        exchange.server_index,
+        exchange.account.now,
+    );
     rules.any(&rules.ignore_persist, &Context { request: Some(&exchange.request), response: None, stream: &stream })
 }
 
@@ -288,7 +335,14 @@ pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
         if rules.http_response.is_empty() && rules.tcp_response_content.is_empty() {
             continue;
         }
-        let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
+        let stream = stream(
+            exchange.session,
+            exchange.client,
+            exchange.backend,
+            Some(&exchange.transaction),
+            exchange.server_index,
+            exchange.account.now,
+        );
         let context = Context { request: Some(&exchange.request), response: Some(&exchange.response), stream: &stream };
         if rules.tcp_response_content(&context, &mut 0) != TcpVerdict::Continue {
             return Err(End::new(Cause::Proxy, Phase::Headers, Some(502)));
@@ -319,7 +373,14 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
         if section.rules.http_after_response.is_empty() {
             continue;
         }
-        let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
+        let stream = stream(
+            exchange.session,
+            exchange.client,
+            exchange.backend,
+            Some(&exchange.transaction),
+            exchange.server_index,
+            exchange.account.now,
+        );
         let request = exchange.request_wire.map(|_| &exchange.request);
         section.rules.http_after_response(request, &mut exchange.response, &stream);
     }
@@ -338,7 +399,14 @@ pub fn monitor_fails(exchange: &Exchange<'_>) -> bool {
     if rules.monitor_fail.is_empty() {
         return false;
     }
-    let stream = stream(exchange.session, exchange.client, None, Some(&exchange.transaction));
+    let stream = stream(
+        exchange.session,
+        exchange.client,
+        None,
+        Some(&exchange.transaction),
+        exchange.server_index,
+        exchange.account.now,
+    );
     rules.any(&rules.monitor_fail, &Context { request: Some(&exchange.request), response: None, stream: &stream })
 }
 
@@ -347,7 +415,14 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
     if section.rules.stats_admin.is_empty() {
         return false;
     }
-    let stream = stream(exchange.session, exchange.client, exchange.backend, Some(&exchange.transaction));
+    let stream = stream(
+        exchange.session,
+        exchange.client,
+        exchange.backend,
+        Some(&exchange.transaction),
+        exchange.server_index,
+        exchange.account.now,
+    );
     let context = Context { request: Some(&exchange.request), response: None, stream: &stream };
     section.rules.any(&section.rules.stats_admin, &context)
 }
@@ -356,7 +431,14 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
 pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destination<'_>) {
     let session = exchange.session;
     let sample = |expression: &Expression| {
-        let stream = stream(session, exchange.client, exchange.backend, Some(&exchange.transaction));
+        let stream = stream(
+            session,
+            exchange.client,
+            exchange.backend,
+            Some(&exchange.transaction),
+            exchange.server_index,
+            exchange.account.now,
+        );
         let context = Context {
             request: exchange.request_wire.map(|_| &exchange.request),
             response: exchange.response_wire.map(|_| &exchange.response),

@@ -7,6 +7,7 @@ use super::report::{self, code};
 use crate::rules::acl::{Acl, AclIndex, Test};
 use crate::sample::Patterns;
 use crate::sample::pattern::Method;
+use crate::sample::pattern_file::Use;
 use crate::sample::prefix_map::Case;
 use shared_config::diagnostic::Diagnostic;
 use shared_config::haproxy::expr;
@@ -14,7 +15,7 @@ use shared_config::haproxy::keyword::{FetchPlaces, SampleType, find_acl_derivati
 use shared_config::source::Span;
 use shared_config::words::{Word, Words};
 
-mod pattern;
+pub(super) mod pattern;
 
 /// An ACL that conditions can name, or one written in braces.
 #[derive(Clone)]
@@ -162,7 +163,7 @@ impl Lowering<'_> {
         // A converter after a derivative makes its method void.
         let implied =
             derivative.filter(|_| written.converters.is_empty()).and_then(|row| Method::from_name(row.method));
-        let mut flags = pattern::flags(rest)?;
+        let mut flags = pattern::flags(rest, &self.names.changed_files)?;
         let Some(method) = flags.method.or(implied).or(default_method(lowered.output)) else {
             let message = format!(
                 "matching method must be specified first (using '-m') when using a sample fetch of this type ('{}')",
@@ -173,7 +174,17 @@ impl Lowering<'_> {
         if flags.has_no_patterns() && !matches!(method, Method::Found | Method::Bool) {
             self.warn_no_pattern(criterion, &keyword);
         }
-        let patterns = pattern::compile(method, &mut flags)?;
+        let mut patterns = pattern::compile(method, &mut flags)?;
+        for (path, span, case) in std::mem::take(&mut flags.changing) {
+            let word = Word::plain(path.as_str(), span);
+            let file = self.pattern_file(&word, &path, flags.map)?;
+            let number = self.use_of(&file, Use { method, case }, &word)?;
+            patterns = patterns.map(|patterns| {
+                let mut patterns = patterns.into_vec();
+                patterns.push(Patterns::File(file, number));
+                patterns.into()
+            });
+        }
         for unsupported in flags.unsupported {
             report::unsupported(self.out, unsupported.0, unsupported.1);
         }

@@ -2,8 +2,10 @@
 
 use super::arguments::{Arguments, Problem, problem};
 use super::regex;
+
+mod made;
 use crate::sample::Converter;
-use crate::sample::convert::{Arithmetic, Operand, Replacement};
+use crate::sample::convert::{Arithmetic, Made, Operand, Replacement};
 use crate::sample::prefix_map::Case;
 use shared_config::haproxy::keyword::ConverterRow;
 
@@ -21,6 +23,7 @@ pub(super) fn lower(row: &ConverterRow, arguments: &Arguments<'_>) -> Result<Opt
         "field" | "word" => return part(row.name, arguments),
         "regsub" => return regsub(arguments),
         "bytes" => return bytes_part(arguments),
+        "srv_is_up" => Converter::Made(Made::ServerUp),
         "ltrim" => Converter::TrimLeft(bytes(0)),
         "rtrim" => Converter::TrimRight(bytes(0)),
         "url_dec" => Converter::UrlDecode { form: integer(0).unwrap_or(0) != 0 },
@@ -37,7 +40,12 @@ pub(super) fn lower(row: &ConverterRow, arguments: &Arguments<'_>) -> Result<Opt
         "not" => Converter::Not,
         "odd" => Converter::Odd,
         "even" => Converter::Even,
-        name => return arithmetic(name, arguments),
+        name => {
+            if let Some(made) = made::lower(name, arguments)? {
+                return Ok(Some(Converter::Made(made)));
+            }
+            return arithmetic(name, arguments);
+        }
     }))
 }
 
@@ -107,7 +115,6 @@ fn regsub(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
             replacement: Replacement::new(&arguments.bytes(1).unwrap_or_default()),
             all: flags.contains('g'),
         })),
-        Err(regex::Refused::Invalid(message)) => Err(problem(message, source.span)),
-        Err(regex::Refused::Beyond) => Ok(None),
+        Err(message) => Err(problem(message, source.span)),
     }
 }

@@ -5,7 +5,7 @@ use super::expression::Voice;
 use super::http_action::RuleAt;
 use super::{Lowering, is_condition};
 use crate::log::syslog::Level;
-use crate::rules::effect::{Effect, End, Limit, Timeout};
+use crate::rules::effect::{Change, Effect, End, Limit, Timeout};
 use crate::sample;
 use crate::sample::fetch::Side;
 use crate::sample::transaction::LogLevel;
@@ -44,6 +44,9 @@ impl Lowering<'_> {
                 self.rule_expression(at, words).map(|from| from.map(|from| Effect::Port(End::Destination, from)))
             }
             "set-timeout" => self.set_timeout(at, words),
+            "add-acl" => self.change_patterns(Change::Add, at, words),
+            "del-acl" | "del-map" => self.change_patterns(Change::Remove, at, words),
+            "set-map" => self.change_patterns(Change::Set, at, words),
             _ => return None,
         })
     }

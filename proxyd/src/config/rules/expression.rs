@@ -103,12 +103,13 @@ impl Lowering<'_> {
                 Problem { message, ..inner }
             })?;
             let lowered = match row.support {
+                Support::Works if row.name.starts_with("map") => self
+                    .map(row.name, &arguments)
+                    .map_err(|inner| invalid_converter(call, inner))?
+                    .map(sample::Converter::Made),
                 Support::Works => converter::lower(row, &arguments).map_err(|inner| invalid_converter(call, inner))?,
                 Support::NoEffect | Support::Unsupported => None,
             };
-            if row.name.starts_with("map") {
-                map_file(&arguments).map_err(|inner| invalid_converter(call, inner))?;
-            }
             if lowered.is_none() {
                 report::unsupported(self.out, &format!("converter {}", row.name), call.span);
             }
@@ -172,23 +173,6 @@ impl Lowering<'_> {
         }
         report::unsupported(self.out, &call.name.text, call.span);
         Some(Lowered { expression: None, output: SampleType::Any, places: FetchPlaces::all() })
-    }
-}
-
-/// The file of a map must be there, if only to be read later.
-fn map_file(arguments: &Arguments<'_>) -> Result<(), Problem> {
-    let Some(word) = arguments.word(0) else { return Ok(()) };
-    if word.text.starts_with("virt@") || word.text.starts_with("opt@") {
-        return Ok(());
-    }
-    let path = word.text.strip_prefix("file@").unwrap_or(&word.text);
-    match std::fs::File::open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let mut failed = problem(format!("failed to open pattern file <{path}>"), word.span);
-            failed.help = Some(error.to_string());
-            Err(failed)
-        }
     }
 }
 

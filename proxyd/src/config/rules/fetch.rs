@@ -4,8 +4,9 @@ use super::arguments::{Arguments, Inside, Problem, problem};
 use super::names::Names;
 use crate::sample::Fetch;
 use crate::sample::Value;
+use crate::sample::convert::time::Unit;
 use crate::sample::fetch::content::{Begins, Part};
-use crate::sample::fetch::{As, AuthPart, End, Figure, HeaderFetch, Side, TargetPart};
+use crate::sample::fetch::{As, AuthPart, End, Figure, HeaderFetch, Limit, Line, ServerFact, Side, TargetPart};
 use crate::sample::variable::Name;
 use shared_config::haproxy::keyword::FetchRow;
 use shared_config::words::Word;
@@ -33,6 +34,10 @@ pub(super) fn lower(
     if let Some(found) = message(row.name, arguments).map_err(Failure::Arguments)? {
         return Ok(Some(found));
     }
+    if row.name.starts_with("ssl_") {
+        // There is no TLS yet, and a connection without it has nothing to say about it.
+        return Ok(Some(Fetch::Never));
+    }
     if let Some(found) = content(row.name, arguments).map_err(Failure::Arguments)? {
         return Ok(Some(found));
     }
@@ -48,7 +53,7 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
     Ok(Some(Fetch::Constant(match row.name {
         "always_true" => Value::Bool(true),
         // There is no TLS yet, so no connection of a client has it.
-        "always_false" | "ssl_fc" => Value::Bool(false),
+        "always_false" | "ssl_fc" | "ssl_bc" => Value::Bool(false),
         "int" => Value::Int(arguments.integer(0).unwrap_or(0)),
         "str" => text(arguments.bytes(0).unwrap_or_default().into()),
         "meth" => Value::Method(Cow::Owned(arguments.bytes(0).unwrap_or_default().into())),
@@ -125,6 +130,25 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "http_auth_pass" => Fetch::Auth(AuthPart::Password),
         "http_first_req" => Fetch::FirstRequest,
         "req.proto_http" | "req_proto_http" => Fetch::ProtoHttp,
+        "base32" => Fetch::TargetHash { whole: false, source: false },
+        "base32+src" => Fetch::TargetHash { whole: false, source: true },
+        "url32" => Fetch::TargetHash { whole: true, source: false },
+        "url32+src" => Fetch::TargetHash { whole: true, source: true },
+        "req.hdrs" => Fetch::Fields(request),
+        "req.hdrs_bin" => Fetch::FieldsBinary(request),
+        "res.hdrs" => Fetch::Fields(response),
+        "res.hdrs_bin" => Fetch::FieldsBinary(response),
+        "req.cook_names" => cookie_names(request, arguments),
+        "res.cook_names" => cookie_names(response, arguments),
+        "capture.req.method" => Fetch::Original(Line::Method),
+        "capture.req.uri" => Fetch::Original(Line::Target),
+        "capture.req.ver" => Fetch::Original(Line::Version),
+        "capture.res.ver" => Fetch::CapturedVersion,
+        "http_auth_bearer" => Fetch::Bearer(arguments.header(0)),
+        "fc_http_major" => Fetch::HttpMajor(request),
+        "bc_http_major" => Fetch::HttpMajor(response),
+        "txn.status" => Fetch::Status,
+        "unique-id" => Fetch::UniqueId,
         "capture.req.hdr" => Fetch::Captured(request, index(arguments)?),
         "capture.res.hdr" => Fetch::Captured(response, index(arguments)?),
         "var" => variable(arguments)?,
@@ -197,6 +221,11 @@ fn header_names(side: Side, arguments: &Arguments<'_>) -> Fetch {
     Fetch::HeaderNames(side, delimiter.unwrap_or(b','))
 }
 
+fn cookie_names(side: Side, arguments: &Arguments<'_>) -> Fetch {
+    let delimiter = arguments.bytes(0).and_then(|bytes| bytes.first().copied());
+    Fetch::CookieNames(side, delimiter.unwrap_or(b','))
+}
+
 fn url_param(arguments: &Arguments<'_>, wanted: As) -> Result<Fetch, Problem> {
     let delimiter = match arguments.bytes(1).as_deref() {
         None | Some([]) => b'?',
@@ -215,10 +244,32 @@ fn url_param(arguments: &Arguments<'_>, wanted: As) -> Result<Fetch, Problem> {
 /// From the connection.
 fn connection(name: &str) -> Option<Fetch> {
     Some(match name {
-        "src" => Fetch::Address(End::Source),
-        "dst" => Fetch::Address(End::Destination),
-        "src_port" => Fetch::Port(End::Source),
-        "dst_port" => Fetch::Port(End::Destination),
+        "src" | "fc_src" => Fetch::Address(End::Source),
+        "dst" | "fc_dst" => Fetch::Address(End::Destination),
+        "src_port" | "fc_src_port" => Fetch::Port(End::Source),
+        "dst_port" | "fc_dst_port" => Fetch::Port(End::Destination),
+        "src_is_local" | "fc_src_is_local" => Fetch::IsLocal(End::Source),
+        "dst_is_local" | "fc_dst_is_local" => Fetch::IsLocal(End::Destination),
+        "fc_rcvd_proxy" => Fetch::ProxyHeader,
+        "so_name" => Fetch::ListenerName,
+        "fe_defbe" => Fetch::DefaultBackend,
+        "stopping" => Fetch::Stopping,
+        "thread" => Fetch::Worker,
+        "uuid" => Fetch::Uuid,
+        "srv_name" => Fetch::Server(ServerFact::Name),
+        "srv_id" => Fetch::Server(ServerFact::Id),
+        "dst_conn" => Fetch::Figure(Figure::ListenerSessions),
+        "act_conn" => Fetch::Figure(Figure::ProcessSessions),
+        "uptime" => Fetch::Figure(Figure::Uptime),
+        "fe_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::Client)),
+        "be_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::Server)),
+        "be_tunnel_timeout" => Fetch::Figure(Figure::Timeout(Limit::Tunnel)),
+        "be_connect_timeout" => Fetch::Figure(Figure::Timeout(Limit::Connect)),
+        "be_queue_timeout" => Fetch::Figure(Figure::Timeout(Limit::Queue)),
+        "be_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::Tarpit)),
+        "cur_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentClient)),
+        "cur_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentServer)),
+        "cur_tunnel_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentTunnel)),
         "fe_name" => Fetch::FrontendName,
         "be_name" => Fetch::BackendName,
         "fe_id" => Fetch::Figure(Figure::FrontendId),
@@ -240,6 +291,23 @@ fn process(
         "nbsrv" => Fetch::Figure(Figure::ServersUp(backend()?)),
         "be_conn" => Fetch::Figure(Figure::BackendSessions(backend()?)),
         "queue" => Fetch::Figure(Figure::Queued(backend()?)),
+        "avg_queue" => Fetch::Figure(Figure::AverageQueue(backend()?)),
+        "be_conn_free" => Fetch::Figure(Figure::BackendFree(backend()?)),
+        "connslots" => Fetch::Figure(Figure::Slots(backend()?)),
+        "be_sess_rate" => Fetch::Figure(Figure::BackendRate(backend()?)),
+        "fe_sess_rate" => Fetch::Figure(Figure::FrontendRate(arguments.frontend(0, names, inside)?)),
+        "fe_req_rate" => Fetch::Figure(Figure::RequestRate(arguments.frontend(0, names, inside)?)),
+        "srv_conn_free" | "srv_queue" | "srv_weight" | "srv_iweight" | "srv_uweight" | "srv_sess_rate" => {
+            let (backend, server) = arguments.server(0, names, inside)?;
+            Fetch::Figure(match name {
+                "srv_conn_free" => Figure::ServerFree(backend, server),
+                "srv_queue" => Figure::ServerQueue(backend, server),
+                "srv_weight" => Figure::ServerWeight(backend, server),
+                "srv_iweight" => Figure::ServerFirstWeight(backend, server),
+                "srv_uweight" => Figure::ServerUserWeight(backend, server),
+                _ => Figure::ServerRate(backend, server),
+            })
+        }
         "fe_conn" => Fetch::Figure(Figure::FrontendSessions(arguments.frontend(0, names, inside)?)),
         "srv_conn" => {
             let (backend, server) = arguments.server(0, names, inside)?;
@@ -251,7 +319,16 @@ fn process(
         }
         "http_auth" => Fetch::Admitted(arguments.userlist(0, names, inside)?),
         "http_auth_group" => Fetch::AdmittedGroups(arguments.userlist(0, names, inside)?),
-        "date" if arguments.word(1).is_none() => Fetch::Date(arguments.integer(0).unwrap_or(0)),
+        "date" => {
+            let unit = match arguments.word(1) {
+                None => Some(Unit::Seconds),
+                Some(word) => Unit::from_name(&word.text),
+            };
+            let Some(unit) = unit else { return Err(problem("expects 's', 'ms' or 'us' as unit", arguments.span())) };
+            // The offset is counted in the same unit.
+            Fetch::Date(arguments.integer(0).unwrap_or(0), unit)
+        }
+        "date_us" => Fetch::DateFraction,
         "rand" => match arguments.integer(0) {
             None => Fetch::Random(u32::MAX),
             Some(limit) => match u32::try_from(limit) {

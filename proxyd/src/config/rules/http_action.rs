@@ -5,10 +5,11 @@ use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, is_condition, order, redirect, regex};
 use crate::rules::Rule;
-use crate::rules::http::{HttpAction, TargetPart};
+use crate::rules::http::{HttpAction, Substitute, TargetPart};
 use crate::sample::convert::Replacement;
 use crate::sample::pattern::{Method, Patterns, Regexes};
 use crate::sample::prefix_map::Case;
+use crate::sample::regex::Regex;
 use crate::sample::text::Text;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr;
@@ -226,9 +227,9 @@ impl Lowering<'_> {
         let (Some(name), Some(source), Some(format)) = (words.next(), words.next(), words.next()) else {
             return Err(problem("expects exactly 3 arguments", words.here()));
         };
-        let regex = self.backtracking(source)?;
+        let regex = compiled(source, Case::Exact)?;
         let replacement = self.replacement(format, at);
-        Ok(regex.zip(replacement).map(|(regex, replacement)| HttpAction::ReplaceHeader {
+        Ok(replacement.map(|replacement| HttpAction::ReplaceHeader {
             name: header_name(name),
             regex,
             replacement,
@@ -240,31 +241,18 @@ impl Lowering<'_> {
         let (Some(source), Some(format)) = (words.next(), words.next()) else {
             return Err(problem("expects exactly 2 arguments <match-regex> and <replace-format>", words.here()));
         };
-        let regex = self.backtracking(source)?;
+        let regex = compiled(source, Case::Exact)?;
         let replacement = self.replacement(format, at);
-        Ok(regex.zip(replacement).map(|(regex, replacement)| HttpAction::ReplaceTarget { part, regex, replacement }))
+        Ok(replacement.map(|replacement| HttpAction::ReplaceTarget { part, regex, replacement }))
     }
 
-    /// The text that replaces a match; samples in it do not work yet.
-    fn replacement(&mut self, word: &Word, at: &RuleAt<'_>) -> Option<Replacement> {
+    /// The text that replaces a match.
+    fn replacement(&mut self, word: &Word, at: &RuleAt<'_>) -> Option<Substitute> {
         let text = self.argument_text(word, at)?;
-        if let Some(text) = text.as_literal() {
-            return Some(Replacement::new(text));
-        }
-        report::unsupported(self.out, "a sample in a replacement", word.span);
-        None
-    }
-
-    /// A regular expression; nothing where it needs backtracking, which is reported.
-    fn backtracking(&mut self, word: &Word) -> Parsed<crate::sample::convert::Regex> {
-        match regex::compile(&word.text, Case::Exact) {
-            Ok(regex) => Ok(Some(regex)),
-            Err(regex::Refused::Invalid(message)) => Err(problem(message, word.span)),
-            Err(regex::Refused::Beyond) => {
-                report::unsupported(self.out, "a regular expression that needs backtracking", word.span);
-                Ok(None)
-            }
-        }
+        Some(match text.as_literal() {
+            Some(text) => Substitute::Fixed(Replacement::new(text)),
+            None => Substitute::Made(text),
+        })
     }
 
     fn set_target(&mut self, part: TargetPart, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
@@ -296,8 +284,8 @@ fn delete_header(words: &mut Words<'_>) -> Parsed<HttpAction> {
         "end" => Patterns::texts(Method::End, Case::Exact, vec![text]),
         "sub" => Patterns::texts(Method::Sub, Case::Exact, vec![text]),
         "reg" => {
-            compiled(name)?;
-            Regexes::new(Case::Ignored, &[regex::rewritten(&name.text)]).ok().map(Patterns::Reg)
+            let regex = compiled(name, Case::Ignored)?;
+            Regexes::new(Case::Ignored, &[], vec![regex]).ok().map(Patterns::Reg)
         }
         other => {
             let at = method.map_or(words.here(), |word| word.span);
@@ -325,12 +313,9 @@ fn set_status(words: &mut Words<'_>) -> Parsed<HttpAction> {
     Ok(Some(HttpAction::SetStatus(status, reason.map(|word| encode(&word.text).into()))))
 }
 
-/// Whether a regular expression compiles or only needs more than we have.
-fn compiled(word: &Word) -> Result<(), Problem> {
-    match regex::compile(&word.text, Case::Exact) {
-        Ok(_) | Err(regex::Refused::Beyond) => Ok(()),
-        Err(regex::Refused::Invalid(message)) => Err(problem(message, word.span)),
-    }
+/// A regular expression.
+fn compiled(word: &Word, case: Case) -> Result<Regex, Problem> {
+    regex::compile(&word.text, case).map_err(|message| problem(message, word.span))
 }
 
 /// A header's name as heads keep it.

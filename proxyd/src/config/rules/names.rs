@@ -1,7 +1,10 @@
 //! What rules refer to elsewhere in the configuration, by name.
 
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
-use std::collections::HashMap;
+use crate::sample::pattern_file::PatternFile;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The names of all sections, collected before rules are lowered.
 #[derive(Debug, Default)]
@@ -16,6 +19,10 @@ pub struct Names {
     pub servers: HashMap<(String, String), (BackendId, ServerIndex)>,
     /// Proxies with a `stick-table`, and tables of `peers` sections as `peers/table`.
     pub tables: Vec<String>,
+    /// Files of patterns that rules change: they are not compiled for good.
+    pub changed_files: HashSet<String>,
+    /// Files of patterns that can change, read so far.
+    pub files: RefCell<HashMap<String, Arc<PatternFile>>>,
     /// The environment, for `env(…)`.
     pub environment: HashMap<String, String>,
     /// The host's name, for `hostname`.

@@ -1,48 +1,43 @@
 //! Regular expressions as haproxy writes them (PCRE), for an engine that runs in linear time.
 //!
-//! What only a backtracking engine can do (looking around, back-references, atomic groups) is refused as not working yet; what is
-//! merely written differently is rewritten.
+//! What only a backtracking engine can do (looking around, back-references, atomic groups) is left to one; what is merely written
+//! differently is rewritten.
 
-use crate::sample::convert::Regex;
 use crate::sample::prefix_map::Case;
-
-/// Why there is no expression.
-pub(in crate::config) enum Refused {
-    /// PCRE would refuse it, too; the message is haproxy's.
-    Invalid(String),
-    /// Correct, but beyond this engine.
-    Beyond,
-}
+use crate::sample::regex::Regex;
 
 /// The memory one expression may take once compiled.
 const BYTES_MAX: usize = 16 << 20;
 
-/// Compiles one expression.
-pub(in crate::config) fn compile(source: &str, case: Case) -> Result<Regex, Refused> {
-    if only_backtracking(source) {
-        return Err(Refused::Beyond);
+/// Compiles one expression; the error is what haproxy says.
+pub(in crate::config) fn compile(source: &str, case: Case) -> Result<Regex, String> {
+    if needs_backtracking(source) {
+        return backtracking(source, case);
     }
-    regex::bytes::RegexBuilder::new(&rewritten(source))
+    let built = regex::bytes::RegexBuilder::new(&rewritten(source))
         .unicode(false)
         .case_insensitive(case == Case::Ignored)
         .size_limit(BYTES_MAX)
-        .build()
-        .map(Regex)
-        .map_err(|error| refused(source, &error))
+        .build();
+    match built {
+        Ok(regex) => Ok(Regex::Linear(regex)),
+        // Too big to be unfolded into a machine.
+        Err(regex::Error::CompiledTooBig(_)) => backtracking(source, case),
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            Err(format!("regex '{source}' is invalid (error={reason})"))
+        }
+    }
 }
 
-/// What a failure to compile means.
-fn refused(source: &str, error: &regex::Error) -> Refused {
-    if matches!(error, regex::Error::CompiledTooBig(_)) {
-        return Refused::Beyond;
-    }
-    let text = error.to_string();
-    let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    Refused::Invalid(format!("regex '{source}' is invalid (error={reason})"))
+fn backtracking(source: &str, case: Case) -> Result<Regex, String> {
+    Regex::backtracking(source, case == Case::Ignored)
+        .map_err(|error| format!("regex '{source}' is invalid (error={error})"))
 }
 
 /// Whether it uses what needs backtracking: references to groups, looking around, atomic groups, possessive repetition.
-fn only_backtracking(source: &str) -> bool {
+pub(in crate::config) fn needs_backtracking(source: &str) -> bool {
     const GROUPS: [&[u8]; 9] = [b"(?=", b"(?!", b"(?<=", b"(?<!", b"(?>", b"(?|", b"(?(", b"(?R", b"(*"];
     let mut rest = source.as_bytes();
     let (mut in_class, mut after_repetition) = (false, false);
@@ -151,17 +146,17 @@ mod tests {
             (r"[*+]+$", "*+", true),
         ] {
             let regex = compile(source, Case::Exact).unwrap_or_else(|_| panic!("{source}"));
-            assert_eq!(regex.0.is_match(text.as_bytes()), expected, "{source}");
+            assert_eq!(regex.is_match(text.as_bytes()), expected, "{source}");
         }
     }
 
     #[test]
     fn refusals() {
         for source in [r"(?<=a)b", r"(a)\1", r"a++", r"(?!x)"] {
-            assert!(matches!(compile(source, Case::Exact), Err(Refused::Beyond)), "{source}");
+            assert!(matches!(compile(source, Case::Exact), Ok(Regex::Backtracking(_))), "{source}");
         }
-        for source in ["(", "[a", "*"] {
-            assert!(matches!(compile(source, Case::Exact), Err(Refused::Invalid(_))), "{source}");
+        for source in ["(", "[a", "*", "(?<=a", "(?!("] {
+            assert!(compile(source, Case::Exact).is_err(), "{source}");
         }
     }
 }

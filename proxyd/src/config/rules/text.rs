@@ -43,7 +43,9 @@ impl Lowering<'_> {
         places: FetchPlaces,
     ) -> Option<Piece> {
         let expression = self.embedded(sample, prefix, place, places);
-        if sample.style.type_name.is_some() || sample.style.flags.iter().any(|flag| flag.on) {
+        // In messages haproxy writes samples as they are, whatever `Q` and `X` say.
+        let plain = |flag: &log_format::Flag| !flag.on || matches!(flag.name.as_str(), "Q" | "X");
+        if sample.style.type_name.is_some() || !sample.style.flags.iter().all(plain) {
             // `+X` and the like change what a server would receive.
             report::unsupported(self.out, "a format flag in the argument of a rule", sample.span);
             return None;

@@ -18,7 +18,7 @@ pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 4648 base64; nothing if it is not that. The padding must be there.
-pub(in super::super) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
+pub fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(4) {
         return None;
     }
@@ -39,6 +39,50 @@ pub(in super::super) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
         out.extend_from_slice(&bytes[..(chunk.len() * 3) / 4]);
     }
     Some(out)
+}
+
+/// RFC 4648 base64url, not padded.
+pub(super) fn url_base64(bytes: &[u8]) -> Vec<u8> {
+    let mut text = base64(bytes);
+    text.truncate(text.iter().position(|&byte| byte == b'=').unwrap_or(text.len()));
+    for byte in &mut text {
+        *byte = match *byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => other,
+        };
+    }
+    text
+}
+
+/// RFC 4648 base64url, padded or not.
+pub(super) fn url_base64_decode(text: &[u8]) -> Option<Vec<u8>> {
+    let mut plain: Vec<u8> = text
+        .iter()
+        .map(|byte| match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => *other,
+        })
+        .collect();
+    while !plain.len().is_multiple_of(4) {
+        plain.push(b'=');
+    }
+    base64_decode(&plain)
+}
+
+/// Percent-encoding of all that RFC 3986 reserves.
+pub(super) fn url_encode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 16);
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(byte);
+        } else {
+            out.push(b'%');
+            out.extend_from_slice(&crate::sample::value::hex(&[byte]));
+        }
+    }
+    out
 }
 
 /// Percent-decoding; `+` is a space after the first `?`, or everywhere in a form. Nothing if an escape is broken.

@@ -1,5 +1,6 @@
 //! Converters of text.
 
+use super::super::regex::{Groups, Regex};
 use super::super::value::Value;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -47,12 +48,12 @@ impl Replacement {
     }
 
     /// Writes the replacement of one match.
-    pub fn write(&self, captures: &regex::bytes::Captures<'_>, out: &mut Vec<u8>) {
+    pub fn write(&self, text: &[u8], groups: &Groups, out: &mut Vec<u8>) {
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Text(piece) => out.extend_from_slice(piece),
                 Piece::Group(number) => {
-                    out.extend_from_slice(captures.get(*number).map_or(&b""[..], |group| group.as_bytes()));
+                    out.extend_from_slice(groups.get(*number).and_then(|range| text.get(range)).unwrap_or_default());
                 }
             }
         }
@@ -125,25 +126,53 @@ fn pick(mut fields: impl DoubleEndedIterator<Item = Range<usize>>, index: i64, c
     }
 }
 
+/// -1, 0 or 1: what `strcmp` says, of the bytes they have in common and then of their lengths.
+pub(super) fn order(one: &[u8], other: &[u8]) -> i64 {
+    match one.cmp(other) {
+        std::cmp::Ordering::Less => -1,
+        std::cmp::Ordering::Equal => 0,
+        std::cmp::Ordering::Greater => 1,
+    }
+}
+
+/// `a.b.c` as `c.b.a`.
+pub(super) fn reversed_domain(text: &[u8]) -> Vec<u8> {
+    let labels: Vec<&[u8]> = text.split(|&byte| byte == b'.').rev().collect();
+    labels.join(&b"."[..])
+}
+
+/// The value of a parameter in `a=b&c=d`; empty where it has none.
+pub(super) fn parameter(text: &[u8], name: &[u8], delimiters: &[u8]) -> Option<Range<usize>> {
+    let found = ranges(text, delimiters).find_map(|range| {
+        let rest = text.get(range.clone())?.strip_prefix(name)?;
+        match rest {
+            [] => Some(range.end..range.end),
+            [b'=', ..] => Some(range.start + name.len() + 1..range.end),
+            _ => None,
+        }
+    });
+    found
+}
+
 /// Replaces the first match, or all.
-pub(super) fn replace<'t>(
-    regex: &regex::bytes::Regex,
-    replacement: &Replacement,
-    all: bool,
-    text: Cow<'t, [u8]>,
-) -> Cow<'t, [u8]> {
-    if !regex.is_match(&text) {
+pub(super) fn replace<'t>(regex: &Regex, replacement: &Replacement, all: bool, text: Cow<'t, [u8]>) -> Cow<'t, [u8]> {
+    let mut out = Vec::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(groups) = regex.groups(&text, at) {
+        let Some(whole) = groups.get(0) else { break };
+        out.extend_from_slice(text.get(copied..whole.start).unwrap_or_default());
+        replacement.write(&text, &groups, &mut out);
+        copied = whole.end;
+        // After an empty match the search goes on behind the next byte.
+        at = if whole.is_empty() { whole.end + 1 } else { whole.end };
+        if !all {
+            break;
+        }
+    }
+    if copied == 0 && out.is_empty() && at == 0 {
         return text;
     }
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    for captures in regex.captures_iter(&text).take(if all { usize::MAX } else { 1 }) {
-        let Some(whole) = captures.get(0) else { break };
-        out.extend_from_slice(&text[at..whole.start()]);
-        replacement.write(&captures, &mut out);
-        at = whole.end();
-    }
-    out.extend_from_slice(&text[at..]);
+    out.extend_from_slice(text.get(copied..).unwrap_or_default());
     Cow::Owned(out)
 }
 

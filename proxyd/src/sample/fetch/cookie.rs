@@ -25,6 +25,16 @@ pub(super) fn values<'a>(
     })
 }
 
+/// The names of all cookies in order.
+pub(super) fn names(head: &Head, side: Side) -> impl Iterator<Item = &[u8]> {
+    let (line, pairs): (&[u8], _) = match side {
+        Side::Request => (b"cookie", usize::MAX),
+        Side::Response => (b"set-cookie", 1),
+    };
+    let pairs = head.values(line).flat_map(move |value| Pairs { rest: Some(value), left: pairs });
+    pairs.filter_map(|pair| Some(header::trim(&pair[..pair.iter().position(|&byte| byte == b'=')?])))
+}
+
 /// The parts of a line between semicolons, from either end, at most so many from the front.
 struct Pairs<'a> {
     rest: Option<&'a [u8]>,

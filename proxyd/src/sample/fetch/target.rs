@@ -13,6 +13,7 @@ pub(super) fn part(request: &Head, part: TargetPart) -> Option<Cow<'_, [u8]>> {
         TargetPart::Query => Cow::Borrowed(request.query()?),
         TargetPart::Url => Cow::Borrowed(request.target()),
         TargetPart::Base => with_host(request, path().unwrap_or_default()),
+        TargetPart::Whole => with_host(request, request.target()),
         TargetPart::BaseQuery => with_host(request, path_and_query(request).unwrap_or_default()),
     })
 }

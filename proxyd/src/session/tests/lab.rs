@@ -215,6 +215,7 @@ impl Lab {
             connections: Arc::default(),
             hard_stop_after: None,
             variables: crate::sample::variable::ProcessVariables::default(),
+            system: crate::generation::System::default(),
             node: String::new(),
             description: None,
             tune: Tune::default(),

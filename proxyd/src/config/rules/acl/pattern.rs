@@ -2,14 +2,17 @@
 
 use super::super::arguments::{Problem, problem};
 use super::super::fetch::unhex;
-use super::super::regex::{self, Refused};
+use super::super::regex;
 use super::{CASES, Compiled};
 use crate::sample::Patterns;
 use crate::sample::pattern::{Method, Networks, Range, Regexes};
+use crate::sample::pattern_file::{BadKey, Key};
 use crate::sample::prefix_map::Case;
+use crate::sample::regex::Regex;
 use shared_config::source::{Span, encode};
 use shared_config::suggest::nearest;
 use shared_config::words::Word;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,6 +36,10 @@ pub(super) struct Flags {
     patterns: Vec<Written>,
     /// There was a file, if only an empty one.
     from_file: bool,
+    /// Files that can change, which are not compiled for good.
+    pub changing: Vec<(String, Span, Case)>,
+    /// `-M`: files have values beside the patterns.
+    pub map: bool,
     /// What does not work yet.
     pub unsupported: Vec<(&'static str, Span)>,
 }
@@ -45,9 +52,16 @@ impl Flags {
 }
 
 /// Reads the flags; what follows are the patterns.
-pub(super) fn flags(words: &[Word]) -> Result<Flags, Problem> {
-    let mut flags =
-        Flags { method: None, ended: false, patterns: Vec::new(), from_file: false, unsupported: Vec::new() };
+pub(super) fn flags(words: &[Word], changed: &HashSet<String>) -> Result<Flags, Problem> {
+    let mut flags = Flags {
+        method: None,
+        ended: false,
+        patterns: Vec::new(),
+        from_file: false,
+        changing: Vec::new(),
+        map: false,
+        unsupported: Vec::new(),
+    };
     let mut case = Case::Exact;
     let mut rest = words.iter();
     while let Some(word) = rest.as_slice().first().filter(|word| word.text.starts_with('-')) {
@@ -67,13 +81,18 @@ pub(super) fn flags(words: &[Word]) -> Result<Flags, Problem> {
             "-f" => {
                 let (path, span) = rest.next().map_or(("", word.span), |word| (word.as_str(), word.span));
                 flags.from_file = true;
-                flags.patterns.extend(file(path, span, case)?);
+                let plain = path.trim_start_matches("opt@").trim_start_matches("file@");
+                if flags.map || path.starts_with("virt@") || changed.contains(plain) {
+                    flags.changing.push((path.to_owned(), span, case));
+                } else {
+                    flags.patterns.extend(file(path, span, case)?);
+                }
             }
             "-u" => {
                 rest.next();
                 flags.unsupported.push(("acl -u", word.span));
             }
-            "-M" => flags.unsupported.push(("acl -M", word.span)),
+            "-M" => flags.map = true,
             other => {
                 let message = format!(
                     "'{other}' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'"
@@ -94,6 +113,11 @@ fn unknown_method(name: &str, at: &Word) -> Problem {
 
 /// The patterns of a file, one a line.
 fn file(path: &str, span: Span, case: Case) -> Result<Vec<Written>, Problem> {
+    Ok(lines(path, span)?.into_iter().map(|text| Written { text, span, case }).collect())
+}
+
+/// The lines of a file that say something.
+pub(in crate::config::rules) fn lines(path: &str, span: Span) -> Result<Vec<String>, Problem> {
     let optional = path.strip_prefix("opt@");
     if path.starts_with("virt@") {
         return Ok(Vec::new());
@@ -116,7 +140,29 @@ fn file(path: &str, span: Span, case: Case) -> Result<Vec<Written>, Problem> {
     let text = shared_config::source::decode(&bytes);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let texts = lines.map(|line| line.trim_start_matches([' ', '\t']).trim_end_matches('\r'));
-    Ok(texts.filter(|text| !text.is_empty()).map(|text| Written { text: text.to_owned(), span, case }).collect())
+    Ok(texts.filter(|text| !text.is_empty()).map(str::to_owned).collect())
+}
+
+/// Compiles a pattern that comes while the process runs, or stands in a file that can change.
+pub(in crate::config::rules) fn compile_key(method: Method, case: Case, key: &[u8]) -> Result<Key, BadKey> {
+    let text = shared_config::source::decode(key);
+    let written = Written { text, span: Span::default(), case };
+    match method {
+        Method::Found | Method::Bool | Method::Str | Method::Sub | Method::Beg | Method::End => {
+            Ok(Key::Text(key.into()))
+        }
+        Method::Dir | Method::Dom => Ok(Key::Text(key.trim_ascii().into())),
+        Method::Bin => unhex(&written.text).map(|bytes| Key::Text(bytes.into())).ok_or(BadKey),
+        Method::Int | Method::Len => {
+            ranges(&[written]).ok().and_then(|ranges| ranges.first().copied()).map(Key::Number).ok_or(BadKey)
+        }
+        Method::Ip => match network(&written) {
+            Ok((IpAddr::V4(ip), prefix)) => Ok(Key::Network(ip.to_ipv6_mapped().into(), prefix + 96)),
+            Ok((IpAddr::V6(ip), prefix)) => Ok(Key::Network(ip.into(), prefix)),
+            Err(_) => Err(BadKey),
+        },
+        Method::Reg => regex::compile(&written.text, case).map(Key::Regex).map_err(|_| BadKey),
+    }
 }
 
 /// Compiles the patterns of one method; nothing where one of them is beyond what works.
@@ -132,7 +178,7 @@ pub(super) fn compile(method: Method, flags: &mut Flags) -> Result<Compiled, Pro
             let networks: Result<Vec<_>, _> = written.iter().map(network).collect();
             single(Patterns::Ip(Networks::new(networks?)))
         }
-        Method::Reg => regexes(&written, flags),
+        Method::Reg => regexes(&written),
         Method::Bin | Method::Str | Method::Sub | Method::Beg | Method::End | Method::Dir | Method::Dom => {
             let mut groups = Vec::new();
             for case in CASES {
@@ -156,23 +202,20 @@ fn bytes_of(method: Method, pattern: &Written) -> Result<Vec<u8>, Problem> {
         .ok_or_else(|| problem(format!("an hex string is expected, but '{}' is not one", pattern.text), pattern.span))
 }
 
-fn regexes(written: &[Written], flags: &mut Flags) -> Result<Compiled, Problem> {
+fn regexes(written: &[Written]) -> Result<Compiled, Problem> {
     let mut groups = Vec::new();
     for case in CASES {
         let group: Vec<&Written> = written.iter().filter(|pattern| pattern.case == case).collect();
+        let (mut sources, mut others) = (Vec::new(), Vec::new());
         for pattern in &group {
-            match regex::compile(&pattern.text, case) {
-                Ok(_) => {}
-                Err(Refused::Invalid(message)) => return Err(problem(message, pattern.span)),
-                Err(Refused::Beyond) => {
-                    flags.unsupported.push(("a regular expression that needs backtracking", pattern.span));
-                    return Ok(None);
-                }
+            let compiled = regex::compile(&pattern.text, case).map_err(|message| problem(message, pattern.span))?;
+            match compiled {
+                Regex::Linear(_) => sources.push(regex::rewritten(&pattern.text)),
+                backtracking @ Regex::Backtracking(_) => others.push(backtracking),
             }
         }
-        let sources: Vec<String> = group.iter().map(|pattern| regex::rewritten(&pattern.text)).collect();
         if let Some(first) = group.first() {
-            match Regexes::new(case, &sources) {
+            match Regexes::new(case, &sources, others) {
                 Ok(set) => groups.push(Patterns::Reg(set)),
                 // Each of them is fine, so together they are too big.
                 Err(error) => return Err(problem(error.to_string(), first.span)),

@@ -44,7 +44,7 @@ pub(in crate::config::rules) fn check(
             let (Some(_), Some(source), Some(format)) = (words.next(), words.next(), words.next()) else {
                 return Err(problem("expects exactly 3 arguments", words.here()));
             };
-            compiled(source)?;
+            compiled(source, crate::sample::prefix_map::Case::Exact)?;
             lowering.argument_text(format, at);
             Ok(())
         }

@@ -1,0 +1,180 @@
+//! Dates from numbers: `http_date`, `utime` and their kin.
+
+use crate::log::date::Civil;
+use std::fmt::Write as _;
+
+/// What a number counts since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+}
+
+impl Unit {
+    /// `s`, `ms`, `us`
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "s" => Self::Seconds,
+            "ms" => Self::Milliseconds,
+            "us" => Self::Microseconds,
+            _ => return None,
+        })
+    }
+
+    fn per_second(self) -> i64 {
+        match self {
+            Self::Seconds => 1,
+            Self::Milliseconds => 1_000,
+            Self::Microseconds => 1_000_000,
+        }
+    }
+
+    /// Whole seconds and what is beyond them.
+    pub(super) fn split(self, number: i64) -> (i64, i64) {
+        (number.div_euclid(self.per_second()), number.rem_euclid(self.per_second()))
+    }
+}
+
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+fn name(names: &'static [&'static str], index: usize) -> &'static str {
+    names.get(index).copied().unwrap_or_default()
+}
+
+/// RFC 9110's date, `Sun, 06 Nov 1994 08:49:37 GMT`, with the fraction of a second where the unit has one.
+pub(super) fn http_date(seconds: i64, fraction: i64, unit: Unit) -> String {
+    let at = Civil::from_unix(seconds);
+    let (day, month) = (name(&DAYS, weekday(seconds)), name(&MONTHS, usize::from(at.month).saturating_sub(1)));
+    let mut out = format!(
+        "{}, {:02} {} {} {:02}:{:02}:{:02}",
+        &day[..3],
+        at.day,
+        &month[..3],
+        at.year,
+        at.hour,
+        at.minute,
+        at.second
+    );
+    let written = match unit {
+        Unit::Seconds => Ok(()),
+        Unit::Milliseconds => write!(out, ".{fraction:03}"),
+        Unit::Microseconds => write!(out, ".{fraction:06}"),
+    };
+    debug_assert!(written.is_ok(), "a String takes everything");
+    out + " GMT"
+}
+
+fn weekday(seconds: i64) -> usize {
+    usize::try_from((seconds.div_euclid(86_400) + 4).rem_euclid(7)).unwrap_or(0)
+}
+
+/// strftime(3) of the C locale. `local`: seconds since 1970 as the clocks on the wall show them.
+pub(super) fn format(format: &[u8], seconds: i64, utc_offset: i32, fraction: i64, unit: Unit) -> Vec<u8> {
+    let mut out = Vec::with_capacity(format.len() * 2);
+    let local = seconds.saturating_add(utc_offset.into());
+    let mut bytes = format.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next() {
+            Some(b'N') => {
+                let digits = match unit {
+                    Unit::Seconds => String::new(),
+                    Unit::Milliseconds => format!("{fraction:03}"),
+                    Unit::Microseconds => format!("{fraction:06}"),
+                };
+                out.extend_from_slice(digits.as_bytes());
+            }
+            Some(&letter) => out.extend_from_slice(field(letter, local, seconds, utc_offset).as_bytes()),
+            None => out.push(b'%'),
+        }
+    }
+    out
+}
+
+/// From 0.
+fn day_of_year(at: &Civil) -> i64 {
+    const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let leap = at.year % 4 == 0 && (at.year % 100 != 0 || at.year % 400 == 0);
+    let before = BEFORE.get(usize::from(at.month).saturating_sub(1)).copied().unwrap_or(0);
+    before + i64::from(at.day) - 1 + i64::from(leap && at.month > 2)
+}
+
+#[expect(clippy::too_many_lines, reason = "one line per letter, as in strftime(3)")]
+fn field(letter: u8, local: i64, seconds: i64, utc_offset: i32) -> String {
+    let at = Civil::from_unix(local);
+    let (month, weekday) = (name(&MONTHS, usize::from(at.month).saturating_sub(1)), weekday(local));
+    let hour12 = (at.hour + 11) % 12 + 1;
+    let yday = day_of_year(&at);
+    let week = |first: i64| (yday + 7 - (i64::try_from(weekday).unwrap_or(0) - first).rem_euclid(7)) / 7;
+    match letter {
+        b'a' => name(&DAYS, weekday)[..3].to_owned(),
+        b'A' => name(&DAYS, weekday).to_owned(),
+        b'b' | b'h' => month[..month.len().min(3)].to_owned(),
+        b'B' => month.to_owned(),
+        b'c' => format!(
+            "{} {} {:2} {:02}:{:02}:{:02} {}",
+            &name(&DAYS, weekday)[..3],
+            &month[..month.len().min(3)],
+            at.day,
+            at.hour,
+            at.minute,
+            at.second,
+            at.year
+        ),
+        b'C' => format!("{:02}", at.year / 100),
+        b'd' => format!("{:02}", at.day),
+        b'D' | b'x' => format!("{:02}/{:02}/{:02}", at.month, at.day, at.year.rem_euclid(100)),
+        b'e' => format!("{:2}", at.day),
+        b'F' => format!("{:04}-{:02}-{:02}", at.year, at.month, at.day),
+        b'H' => format!("{:02}", at.hour),
+        b'I' => format!("{hour12:02}"),
+        b'j' => format!("{:03}", yday + 1),
+        b'k' => format!("{:2}", at.hour),
+        b'l' => format!("{hour12:2}"),
+        b'm' => format!("{:02}", at.month),
+        b'M' => format!("{:02}", at.minute),
+        b'n' => "\n".to_owned(),
+        b'p' => if at.hour < 12 { "AM" } else { "PM" }.to_owned(),
+        b'P' => if at.hour < 12 { "am" } else { "pm" }.to_owned(),
+        b'r' => format!("{hour12:02}:{:02}:{:02} {}", at.minute, at.second, if at.hour < 12 { "AM" } else { "PM" }),
+        b'R' => format!("{:02}:{:02}", at.hour, at.minute),
+        b's' => seconds.to_string(),
+        b'S' => format!("{:02}", at.second),
+        b't' => "\t".to_owned(),
+        b'T' | b'X' => format!("{:02}:{:02}:{:02}", at.hour, at.minute, at.second),
+        b'u' => (if weekday == 0 { 7 } else { weekday }).to_string(),
+        b'U' => format!("{:02}", week(0)),
+        b'w' => weekday.to_string(),
+        b'W' => format!("{:02}", week(1)),
+        b'y' => format!("{:02}", at.year.rem_euclid(100)),
+        b'Y' => at.year.to_string(),
+        b'z' => {
+            let minutes = utc_offset.unsigned_abs() / 60;
+            format!("{}{:02}{:02}", if utc_offset < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+        }
+        b'Z' => if utc_offset == 0 { "GMT" } else { "" }.to_owned(),
+        b'%' => "%".to_owned(),
+        other => format!("%{}", char::from(other)),
+    }
+}

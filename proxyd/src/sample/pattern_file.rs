@@ -1,0 +1,349 @@
+//! Patterns that stand in a file and can be changed while the process runs: those of an ACL, or the keys of a map with a value
+//! each.
+//!
+//! A file is one list, whoever uses it; each use looks it up in its own way. Reading takes a shared lock, and only where a
+//! file is used: patterns written in the configuration are compiled for good and take none.
+
+use super::pattern::{Method, Range};
+use super::prefix_map::Case;
+use super::regex::Regex;
+use super::value::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+/// A file of patterns.
+#[derive(Debug)]
+pub struct PatternFile {
+    /// Its name, as the configuration has it.
+    pub name: Box<str>,
+    inner: RwLock<Inner>,
+}
+
+impl PartialEq for PatternFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.read().entries == other.read().entries
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The pattern, or the key.
+    pub key: Box<[u8]>,
+    /// What a map gives for it.
+    pub value: Box<[u8]>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    uses: Vec<Lookup>,
+}
+
+/// How one use compares; it compiles keys in its own way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// `-m`
+    pub method: Method,
+    /// `-i`
+    pub case: Case,
+}
+
+/// A key that the method of a use cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadKey;
+
+/// Compiles a key.
+pub type Compile = fn(Method, Case, &[u8]) -> Result<Key, BadKey>;
+
+/// A compiled key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Key {
+    /// For the methods that compare texts.
+    Text(Box<[u8]>),
+    /// `int`, `len`
+    Number(Range),
+    /// `ip`: an address as IPv6 has it, and how many leading bits of it count.
+    Network(u128, u8),
+    /// `reg`
+    Regex(Regex),
+}
+
+/// What one use looks up in: texts in a table, the rest in order.
+#[derive(Debug)]
+struct Lookup {
+    how: Use,
+    compile: Compile,
+    /// `str`, `bin` and `beg` without `-i`: the entry of a text.
+    exact: HashMap<Box<[u8]>, usize>,
+    /// `ip`: the entry of a network, by its prefix.
+    networks: HashMap<(u8, u128), usize>,
+    /// The lengths of texts or prefixes there are: so many look-ups find the longest.
+    lengths: BTreeSet<usize>,
+    /// For the others, in the order of the file.
+    keys: Vec<(Key, usize)>,
+}
+
+impl PatternFile {
+    /// A file with these lines.
+    pub fn new(name: &str, entries: Vec<Entry>) -> Self {
+        Self { name: name.into(), inner: RwLock::new(Inner { entries, uses: Vec::new() }) }
+    }
+
+    /// A way of looking things up; the number it is asked for with. Keys that do not fit are given back by their line.
+    pub fn add_use(&self, how: Use, compile: Compile) -> (usize, Vec<usize>) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = inner.uses.iter().position(|known| known.how == how) {
+            return (known, Vec::new());
+        }
+        let mut lookup = Lookup {
+            how,
+            compile,
+            exact: HashMap::new(),
+            networks: HashMap::new(),
+            lengths: BTreeSet::new(),
+            keys: Vec::new(),
+        };
+        let bad = lookup.fill(&inner.entries);
+        inner.uses.push(lookup);
+        (inner.uses.len() - 1, bad)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry that a sample satisfies in one use: of networks and beginnings the longest, else the first in the file.
+    fn find(inner: &Inner, number: usize, sample: &Value<'_>) -> Option<usize> {
+        inner.uses.get(number)?.find(sample)
+    }
+
+    /// Whether a sample satisfies any pattern.
+    pub fn matches(&self, number: usize, sample: &Value<'_>) -> bool {
+        Self::find(&self.read(), number, sample).is_some()
+    }
+
+    /// The value of the key that a sample satisfies.
+    pub fn value(&self, number: usize, sample: &Value<'_>) -> Option<Vec<u8>> {
+        let inner = self.read();
+        let entry = inner.entries.get(Self::find(&inner, number, sample)?)?;
+        Some(entry.value.to_vec())
+    }
+
+    /// The key itself.
+    pub fn key(&self, number: usize, sample: &Value<'_>) -> Option<Vec<u8>> {
+        let inner = self.read();
+        let entry = inner.entries.get(Self::find(&inner, number, sample)?)?;
+        Some(entry.key.to_vec())
+    }
+
+    /// The key's expression with what it matched, for `map_regm`.
+    pub fn regex_value(&self, number: usize, sample: &[u8]) -> Option<(Vec<u8>, Regex)> {
+        let inner = self.read();
+        let value = Value::text(sample);
+        let lookup = inner.uses.get(number)?;
+        let (key, entry) = lookup.keys.iter().find(|(key, _)| lookup.fits(key, &value))?;
+        let Key::Regex(regex) = key else { return None };
+        Some((inner.entries.get(*entry)?.value.to_vec(), regex.clone()))
+    }
+
+    /// Adds a line, unless its key is there already.
+    pub fn add(&self, key: &[u8], value: &[u8]) -> Result<(), BadKey> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if inner.entries.iter().any(|entry| &*entry.key == key) {
+            return Ok(());
+        }
+        let number = inner.entries.len();
+        for lookup in &mut inner.uses {
+            lookup.add(key, number)?;
+        }
+        inner.entries.push(Entry { key: key.into(), value: value.into() });
+        Ok(())
+    }
+
+    /// Sets the value of a key, which is added where it is not there.
+    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<(), BadKey> {
+        {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            let mut found = false;
+            for entry in inner.entries.iter_mut().filter(|entry| &*entry.key == key) {
+                entry.value = value.into();
+                found = true;
+            }
+            if found {
+                return Ok(());
+            }
+        }
+        self.add(key, value)
+    }
+
+    /// Removes all lines with that key.
+    pub fn remove(&self, key: &[u8]) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Inner { entries, uses } = &mut *inner;
+        let before = entries.len();
+        entries.retain(|entry| &*entry.key != key);
+        if entries.len() < before {
+            for lookup in uses {
+                lookup.fill(entries);
+            }
+        }
+    }
+
+    /// The lines, for those who list them.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.read().entries.clone()
+    }
+}
+
+impl Lookup {
+    /// Starts anew; the lines whose keys do not fit.
+    fn fill(&mut self, entries: &[Entry]) -> Vec<usize> {
+        self.exact.clear();
+        self.networks.clear();
+        self.lengths.clear();
+        self.keys.clear();
+        let bad = |(number, entry): (usize, &Entry)| self.add(&entry.key, number).is_err().then_some(number);
+        entries.iter().enumerate().filter_map(bad).collect()
+    }
+
+    fn add(&mut self, key: &[u8], number: usize) -> Result<(), BadKey> {
+        let compiled = (self.compile)(self.how.method, self.how.case, key)?;
+        let table = matches!(self.how.method, Method::Str | Method::Bin | Method::Beg) && self.how.case == Case::Exact;
+        match compiled {
+            Key::Text(text) if table => {
+                self.lengths.insert(text.len());
+                self.exact.entry(text).or_insert(number);
+            }
+            Key::Network(address, prefix) => {
+                self.lengths.insert(prefix.into());
+                self.networks.entry((prefix, masked(address, prefix))).or_insert(number);
+            }
+            key => self.keys.push((key, number)),
+        }
+        Ok(())
+    }
+
+    fn find(&self, sample: &Value<'_>) -> Option<usize> {
+        match self.how.method {
+            Method::Found => return Some(0),
+            Method::Str | Method::Bin if self.how.case == Case::Exact => {
+                return self.exact.get(&*sample.matched()).copied();
+            }
+            Method::Beg if self.how.case == Case::Exact => return self.beginning(&sample.matched()),
+            Method::Ip => return self.network(sample.to_ip()?),
+            _ => {}
+        }
+        self.keys.iter().find(|(key, _)| self.fits(key, sample)).map(|(_, entry)| *entry)
+    }
+
+    fn beginning(&self, text: &[u8]) -> Option<usize> {
+        let lengths = self.lengths.range(..=text.len()).rev();
+        lengths.filter_map(|&length| self.exact.get(&text[..length])).next().copied()
+    }
+
+    fn network(&self, ip: IpAddr) -> Option<usize> {
+        let address = match ip {
+            IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
+            IpAddr::V6(ip) => u128::from(ip),
+        };
+        let prefixes = self.lengths.iter().rev().filter_map(|&length| u8::try_from(length).ok());
+        prefixes.filter_map(|prefix| self.networks.get(&(prefix, masked(address, prefix)))).next().copied()
+    }
+
+    fn fits(&self, key: &Key, sample: &Value<'_>) -> bool {
+        match key {
+            Key::Text(text) => self.text_fits(text, &sample.matched()),
+            Key::Number(range) => {
+                let number = match self.how.method {
+                    Method::Len => i64::try_from(sample.matched().len()).ok(),
+                    _ => sample.to_int(),
+                };
+                number.is_some_and(|number| range.min <= number && number <= range.max)
+            }
+            // Networks stand in a table of their own.
+            Key::Network(..) => false,
+            Key::Regex(regex) => regex.is_match(&sample.matched()),
+        }
+    }
+
+    fn text_fits(&self, text: &[u8], sample: &[u8]) -> bool {
+        let same = |one: &[u8]| match self.how.case {
+            Case::Exact => one == text,
+            Case::Ignored => one.eq_ignore_ascii_case(text),
+        };
+        let within = |delimiters: &[u8]| {
+            let ends = |at: usize| sample.get(at).is_none_or(|byte| delimiters.contains(byte));
+            (0..sample.len())
+                .filter(|&at| at == 0 || delimiters.contains(&sample[at - 1]))
+                .any(|at| sample.get(at..at + text.len()).is_some_and(same) && ends(at + text.len()))
+        };
+        match self.how.method {
+            Method::Beg => sample.get(..text.len()).is_some_and(same),
+            Method::End => sample.len().checked_sub(text.len()).is_some_and(|at| same(&sample[at..])),
+            Method::Sub => text.is_empty() || sample.windows(text.len()).any(same),
+            Method::Dir => !text.is_empty() && within(super::pattern::DIR_DELIMITERS),
+            Method::Dom => !text.is_empty() && within(super::pattern::DOM_DELIMITERS),
+            Method::Str | Method::Bin => same(sample),
+            Method::Found | Method::Bool | Method::Int | Method::Ip | Method::Len | Method::Reg => false,
+        }
+    }
+}
+
+fn masked(address: u128, prefix: u8) -> u128 {
+    address & u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(lines: &[(&str, &str)]) -> PatternFile {
+        let entry = |(key, value): &(&str, &str)| Entry { key: key.as_bytes().into(), value: value.as_bytes().into() };
+        PatternFile::new("f", lines.iter().map(entry).collect())
+    }
+
+    fn text(_: Method, _: Case, key: &[u8]) -> Result<Key, BadKey> {
+        if key == b"bad" { Err(BadKey) } else { Ok(Key::Text(key.into())) }
+    }
+
+    #[test]
+    fn the_first_line_counts_and_of_beginnings_the_longest() {
+        let file = file(&[("/a", "1"), ("/a/b", "2"), ("/a", "3"), ("bad", "4")]);
+        let ask = |method, case, sample: &str| {
+            let (number, _) = file.add_use(Use { method, case }, text);
+            file.value(number, &Value::text(sample.as_bytes())).map(|value| String::from_utf8(value).unwrap())
+        };
+        use Case::{Exact, Ignored};
+        for (method, case, sample, expected) in [
+            (Method::Str, Exact, "/a", Some("1")),
+            (Method::Str, Exact, "/A", None),
+            (Method::Str, Ignored, "/A", Some("1")),
+            (Method::Beg, Exact, "/a/bc", Some("2")),
+            (Method::Beg, Ignored, "/A/bc", Some("1")),
+            (Method::Sub, Exact, "x/a/b", Some("1")),
+            (Method::End, Exact, "x/a/b", Some("2")),
+            (Method::Dir, Exact, "/x", None),
+        ] {
+            assert_eq!(ask(method, case, sample).as_deref(), expected, "{method:?} {sample}");
+        }
+        assert_eq!(file.add_use(Use { method: Method::Dom, case: Exact }, text).1, [3]);
+    }
+
+    #[test]
+    fn changes_are_seen_by_every_use() {
+        let file = file(&[("a", "1")]);
+        let (exact, _) = file.add_use(Use { method: Method::Str, case: Case::Exact }, text);
+        let (folded, _) = file.add_use(Use { method: Method::Str, case: Case::Ignored }, text);
+        let value = |number, sample: &'static [u8]| file.value(number, &Value::text(sample));
+        file.set(b"a", b"2").unwrap();
+        file.add(b"b", b"3").unwrap();
+        file.add(b"b", b"4").unwrap();
+        assert_eq!(file.set(b"bad", b""), Err(BadKey));
+        assert_eq!((value(exact, b"a"), value(folded, b"B")), (Some(b"2".to_vec()), Some(b"3".to_vec())));
+        file.remove(b"a");
+        assert_eq!((value(exact, b"a"), value(folded, b"A")), (None, None));
+        assert_eq!((value(exact, b"b"), value(folded, b"B")), (Some(b"3".to_vec()), Some(b"3".to_vec())));
+    }
+}
