@@ -161,7 +161,9 @@ impl Converter {
                 Value::Str(text::part(value.into_text(), |text| text::field(text, *index, delimiters, *count))?)
             }
             Self::Word { index, delimiters, count } => {
-                Value::Str(text::part(value.into_text(), |text| text::word(text, *index, delimiters, *count))?)
+                // A word that is not there is empty, where a field would be missing.
+                let word = |text: &[u8]| Some(text::word(text, *index, delimiters, *count).unwrap_or(0..0));
+                Value::Str(text::part(value.into_text(), word)?)
             }
             Self::RegSub { regex, replacement, all } => {
                 Value::Str(text::replace(regex, replacement, *all, value.into_text()))

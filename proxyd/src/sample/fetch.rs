@@ -489,10 +489,10 @@ impl Figure {
             Self::Queued(given) => live.queued(backend(given)?),
             Self::FrontendSessions(given) => live.frontend_sessions(given.unwrap_or(stream.frontend.0)),
             Self::ServerSessions(backend, server) => live.server_sessions(backend, server),
-            Self::FrontendId => stream.frontend.0.0.into(),
-            Self::BackendId => stream.backend?.0.0.into(),
             Self::Listener => stream.listener.into(),
-            Self::AverageQueue(_)
+            Self::FrontendId
+            | Self::BackendId
+            | Self::AverageQueue(_)
             | Self::BackendFree(_)
             | Self::Slots(_)
             | Self::BackendRate(_)

@@ -57,18 +57,18 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As text: numbers in decimal, addresses as they are written, bytes in hexadecimal.
+    /// As text: numbers in decimal, addresses as they are written, bytes up to the first that is NUL.
     pub fn into_text(self) -> Cow<'a, [u8]> {
         match self {
             Self::Str(text) | Self::Method(text) => text,
             Self::Bool(value) => Cow::Borrowed(if value { b"1" } else { b"0" }),
             Self::Int(value) => Cow::Owned(value.to_string().into_bytes()),
             Self::Ip(ip) => Cow::Owned(ip.to_string().into_bytes()),
-            Self::Bin(bytes) => Cow::Owned(hex(&bytes)),
+            Self::Bin(bytes) => until_nul(bytes),
         }
     }
 
-    /// As it is written into a header or a line: as [`Value::into_text`], but bytes as they are.
+    /// As it is written into a header or a line: as [`Value::into_text`], but with all bytes.
     pub fn into_written(self) -> Cow<'a, [u8]> {
         match self {
             Self::Bin(bytes) => bytes,
@@ -124,6 +124,19 @@ pub fn leading_int(text: &[u8]) -> i64 {
     value
 }
 
+fn until_nul(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match bytes.iter().position(|&byte| byte == 0) {
+        None => bytes,
+        Some(end) => match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(..end).unwrap_or(bytes)),
+            Cow::Owned(mut bytes) => {
+                bytes.truncate(end);
+                Cow::Owned(bytes)
+            }
+        },
+    }
+}
+
 /// Upper-case hexadecimal, as haproxy writes bytes.
 pub fn hex(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -177,7 +190,7 @@ mod tests {
     fn as_text_and_bytes() {
         assert_eq!(&*Value::Int(-5).into_text(), b"-5");
         assert_eq!(&*Value::Bool(true).into_text(), b"1");
-        assert_eq!(&*Value::Bin(Cow::Borrowed(b"\x01\xab")).into_text(), b"01AB");
+        assert_eq!(&*Value::Bin(Cow::Borrowed(b"\x01\xab\0c")).into_text(), b"\x01\xab");
         assert_eq!(&*Value::Int(1).into_bytes(), [0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*Value::Ip("10.0.0.1".parse().unwrap()).into_bytes(), [10, 0, 0, 1]);
     }

@@ -35,7 +35,9 @@ pub(super) fn of(generation: &Generation, figure: Figure, stream: &Stream<'_>) -
             Some(generation.backend(id)?.farm.servers().get(server.index())?.queued().into())
         }
         Figure::ServerWeight(id, server) => {
-            Some(generation.backend(id)?.farm.servers().get(server.index())?.effective_weight().into())
+            // The farm counts in sixteenths, so that servers can start slowly.
+            let weight = generation.backend(id)?.farm.servers().get(server.index())?.effective_weight();
+            Some(weight.div_ceil(16).into())
         }
         Figure::ServerFirstWeight(id, server) => {
             Some(generation.backend(id)?.farm.servers().get(server.index())?.settings().weight.into())
@@ -54,14 +56,14 @@ pub(super) fn of(generation: &Generation, figure: Figure, stream: &Stream<'_>) -
         Figure::ProcessSessions => Some(number(generation.global.connections.current())),
         Figure::Uptime => Some(number(now_ms / 1_000)),
         Figure::Timeout(limit) => Some(timeout(generation, limit, stream).map_or(0, milliseconds)),
+        Figure::FrontendId => Some(generation.frontend(stream.frontend.0)?.section.id.into()),
+        Figure::BackendId => Some(generation.backend(stream.backend?.0)?.section.id.into()),
         // The others have questions of their own.
         Figure::ServersUp(_)
         | Figure::BackendSessions(_)
         | Figure::Queued(_)
         | Figure::FrontendSessions(_)
         | Figure::ServerSessions(..)
-        | Figure::FrontendId
-        | Figure::BackendId
         | Figure::Listener => None,
     }
 }

@@ -12,8 +12,6 @@ pub enum Input {
     Utf8,
     /// UTF-8; bytes that are not are left out.
     Utf8Skip,
-    /// UTF-8; bytes that are not are characters of their own.
-    Utf8Pass,
 }
 
 /// The text between the quotes of a JSON string.
@@ -25,10 +23,8 @@ pub(super) fn escape(bytes: &[u8], input: Input) -> Option<Vec<u8>> {
     }
     for chunk in bytes.utf8_chunks() {
         chunk.valid().chars().for_each(|c| push(c, &mut out));
-        match input {
-            Input::Utf8 if !chunk.invalid().is_empty() => return None,
-            Input::Utf8Pass => chunk.invalid().iter().for_each(|&byte| push(char::from(byte), &mut out)),
-            Input::Ascii | Input::Utf8 | Input::Utf8Skip => {}
+        if input == Input::Utf8 && !chunk.invalid().is_empty() {
+            return None;
         }
     }
     Some(out)

@@ -52,9 +52,8 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made
         },
         "json" => match arguments.word(0).map_or("", |word| word.as_str()) {
             "" | "ascii" => Made::Json(json::Input::Ascii),
-            "utf8" => Made::Json(json::Input::Utf8),
+            "utf8" | "utf8p" => Made::Json(json::Input::Utf8),
             "utf8s" | "utf8ps" => Made::Json(json::Input::Utf8Skip),
-            "utf8p" => Made::Json(json::Input::Utf8Pass),
             _ => {
                 let message = "unexpected input code type. Allowed value are 'ascii', 'utf8', 'utf8s', 'utf8p' and \
                                'utf8ps'";
