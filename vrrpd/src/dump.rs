@@ -69,15 +69,25 @@ pub fn data_file(settings: &ProcessSettings) -> PathBuf {
     path.with_file_name(format!("{stem}.{name}{}", extension.unwrap_or_default()))
 }
 
-/// Writes a dump for its owner only, and never through a link that somebody else put there. A file that cannot be
-/// written whole is emptied again: half a dump would be read as a whole one.
+/// Writes a dump for its owner only. It is written beside the file and then takes its place, so that nobody reads half
+/// a dump, and nothing is written through a link that somebody else put there.
 pub fn write(path: &Path, text: &dyn Display) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(name);
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    let mut file = options.open(path)?;
-    let written = file.write_all(text.to_string().as_bytes());
+    options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    let written = options
+        .open(&beside)
+        .and_then(|mut file| file.write_all(text.to_string().as_bytes()))
+        .and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
-        file.set_len(0)?;
+        // What could be written of it is of no use; it may not have been created at all.
+        let _gone = std::fs::remove_file(&beside);
     }
     written
 }
@@ -113,12 +123,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_an_error_and_a_link_is_not_followed() {
-        assert!(write(Path::new("/dev/full"), &"text").is_err());
+    fn a_dump_takes_the_place_of_the_one_before_and_a_link_is_not_followed() {
         let folder = std::env::temp_dir().join(format!("vrrpd-dump-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        std::os::unix::fs::symlink("/dev/null", folder.join("link")).unwrap();
-        assert!(write(&folder.join("link"), &"text").is_err());
+        let (target, link) = (folder.join("target"), folder.join("link"));
+        std::fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        for text in ["one", "two"] {
+            write(&link, &text).unwrap();
+            assert_eq!(std::fs::read_to_string(&link).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&link).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(write(&folder.join("missing/file"), &"text").is_err());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "nothing is left beside them");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

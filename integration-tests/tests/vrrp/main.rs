@@ -10,6 +10,8 @@ mod divergence;
 mod election;
 mod forged;
 mod mistakes;
+mod operator_dump;
+mod operator_process;
 mod programs;
 mod reload;
 mod scenario;

@@ -21,8 +21,8 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-/// A VRRP process that lived for less is not replaced before this time is over: a crash at start must not become a
-/// loop that keeps a processor busy.
+/// A VRRP process that lived for less died early. The first of a row is replaced at once, the next ones after this
+/// time: a crash at start must not become a loop that keeps a processor busy.
 const RESPAWN_PAUSE: Duration = Duration::from_secs(1);
 /// Longest message to the service manager.
 const MESSAGE_MAX: usize = 1024;
@@ -59,6 +59,7 @@ enum End {
 pub(super) fn supervise(options: &Options) -> io::Result<Role> {
     let own = std::process::id();
     let mut again = false;
+    let mut died_early = false;
     // They arrive here from the first moment on, and are kept from a child until it can take them.
     let signals = BlockedSignals::block(&signals::of_parent())?;
     let memory = sys::memory_file()?;
@@ -90,9 +91,11 @@ pub(super) fn supervise(options: &Options) -> io::Result<Role> {
         }
         tracing::error!(target: PROCESS, "VRRP child process({pid}) died: Respawning");
         again = true;
-        if clock::now().saturating_duration_since(begun) < RESPAWN_PAUSE && stopped_within(RESPAWN_PAUSE, &signals)? {
+        let early = clock::now().saturating_duration_since(begun) < RESPAWN_PAUSE;
+        if early && died_early && stopped_within(RESPAWN_PAUSE, &signals)? {
             return Ok(Role::Parent(super::EXIT_OK));
         }
+        died_early = early;
     }
 }
 

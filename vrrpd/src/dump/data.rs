@@ -29,8 +29,48 @@ impl Display for Data<'_> {
         for known in view.router.scripts() {
             script(f, view, known)?;
         }
+        files(f, view)?;
+        processes(f, view)?;
         interfaces(f, view)
     }
+}
+
+fn files(f: &mut Formatter<'_>, view: &View<'_>) -> fmt::Result {
+    for (place, file) in view.router.files().enumerate() {
+        if place == 0 {
+            writeln!(f, "------< VRRP Track files >------")?;
+        }
+        let settings = file.settings();
+        let model = view.model.files.iter().find(|known| known.name == settings.name);
+        writeln!(f, " Track file = {}\n   File = {}", settings.name, settings.path.display())?;
+        writeln!(f, "   Status = {}\n   Weight = {}", file.value(), model.map_or(0, |known| known.weight))?;
+        if let Some(trouble) = file.trouble() {
+            writeln!(f, "   Cannot be read: {trouble}")?;
+        }
+    }
+    Ok(())
+}
+
+fn processes(f: &mut Formatter<'_>, view: &View<'_>) -> fmt::Result {
+    for (place, process) in view.router.processes().enumerate() {
+        if place == 0 {
+            writeln!(f, "------< VRRP Track processes >------")?;
+        }
+        let name = &process.settings().name;
+        writeln!(f, " VRRP Track process = {name}")?;
+        let Some(model) = view.model.processes.iter().find(|known| known.name == *name) else { continue };
+        writeln!(f, "   Process = {}\n   Min processes = {}", model.process.join(" "), model.quorum)?;
+        if let Some(most) = model.quorum_max {
+            writeln!(f, "   Max processes = {most}")?;
+        }
+        writeln!(f, "   Current processes = {}", process.count().unwrap_or(0))?;
+        writeln!(f, "   Have quorum = {}", process.health() == Health::Up)?;
+        writeln!(f, "   Weight = {}", model.weight)?;
+        writeln!(f, "   Terminate delay = {:.6}s", model.terminate_delay.as_secs_f64())?;
+        writeln!(f, "   Fork delay = {:.6}s", model.fork_delay.as_secs_f64())?;
+        writeln!(f, "   Full command = {}", model.full_command)?;
+    }
+    Ok(())
 }
 
 fn statics(f: &mut Formatter<'_>, view: &View<'_>) -> fmt::Result {

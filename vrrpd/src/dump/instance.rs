@@ -22,7 +22,7 @@ pub(super) fn write(f: &mut Formatter<'_>, view: &View<'_>, instance: &Instance)
         writeln!(f, "   Using Native IPv6")?;
     }
     state(f, view, instance)?;
-    transport(f, instance)?;
+    transport(f, view, instance)?;
     timing(f, settings)?;
     priority(f, instance, model)?;
     match settings.auth {
@@ -70,7 +70,7 @@ fn state(f: &mut Formatter<'_>, view: &View<'_>, instance: &Instance) -> fmt::Re
     writeln!(f, "   Master down timer = {} usecs", down.as_micros())
 }
 
-fn transport(f: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
+fn transport(f: &mut Formatter<'_>, view: &View<'_>, instance: &Instance) -> fmt::Result {
     let settings = instance.settings();
     writeln!(f, "   Interface = {}", settings.interface.as_deref().unwrap_or("(none)"))?;
     if settings.dont_track_primary {
@@ -84,6 +84,10 @@ fn transport(f: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
         writeln!(f, "   Using src_ip = {source}{configured}")?;
     }
     match &settings.transport {
+        Transport::Multicast { group, .. } if group.is_ipv6() => {
+            let index = settings.interface.as_deref().and_then(|name| view.router.interfaces().index_of(name));
+            writeln!(f, "   Multicast address {group}, ifindex {}", index.unwrap_or(0))
+        }
         Transport::Multicast { group, .. } => writeln!(f, "   Multicast address {group}"),
         Transport::Unicast { .. } => Ok(()),
     }

@@ -133,6 +133,22 @@ pub(super) fn command(command: &Command) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn addresses_of_a_recorded_dump() {
+        let text = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n\
+                    192.0.2.51/24 dev eth0 label eth0:1 brd + scope link\n192.0.2.60\n}\n\
+                    virtual_ipaddress_excluded {\n2001:db8::50/64\n}\n}\n";
+        let (model, _) = crate::dump::tests::plan(text);
+        let instance = &model.instances[0];
+        let shown = |vip| address(vip, "eth0", false);
+        assert_eq!(shown(&instance.addresses[0]), "192.0.2.51/24 brd 192.0.2.255 dev eth0 scope link label eth0:1");
+        assert_eq!(shown(&instance.addresses[1]), "192.0.2.60 dev eth0 scope global");
+        assert_eq!(
+            shown(&instance.excluded_addresses[0]),
+            "2001:db8::50/64 dev eth0 scope global preferred_lft forever"
+        );
+    }
+
     /// As keepalived 2.2.7 writes them.
     #[test]
     fn routes_and_rules_of_a_recorded_dump() {
