@@ -1,5 +1,6 @@
 //! Dates as logs write them: civil-calendar arithmetic on seconds since 1970, without the system's clock or time zone.
 
+use super::digits;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -47,6 +48,15 @@ impl Civil {
         }
     }
 
+    /// `13:34:53`.
+    fn write_time(&self, out: &mut Vec<u8>) {
+        digits::two(out, self.hour.into());
+        out.push(b':');
+        digits::two(out, self.minute.into());
+        out.push(b':');
+        digits::two(out, self.second.into());
+    }
+
     fn month_name(&self) -> &'static str {
         MONTHS.get(usize::from(self.month) - 1).copied().unwrap_or("Jan")
     }
@@ -65,15 +75,20 @@ impl Date {
     /// `28/Nov/2026:13:34:53`, local.
     fn write_seconds(self, out: &mut Vec<u8>, utc_offset: i32) {
         let c = self.civil(utc_offset);
-        let (day, month, year) = (c.day, c.month_name(), c.year);
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "{day:02}/{month}/{year}:{:02}:{:02}:{:02}", c.hour, c.minute, c.second);
+        digits::two(out, c.day.into());
+        out.push(b'/');
+        out.extend_from_slice(c.month_name().as_bytes());
+        out.push(b'/');
+        digits::decimal(out, c.year.unsigned_abs());
+        out.push(b':');
+        c.write_time(out);
     }
 
     /// `28/Nov/2026:13:34:53.782`, local (`%t`, `%tr`).
     pub fn write_millis(self, out: &mut Vec<u8>) {
         self.write_seconds(out, self.utc_offset);
-        let _ = write!(out, ".{:03}", self.since_epoch.subsec_millis());
+        out.push(b'.');
+        digits::three(out, self.since_epoch.subsec_millis().into());
     }
 
     /// `28/Nov/2026:13:34:53 +0000` (`%T`, `%trg`).
@@ -92,13 +107,18 @@ impl Date {
     /// `Nov 28 13:34:53`, local, the day padded with a blank (RFC 3164, 4.1.2).
     pub fn write_rfc3164(self, out: &mut Vec<u8>) {
         let c = self.civil(self.utc_offset);
-        let _ = write!(out, "{} {:2} {:02}:{:02}:{:02}", c.month_name(), c.day, c.hour, c.minute, c.second);
+        out.extend_from_slice(c.month_name().as_bytes());
+        out.extend_from_slice(if c.day < 10 { b"  " } else { b" " });
+        digits::decimal(out, c.day.into());
+        out.push(b' ');
+        c.write_time(out);
     }
 
     /// `2026-11-28T13:36:04.635971+00:00`, local (RFC 5424, 6.2.3).
     pub fn write_iso(self, out: &mut Vec<u8>) {
         let c = self.civil(self.utc_offset);
         let (sign, hours, minutes) = self.zone();
+        // Writing to a Vec cannot fail.
         let _ = write!(
             out,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}{sign}{hours:02}:{minutes:02}",

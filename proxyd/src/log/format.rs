@@ -8,8 +8,8 @@ mod builtin;
 
 pub use alias::Alias;
 
-use super::Record;
 use super::date::Date;
+use super::{Record, digits};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -146,7 +146,12 @@ impl Writer<'_> {
     }
 
     fn encoded(&mut self, text: &[u8], encode: Encode) {
-        for &byte in text {
+        let special = |byte: u8| encode.applies(byte) || (self.flags.escaped && matches!(byte, b'"' | b'\\' | b']'));
+        // Nearly every text is plain as a whole.
+        let plain = text.iter().position(|&byte| special(byte)).unwrap_or(text.len());
+        let (plain, rest) = text.split_at(plain);
+        self.out.extend_from_slice(plain);
+        for &byte in rest {
             self.push(byte, encode);
         }
     }
@@ -176,18 +181,7 @@ impl Writer<'_> {
 
     /// A number in its shortest form.
     fn number(&mut self, value: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = value;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
+        digits::decimal(self.out, value);
     }
 
     /// A time; `-1` where its phase was not reached.
@@ -227,7 +221,7 @@ impl Writer<'_> {
                 std::net::IpAddr::V6(ip) => self.hex_bytes(&ip.octets()),
             }
         } else {
-            let _ = std::io::Write::write_fmt(self.out, format_args!("{ip}"));
+            digits::ip(self.out, ip);
         }
         self.quote();
     }

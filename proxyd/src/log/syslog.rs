@@ -1,6 +1,7 @@
 //! The frame around a log line: what a syslog server expects before the message.
 
 use super::date::Date;
+use super::digits;
 use super::target::{LogTarget, SyslogFormat};
 use std::io::Write as _;
 
@@ -57,12 +58,18 @@ impl LogTarget {
         // Writing to a Vec cannot fail.
         match format {
             SyslogFormat::Default | SyslogFormat::Local | SyslogFormat::Rfc3164 => {
-                let _ = write!(out, "<{priority}>");
+                out.push(b'<');
+                digits::decimal(out, priority.into());
+                out.push(b'>');
                 date.write_rfc3164(out);
                 if format == SyslogFormat::Rfc3164 {
                     let _ = write!(out, " {}", sender.hostname.unwrap_or("localhost"));
                 }
-                let _ = write!(out, " {}[{}]: ", sender.tag, sender.pid);
+                out.push(b' ');
+                out.extend_from_slice(sender.tag.as_bytes());
+                out.push(b'[');
+                digits::decimal(out, sender.pid.into());
+                out.extend_from_slice(b"]: ");
             }
             SyslogFormat::Rfc5424 => {
                 let _ = write!(out, "<{priority}>1 ");

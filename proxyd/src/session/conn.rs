@@ -17,16 +17,12 @@ pub struct Conn {
     pub output: Buffer,
     /// The peer will send no more.
     pub ended: bool,
-    /// Bytes received and sent over its life.
-    pub received: u64,
-    /// Bytes sent.
-    pub sent: u64,
 }
 
 impl Conn {
     /// A connection without bytes.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, input: Buffer::default(), output: Buffer::default(), ended: false, received: 0, sent: 0 }
+        Self { stream, input: Buffer::default(), output: Buffer::default(), ended: false }
     }
 
     /// The socket.
@@ -47,7 +43,6 @@ impl Conn {
         let read = self.stream.poll_read(context, block);
         if let Poll::Ready(Ok(count)) = read {
             self.ended = count == 0;
-            self.received += count as u64;
         }
         self.input.release(buffers);
         read
@@ -76,7 +71,6 @@ impl Conn {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.sent += count as u64;
             self.output.consume(count);
         }
         self.output.release(buffers);
@@ -93,7 +87,6 @@ impl Conn {
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        self.sent += written as u64;
         let own = written.min(self.output.len());
         self.output.consume(own);
         Poll::Ready(Ok(written - own))
@@ -116,7 +109,6 @@ impl Conn {
                 taken => {
                     if let Ok(count) = taken {
                         self.ended = count == 0;
-                        self.received += count as u64;
                     }
                     return Poll::Ready(taken);
                 }
@@ -130,7 +122,7 @@ impl Conn {
             ready!(self.stream.poll_write_ready(context))?;
             match pipe.drain(&self.stream) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => self.sent += count as u64,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
