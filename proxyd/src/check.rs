@@ -148,6 +148,7 @@ async fn keep_checking(plan: Plan, first: Instant, common: Rc<Common>) {
     begin(&plan, &server, &common);
     let mut due = first;
     let mut ramp = slowstart::Ramp::default();
+    ramp.resume(&plan, &server);
     loop {
         sleep_until(due.into()).await;
         if server.admin() != AdminState::Maint {
@@ -167,6 +168,8 @@ async fn keep_checking(plan: Plan, first: Instant, common: Rc<Common>) {
 
 /// Puts a server that was never checked into its first state. One that lived before this configuration keeps its own.
 fn begin(plan: &Plan, server: &ServerState, common: &Common) {
+    // A check of the configuration before may have been cut short.
+    server.report().checking = false;
     if server.report().last.status != crate::health::CheckStatus::Initializing {
         return;
     }

@@ -79,17 +79,24 @@ pub fn environment() -> Env {
 
 /// Loads the configuration and serves it.
 fn start(args: &Args) -> ExitCode {
-    let mut model = match check::load(args) {
-        Ok(loaded) => loaded.model,
+    let model = match check::load(args) {
+        Ok(loaded) => overridden(args, loaded.model),
         Err(code) => return code,
     };
     let options = options(args, &model);
     if !options.quiet {
         args.without_effect().into_iter().for_each(console::no_effect);
     }
+    let args = args.clone();
+    let load = move || check::load(&args).ok().map(|loaded| overridden(&args, loaded.model));
+    serve::serve(&model, &options, Box::new(load))
+}
+
+/// A model with what the command line says instead.
+fn overridden(args: &Args, mut model: Model) -> Model {
     model.global.maxconn = Some(args.maxconn).filter(|&maxconn| maxconn > 0).or(model.global.maxconn);
     model.global.splice &= !args.no_splice;
-    serve::serve(&model, &options)
+    model
 }
 
 /// What command line and configuration say together: the command line wins.

@@ -4,6 +4,7 @@ mod control;
 mod descriptors;
 mod identity;
 mod oversight;
+pub mod reload;
 pub mod serve;
 mod sockets;
 mod systemd;

@@ -6,6 +6,7 @@
 
 pub mod checks;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::balance::farm::{Farm, FarmSettings};
@@ -37,7 +38,15 @@ pub struct Facts {
 
 /// Builds the objects of a model; `previous` is the generation that runs now.
 pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Generation {
-    let builder = Builder { model, facts, previous };
+    let frontends = previous.into_iter().flat_map(|previous| &previous.frontends);
+    let backends = previous.into_iter().flat_map(|previous| &previous.backends);
+    let builder = Builder {
+        model,
+        facts,
+        previous,
+        frontends: frontends.map(|frontend| (frontend.name(), &**frontend)).collect(),
+        backends: backends.map(|backend| (backend.name(), &**backend)).collect(),
+    };
     let maxconn = model.global.maxconn.map_or(facts.maxconn, u64::from);
     let frontends: Vec<_> =
         model.frontends.iter().map(|frontend| Arc::new(builder.frontend(frontend, maxconn))).collect();
@@ -71,6 +80,9 @@ struct Builder<'m> {
     model: &'m Model,
     facts: &'m Facts,
     previous: Option<&'m Generation>,
+    /// What the previous generation has under each name.
+    frontends: HashMap<&'m str, &'m Frontend>,
+    backends: HashMap<&'m str, &'m Backend>,
 }
 
 impl Builder<'_> {
@@ -121,11 +133,7 @@ impl Builder<'_> {
     }
 
     fn frontend(&self, frontend: &model::Frontend, maxconn: u64) -> Frontend {
-        let find = |previous: &'_ Generation| {
-            previous.frontends.iter().find(|known| *known.section.name == *frontend.proxy.name).map(Arc::clone)
-        };
-        let known = self.previous.and_then(find);
-        let known = known.as_deref();
+        let known = self.frontends.get(&*frontend.proxy.name).copied();
         let log_format = log_format(&frontend.log_format, frontend.proxy.mode);
         let log_lines = known.and_then(|known| known.log_lines.clone()).unwrap_or_default();
         Frontend {
@@ -166,15 +174,13 @@ impl Builder<'_> {
     }
 
     fn backend(&self, backend: &model::Backend, fullconn: u32) -> Backend {
-        let find = |previous: &'_ Generation| {
-            previous.backends.iter().find(|known| *known.section.name == *backend.proxy.name).map(Arc::clone)
-        };
-        let known = self.previous.and_then(find);
-        let known = known.as_deref();
+        let known = self.backends.get(&*backend.proxy.name).copied();
+        let servers = known.into_iter().flat_map(|known| &known.servers);
+        let servers: HashMap<&str, &Server> = servers.map(|server| (&*server.name, &**server)).collect();
         Backend {
             section: self.section(&backend.proxy, known.map(|known| &known.section)),
             listen: backend.listen,
-            servers: backend.servers.iter().map(|server| Arc::new(self.server(server, known))).collect(),
+            servers: backend.servers.iter().map(|server| Arc::new(self.server(server, &servers))).collect(),
             farm: farm(backend, fullconn, known),
             dispatch: backend.dispatch,
             transparent: backend.transparent,
@@ -191,8 +197,8 @@ impl Builder<'_> {
         }
     }
 
-    fn server(&self, server: &model::Server, known: Option<&Backend>) -> Server {
-        let same = known.and_then(|backend| backend.servers.iter().find(|known| *known.name == *server.name));
+    fn server(&self, server: &model::Server, known: &HashMap<&str, &Server>) -> Server {
+        let same = known.get(&*server.name);
         Server {
             name: server.name.as_str().into(),
             id: server.puid,
@@ -246,15 +252,22 @@ fn farm(backend: &model::Backend, fullconn: u32, known: Option<&Backend>) -> Arc
         persist: backend.persist,
     };
     let running = known.map(|known| &known.farm);
+    let states = running.into_iter().flat_map(|farm| farm.servers());
+    let states: HashMap<&str, &Arc<ServerState>> = states.map(|state| (state.name(), state)).collect();
     let state = |server: &model::Server| {
         let settings = server_settings(server);
-        let same = running.and_then(|farm| farm.servers().iter().find(|state| *state.settings() == settings));
-        same.map_or_else(|| Arc::new(ServerState::new(settings)), Arc::clone)
+        let same = states.get(&*server.name).filter(|state| *state.settings() == settings);
+        same.map_or_else(|| Arc::new(ServerState::new(settings)), |same| Arc::clone(same))
     };
     let servers: Vec<_> = backend.servers.iter().map(state).collect();
     match running {
         Some(farm) if *farm.settings() == settings && same_servers(farm.servers(), &servers) => Arc::clone(farm),
-        _ => Farm::new(settings, servers),
+        Some(farm) => {
+            let next = Farm::new(settings, servers);
+            next.succeed(farm);
+            next
+        }
+        None => Farm::new(settings, servers),
     }
 }
 

@@ -127,21 +127,27 @@ impl Session {
     }
 }
 
+/// By which door a connection came in: frontend and `bind` line, as the generation of the view has them.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// The generation.
+    pub view: Rc<View>,
+    /// The frontend.
+    pub frontend: Arc<Frontend>,
+    /// The `bind` line.
+    pub listener: Arc<Listener>,
+}
+
 /// Serves one accepted connection to its end. `presence` counts it from its acceptance on, so that a worker that drains does
 /// not end before the connection's task has begun.
 ///
 /// Not an `async fn`: that would keep its arguments beside what is made of them for as long as the connection lives.
-pub fn run(
-    worker: Rc<Worker>,
-    presence: Presence,
-    frontend: Arc<Frontend>,
-    listener: Arc<Listener>,
-    accepted: Accepted,
-) -> impl Future<Output = ()> {
+pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted: Accepted) -> impl Future<Output = ()> {
+    let Entrance { view, frontend, listener } = entrance;
     let Accepted { stream, peer, places } = accepted;
     let now = clock::now();
     let mut session = Session {
-        view: worker.view(),
+        view,
         timer: worker.timers.timer(),
         source: peer,
         since: now,
@@ -159,7 +165,8 @@ pub fn run(
         frontend_id: FrontendId(u32::MAX),
         listener,
     };
-    session.adopt(session.worker.view());
+    session.adopt(Rc::clone(&session.view));
+    session.refresh();
     if session.frontend.tcp_keep_alive {
         stream.keep_alive();
     }

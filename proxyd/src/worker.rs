@@ -80,9 +80,9 @@ pub struct Listening {
 /// What a worker is told.
 #[derive(Debug)]
 pub enum Command {
-    /// Accept on one more socket.
-    Listen(Box<Listening>),
-    /// The generation or a frontend's [`Accepting`](crate::proxy::frontend::Accepting) has changed.
+    /// Another generation is in force: accept on these sockets too, and no longer on those it does not know.
+    Reload(Vec<Listening>),
+    /// A frontend's [`Accepting`](crate::proxy::frontend::Accepting) has changed.
     Update,
     /// Accept nothing more, close what is idle, end when the last connection has ended.
     Drain,
@@ -180,7 +180,7 @@ impl Worker {
         let generation = reader.current();
         let mut view = self.view.borrow_mut();
         if !Arc::ptr_eq(generation, &view.generation) {
-            *view = Rc::new(View::new(Arc::clone(generation), self.index));
+            *view = Rc::new(View::after(&view, Arc::clone(generation)));
         }
         Rc::clone(&view)
     }
@@ -238,8 +238,34 @@ pub fn milliseconds(duration: Duration) -> u64 {
 
 /// A listening socket and the task that accepts on it, if it accepts.
 struct Door {
-    listening: Listening,
+    socket: Socket,
+    face: Rc<RefCell<Face>>,
     task: Option<JoinHandle<()>>,
+}
+
+/// For whom a door accepts. A reload changes it under the task that accepts.
+#[derive(Clone)]
+struct Face {
+    view: Rc<View>,
+    frontend: Arc<Frontend>,
+    listener: Arc<Listener>,
+    limits: Rc<accept::Limits>,
+}
+
+impl Face {
+    fn new(view: Rc<View>, frontend: Arc<Frontend>, listener: Arc<Listener>, waiting: &Arc<Waiting>) -> Self {
+        let limits = Rc::new(limits(&view, &frontend, &listener, waiting));
+        Self { view, frontend, listener, limits }
+    }
+
+    /// The same in another generation; `None` if nobody wants it any more.
+    fn of(&self, view: &Rc<View>, waiting: &Arc<Waiting>) -> Option<Self> {
+        let same = |frontend: &&Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
+        let frontend = view.generation.frontends.iter().find(same).filter(|frontend| !frontend.section.disabled)?;
+        let same = |listener: &&Arc<Listener>| listener.bind.same_socket(&self.listener.bind);
+        let listener = frontend.listeners.iter().find(same)?;
+        Some(Self::new(Rc::clone(view), Arc::clone(frontend), Arc::clone(listener), waiting))
+    }
 }
 
 async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
@@ -248,22 +274,24 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     spawn_local(worker.timers.clone().drive());
     spawn_local(view::purge_idle(Rc::clone(&worker)));
     let mut doors: Vec<Door> = Vec::new();
-    for listening in settings.listening {
-        doors.push(Door { listening, task: None });
-    }
-    update(&worker, &mut doors, &settings.waiting);
+    add(&worker, &mut doors, settings.listening, &settings.waiting);
+    update(&worker, &mut doors);
     loop {
         // Without anybody who could give commands, the process is ending.
         match commands.recv().await.unwrap_or(Command::Stop) {
-            Command::Listen(listening) => doors.push(Door { listening: *listening, task: None }),
+            Command::Reload(listening) => {
+                reface(&worker, &mut doors, &settings.waiting);
+                add(&worker, &mut doors, listening, &settings.waiting);
+                settings.waiting.wake();
+            }
             Command::Update => {}
             Command::Drain => break,
             Command::Stop => return end(&worker),
         }
-        update(&worker, &mut doors, &settings.waiting);
+        update(&worker, &mut doors);
     }
     for door in doors {
-        close(&worker, door.task, &door.listening, &settings.waiting);
+        close(&worker, door);
     }
     worker.draining.set(true);
     worker.timers.wake_all();
@@ -282,63 +310,97 @@ fn end(worker: &Worker) {
     CURRENT.set(None);
 }
 
-/// Opens and closes doors as their frontends want, and lets connections look at what has changed.
-fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
-    for door in &mut *doors {
-        let state = door.listening.frontend.accepting.get();
-        match (state, door.task.take()) {
-            (AcceptState::Open, None) => door.task = open(worker, &door.listening, waiting),
-            (AcceptState::Open, open) => door.task = open,
-            (AcceptState::Paused | AcceptState::Stopped, task) => {
-                close(worker, task, &door.listening, waiting);
-                // The kernel stops taking connections for us; another process may take them.
-                let _ = door.listening.socket.shutdown(std::net::Shutdown::Read);
+/// Makes doors of sockets.
+fn add(worker: &Rc<Worker>, doors: &mut Vec<Door>, listening: Vec<Listening>, waiting: &Arc<Waiting>) {
+    let view = worker.view();
+    for Listening { frontend, listener, socket } in listening {
+        let face = Face::new(Rc::clone(&view), frontend, listener, waiting);
+        doors.push(Door { socket, face: Rc::new(RefCell::new(face)), task: None });
+    }
+}
+
+/// Shows every door its frontend in the generation in force; closes those that it does not have.
+fn reface(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
+    let view = worker.view();
+    for door in std::mem::take(doors) {
+        let face = door.face.borrow().of(&view, waiting);
+        match face {
+            Some(face) => {
+                door.face.replace(face);
+                doors.push(door);
             }
+            None => close(worker, door),
         }
     }
-    doors.retain(|door| door.listening.frontend.accepting.get() != AcceptState::Stopped);
+}
+
+/// Opens and closes doors as their frontends want, and lets connections look at what has changed.
+fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>) {
+    for mut door in std::mem::take(doors) {
+        let state = door.face.borrow().frontend.accepting.get();
+        match state {
+            AcceptState::Open => {
+                door.task = door.task.take().or_else(|| open(worker, &door));
+                doors.push(door);
+            }
+            AcceptState::Paused => {
+                stop_accepting(worker, &mut door);
+                // The kernel stops taking connections for us; another process may take them.
+                let _ = door.socket.shutdown(std::net::Shutdown::Read);
+                doors.push(door);
+            }
+            AcceptState::Stopped => close(worker, door),
+        }
+    }
     worker.timers.wake_all();
 }
 
 /// Ends the task that accepts, and takes what the kernel has accepted for it. Also where no task was yet: the socket listens
 /// from its opening on, and the end may be told before the worker has begun.
-fn close(worker: &Rc<Worker>, task: Option<JoinHandle<()>>, listening: &Listening, waiting: &Arc<Waiting>) {
-    if let Some(task) = task {
+fn stop_accepting(worker: &Rc<Worker>, door: &mut Door) {
+    if let Some(task) = door.task.take() {
         task.abort();
     }
-    accept::sweep(&listening.socket, limits(worker, listening, waiting), begin(worker, listening));
+    let limits = Rc::clone(&door.face.borrow().limits);
+    accept::sweep(&door.socket, &limits, begin(worker, &door.face));
+}
+
+/// Closes a door for good.
+fn close(worker: &Rc<Worker>, mut door: Door) {
+    stop_accepting(worker, &mut door);
+    let _ = door.socket.shutdown(std::net::Shutdown::Read);
 }
 
 /// Begins the session of a connection.
-fn begin(worker: &Rc<Worker>, listening: &Listening) -> impl FnMut(accept::Accepted) + use<> {
-    let (frontend, listener) = (Arc::clone(&listening.frontend), Arc::clone(&listening.listener));
-    let worker = Rc::clone(worker);
+fn begin(worker: &Rc<Worker>, face: &Rc<RefCell<Face>>) -> impl FnMut(accept::Accepted) + use<> {
+    let (worker, face) = (Rc::clone(worker), Rc::clone(face));
     move |accepted| {
         let presence = worker.enter();
-        let (frontend, listener) = (Arc::clone(&frontend), Arc::clone(&listener));
-        spawn_local(session::run(Rc::clone(&worker), presence, frontend, listener, accepted));
+        let Face { view, frontend, listener, .. } = face.borrow().clone();
+        let entrance = session::Entrance { view, frontend, listener };
+        spawn_local(session::run(Rc::clone(&worker), presence, entrance, accepted));
     }
 }
 
-fn limits(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> accept::Limits {
-    let (frontend, listener) = (&listening.frontend, &listening.listener);
-    let global = &worker.view().generation.global;
+fn limits(view: &View, frontend: &Frontend, listener: &Listener, waiting: &Arc<Waiting>) -> accept::Limits {
+    let global = &view.generation.global;
     accept::Limits {
         process: (Arc::clone(&global.connections), global.maxconn),
         traffic: [
             (Arc::clone(&frontend.section.traffic), frontend.maxconn),
             (Arc::clone(&listener.traffic), listener.bind.maxconn.map_or(u64::MAX, u64::from)),
         ],
+        rate: frontend.rate_limit_sessions,
         waiting: Arc::clone(waiting),
     }
 }
 
-fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> Option<JoinHandle<()>> {
-    let (frontend, listener) = (&listening.frontend, Arc::clone(&listening.listener));
+fn open(worker: &Rc<Worker>, door: &Door) -> Option<JoinHandle<()>> {
+    let listener = Arc::clone(&door.face.borrow().listener);
     let bind = &listener.bind;
     let backlog =
         bind.backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(crate::net::listen::DEFAULT_BACKLOG);
-    let socket = listening.socket.try_clone().and_then(|socket| socket.listen(backlog).map(|()| socket));
+    let socket = door.socket.try_clone().and_then(|socket| socket.listen(backlog).map(|()| socket));
     let socket = match socket {
         Ok(socket) => socket,
         Err(error) => {
@@ -346,15 +408,10 @@ fn open(worker: &Rc<Worker>, listening: &Listening, waiting: &Arc<Waiting>) -> O
             return None;
         }
     };
-    let limits = limits(worker, listening, waiting);
-    let pace = frontend.rate_limit_sessions.map(|limit| accept::Pace {
-        traffic: Arc::clone(&frontend.section.traffic),
-        limit,
-        started: worker.started,
-        timer: worker.timers.timer(),
-    });
-    let begin = begin(worker, listening);
+    let pace = accept::Pace { started: worker.started, timer: worker.timers.timer() };
+    let (face, begin) = (Rc::clone(&door.face), begin(worker, &door.face));
     Some(spawn_local(async move {
+        let limits = || Rc::clone(&face.borrow().limits);
         if let Err(error) = accept::serve(socket, limits, pace, begin).await {
             tracing::error!(%error, bind = listener.bind.text, "cannot accept");
         }

@@ -253,3 +253,101 @@ fn the_runtime_socket_answers_and_a_new_process_takes_its_place() {
     signal(&second, Signal::SIGTERM);
     second.wait().unwrap();
 }
+
+/// Reads what a process says until a line has this in it.
+fn said(stderr: &mut impl std::io::BufRead, wanted: &str) -> String {
+    let mut all = String::new();
+    loop {
+        let from = all.len();
+        assert!(stderr.read_line(&mut all).unwrap() > 0, "it ended without '{wanted}': {all}");
+        if all[from..].contains(wanted) {
+            return all;
+        }
+    }
+}
+
+/// Requests on one connection, and on new ones, until told to end; how many were answered with the status wanted.
+fn keep_asking(
+    address: SocketAddr,
+    end: std::sync::Arc<std::sync::atomic::AtomicBool>,
+) -> std::thread::JoinHandle<u32> {
+    std::thread::spawn(move || {
+        let mut kept = TcpStream::connect(address).unwrap();
+        kept.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answered = 0;
+        while !end.load(std::sync::atomic::Ordering::Relaxed) {
+            assert_eq!(ask(address, "/yes"), Some(200), "a new connection");
+            kept.write_all(b"GET /yes HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            let mut answer = Vec::new();
+            let mut block = [0; 1024];
+            while !answer.ends_with(b"\r\n\r\n") {
+                let count = kept.read(&mut block).unwrap();
+                assert!(count > 0, "a connection that was kept has ended: {}", String::from_utf8_lossy(&answer));
+                answer.extend_from_slice(&block[..count]);
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+            answered += 2;
+        }
+        answered
+    })
+}
+
+#[test]
+fn a_reload_adds_and_takes_away_and_loses_no_request() {
+    let (room, address, other) = (Room::new("reload"), free_address(), free_address());
+    let socket = room.0.join("api.sock");
+    let global = format!("  nbthread 2\n  stats socket {}", socket.display());
+    let plain = configuration(&global, address);
+    let path = room.write(&plain);
+    let mut child = start(&path, address);
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let end = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asking = [(); 2].map(|()| keep_asking(address, std::sync::Arc::clone(&end)));
+    for turn in 0..6 {
+        // A second frontend, a second address of the first, and another rule.
+        let more = format!("frontend new\n  bind {other}\n  http-request return status 2{turn}0 if {{ path /turn }}\n");
+        room.write(&format!("{plain}{more}"));
+        signal(&child, Signal::SIGUSR2);
+        said(&mut stderr, "The new configuration is in force.");
+        wait_for("the new frontend", || ask(other, "/turn").filter(|status| *status == 200 + turn * 10));
+        room.write(&plain);
+        signal(&child, Signal::SIGUSR2);
+        assert!(said(&mut stderr, "The new configuration is in force.").contains("Proxy new stopped"));
+        wait_for("the end of the new frontend", || refused(other));
+    }
+    end.store(true, std::sync::atomic::Ordering::Relaxed);
+    let answered: u32 = asking.into_iter().map(|thread| thread.join().unwrap()).sum();
+    assert!(answered > 0);
+    // Counters have lived through all of it.
+    let csv = command(&socket, "show stat").unwrap();
+    let row = csv.lines().find(|line| line.starts_with("fe,FRONTEND,")).unwrap();
+    let sessions: u32 = row.split(',').nth(7).unwrap().parse().unwrap();
+    assert!(sessions > answered / 2, "{sessions} sessions, {answered} answers");
+    signal(&child, Signal::SIGTERM);
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_bad_file_or_a_taken_address_changes_nothing_and_says_why() {
+    let (room, address) = (Room::new("reload-bad"), free_address());
+    let plain = configuration("", address);
+    let path = room.write(&plain);
+    let mut child = start(&path, address);
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (text, reason) in [
+        ("nonsense here\n".to_owned(), "unknown keyword 'nonsense'"),
+        (
+            format!("frontend new\n  bind {}\n", taken.local_addr().unwrap()),
+            "cannot bind socket (Address already in use)",
+        ),
+    ] {
+        room.write(&format!("{plain}{text}"));
+        signal(&child, Signal::SIGUSR2);
+        let text = said(&mut stderr, "Reload failed, the running configuration stays in force");
+        assert!(text.contains(reason), "{text}");
+        assert_eq!(ask(address, "/yes"), Some(200));
+    }
+    signal(&child, Signal::SIGTERM);
+    child.wait().unwrap();
+}

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::Algorithm;
 use super::hash::{HashKey, HashType};
@@ -75,6 +75,10 @@ pub struct Farm {
     sessions: AtomicU32,
     pub(super) queues: Queues,
     report: Mutex<Report>,
+    /// The farm of the generation before that has servers in common with this one: who waits there came first.
+    older: OnceLock<Weak<Self>>,
+    /// The farm of the generation after.
+    newer: OnceLock<Weak<Self>>,
 }
 
 impl Farm {
@@ -99,9 +103,31 @@ impl Farm {
             epoch: AtomicU32::new(0),
             sessions: AtomicU32::new(0),
             report: Mutex::default(),
+            older: OnceLock::new(),
+            newer: OnceLock::new(),
         };
         farm.refresh_eligible();
         Arc::new(farm)
+    }
+
+    /// Takes the place of a farm with which it shares servers: their slots serve those who wait in either.
+    pub fn succeed(self: &Arc<Self>, older: &Arc<Self>) {
+        // Both are set once: a farm is built for one generation and replaced in one.
+        let _ = self.older.set(Arc::downgrade(older));
+        let _ = older.newer.set(Arc::downgrade(self));
+    }
+
+    /// Hands free slots of a server to those who wait for it in the farms before this one, or after it.
+    fn serve_kin(&self, server: &Arc<ServerState>, next: impl Fn(&Self) -> Option<Arc<Self>>) {
+        let mut kin = next(self);
+        while let Some(farm) = kin {
+            if farm.queues.waiting() != 0
+                && let Some(index) = farm.servers.iter().position(|known| Arc::ptr_eq(known, server))
+            {
+                farm.queues.serve(&farm, &[index]);
+            }
+            kin = next(&farm);
+        }
     }
 
     /// What was configured.
@@ -209,8 +235,14 @@ impl Farm {
     pub(super) fn release(&self, index: usize) {
         let Some(server) = self.servers.get(index) else { return };
         server.give_back();
+        if self.older.get().is_some() {
+            self.serve_kin(server, |farm| farm.older.get()?.upgrade());
+        }
         if self.queues.waiting() != 0 {
             self.queues.serve(self, &[index]);
+        }
+        if self.newer.get().is_some() {
+            self.serve_kin(server, |farm| farm.newer.get()?.upgrade());
         }
     }
 

@@ -219,3 +219,28 @@ fn recorded_histories_of_bounded_loads() {
     }
     assert_eq!(choices, 457);
 }
+
+/// After a reload that changed a farm, requests of both generations share the servers that stayed.
+#[test]
+fn a_slot_serves_whoever_waits_in_the_farm_before_or_after() {
+    use std::future::Future as _;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::dispatcher::{Choice, Dispatcher, Waited, Wanted};
+    use super::server_state::{ServerSettings, ServerState};
+
+    let server = Arc::new(ServerState::new(ServerSettings { maxconn: 1, ..ServerSettings::default() }));
+    let older = Farm::new(FarmSettings::default(), vec![Arc::clone(&server)]);
+    let newer = Farm::new(FarmSettings::default(), vec![server]);
+    newer.succeed(&older);
+    for (holder, waiter) in [(&older, &newer), (&newer, &older)] {
+        let (holder, waiter) = (Dispatcher::new(Arc::clone(holder), 1), Dispatcher::new(Arc::clone(waiter), 1));
+        let Choice::Slot(slot) = holder.choose(&Wanted::default()) else { panic!("the server is free") };
+        let Choice::Wait(mut wait) = waiter.choose(&Wanted::default()) else { panic!("the server is full") };
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut wait).poll(&mut context).is_pending());
+        drop(slot);
+        assert!(matches!(Pin::new(&mut wait).poll(&mut context), Poll::Ready((Waited::Slot(_), _))));
+    }
+}

@@ -48,6 +48,11 @@ impl Waiting {
         self.listeners.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Lets all who wait look again: a limit may have changed.
+    pub fn wake(&self) {
+        self.freed.notify_waiters();
+    }
+
     fn tell(&self) {
         if self.listeners.load(Ordering::SeqCst) > 0 {
             self.freed.notify_waiters();
@@ -62,6 +67,8 @@ pub struct Limits {
     pub process: (Arc<Gauge>, u64),
     /// The frontend and the listener, each with its own.
     pub traffic: [(Arc<Traffic>, u64); 2],
+    /// `rate-limit sessions` of the frontend: more of them in a second wait for the next.
+    pub rate: Option<u32>,
     /// Shared by all workers.
     pub waiting: Arc<Waiting>,
 }
@@ -74,13 +81,6 @@ impl Limits {
 
     fn full(&self) -> bool {
         self.gauges().any(|(gauge, limit)| gauge.current() >= limit)
-    }
-
-    /// Resolves when no limit is reached.
-    async fn room(&self) {
-        while self.full() {
-            self.waiting.wait(|| self.full()).await;
-        }
     }
 
     fn take(self: &Rc<Self>) -> Option<Places> {
@@ -135,13 +135,9 @@ impl Listener {
     }
 }
 
-/// `rate-limit sessions`: new connections that are too many for this second wait for the next.
+/// Measures the pace of new connections.
 #[derive(Debug)]
 pub struct Pace {
-    /// Whose sessions are counted.
-    pub traffic: Arc<Traffic>,
-    /// Sessions per second.
-    pub limit: u32,
     /// When the process started.
     pub started: Instant,
     /// Waits for its turn.
@@ -149,51 +145,60 @@ pub struct Pace {
 }
 
 impl Pace {
-    async fn turn(&self) {
-        let limit = u64::from(self.limit.max(1));
+    async fn turn(&self, limits: &impl Fn() -> Rc<Limits>) {
         loop {
+            let limits = limits();
+            let (Some(limit), [(traffic, _), _]) = (limits.rate, &limits.traffic) else { return };
             let now = clock::now();
             let now_ms = milliseconds(now.saturating_duration_since(self.started));
-            if self.traffic.rate(Event::Session, now_ms) < limit {
+            if traffic.rate(Event::Session, now_ms) < u64::from(limit.max(1)) {
                 return;
             }
             // The oldest of the sessions counted falls out of the second at the latest after a share of it.
-            self.timer.set(Some(now + Duration::from_secs(1) / self.limit.clamp(1, 1_000)));
+            self.timer.set(Some(now + Duration::from_secs(1) / limit.clamp(1, 1_000)));
             let Err(Elapsed) = self.timer.race(std::future::pending::<Infallible>()).await;
         }
     }
 }
 
+/// Resolves when no limit is reached.
+async fn room(limits: &impl Fn() -> Rc<Limits>) {
+    loop {
+        let limits = limits();
+        if !limits.full() {
+            return;
+        }
+        limits.waiting.wait(|| limits.full()).await;
+    }
+}
+
 /// Accepts on one socket until the future is dropped, which closes it. At a limit nothing more is taken, the kernel holds what
 /// arrives. A failure that concerns one connection only is passed over; one that lasts (no descriptors left) waits for a
-/// connection to end.
+/// connection to end. The limits are asked for anew each time: a reload changes them.
 pub async fn serve(
     socket: Socket,
-    limits: Limits,
-    pace: Option<Pace>,
+    limits: impl Fn() -> Rc<Limits>,
+    pace: Pace,
     mut session: impl FnMut(Accepted),
 ) -> io::Result<()> {
     let listener = Listener::new(socket)?;
-    let limits = Rc::new(limits);
     loop {
-        limits.room().await;
-        if let Some(pace) = &pace {
-            pace.turn().await;
-        }
+        room(&limits).await;
+        pace.turn(&limits).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let places = loop {
                     // Other workers accept too: the last place may be gone, then this connection waits for one.
-                    match limits.take() {
+                    match limits().take() {
                         Some(places) => break places,
-                        None => limits.room().await,
+                        None => room(&limits).await,
                     }
                 };
                 session(Accepted { stream, peer, places });
             }
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "cannot accept");
-                limits.waiting.wait(|| true).await;
+                limits().waiting.wait(|| true).await;
             }
             Err(_) => {}
         }
@@ -202,8 +207,7 @@ pub async fn serve(
 
 /// Takes what already stands in the queue of a socket that is about to close: the kernel would reset those connections, though
 /// their clients have been told that they are connected. At a limit the rest is left to that fate.
-pub fn sweep(socket: &Socket, limits: Limits, mut session: impl FnMut(Accepted)) {
-    let limits = Rc::new(limits);
+pub fn sweep(socket: &Socket, limits: &Rc<Limits>, mut session: impl FnMut(Accepted)) {
     let unix = socket.domain().is_ok_and(|domain| domain == socket2::Domain::UNIX);
     for _ in 0..SWEEP_MAX {
         let Some(places) = limits.take() else { return };
@@ -241,10 +245,11 @@ mod tests {
         let limits = Limits {
             process: (Arc::new(Gauge::default()), 9),
             traffic: [traffic(), traffic()],
+            rate: None,
             waiting: Arc::default(),
         };
         let mut taken = Vec::new();
-        sweep(&socket.into(), limits, |accepted| taken.push(accepted));
+        sweep(&socket.into(), &Rc::new(limits), |accepted| taken.push(accepted));
         let peers: Vec<_> = taken.iter().map(|accepted| accepted.peer).collect();
         assert_eq!(peers, clients.map(|client| client.local_addr().ok()));
     }
@@ -259,10 +264,18 @@ mod tests {
             let address = socket.local_addr().unwrap();
             let gauge = Arc::new(Gauge::default());
             let traffic = || (Arc::new(Traffic::new(1)), 9);
-            let limits =
-                Limits { process: (Arc::clone(&gauge), 1), traffic: [traffic(), traffic()], waiting: Arc::default() };
+            let limits = Limits {
+                process: (Arc::clone(&gauge), 1),
+                traffic: [traffic(), traffic()],
+                rate: None,
+                waiting: Arc::default(),
+            };
+            let limits = Rc::new(limits);
+            let pace = Pace { started: clock::now(), timer: crate::worker::timers::Timers::new(clock::now()).timer() };
             let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
-            tokio::task::spawn_local(serve(socket.into(), limits, None, move |it| sender.try_send(it).unwrap()));
+            let accepting =
+                serve(socket.into(), move || Rc::clone(&limits), pace, move |it| sender.try_send(it).unwrap());
+            tokio::task::spawn_local(accepting);
             let _clients = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
             let first = accepted.recv().await.unwrap();
             tokio::task::yield_now().await;

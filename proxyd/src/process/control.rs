@@ -1,5 +1,6 @@
 //! The control thread: it answers signals and decides when the process ends.
 
+use std::collections::HashSet;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
+use super::reload::{Outcome, Reader, Reloaded};
 use super::serve::Ending;
 use super::systemd;
 use super::voice::Voice;
@@ -50,6 +52,8 @@ pub(super) struct Parts {
     pub(super) log: LogSettings,
     /// Where requests are put, and where they come from.
     pub(super) inbox: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
+    /// Reads the configuration again.
+    pub(super) reload: Reader,
     /// `grace` of the global section.
     pub(super) grace: Duration,
     /// Signals mean what they mean to a master process.
@@ -90,6 +94,13 @@ pub(super) struct Note {
     pub(super) text: String,
 }
 
+/// What the control thread wakes up for.
+enum Happening {
+    Asked(Request),
+    Reloaded(Outcome),
+    Due,
+}
+
 /// A soft stop under way.
 struct Stopping {
     /// Sections that go on accepting until their time has come, by the name they are stopped under.
@@ -104,12 +115,14 @@ pub(super) struct Control {
     log: LogSink,
     stopping: Option<Stopping>,
     running: usize,
+    /// They run for as long as they are here.
+    checks: Checks,
 }
 
 impl Control {
     pub(super) fn new(parts: Parts) -> Self {
         let (log, running) = (LogSink::new(parts.log.clone()), parts.workers.len());
-        Self { parts, log, stopping: None, running }
+        Self { parts, log, stopping: None, running, checks: Checks::default() }
     }
 
     /// Serves until the process is to end.
@@ -137,17 +150,22 @@ impl Control {
             });
         }
         self.start_runtime();
-        // It runs the checks for as long as it is here.
-        let _checks = self.start_checks(&sender);
+        let checks = std::mem::take(&mut self.parts.checks);
+        self.checks = self.start_checks(checks);
         loop {
             let deadline = self.next_deadline();
-            let request = tokio::select! {
-                request = self.parts.inbox.1.recv() => request,
-                () = until(deadline) => None,
+            let event = tokio::select! {
+                Some(request) = self.parts.inbox.1.recv() => Happening::Asked(request),
+                Some(outcome) = self.parts.reload.outcomes.recv() => Happening::Reloaded(outcome),
+                () = until(deadline) => Happening::Due,
             };
-            let ending = match request {
-                Some(request) => self.answer(request).await,
-                None => self.time_has_come(clock::now()).await,
+            let ending = match event {
+                Happening::Asked(request) => self.answer(request).await,
+                Happening::Reloaded(outcome) => {
+                    self.reloaded(outcome).await;
+                    None
+                }
+                Happening::Due => self.time_has_come(clock::now()).await,
             };
             self.log.flush();
             if let Some(ending) = ending {
@@ -170,8 +188,8 @@ impl Control {
     }
 
     /// Starts the health checks; what they find goes through the same inbox as everything else.
-    fn start_checks(&mut self, sender: &mpsc::Sender<Request>) -> Checks {
-        let (handle, sender) = (self.parts.handle.clone(), sender.clone());
+    fn start_checks(&self, plans: Vec<check::Plan>) -> Checks {
+        let (handle, sender) = (self.parts.handle.clone(), self.parts.inbox.0.clone());
         let sink = move |farm: &Arc<Farm>, event: &Event| {
             let generation = handle.load();
             let backend = generation.backends.iter().find(|backend| Arc::ptr_eq(&backend.farm, farm));
@@ -181,7 +199,7 @@ impl Control {
                 let _ = sender.try_send(Request::Note(note));
             }
         };
-        check::start(std::mem::take(&mut self.parts.checks), self.parts.started, None, Rc::new(sink))
+        check::start(plans, self.parts.started, None, Rc::new(sink))
     }
 
     /// Logs a line about a backend and says it.
@@ -204,11 +222,7 @@ impl Control {
             Request::Pause => self.set_accepting(AcceptState::Paused).await,
             Request::Resume => self.set_accepting(AcceptState::Open).await,
             Request::Dump => self.dump(),
-            Request::Reload => {
-                let text = "Reloading the configuration does not work in this version: the running one stays in force. Start a \
-                            new process with -sf to replace this one.";
-                self.parts.voice.alert(text);
-            }
+            Request::Reload => self.reload(),
             Request::Note(note) => self.note(&note),
             Request::WorkerEnded => {
                 self.running -= 1;
@@ -218,6 +232,61 @@ impl Control {
             }
         }
         None
+    }
+
+    /// Begins a reload; a process that ends keeps what it has.
+    fn reload(&self) {
+        if self.stopping.is_some() {
+            return self.parts.voice.warning("Not reloading: the process is stopping.");
+        }
+        self.parts.voice.notice("Reloading the configuration.");
+        if self.parts.notify {
+            systemd::reloading();
+        }
+        self.parts.reload.order();
+    }
+
+    /// Puts a configuration in force, or says why the running one stays.
+    async fn reloaded(&mut self, outcome: Outcome) {
+        match outcome {
+            Ok(reloaded) if self.stopping.is_none() => self.put_in_force(*reloaded).await,
+            Ok(_) => {}
+            Err(reason) => {
+                let text = format!("Reload failed, the running configuration stays in force: {reason}.");
+                self.parts.voice.alert(&text);
+                let generation = self.parts.handle.load();
+                if let Some((_, section)) = sections(&generation).find(|(_, section)| !section.logs.is_empty()) {
+                    self.event(section, Level::Alert, &text);
+                }
+            }
+        }
+        if self.parts.notify {
+            systemd::ready();
+        }
+    }
+
+    async fn put_in_force(&mut self, reloaded: Reloaded) {
+        let Reloaded { generation, checks, opened, later } = reloaded;
+        let before = self.parts.handle.load();
+        // Ended before the servers' states have another owner.
+        self.checks = Checks::default();
+        self.parts.handle.store(generation);
+        let generation = self.parts.handle.load();
+        let kept: HashSet<_> = generation.frontends.iter().map(|kept| Arc::as_ptr(&kept.accepting)).collect();
+        for frontend in before.frontends.iter().filter(|gone| !kept.contains(&Arc::as_ptr(&gone.accepting))) {
+            frontend.accepting.set(AcceptState::Stopped);
+            if !frontend.section.disabled {
+                self.announce_stop(&before, Some(frontend), &frontend.section);
+            }
+        }
+        for (worker, opened) in self.parts.workers.iter().zip(opened) {
+            let _ = worker.commands.send(Command::Reload(opened)).await;
+        }
+        self.checks = self.start_checks(checks);
+        for name in later {
+            self.parts.voice.warning(&format!("a change of '{name}' has no effect before the next start."));
+        }
+        self.parts.voice.notice("The new configuration is in force.");
     }
 
     /// Begins a soft stop; a second request changes nothing.

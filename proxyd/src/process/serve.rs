@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::oversight::Oversight;
+use super::reload::{Load, Reader};
 use super::voice::Voice;
 use super::{control, descriptors, identity, sockets, systemd};
 use crate::cli;
@@ -55,9 +56,9 @@ pub(super) enum Ending {
     Signal(i32),
 }
 
-/// Runs the process until it is asked to end.
-pub fn serve(model: &Model, options: &Options) -> ExitCode {
-    match start(model, options) {
+/// Runs the process until it is asked to end. `load` reads the configuration again for a reload.
+pub fn serve(model: &Model, options: &Options, load: Load) -> ExitCode {
+    match start(model, options, load) {
         Ok(Ending::Exit(status)) => ExitCode::from(status),
         Ok(Ending::Signal(signal)) => {
             // It returns only where the signal cannot be taken back to what it does by default.
@@ -72,7 +73,7 @@ pub fn serve(model: &Model, options: &Options) -> ExitCode {
 }
 
 /// Everything before the first connection, and then the control thread; an error says why the process cannot serve.
-fn start(model: &Model, options: &Options) -> Result<Ending, String> {
+fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String> {
     let started = clock::now();
     let voice = Voice::new(options.quiet);
     let (facts, pipes) = facts(model, options, voice)?;
@@ -84,6 +85,13 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
     let pidfile = pidfile.map(identity::open_pidfile).transpose()?;
     identity::signal_old(&options.old_processes, options.terminate_old);
     let null = if options.daemon { Some(identity::open_null()?) } else { None };
+    let handle = Handle::new(generation);
+    let reader = |load| {
+        let reader = Reader::start(load, handle.clone(), facts.clone(), &model.global);
+        reader.map_err(|error| format!("Cannot start a thread: {error}."))
+    };
+    // A process that goes to the background must not have a second thread before: its reloads see what the chroot shows.
+    let (early, late) = if options.daemon { (None, Some(load)) } else { (Some(reader(load)?), None) };
     identity::change_root(model.global.chroot.as_deref())?;
     identity::become_user(model.global.uid, model.global.gid)?;
     if let Some(null) = null {
@@ -92,7 +100,10 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
         identity::write_pid(file, std::process::id())?;
     }
     let voice = Voice::new(options.quiet || options.daemon);
-    let handle = Handle::new(generation);
+    let reload = match (early, late) {
+        (Some(early), _) => early,
+        (None, load) => reader(load.unwrap_or_else(|| Box::new(|| None)))?,
+    };
     let log = log_settings(model, &facts);
     let inbox = mpsc::channel(control::REQUESTS_WAITING);
     let oversight = Oversight { program: options.program.clone(), started, log: log.clone(), control: inbox.0.clone() };
@@ -118,6 +129,7 @@ fn start(model: &Model, options: &Options) -> Result<Ending, String> {
         voice,
         log,
         inbox,
+        reload,
         grace: model.global.grace,
         master: options.master,
         notify: options.notify,

@@ -1,5 +1,6 @@
 //! Opens the sockets of all frontends before anything that cannot be undone.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -49,6 +50,24 @@ pub(super) fn open_all(generation: &Generation, old: &[i32], voice: Voice) -> Re
         identity::send(old, Signal::SIGTTIN);
     }
     Err(NOT_ALL_STARTED.into())
+}
+
+/// Opens what a generation listens on and the one before it did not; all of it or nothing.
+pub(super) fn open_added(before: &Generation, generation: &Generation) -> Result<Vec<ForWorker>, String> {
+    let mut workers: Vec<ForWorker> = (0..generation.global.workers).map(|_| Vec::new()).collect();
+    let known: HashMap<_, _> = before.frontends.iter().map(|known| (Arc::as_ptr(&known.accepting), known)).collect();
+    for frontend in generation.frontends.iter().filter(|frontend| !frontend.section.disabled) {
+        let known = known.get(&Arc::as_ptr(&frontend.accepting)).filter(|known| !known.section.disabled);
+        for listener in &frontend.listeners {
+            let same = |open: &Arc<Listener>| open.bind.same_socket(&listener.bind);
+            if known.is_some_and(|known| known.listeners.iter().any(same)) {
+                continue;
+            }
+            open(frontend, listener, &[], &mut false, &mut workers)
+                .map_err(|error| refused(frontend, listener, &error))?;
+        }
+    }
+    Ok(workers)
 }
 
 /// Opens the sockets of the runtime API. One that another process serves is an error, as it is for traffic.

@@ -10,6 +10,12 @@ pub(super) fn ready() {
     notify(&format!("READY=1\nMAINPID={}\nSTATUS=Ready.\n", std::process::id()));
 }
 
+/// The process reads its configuration again; [`ready`] ends it.
+pub(super) fn reloading() {
+    let micros = crate::clock::monotonic().as_micros();
+    notify(&format!("RELOADING=1\nSTATUS=Reloading Configuration.\nMONOTONIC_USEC={micros}\n"));
+}
+
 /// The process is about to end.
 pub(super) fn stopping() {
     notify("STOPPING=1\n");

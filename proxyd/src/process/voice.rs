@@ -19,6 +19,11 @@ impl Voice {
         self.say("[ALERT]", text);
     }
 
+    /// Something to know.
+    pub(super) fn notice(self, text: &str) {
+        self.say("[NOTICE]", text);
+    }
+
     /// Something to look after.
     pub(super) fn warning(self, text: &str) {
         self.say("[WARNING]", text);

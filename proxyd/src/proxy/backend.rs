@@ -88,3 +88,18 @@ pub struct Server {
     /// Connections to it that wait for a request, over all workers. Outlives a generation.
     pub idle: Arc<Gauge>,
 }
+
+impl Server {
+    /// Whether a connection that was made to the one may carry requests for the other, kept under the same limits.
+    pub fn is_reached_as(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.port == other.port
+            && self.send_proxy == other.send_proxy
+            && self.source == other.source
+            && self.pool_max_conn == other.pool_max_conn
+            && self.pool_purge_delay == other.pool_purge_delay
+            && self.max_reuse == other.max_reuse
+            && self.tcp_user_timeout == other.tcp_user_timeout
+            && self.tfo == other.tfo
+    }
+}

@@ -90,6 +90,19 @@ impl Bind {
             ssl: false,
         }
     }
+
+    /// Whether a socket that was opened for the one does for the other.
+    pub fn same_socket(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.interface == other.interface
+            && self.transparent == other.transparent
+            && self.v6only == other.v6only
+            && self.defer_accept == other.defer_accept
+            && self.tfo == other.tfo
+            && self.mss == other.mss
+            && self.tcp_user_timeout == other.tcp_user_timeout
+            && self.owner == other.owner
+    }
 }
 
 impl std::fmt::Display for ListenAddress {

@@ -26,7 +26,7 @@ fn read_until(client: &mut impl Read, end: &str) -> String {
 /// What an idle connection costs besides its socket; more would be paid by every one of ten thousand of them.
 #[test]
 fn an_idle_connection_is_small() {
-    fn future<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
+    fn future<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
     let size = future(super::run);
