@@ -3,7 +3,9 @@
 //! [`Io::perform`] is the only place. What it cannot do is logged and, where the router can do something about it, comes
 //! back as a fact. Everything that happens outside arrives by [`Io::next`].
 //!
-//! - `vrrp_socket`: adverts; `arp_socket`: gratuitous ARP and neighbour advertisements; `netlink`: links and addresses;
+//! - `vrrp_socket`: adverts; `arp_socket`: gratuitous ARP and neighbour advertisements;
+//! - `kernel`: everything else that the kernel does for us: `netlink` (links, addresses, routes, rules), `vmac` (virtual
+//!   interfaces), `nftables` (the packet filter);
 //! - `checks`: what watches for the trackers, with `track_file` and `track_process`;
 //! - `notify`: who is told, with `fifo` and `mail`; `one_shot`: scripts that are run once;
 //! - `script`: starting and ending processes; `vet`: which commands can run.
@@ -11,29 +13,32 @@
 pub mod arp_socket;
 pub mod checks;
 pub mod fifo;
+pub mod kernel;
 pub mod mail;
 pub mod netlink;
+pub mod nftables;
 pub mod notify;
 pub mod one_shot;
 pub mod script;
 pub mod track_file;
 pub mod track_process;
 pub mod vet;
+pub mod vmac;
 pub mod vrrp_socket;
 
 use crate::limits::EVENTS_MAX;
 use crate::packet::Family;
-use crate::router::{self, Output, Outputs, Router};
+use crate::router::{self, Input, Output, Outputs, Router};
 use crate::track::file::Reading;
 use crate::track::script::Outcome;
 use crate::vrrp::event::Advertisement;
 use crate::vrrp::settings::Transport;
 use crate::vrrp::{Level, Settings};
-use arp_socket::ArpSocket;
 use checks::Checks;
-use netlink::{Fact, Netlink};
+use kernel::Kernel;
+use netlink::Fact;
 use nix::sys::signal::Signal;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -80,10 +85,11 @@ pub enum Event {
 
 /// Sockets, processes and the connection to the kernel.
 pub struct Io {
-    netlink: Netlink,
-    arp: ArpSocket,
+    kernel: Kernel,
     /// By interface and family; the empty name is for instances without an interface.
-    channels: BTreeMap<Place, Channel>,
+    receivers: BTreeMap<Place, Reception>,
+    /// The same; adverts of `use_vmac` leave from another interface than they come in by.
+    senders: BTreeMap<Place, Transmission>,
     notifier: notify::Notifier,
     checks: Checks,
     events: mpsc::Receiver<Event>,
@@ -93,15 +99,20 @@ pub struct Io {
 /// Interface name and whether it is for IPv6.
 type Place = (String, bool);
 
-/// The sockets of one interface and family.
-struct Channel {
+/// The socket that adverts leave by.
+struct Transmission {
     transmit: Sender,
-    reader: JoinHandle<()>,
     /// The last advert could not be sent; said once until one can.
     failing: bool,
 }
 
-impl Drop for Channel {
+/// The socket that adverts come in by.
+struct Reception {
+    scope: Scope,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Reception {
     fn drop(&mut self) {
         self.reader.abort();
     }
@@ -112,10 +123,9 @@ impl Io {
     pub fn open() -> io::Result<Self> {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         Ok(Self {
-            netlink: Netlink::open().map_err(|error| with_cause("cannot connect to the kernel's netlink", &error))?,
-            arp: ArpSocket::open()
-                .map_err(|error| with_cause("cannot open a packet socket, which needs CAP_NET_RAW", &error))?,
-            channels: BTreeMap::new(),
+            kernel: Kernel::open()?,
+            receivers: BTreeMap::new(),
+            senders: BTreeMap::new(),
             notifier: notify::Notifier::default(),
             checks: Checks::new(sender.clone()),
             events,
@@ -124,8 +134,8 @@ impl Io {
     }
 
     /// Everything the kernel knows, as facts.
-    pub async fn survey(&mut self) -> io::Result<Vec<Fact>> {
-        self.netlink.resync().await
+    pub fn survey(&mut self) -> io::Result<Vec<Fact>> {
+        self.kernel.survey()
     }
 
     /// The next event. Cancel safe.
@@ -133,10 +143,7 @@ impl Io {
         tokio::select! {
             biased;
             Some(event) = self.events.recv() => Ok(event),
-            report = self.netlink.next() => {
-                let report = report.ok_or_else(|| io::Error::other("the netlink connection has ended"))?;
-                Ok(self.netlink.apply(report).map_or(Event::Overrun, Event::Facts))
-            }
+            facts = self.kernel.next() => Ok(facts?.map_or(Event::Overrun, Event::Facts)),
         }
     }
 
@@ -145,15 +152,9 @@ impl Io {
         self.events.try_recv().ok()
     }
 
-    /// Says which addresses are virtual, before the first survey and after each reload.
-    pub fn set_virtuals(&mut self, settings: &router::Settings) {
-        let mut virtuals = HashSet::new();
-        for instance in settings.instances.iter().map(|instance| &instance.vrrp).filter(|vrrp| !vrrp.is_owner()) {
-            for vip in instance.all_addresses() {
-                virtuals.extend(instance.device_of(vip).map(|device| (device.to_owned(), vip.address)));
-            }
-        }
-        self.netlink.set_virtuals(virtuals);
+    /// Says what the file wants of the kernel, before the first survey and after each reload.
+    pub fn configure(&mut self, settings: &router::Settings) -> io::Result<()> {
+        self.kernel.configure(settings)
     }
 
     /// Says who is told of changes, besides notify scripts.
@@ -168,47 +169,62 @@ impl Io {
 
     /// Opens and closes sockets so that there is one pair for each interface the router uses and the kernel has.
     pub fn tune(&mut self, router: &Router) {
-        let wanted = scopes(router);
-        self.channels.retain(|place, channel| wanted.get(place) == Some(channel.transmit.scope()));
-        for (place, scope) in wanted {
-            if self.channels.contains_key(&place) {
+        let (inward, outward) = (incoming(router), outgoing(router));
+        self.receivers.retain(|place, reception| inward.get(place) == Some(&reception.scope));
+        self.senders.retain(|place, transmission| outward.get(place) == Some(transmission.transmit.scope()));
+        for (place, scope) in
+            inward.into_iter().filter(|(place, _)| !self.receivers.contains_key(place)).collect::<Vec<_>>()
+        {
+            match Reception::open(scope, self.sender.clone()) {
+                Ok(reception) => {
+                    self.receivers.insert(place, reception);
+                }
+                Err(error) => tracing::error!("cannot receive VRRP on {}: {error}", place.0),
+            }
+        }
+        for (place, scope) in outward {
+            if self.senders.contains_key(&place) {
                 continue;
             }
-            match Channel::open(scope, self.sender.clone()) {
-                Ok(channel) => {
-                    self.channels.insert(place, channel);
+            match Sender::open(scope) {
+                Ok(transmit) => {
+                    self.senders.insert(place, Transmission { transmit, failing: false });
                 }
-                Err(error) => tracing::error!("cannot open VRRP sockets on {}: {error}", place.0),
+                Err(error) => tracing::error!("cannot send VRRP on {}: {error}", place.0),
             }
         }
     }
 
-    /// Does what the router decided, in its order.
-    pub async fn perform(&mut self, outputs: Outputs) {
+    /// Does what the router decided, in its order. Answers with what the router wants to know about it.
+    pub fn perform(&mut self, outputs: Outputs) -> Vec<Input<'static>> {
+        let mut facts = Vec::new();
         for output in outputs {
             match output {
                 Output::Advertise { interface, advertisement } => self.advertise(interface.as_deref(), &advertisement),
-                Output::AddAddress { device, address } => {
-                    if let Err(error) = self.netlink.add(&device, &address).await {
-                        tracing::error!("cannot add address {} to {device}: {error}", address.address);
-                    }
-                }
-                Output::RemoveAddress { device, address } => {
-                    if let Err(error) = self.netlink.remove(&device, address.address).await
-                        && error.kind() != io::ErrorKind::NotFound
-                    {
-                        tracing::error!("cannot remove address {} from {device}: {error}", address.address);
-                    }
-                }
-                Output::Announce { device, address } => self.announce(&device, address),
                 Output::Notify(notice) => self.notifier.tell(notice),
                 Output::RunScript { script, command } => self.checks.run(script, &command),
                 Output::TerminateScript(name) => self.checks.signal(&name, Signal::SIGTERM),
                 Output::KillScript(name) => self.checks.signal(&name, Signal::SIGKILL),
                 Output::Changed { .. } => {}
                 Output::Log(level, line) => log(level, &line),
+                Output::AddAddress { .. }
+                | Output::RemoveAddress { .. }
+                | Output::AddRoute(_)
+                | Output::RemoveRoute(_)
+                | Output::AddRule(_)
+                | Output::RemoveRule(_)
+                | Output::AddStatic(_)
+                | Output::RemoveStatic(_)
+                | Output::Filter { .. }
+                | Output::Announce { .. } => facts.extend(self.kernel.perform(&output)),
             }
         }
+        facts
+    }
+
+    /// Takes away what is not an address, a route or a rule: virtual interfaces, the packet filter, settings.
+    pub fn release(&mut self) {
+        self.kernel.close();
     }
 
     /// Waits for notify scripts, then ends.
@@ -219,7 +235,7 @@ impl Io {
     fn advertise(&mut self, interface: Option<&str>, advertisement: &Advertisement) {
         let name = interface.unwrap_or_default();
         let place = (name.to_owned(), advertisement.destination.is_ipv6());
-        let Some(channel) = self.channels.get_mut(&place) else { return };
+        let Some(channel) = self.senders.get_mut(&place) else { return };
         match channel.transmit.send(advertisement) {
             Ok(()) => channel.failing = false,
             Err(error) if !channel.failing => {
@@ -230,24 +246,16 @@ impl Io {
         }
     }
 
-    fn announce(&self, device: &str, address: IpAddr) {
-        let sent = self.netlink.hardware(device).and_then(|(index, mac)| self.arp.announce(index, mac, address));
-        if let Err(error) = sent {
-            tracing::warn!("Error sending gratuitous ARP on {device} for {address}: {error}");
-        }
-    }
-
     /// Forgets the process of a script that has ended: its number may be another's soon.
     pub fn script_ended(&mut self, name: &str) {
         self.checks.ended(name);
     }
 }
 
-impl Channel {
+impl Reception {
     fn open(scope: Scope, events: mpsc::Sender<Event>) -> io::Result<Self> {
         let receiver = Receiver::open(&scope)?;
         let interface = scope.index;
-        let transmit = Sender::open(scope)?;
         let reader = tokio::spawn(async move {
             loop {
                 match receiver.receive().await {
@@ -261,28 +269,32 @@ impl Channel {
                 }
             }
         });
-        Ok(Self { transmit, reader, failing: false })
+        Ok(Self { scope, reader })
     }
 }
 
-/// The sockets that the instances need.
-fn scopes(router: &Router) -> BTreeMap<Place, Scope> {
+/// The sockets that adverts of the instances come in by, with the groups to join.
+fn incoming(router: &Router) -> BTreeMap<Place, Scope> {
     let mut scopes: BTreeMap<Place, Scope> = BTreeMap::new();
     for settings in router.instances().map(crate::vrrp::Instance::settings) {
-        let family = settings.family;
-        let place = (settings.interface.clone().unwrap_or_default(), family == Family::Inet6);
-        let index = match &settings.interface {
-            None => 0,
-            Some(interface) => match router.interfaces().index_of(interface) {
-                Some(index) => index,
-                None => continue,
-            },
-        };
-        let interface = settings.interface.clone();
-        let scope = scopes.entry(place).or_insert_with(|| Scope { interface, index, family, groups: BTreeSet::new() });
-        scope.groups.extend(group_of(settings));
+        let Some((place, scope)) = scope_on(router, settings.interface.as_deref(), settings.family) else { continue };
+        scopes.entry(place).or_insert(scope).groups.extend(group_of(settings));
     }
     scopes
+}
+
+/// The sockets that their adverts leave by.
+fn outgoing(router: &Router) -> BTreeMap<Place, Scope> {
+    let settings = router.instances().map(crate::vrrp::Instance::settings);
+    settings.filter_map(|settings| scope_on(router, settings.advertise_on(), settings.family)).collect()
+}
+
+/// `None` while the kernel does not have the interface.
+fn scope_on(router: &Router, interface: Option<&str>, family: Family) -> Option<(Place, Scope)> {
+    let index = interface.map_or(Some(0), |name| router.interfaces().index_of(name))?;
+    let interface = interface.map(str::to_owned);
+    let place = (interface.clone().unwrap_or_default(), family == Family::Inet6);
+    Some((place, Scope { interface, index, family, groups: BTreeSet::new() }))
 }
 
 fn group_of(settings: &Settings) -> Option<IpAddr> {

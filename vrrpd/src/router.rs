@@ -13,8 +13,11 @@ pub mod event;
 mod groups;
 pub mod interface;
 mod member;
+pub mod pace;
 mod reload;
 mod schedule;
+pub mod settle;
+pub mod statics;
 mod strangers;
 mod trackers;
 mod tracking;
@@ -23,6 +26,7 @@ pub mod watched;
 pub use event::{Input, Output, Outputs};
 
 use crate::packet::{Datagram, Family, Message};
+use crate::route::{Route, Rule};
 use crate::track::file::File;
 use crate::track::process::Process;
 use crate::track::script::Script;
@@ -31,11 +35,15 @@ use crate::vrrp::event::Reason;
 use crate::vrrp::settings::{Transport, VirtualAddress};
 use crate::vrrp::{self, Level, Phase};
 use crate::{notify, sync_group, track};
+use event::Object;
 use groups::RunningGroup;
 use interface::{Interface, Interfaces};
 use member::Member;
+use pace::Pacer;
 use schedule::Schedule;
-use std::collections::{HashMap, HashSet};
+use settle::{Delay, Settling};
+use statics::{RunningStatic, Static};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
 use strangers::Strangers;
@@ -60,6 +68,34 @@ pub struct Settings {
     pub states_on_reload: bool,
     /// Who is told of everything. Not for the router, which tells; for those who perform it.
     pub channels: notify::Channels,
+    /// `static_ipaddress`, `static_routes`, `static_rules`.
+    pub statics: Vec<Static>,
+    /// `vrrp_garp_interval`, `garp_group` and their like.
+    pub pace: pace::Settings,
+    /// `nftables` and what belongs to it.
+    pub firewall: Firewall,
+    /// `interface_up_down_delays`
+    pub interface_delays: BTreeMap<String, Delay>,
+}
+
+/// How the driver filters packets; the router itself does not look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firewall {
+    /// Name of the `nf_tables` tables.
+    pub table: String,
+    /// `nftables_priority`
+    pub priority: i32,
+    /// `nftables_counters`
+    pub counters: bool,
+    /// `nftables_ifindex`: interfaces in the filter are known by index rather than by name.
+    pub by_interface_index: bool,
+}
+
+/// keepalived's: before the chains of others.
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: "keepalived".to_owned(), priority: -1, counters: false, by_interface_index: false }
+    }
 }
 
 /// An instance and whom it tells about itself.
@@ -93,6 +129,9 @@ pub struct Router {
     groups: Vec<RunningGroup>,
     trackers: Trackers,
     interfaces: Interfaces,
+    statics: Vec<RunningStatic>,
+    pacer: Pacer,
+    settling: Settling,
     log_unknown_vrids: bool,
     strangers: Strangers,
     started: bool,
@@ -113,8 +152,11 @@ impl Router {
             trackers: Trackers::new(&mut settings),
             members: settings.instances.into_iter().map(Member::new).collect(),
             log_unknown_vrids: settings.log_unknown_vrids,
+            statics: settings.statics.into_iter().map(RunningStatic::new).collect(),
+            pacer: Pacer::new(settings.pace),
             ..Self::default()
         };
+        router.settling.set(settings.interface_delays);
         router.set_groups(settings.groups);
         router.index();
         router
@@ -181,25 +223,31 @@ impl Router {
 
     /// When `Input::Time` is wanted next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.trackers.next_deadline().into_iter().chain(self.schedule.next()).min()
+        let own = [self.schedule.next(), self.pacer.next_deadline(), self.settling.next_deadline()];
+        self.trackers.next_deadline().into_iter().chain(own.into_iter().flatten()).min()
     }
 
     /// Takes a fact and pushes what is to be done about it.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        let from = out.len();
         match input {
             Input::Start => self.start(now, &HashSet::new(), out),
             Input::Resume(masters) => self.start(now, &masters, out),
             Input::Packet { interface, datagram } => self.receive(now, interface, datagram, out),
             Input::Time => self.time(now, out),
-            Input::Interface(fact) => self.interface_changed(now, fact, out),
+            Input::Interface(fact) => self.interface_reported(now, fact, out),
             Input::InterfaceGone(name) => self.interface_gone(now, &name, out),
             Input::AddressVanished { interface, address } => self.address_vanished(now, &interface, address, out),
+            Input::RouteVanished(route) => self.route_vanished(now, &route, out),
+            Input::RuleVanished(rule) => self.rule_vanished(now, &rule, out),
+            Input::Static { object, present } => self.static_state(now, &object, present, out),
             Input::ScriptFinished { script, outcome } => self.script_finished(now, &script, &outcome, out),
             Input::FileRead { file, reading } => self.file_read(now, &file, reading, out),
             Input::ProcessesCounted { process, count } => self.processes_counted(now, &process, count, out),
             Input::Reload(settings) => self.reload(now, settings, out),
             Input::Stop => self.stop(now, out),
         }
+        self.pacer.pace(now, from, out);
     }
 
     // ---- facts
@@ -208,6 +256,7 @@ impl Router {
     fn start(&mut self, now: Instant, masters: &HashSet<String>, out: &mut Outputs) {
         self.started = true;
         self.report_unwatched(&[], out);
+        self.add_statics(out);
         let delay = self.members.iter().map(|member| member.machine.settings().startup_delay).max().unwrap_or_default();
         if !delay.is_zero() {
             out.push(Output::Log(Level::Info, format!("Delaying startup for {} seconds", delay.as_secs_f64())));
@@ -281,6 +330,9 @@ impl Router {
     }
 
     fn time(&mut self, now: Instant, out: &mut Outputs) {
+        for fact in self.settling.settled(now) {
+            self.interface_changed(now, fact, out);
+        }
         let due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
         for index in self.schedule.due(now) {
             // Its group may have taken it along meanwhile.
@@ -293,6 +345,12 @@ impl Router {
         }
     }
 
+    fn interface_reported(&mut self, now: Instant, fact: Interface, out: &mut Outputs) {
+        let known = self.interfaces.get(&fact.name);
+        let fact = self.settling.report(now, fact, known);
+        self.interface_changed(now, fact, out);
+    }
+
     fn interface_changed(&mut self, now: Instant, fact: Interface, out: &mut Outputs) {
         let name = fact.name.clone();
         let before = self.interfaces.get(&name).map(|known| known.running);
@@ -303,9 +361,13 @@ impl Router {
             out.push(Output::Log(Level::Info, format!("Netlink reports {name} {word}")));
         }
         self.refresh_all(now, out);
+        if self.started {
+            self.retry_statics(out);
+        }
     }
 
     fn interface_gone(&mut self, now: Instant, name: &str, out: &mut Outputs) {
+        self.settling.forget(name);
         if self.interfaces.remove(name).is_some() && self.uses(name) {
             out.push(Output::Log(Level::Warning, format!("Interface {name} deleted")));
         }
@@ -320,7 +382,26 @@ impl Router {
         }) || self.groups.iter().any(|group| group.settings.track.interfaces.iter().any(|track| track.name == name))
     }
 
+    fn route_vanished(&mut self, now: Instant, route: &Route, out: &mut Outputs) {
+        self.restore(out, |object| matches!(object, Object::Route(known) if known == route));
+        for index in 0..self.members.len() {
+            if self.members.get(index).is_some_and(|member| member.machine.settings().routes.contains(route)) {
+                self.feed(now, index, vrrp::Input::RouteVanished(route), out);
+            }
+        }
+    }
+
+    fn rule_vanished(&mut self, now: Instant, rule: &Rule, out: &mut Outputs) {
+        self.restore(out, |object| matches!(object, Object::Rule(known) if known == rule));
+        for index in 0..self.members.len() {
+            if self.members.get(index).is_some_and(|member| member.machine.settings().rules.contains(rule)) {
+                self.feed(now, index, vrrp::Input::RuleVanished(rule), out);
+            }
+        }
+    }
+
     fn address_vanished(&mut self, now: Instant, interface: &str, address: IpAddr, out: &mut Outputs) {
+        self.restore_static_address(interface, address, out);
         for index in 0..self.members.len() {
             let concerned = self.members.get(index).is_some_and(|member| {
                 let settings = member.machine.settings();
@@ -342,6 +423,7 @@ impl Router {
             out.push(Output::Notify(group.settings.notice(notify::Event::Stop)));
         }
         self.trackers.stop(out);
+        self.remove_statics(out);
     }
 
     /// Gives an instance a fact and brings its group in line with what became of it.

@@ -11,6 +11,9 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Instant;
 
+/// How often what was done may lead to something else to be done before other events are looked at.
+const PERFORM_ROUNDS: usize = 4;
+
 /// The router and its means.
 pub struct Daemon {
     router: Router,
@@ -26,9 +29,9 @@ impl Daemon {
     /// Surveys the interfaces and opens the sockets; the router waits for [`Daemon::start`].
     pub async fn open(settings: Settings) -> io::Result<Self> {
         let mut io = Io::open()?;
-        io.set_virtuals(&settings);
+        io.configure(&settings)?;
         io.set_channels(&settings);
-        let facts = io.survey().await?;
+        let facts = io.survey()?;
         let mut daemon =
             Self { router: Router::new(settings), io, outputs: Outputs::new(), log_addresses: false, changed: false };
         daemon.learn_all(facts);
@@ -37,9 +40,9 @@ impl Daemon {
     }
 
     /// Starts the router of a process that replaces another, of whose instances these were masters until a moment ago.
-    pub async fn resume(&mut self, masters: HashSet<String>) {
+    pub fn resume(&mut self, masters: HashSet<String>) {
         self.router.handle(clock::now(), Input::Resume(masters), &mut self.outputs);
-        self.perform().await;
+        self.perform();
     }
 
     /// Whether an instance changed its state since this was last asked.
@@ -48,9 +51,9 @@ impl Daemon {
     }
 
     /// Starts the router.
-    pub async fn start(&mut self) {
+    pub fn start(&mut self) {
         self.router.handle(clock::now(), Input::Start, &mut self.outputs);
-        self.perform().await;
+        self.perform();
     }
 
     /// The router, for dumps and checks.
@@ -97,7 +100,7 @@ impl Daemon {
     /// Deals with what [`Daemon::wait`] returned, and with what came in meanwhile.
     pub async fn handle(&mut self, event: Option<Event>) {
         if let Some(event) = event {
-            self.take(event).await;
+            self.take(event);
         }
         // Packets first: an advert that is already here must not lose against the timer that waits for it, and after a
         // stall it says who is master now.
@@ -107,13 +110,13 @@ impl Daemon {
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
             }
-            if !self.take_batch().await {
+            if !self.take_batch() {
                 break;
             }
         }
         if self.is_due() {
             self.router.handle(clock::now(), Input::Time, &mut self.outputs);
-            self.perform().await;
+            self.perform();
         }
     }
 
@@ -122,15 +125,15 @@ impl Daemon {
     }
 
     /// Takes what is there; whether there may be more.
-    async fn take_batch(&mut self) -> bool {
+    fn take_batch(&mut self) -> bool {
         for _ in 0..EVENT_BATCH {
             let Some(event) = self.io.try_next() else { return false };
-            self.take(event).await;
+            self.take(event);
         }
         true
     }
 
-    async fn take(&mut self, event: Event) {
+    fn take(&mut self, event: Event) {
         let now = clock::now();
         match event {
             Event::Packet { interface, packet } => {
@@ -138,10 +141,7 @@ impl Daemon {
                 self.router.handle(now, Input::Packet { interface, datagram }, &mut self.outputs);
             }
             Event::Facts(facts) => self.learn_all(facts),
-            Event::Overrun => match self.io.survey().await {
-                Ok(facts) => self.learn_all(facts),
-                Err(error) => tracing::error!("cannot read links and addresses anew after lost reports: {error}"),
-            },
+            Event::Overrun => self.survey_after_loss(),
             Event::FileRead { file, reading } => {
                 self.router.handle(now, Input::FileRead { file, reading }, &mut self.outputs);
             }
@@ -153,23 +153,34 @@ impl Daemon {
                 self.router.handle(now, Input::ScriptFinished { script, outcome }, &mut self.outputs);
             }
         }
-        self.perform().await;
+        self.perform();
     }
 
     /// Watches what the trackers need, and learns how it is now.
     async fn watch(&mut self) {
         for event in self.io.watch(&self.router).await {
-            self.take(event).await;
+            self.take(event);
         }
     }
 
     fn learn_all(&mut self, facts: Vec<Fact>) {
-        let interfaces = facts.iter().any(|fact| !matches!(fact, Fact::Vanished { .. }));
+        let interfaces = facts.iter().any(|fact| matches!(fact, Fact::Interface(_) | Fact::Gone(_)));
         for fact in facts {
             self.learn(fact);
         }
         if interfaces {
             self.io.tune(&self.router);
+        }
+    }
+
+    fn survey_after_loss(&mut self) {
+        tracing::warn!(
+            "the kernel lost reports of changes (netlink overrun): reading links, addresses, routes and rules anew; \
+             when this is frequent, something on this host changes them very often"
+        );
+        match self.io.survey() {
+            Ok(facts) => self.learn_all(facts),
+            Err(error) => tracing::error!("cannot read links and addresses anew after lost reports: {error}"),
         }
     }
 
@@ -183,6 +194,8 @@ impl Daemon {
             Fact::Interface(interface) => Input::Interface(interface),
             Fact::Gone(name) => Input::InterfaceGone(name),
             Fact::Vanished { interface, address } => Input::AddressVanished { interface, address },
+            Fact::RouteVanished(route) => Input::RouteVanished(route),
+            Fact::RuleVanished(rule) => Input::RuleVanished(rule),
         };
         self.router.handle(clock::now(), input, &mut self.outputs);
     }
@@ -200,15 +213,18 @@ impl Daemon {
 
     /// Puts new settings into effect as a diff.
     pub async fn reload(&mut self, settings: Settings) -> io::Result<()> {
-        self.io.set_virtuals(&settings);
+        self.io.configure(&settings)?;
         self.io.set_channels(&settings);
+        // Interfaces that the new settings need have to be there before anything is put on them.
+        let facts = self.io.survey()?;
+        self.learn_all(facts);
         self.router.handle(clock::now(), Input::Reload(settings), &mut self.outputs);
         self.io.tune(&self.router);
-        self.perform().await;
+        self.perform();
         // What is virtual may have changed, and with it what an interface's own addresses are.
-        let facts = self.io.survey().await?;
+        let facts = self.io.survey()?;
         self.learn_all(facts);
-        self.perform().await;
+        self.perform();
         self.watch().await;
         Ok(())
     }
@@ -216,18 +232,39 @@ impl Daemon {
     /// Gives everything up: priority 0 leaves before anything slow is done. Without `release` the addresses stay.
     pub async fn stop(mut self, release: bool) {
         self.router.handle(clock::now(), Input::Stop, &mut self.outputs);
-        self.outputs.retain(|output| release || !matches!(output, Output::RemoveAddress { .. }));
-        self.perform().await;
+        self.outputs.retain(|output| release || !is_release(output));
+        self.perform();
+        if release {
+            self.io.release();
+        }
         self.io.close(crate::limits::STOP_WAIT).await;
     }
 
-    async fn perform(&mut self) {
-        if !self.outputs.is_empty() {
+    fn perform(&mut self) {
+        // What could not be done is a fact, and may lead to something else; one round settles it.
+        for _ in 0..PERFORM_ROUNDS {
+            if self.outputs.is_empty() {
+                return;
+            }
             let outputs = std::mem::take(&mut self.outputs);
             self.changed |= outputs.iter().any(|output| matches!(output, Output::Changed { .. }));
-            self.io.perform(outputs).await;
+            for fact in self.io.perform(outputs) {
+                self.router.handle(clock::now(), fact, &mut self.outputs);
+            }
         }
     }
+}
+
+/// Whether an instruction takes something away that was put on the host.
+fn is_release(output: &Output) -> bool {
+    matches!(
+        output,
+        Output::RemoveAddress { .. }
+            | Output::RemoveRoute(_)
+            | Output::RemoveRule(_)
+            | Output::RemoveStatic(_)
+            | Output::Filter { drop: false, .. }
+    )
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

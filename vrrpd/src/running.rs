@@ -1,5 +1,7 @@
 //! From the configuration's model to what the daemon is told to do: the parts of the model that work today.
 
+mod kernel;
+
 use crate::config::model::{
     Authentication, Broadcast, Destination, DynamicInterfaces, Fifo, Global, Instance, Lifetime, Model, Notify,
     OldChecksum, ScriptId, SyncGroup, Track, TrackRef, TrackedFile, TrackedProcess, VirtualAddress,
@@ -17,7 +19,7 @@ use std::time::Duration;
 /// What the daemon runs.
 pub fn plan(model: &Model) -> Plan {
     let global = &model.global;
-    Plan {
+    let mut plan = Plan {
         model: Arc::new(model.clone()),
         router: router::Settings {
             instances: model.instances.iter().map(|instance| router_instance(model, instance)).collect(),
@@ -29,10 +31,13 @@ pub fn plan(model: &Model) -> Plan {
             log_unknown_vrids: global.log_unknown_vrids,
             states_on_reload: global.fifos.write_states_on_reload,
             channels: channels(global),
+            ..router::Settings::default()
         },
         script_security: global.scripts.security,
         dynamic_interfaces: global.dynamic_interfaces != DynamicInterfaces::No,
-    }
+    };
+    kernel::complete(model, &mut plan.router);
+    plan
 }
 
 /// The scripts that an instance or a group tracks, in the order of the file.
@@ -78,6 +83,14 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         transport: transport(instance),
         addresses: instance.addresses.iter().map(address).collect(),
         excluded: instance.excluded_addresses.iter().map(address).collect(),
+        routes: instance.routes.clone(),
+        rules: instance.rules.clone(),
+        vmacs: Vec::new(),
+        vmac: None,
+        xmit_base: false,
+        accept: instance.accept,
+        promote_secondaries: instance.promote_secondaries,
+        track_source: instance.transport.track_source,
         preempt: instance.preempt,
         preempt_delay: instance.preempt_delay,
         startup_delay: startup_delay(
@@ -98,7 +111,7 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         },
         timer_expired_backup: instance.timer_expired_backup,
         dont_track_primary: !instance.track.primary,
-        garp: garp(instance, &model.global),
+        garp: garp(instance),
         track: references(model, &instance.track),
         notify_priority_changes: instance.notify.priority_changes,
         notify_deleted: instance.notify.deleted.is_some(),
@@ -131,7 +144,7 @@ fn transport(instance: &Instance) -> settings::Transport {
     }
 }
 
-fn garp(instance: &Instance, global: &Global) -> settings::Garp {
+fn garp(instance: &Instance) -> settings::Garp {
     let own = &instance.garp;
     settings::Garp {
         repeat: own.master_repeat.into(),
@@ -140,8 +153,8 @@ fn garp(instance: &Instance, global: &Global) -> settings::Garp {
         refresh_repeat: own.refresh_repeat.into(),
         lower_prio_repeat: own.lower_priority_repeat.into(),
         lower_prio_delay: own.lower_priority_delay,
-        interval: global.garp_interval,
-        gna_interval: global.gna_interval,
+        extra: own.extra_interfaces,
+        extra_all: own.extra_all,
     }
 }
 

@@ -313,3 +313,26 @@ pub fn memory_file() -> io::Result<std::fs::File> {
         if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd).into()) }
     }
 }
+
+/// Options of netlink sockets that are either on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetlinkOption {
+    /// `NETLINK_EXT_ACK`: errors come with words.
+    ExtendedAck,
+    /// `NETLINK_CAP_ACK`: errors do not repeat the request.
+    CapAck,
+}
+
+/// Switches an option of a netlink socket on.
+pub fn enable_netlink(socket: &socket2::Socket, option: NetlinkOption) -> io::Result<()> {
+    let number = match option {
+        NetlinkOption::ExtendedAck => libc::NETLINK_EXT_ACK,
+        NetlinkOption::CapAck => libc::NETLINK_CAP_ACK,
+    };
+    let on: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
+    // SAFETY: the value is an int that outlives the call, and its length is that of an int.
+    let set =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, number, (&raw const on).cast(), length) };
+    if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -106,7 +106,7 @@ impl Lowering<'_> {
             gna_interval: Duration::ZERO,
             startup_script: None,
             shutdown_script: None,
-            vmac_prefix: "vrrp.".to_owned(),
+            vmac_prefix: "vrrp".to_owned(),
             vmac_addr_prefix: None,
             disable_local_igmp: false,
             firewall,
@@ -211,6 +211,7 @@ impl Lowering<'_> {
                     "default_interface" => (&mut model.default_interface, "default_interface requires interface name"),
                     "process_name" => (&mut model.process.process_name, ""),
                     "vrrp_process_name" => (&mut model.process.vrrp_process_name, ""),
+                    "vmac_addr_prefix" => (&mut model.vmac_addr_prefix, ""),
                     "snmp_socket" => (&mut model.snmp.socket, "SNMP error : snmp socket name missing"),
                     "reload_time_file" | "reload_file" | "state_dump_file" | "stats_dump_file" | "json_dump_file" => {
                         self.global_path(statement, model);

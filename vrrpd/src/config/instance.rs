@@ -331,15 +331,7 @@ impl Lowering<'_> {
 
     /// `use_vmac [NAME] [MAC] [netlink_notify_msg] [group N]`, `use_ipvlan [NAME] [ADDRESS] [MODE]`
     fn vmac(&mut self, statement: &Statement, kind: VmacKind) -> Vmac {
-        let mut vmac = Vmac {
-            kind,
-            name: None,
-            xmit_base: false,
-            for_addresses: false,
-            netlink_notify: false,
-            mac: None,
-            group: None,
-        };
+        let mut vmac = Vmac { kind, name: None, xmit_base: false, netlink_notify: false, mac: None, group: None };
         let mut words = statement.words.iter().skip(1);
         while let Some(word) = words.next() {
             let text = word.as_str();

@@ -47,17 +47,17 @@ impl Lowering<'_> {
                     Some(kind) => {
                         route.kind = kind;
                         let value = self.value(word, line, &mut words)?;
-                        to = Some(self.destination(value)?);
+                        to = Some(self.destination(value, &mut route)?);
                     }
                     None if text == "to" => {
                         let value = self.value(word, line, &mut words)?;
-                        to = Some(self.destination(value)?);
+                        to = Some(self.destination(value, &mut route)?);
                     }
                     None if is_route_option(text) => {
                         let value = self.value(word, line, &mut words)?;
                         self.route_option(word, value, &mut words, &mut route)?;
                     }
-                    None => to = Some(self.destination(word)?),
+                    None => to = Some(self.destination(word, &mut route)?),
                 },
             }
         }
@@ -110,13 +110,17 @@ impl Lowering<'_> {
         value
     }
 
-    fn destination(&mut self, word: &Word) -> Option<Destination> {
+    /// Where the route goes; an IPv6 address makes it an IPv6 route for all words that follow.
+    fn destination(&mut self, word: &Word, route: &mut Route) -> Option<Destination> {
         if matches!(word.as_str(), "default" | "all") {
             return Some(Destination::Default);
         }
         let parsed = address_and_prefix(word.as_str()).and_then(|(address, prefix)| {
             let full = full_prefix(address);
             let length = prefix.map_or(Some(full), |prefix| prefix.parse().ok().filter(|&n| n <= full))?;
+            if address.is_ipv6() {
+                route.family = Family::Inet6;
+            }
             Some(Destination::Address(address, length))
         });
         if parsed.is_none() {
@@ -147,13 +151,7 @@ impl Lowering<'_> {
                 route.next_hops = vec![first, second];
             }
             "src" => route.source = Some(self.route_address("src", value)?),
-            "dev" | "oif" => {
-                if !self.host.has_interface(text) {
-                    let message = format!("WARNING - interface {text} for VROUTE nexthop doesn't exist");
-                    self.warn("no-device", value.span, message);
-                }
-                route.interface = Some(text.to_owned());
-            }
+            "dev" | "oif" => self.route_device(value, route),
             "table" => route.table = self.routing_number(RoutingNames::Tables, value, "Routing table", "route")?,
             "metric" | "priority" | "preference" => {
                 let consequence = format!("Invalid metric {text} specified for route");
@@ -204,6 +202,15 @@ impl Lowering<'_> {
             name => self.route_metric(name, value, words, route),
         }
         Some(())
+    }
+
+    fn route_device(&mut self, value: &Word, route: &mut Route) {
+        let text = value.as_str();
+        if !self.host.has_interface(text) {
+            let message = format!("WARNING - interface {text} for VROUTE nexthop doesn't exist");
+            self.warn("no-device", value.span, message);
+        }
+        route.interface = Some(text.to_owned());
     }
 
     fn route_preference(&mut self, value: &Word, family: Family) -> Option<Preference> {

@@ -184,11 +184,11 @@ impl Lowering<'_> {
                 }
             }
             name @ ("sport" | "dport") => {
-                let Some(ports) = range(text) else {
+                let ports = range(text);
+                if ports.is_none() {
                     self.warn("invalid-value", value.span, format!("invalid {name} range {text}"));
-                    return None;
-                };
-                *(if name == "sport" { &mut rule.source_ports } else { &mut rule.destination_ports }) = Some(ports);
+                }
+                *(if name == "sport" { &mut rule.source_ports } else { &mut rule.destination_ports }) = ports;
             }
             "tun_id" => {
                 let consequence = format!("Invalid tun_id {text}");

@@ -38,6 +38,7 @@ impl Lowering<'_> {
             no_prefix_route: false,
             autojoin: false,
             track: true,
+            vmac: false,
         };
         let mut track_group = None;
         while let Some(option) = words.next() {
@@ -54,8 +55,7 @@ impl Lowering<'_> {
                 "autojoin" => address.autojoin = true,
                 "no_track" if !is_static => address.track = false,
                 "track_group" if is_static => track_group = words.next(),
-                // For `use_vmac_addr` instances: which addresses get an interface of their own.
-                "use_vmac" if !is_static => {}
+                "use_vmac" if !is_static => address.vmac = true,
                 other => {
                     let message = format!("Unknown configuration entry '{other}' for ip address - ignoring");
                     let help = if other.parse::<IpAddr>().is_ok() || address_and_prefix(other).is_some() {

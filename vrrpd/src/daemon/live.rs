@@ -117,8 +117,8 @@ async fn begin(mut plan: Plan, options: &Options, before: Option<&Memory>) -> io
     }
     tracing::info!(target: PROCESS, "Startup complete");
     match before.map(|memory| memory.masters(clock::monotonic_usec(), daemon.router())) {
-        Some(masters) => daemon.resume(masters).await,
-        None => daemon.start().await,
+        Some(masters) => daemon.resume(masters),
+        None => daemon.start(),
     }
     Ok(Some(daemon))
 }

@@ -1,25 +1,48 @@
-//! Links and addresses: what the kernel reports becomes facts, what the router wants becomes requests.
+//! The connection to the kernel: what it reports becomes facts, what the router wants becomes requests.
 //!
-//! The table of links here is the kernel's view. `ours` holds the addresses that this daemon put on a device: when one of
-//! them disappears without our doing, that is a fact for the router.
+//! - `frame`, `report`: bytes into what they say, pure; `socket`: asking and listening;
+//! - `address`, `route`, `rule`, `link`: requests, as values;
+//! - this file: the kernel's view of links and addresses, and what of it is ours.
+//!
+//! `ours`, `routes` and `rules` hold what this daemon put there: when one of them disappears without our doing, that is a
+//! fact for the router. The kernel does not report every loss (an IPv4 route goes silently with its interface), so after
+//! a change of an interface the routes are looked for.
 
+mod address;
+pub mod frame;
+mod link;
+pub mod report;
+mod route;
+mod rule;
+pub mod socket;
+
+use crate::packet::Family;
 use crate::packet::arp::Mac;
+use crate::route::{Route, Rule};
 use crate::router::interface::Interface;
-use crate::vrrp::settings::{Broadcast, VirtualAddress};
-use futures_util::StreamExt;
-use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
-};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use crate::vrrp::settings::VirtualAddress;
+pub use frame::Refusal;
+pub use link::Macvlan;
+use netlink_packet_core::NetlinkMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::{Handle, MulticastGroup};
+use nix::sys::socket::SockProtocol;
+use report::{AddressReport, LinkReport, Report};
+use route::RouteKey;
+use rule::RuleKey;
+use socket::{ACKNOWLEDGE, APPEND, CREATE, Channel, DUMP, EXCLUSIVE, Heard, Monitor, REPLACE};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::pin::{Pin, pin};
+use std::net::IpAddr;
 
-type Messages = Pin<Box<dyn futures_util::Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + Send>>;
+/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV6_IFADDR`
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV4_RULE`, `RTMGRP_IPV6_ROUTE` and the bit of `RTNLGRP_IPV6_RULE`: on a router with a full
+/// table this is a flood, so it is listened to only when there is a route or rule of ours.
+const GROUPS_OF_ROUTES: u32 = 0x40 | 0x80 | 0x400 | 1 << 18;
+/// `NLM_F_DUMP_INTR`: the list changed while it was read.
+const FLAG_INTERRUPTED: u16 = 0x10;
+/// How often a list that changes while it is read is read anew.
+const DUMPS_MAX: usize = 5;
 
 /// What the kernel reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,43 +58,49 @@ pub enum Fact {
         /// The address.
         address: IpAddr,
     },
+    /// One of our routes is not there any more.
+    RouteVanished(Route),
+    /// One of our rules is not there any more.
+    RuleVanished(Rule),
 }
 
 /// An interface as the kernel reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Link {
-    name: String,
-    running: bool,
-    mac: Mac,
+    report: LinkReport,
     /// All addresses with their prefix lengths, virtual ones included.
     addresses: Vec<(IpAddr, u8)>,
 }
 
 /// The connection to the kernel.
 pub struct Netlink {
-    handle: Handle,
-    messages: Messages,
+    channel: Channel,
+    monitor: Monitor,
+    /// The monitor hears of routes and rules.
+    hears_routes: bool,
     links: BTreeMap<u32, Link>,
     ours: HashSet<(u32, IpAddr)>,
     /// Removals of ours whose report is still to come.
     removing: HashMap<(u32, IpAddr), u32>,
     /// Addresses that are nobody's own, as (device, address): adverts never leave from them.
     virtuals: HashSet<(String, IpAddr)>,
+    routes: BTreeMap<RouteKey, Route>,
+    rules: BTreeMap<RuleKey, Rule>,
 }
 
 impl Netlink {
     /// Connects and subscribes; the tables are still empty. Needs a tokio runtime.
     pub fn open() -> io::Result<Self> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (connection, handle, messages) = rtnetlink::new_multicast_connection(&groups)?;
-        tokio::spawn(connection);
         Ok(Self {
-            handle,
-            messages: Box::pin(messages.map(|(message, _)| message)),
+            channel: Channel::open(SockProtocol::NetlinkRoute)?,
+            monitor: Monitor::open(GROUPS)?,
+            hears_routes: false,
             links: BTreeMap::new(),
             ours: HashSet::new(),
             removing: HashMap::new(),
             virtuals: HashSet::new(),
+            routes: BTreeMap::new(),
+            rules: BTreeMap::new(),
         })
     }
 
@@ -80,38 +109,64 @@ impl Netlink {
         self.virtuals = virtuals;
     }
 
+    /// Says whether routes or rules are to be watched. What was reported meanwhile is lost: a survey has to follow.
+    pub fn hear_routes(&mut self, wanted: bool) -> io::Result<()> {
+        if wanted != self.hears_routes {
+            self.monitor = Monitor::open(if wanted { GROUPS | GROUPS_OF_ROUTES } else { GROUPS })?;
+            self.hears_routes = wanted;
+        }
+        Ok(())
+    }
+
     /// Reads everything anew: at the start, and after the kernel lost messages. Answers with the differences.
-    pub async fn resync(&mut self) -> io::Result<Vec<Fact>> {
-        let mut links = BTreeMap::new();
-        {
-            let mut answers = pin!(self.handle.link().get().execute());
-            while let Some(message) = answers.next().await {
-                let message = message.map_err(other)?;
-                links.insert(message.header.index, link_of(&message));
+    pub fn resync(&mut self) -> io::Result<Vec<Fact>> {
+        let mut links: BTreeMap<u32, Link> = BTreeMap::new();
+        for report in self.dump(libc::RTM_GETLINK, LINK_REQUEST)? {
+            if let Report::Link(report) = report {
+                links.insert(report.index, Link { report, addresses: Vec::new() });
             }
         }
-        {
-            let mut answers = pin!(self.handle.address().get().execute());
-            while let Some(message) = answers.next().await {
-                let message = message.map_err(other)?;
-                if let Some(link) = links.get_mut(&message.header.index)
-                    && let Some(address) = address_of(&message)
-                {
-                    link.addresses.push((address, message.header.prefix_len));
-                }
+        for report in self.dump(libc::RTM_GETADDR, ADDRESS_REQUEST)? {
+            if let Report::Address(found) = report
+                && let Some(link) = links.get_mut(&found.index)
+            {
+                link.addresses.push((found.address, found.prefix));
             }
         }
         let before = std::mem::replace(&mut self.links, links);
         self.removing.clear();
-        Ok(self.differences(&before))
+        let mut facts = self.differences(&before);
+        facts.extend(self.lost_routes()?);
+        facts.extend(self.lost_rules()?);
+        Ok(facts)
+    }
+
+    fn dump(&mut self, kind: u16, header: &[u8]) -> io::Result<Vec<Report>> {
+        for _ in 0..DUMPS_MAX {
+            let mut found = Vec::new();
+            let mut interrupted = false;
+            let mut message = socket::message(kind, DUMP, header);
+            let asked = self.channel.ask(&mut message, &mut |frame| {
+                interrupted |= frame.flags & FLAG_INTERRUPTED != 0;
+                found.extend(report::report(frame));
+            });
+            asked.map_err(|refusal| io::Error::from_raw_os_error(refusal.errno))?;
+            if !interrupted {
+                return Ok(found);
+            }
+        }
+        Err(io::Error::other("the list changed whenever it was read"))
     }
 
     fn differences(&mut self, before: &BTreeMap<u32, Link>) -> Vec<Fact> {
         let mut facts = Vec::new();
         for (index, link) in before {
-            if !self.links.contains_key(index) {
+            let now = self.links.get(index).map(|link| link.report.name.as_str());
+            if now != Some(link.report.name.as_str()) {
+                facts.push(Fact::Gone(link.report.name.clone()));
+            }
+            if now.is_none() {
                 self.ours.retain(|(of, _)| of != index);
-                facts.push(Fact::Gone(link.name.clone()));
             }
         }
         let indices: Vec<u32> = self.links.keys().copied().collect();
@@ -128,57 +183,102 @@ impl Netlink {
         facts
     }
 
-    /// Waits for a report of the kernel, to be given to [`Netlink::apply`]; `None` when the connection has ended.
-    /// Cancel safe: a report is either still in the stream or returned.
-    pub async fn next(&mut self) -> Option<NetlinkMessage<RouteNetlinkMessage>> {
-        self.messages.next().await
+    fn lost_routes(&mut self) -> io::Result<Vec<Fact>> {
+        if self.routes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.dump(libc::RTM_GETROUTE, ROUTE_REQUEST)?;
+        let there: HashSet<RouteKey> = found
+            .into_iter()
+            .filter_map(|report| if let Report::Route(key) = report { Some(key) } else { None })
+            .collect();
+        let lost = self.routes.iter().filter(|(key, _)| !there.contains(key));
+        Ok(lost.map(|(_, route)| Fact::RouteVanished(route.clone())).collect())
     }
 
-    /// Applies a report. `None` asks for [`Netlink::resync`]: the kernel lost messages.
-    pub fn apply(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Vec<Fact>> {
-        let fact = match message.payload {
-            NetlinkPayload::Overrun(_) => return None,
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) => {
-                return Some(self.new_link(&message));
-            }
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
-                self.ours.retain(|(index, _)| *index != message.header.index);
-                self.links.remove(&message.header.index).map(|link| Fact::Gone(link.name))
-            }
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => self.new_address(&message),
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => self.del_address(&message),
-            _ => None,
+    fn lost_rules(&mut self) -> io::Result<Vec<Fact>> {
+        if self.rules.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.dump(libc::RTM_GETRULE, ROUTE_REQUEST)?;
+        let there: HashSet<RuleKey> = found
+            .into_iter()
+            .filter_map(|report| if let Report::Rule(key) = report { Some(key) } else { None })
+            .collect();
+        let lost = self.rules.iter().filter(|(key, _)| !there.contains(key));
+        Ok(lost.map(|(_, rule)| Fact::RuleVanished(rule.clone())).collect())
+    }
+
+    /// Waits for reports of the kernel. `None` asks for [`Netlink::resync`]: some were lost. Cancel safe.
+    pub async fn next(&mut self) -> io::Result<Option<Vec<Fact>>> {
+        let reports = match self.monitor.next().await? {
+            Heard::Overrun => return Ok(None),
+            Heard::Datagram(datagram) => report::reports(datagram),
         };
-        Some(fact.into_iter().collect())
+        let mut facts = Vec::new();
+        let mut look = false;
+        for report in reports {
+            // What takes routes along without a word about it.
+            look |= matches!(report, Report::AddressGone(_)) || self.comes_up(&report);
+            facts.extend(self.apply(report));
+        }
+        if look {
+            facts.extend(self.lost_routes()?);
+        }
+        Ok(Some(facts))
     }
 
-    fn new_link(&mut self, message: &LinkMessage) -> Vec<Fact> {
-        let index = message.header.index;
-        let mut link = link_of(message);
+    fn comes_up(&self, report: &Report) -> bool {
+        let Report::Link(link) = report else { return false };
+        link.running && !self.links.get(&link.index).is_some_and(|known| known.report.running)
+    }
+
+    /// Applies a report.
+    pub fn apply(&mut self, report: Report) -> Vec<Fact> {
+        let fact = match report {
+            Report::Link(link) => return self.new_link(link),
+            Report::LinkGone(index) => {
+                self.ours.retain(|(of, _)| *of != index);
+                self.links.remove(&index).map(|link| Fact::Gone(link.report.name))
+            }
+            Report::Address(found) => self.new_address(found),
+            Report::AddressGone(lost) => self.del_address(lost),
+            Report::RouteGone(key, port) if port != self.channel.port() => {
+                self.routes.get(&key).cloned().map(Fact::RouteVanished)
+            }
+            Report::RuleGone(key, port) if port != self.channel.port() => {
+                self.rules.get(&key).cloned().map(Fact::RuleVanished)
+            }
+            Report::Route(_) | Report::Rule(_) | Report::RouteGone(..) | Report::RuleGone(..) => None,
+        };
+        fact.into_iter().collect()
+    }
+
+    fn new_link(&mut self, report: LinkReport) -> Vec<Fact> {
+        let index = report.index;
         let known = self.links.entry(index).or_default();
-        link.addresses = std::mem::take(&mut known.addresses);
-        let renamed = (!known.name.is_empty() && known.name != link.name).then(|| known.name.clone());
-        let changed = *known != Link { addresses: Vec::new(), ..link.clone() };
-        *known = link;
-        let mut facts: Vec<Fact> = renamed.map(Fact::Gone).into_iter().collect();
+        let before = std::mem::replace(&mut known.report, report);
+        let renamed = !before.name.is_empty() && before.name != known.report.name;
+        let changed = before != known.report;
+        let mut facts: Vec<Fact> = renamed.then_some(Fact::Gone(before.name)).into_iter().collect();
         if changed {
             facts.extend(self.interface(index).map(Fact::Interface));
         }
         facts
     }
 
-    fn new_address(&mut self, message: &AddressMessage) -> Option<Fact> {
-        let (index, address) = (message.header.index, address_of(message)?);
+    fn new_address(&mut self, found: AddressReport) -> Option<Fact> {
+        let AddressReport { index, address, prefix } = found;
         let link = self.links.get_mut(&index)?;
         if link.addresses.iter().any(|(known, _)| *known == address) {
             return None;
         }
-        link.addresses.push((address, message.header.prefix_len));
+        link.addresses.push((address, prefix));
         if self.is_virtual(index, address) { None } else { self.interface(index).map(Fact::Interface) }
     }
 
-    fn del_address(&mut self, message: &AddressMessage) -> Option<Fact> {
-        let (index, address) = (message.header.index, address_of(message)?);
+    fn del_address(&mut self, lost: AddressReport) -> Option<Fact> {
+        let AddressReport { index, address, .. } = lost;
         let place = (index, address);
         if let Some(count) = self.removing.get_mut(&place) {
             *count -= 1;
@@ -196,7 +296,7 @@ impl Netlink {
 
     fn vanished(&mut self, index: u32, address: IpAddr) -> Option<Fact> {
         self.ours.remove(&(index, address));
-        let interface = self.links.get(&index)?.name.clone();
+        let interface = self.links.get(&index)?.report.name.clone();
         Some(Fact::Vanished { interface, address })
     }
 
@@ -205,214 +305,190 @@ impl Netlink {
     }
 
     fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
-        self.links.get(&index).is_some_and(|link| self.virtuals.contains(&(link.name.clone(), address)))
+        self.links.get(&index).is_some_and(|link| self.virtuals.contains(&(link.report.name.clone(), address)))
     }
 
     fn interface(&self, index: u32) -> Option<Interface> {
         let link = self.links.get(&index)?;
-        let own = link.addresses.iter().filter(|(address, _)| !self.virtuals.contains(&(link.name.clone(), *address)));
+        let name = &link.report.name;
+        let own = link.addresses.iter().filter(|(address, _)| !self.virtuals.contains(&(name.clone(), *address)));
         Some(Interface {
-            name: link.name.clone(),
+            name: name.clone(),
             index,
-            running: link.running,
+            running: link.report.running,
             addresses: own.map(|(address, _)| *address).collect(),
         })
     }
 
-    fn index_of(&self, device: &str) -> io::Result<u32> {
-        let known = self.links.iter().find(|(_, link)| link.name == device).map(|(index, _)| *index);
-        known.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no interface {device}")))
+    /// What is known of a link by its name.
+    pub fn link(&self, name: &str) -> Option<&LinkReport> {
+        self.links.values().map(|link| &link.report).find(|report| report.name == name)
+    }
+
+    fn index_of(&self, device: &str) -> Result<u32, Refusal> {
+        self.link(device).map(|link| link.index).ok_or_else(|| Refusal::no_device(device))
     }
 
     /// Index and hardware address of a device.
     pub fn hardware(&self, device: &str) -> io::Result<(u32, Mac)> {
-        let index = self.index_of(device)?;
-        Ok((index, self.links.get(&index).map(|link| link.mac).unwrap_or_default()))
+        let known = self.link(device).map(|link| (link.index, link.mac));
+        known.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no interface {device}")))
     }
 
+    /// All interfaces, as facts.
+    pub fn all_interfaces(&self) -> Vec<Fact> {
+        self.links.keys().filter_map(|index| self.interface(*index)).map(Fact::Interface).collect()
+    }
+
+    /// The addresses of a device, in the kernel's order.
+    pub fn addresses(&self, device: &str) -> impl Iterator<Item = IpAddr> {
+        let link = self.links.values().find(|link| link.report.name == device);
+        link.into_iter().flat_map(|link| link.addresses.iter().map(|(address, _)| *address))
+    }
+
+    /// Whether an address is on a device.
+    pub fn has_address(&self, device: &str, address: IpAddr) -> bool {
+        self.link(device).is_some_and(|link| self.is_present(link.index, address))
+    }
+
+    // ---- requests
+
     /// Puts an address on a device. One that is there already is adopted.
-    pub async fn add(&mut self, device: &str, vip: &VirtualAddress) -> io::Result<()> {
+    pub fn add(&mut self, device: &str, vip: &VirtualAddress) -> Result<(), Refusal> {
         let index = self.index_of(device)?;
         let place = (index, vip.address);
         self.ours.insert(place);
         if self.is_present(index, vip.address) {
             return Ok(());
         }
-        let mut request = self.handle.address().add(index, vip.address, vip.prefix);
-        *request.message_mut() = address_message(index, device, vip);
-        match request.execute().await {
-            Ok(()) => {}
-            Err(rtnetlink::Error::NetlinkError(error)) if error.to_io().kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
+        let message = address::address_message(index, device, vip);
+        let prefix = message.header.prefix_len;
+        let flags = ACKNOWLEDGE | CREATE | EXCLUSIVE;
+        match self.channel.request(&mut emit(RouteNetlinkMessage::NewAddress(message), flags)) {
+            Err(refusal) if refusal.errno != libc::EEXIST => {
                 self.ours.remove(&place);
-                return Err(other(error));
+                return Err(refusal);
             }
+            Ok(()) | Err(_) => {}
         }
         if let Some(link) = self.links.get_mut(&index) {
-            link.addresses.push((vip.address, vip.prefix));
+            link.addresses.push((vip.address, prefix));
         }
         Ok(())
     }
 
     /// Takes an address off a device; whether it was there.
-    pub async fn remove(&mut self, device: &str, address: IpAddr) -> io::Result<bool> {
-        let index = self.index_of(device)?;
+    pub fn remove(&mut self, device: &str, address: IpAddr) -> Result<bool, Refusal> {
+        let Ok(index) = self.index_of(device) else { return Ok(false) };
         let place = (index, address);
         self.ours.remove(&place);
         let Some(link) = self.links.get_mut(&index) else { return Ok(false) };
         let Some(at) = link.addresses.iter().position(|(known, _)| *known == address) else { return Ok(false) };
         let (_, prefix) = link.addresses.remove(at);
-        let mut message = AddressMessage::default();
-        message.header.index = index;
-        message.header.prefix_len = prefix;
-        message.header.family = family_of(address);
-        message.attributes.push(AddressAttribute::Local(address));
-        message.attributes.push(AddressAttribute::Address(address));
         *self.removing.entry(place).or_default() += 1;
-        match self.handle.address().del(message).execute().await {
+        match self.channel.request(&mut address::removal(index, address, prefix)) {
             Ok(()) => Ok(true),
-            Err(error) => {
+            Err(refusal) => {
                 self.removing.remove(&place);
                 // Gone with its device, or taken by somebody at the same moment.
-                match other(error) {
-                    error if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(false),
-                    error => Err(error),
-                }
+                if matches!(refusal.errno, libc::EADDRNOTAVAIL | libc::ENODEV) { Ok(false) } else { Err(refusal) }
             }
         }
     }
-}
 
-fn other(error: rtnetlink::Error) -> io::Error {
-    match error {
-        rtnetlink::Error::NetlinkError(error) => error.to_io(),
-        error => io::Error::other(error.to_string()),
+    /// Makes a route, or makes one that is there what it should be.
+    pub fn add_route(&mut self, route: &Route) -> Result<(), Refusal> {
+        // Wanted from now on, also when it cannot be made yet: it is tried again when an interface comes up.
+        self.routes.insert(RouteKey::of(route), route.clone());
+        let links = &self.links;
+        let message = route::route_message(route, &mut |name| index_in(links, name))?;
+        let how = if route.append { APPEND } else { REPLACE };
+        self.channel.request(&mut route::route_request(message, false, ACKNOWLEDGE | CREATE | how))
     }
-}
 
-fn link_of(message: &LinkMessage) -> Link {
-    let mut link =
-        Link { running: message.header.flags.contains(LinkFlags::Up | LinkFlags::Running), ..Link::default() };
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Address(mac) => link.mac = mac.as_slice().try_into().unwrap_or_default(),
-            _ => {}
-        }
-    }
-    link
-}
-
-/// The local address: on point-to-point links `Address` is the peer's.
-fn address_of(message: &AddressMessage) -> Option<IpAddr> {
-    let local = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(address) => Some(*address),
-        _ => None,
-    });
-    local.or_else(|| {
-        message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        })
-    })
-}
-
-fn family_of(address: IpAddr) -> AddressFamily {
-    match address {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    }
-}
-
-/// What `ip address add` would send for this line of `virtual_ipaddress`.
-fn address_message(index: u32, device: &str, vip: &VirtualAddress) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = index;
-    message.header.family = family_of(vip.address);
-    message.header.prefix_len = vip.peer.map_or(vip.prefix, |(_, prefix)| prefix);
-    message.header.scope = vip.scope.map_or(AddressScope::Universe, AddressScope::from);
-    message.attributes.push(AddressAttribute::Local(vip.address));
-    message.attributes.push(AddressAttribute::Address(vip.peer.map_or(vip.address, |(peer, _)| peer)));
-    match vip.address {
-        IpAddr::V4(v4) => {
-            if let Some(broadcast) = broadcast(vip.broadcast, v4, vip.prefix) {
-                message.attributes.push(AddressAttribute::Broadcast(broadcast));
+    /// Removes a route; whether it was there.
+    pub fn remove_route(&mut self, route: &Route) -> Result<bool, Refusal> {
+        self.routes.remove(&RouteKey::of(route));
+        let links = &self.links;
+        let Ok(message) = route::route_message(route, &mut |name| index_in(links, name)) else { return Ok(false) };
+        match self.channel.request(&mut route::route_request(message, true, ACKNOWLEDGE)) {
+            Ok(()) => Ok(true),
+            Err(refusal) if matches!(refusal.errno, libc::ESRCH | libc::ENOENT | libc::ENODEV) => Ok(false),
+            // On an interface that is down there is none.
+            Err(refusal) if matches!(refusal.errno, libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => {
+                Ok(false)
             }
-            if let Some(label) = &vip.label {
-                let label = if label.starts_with(':') { format!("{device}{label}") } else { label.clone() };
-                message.attributes.push(AddressAttribute::Label(label));
-            }
-        }
-        IpAddr::V6(_) => add_inet6_options(&mut message, vip),
-    }
-    let mut flags = AddressFlags::empty();
-    flags.set(AddressFlags::Noprefixroute, vip.flags.noprefixroute);
-    flags.set(AddressFlags::Mcautojoin, vip.flags.autojoin);
-    flags.set(AddressFlags::Homeaddress, vip.flags.home);
-    flags.set(AddressFlags::Managetempaddr, vip.flags.mngtmpaddr);
-    flags.set(AddressFlags::Nodad, vip.address.is_ipv6() && !vip.flags.dad);
-    if !flags.is_empty() {
-        message.attributes.push(AddressAttribute::Flags(flags));
-    }
-    message
-}
-
-/// A host address of IPv6 is deprecated unless the file says otherwise: it must not become the source of connections.
-fn add_inet6_options(message: &mut AddressMessage, vip: &VirtualAddress) {
-    message.header.flags.set(AddressHeaderFlags::Nodad, !vip.flags.dad);
-    let preferred = match vip.preferred_lifetime {
-        Some(seconds) => seconds,
-        None if vip.prefix == 128 => 0,
-        None => u32::MAX,
-    };
-    if preferred != u32::MAX {
-        let mut cache = CacheInfo::default();
-        cache.ifa_preferred = preferred;
-        cache.ifa_valid = u32::MAX;
-        message.attributes.push(AddressAttribute::CacheInfo(cache));
-    }
-}
-
-fn broadcast(kind: Broadcast, address: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
-    match kind {
-        Broadcast::None => None,
-        Broadcast::Ones => Some(Ipv4Addr::from(address.to_bits() | !mask)),
-        Broadcast::Zeros => Some(Ipv4Addr::from(address.to_bits() & mask)),
-        Broadcast::Address(address) => Some(address),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn broadcast_of_a_prefix() {
-        let address = Ipv4Addr::new(10, 99, 3, 50);
-        for (kind, prefix, expected) in [
-            (Broadcast::None, 24, None),
-            (Broadcast::Ones, 24, Some(Ipv4Addr::new(10, 99, 3, 255))),
-            (Broadcast::Zeros, 24, Some(Ipv4Addr::new(10, 99, 3, 0))),
-            (Broadcast::Ones, 32, Some(address)),
-            (Broadcast::Ones, 0, Some(Ipv4Addr::BROADCAST)),
-        ] {
-            assert_eq!(broadcast(kind, address, prefix), expected);
+            Err(refusal) => Err(refusal),
         }
     }
 
-    #[test]
-    fn labels_and_options_reach_the_message() {
-        let mut vip = VirtualAddress::new(IpAddr::from([10, 0, 0, 9]), 24);
-        vip.label = Some(":1".to_owned());
-        vip.scope = Some(253);
-        let message = address_message(3, "eth0", &vip);
-        assert!(message.attributes.contains(&AddressAttribute::Label("eth0:1".to_owned())));
-        assert_eq!((message.header.index, message.header.prefix_len), (3, 24));
-        assert_eq!(message.header.scope, AddressScope::Link);
-        let six = VirtualAddress::new("fd00::9".parse().unwrap(), 128);
-        let message = address_message(3, "eth0", &six);
-        let deprecated = |attribute: &AddressAttribute| matches!(attribute, AddressAttribute::CacheInfo(info) if info.ifa_preferred == 0);
-        assert!(message.attributes.iter().any(deprecated));
+    /// Makes a rule; one that is there already is adopted.
+    pub fn add_rule(&mut self, rule: &Rule) -> Result<(), Refusal> {
+        if let Some(key) = RuleKey::of(rule) {
+            self.rules.insert(key, rule.clone());
+        }
+        match self.channel.request(&mut rule::rule_request(rule, false, ACKNOWLEDGE | CREATE | EXCLUSIVE)) {
+            Err(refusal) if refusal.errno != libc::EEXIST => Err(refusal),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
+
+    /// Removes a rule; whether it was there.
+    pub fn remove_rule(&mut self, rule: &Rule) -> Result<bool, Refusal> {
+        if let Some(key) = RuleKey::of(rule) {
+            self.rules.remove(&key);
+        }
+        match self.channel.request(&mut rule::rule_request(rule, true, ACKNOWLEDGE)) {
+            Ok(()) => Ok(true),
+            Err(refusal) if refusal.errno == libc::ENOENT => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Makes a macvlan, which is down.
+    pub fn add_macvlan(&mut self, macvlan: &Macvlan) -> Result<(), Refusal> {
+        let base = self.index_of(&macvlan.base)?;
+        self.channel.request(&mut link::macvlan_request(macvlan, base))
+    }
+
+    /// Removes an interface.
+    pub fn remove_link(&mut self, name: &str) -> Result<(), Refusal> {
+        let index = self.index_of(name)?;
+        self.channel.request(&mut link::removal(index))
+    }
+
+    /// Sets an interface up.
+    pub fn set_up(&mut self, name: &str) -> Result<(), Refusal> {
+        let index = self.index_of(name)?;
+        self.channel.request(&mut link::up(index))
+    }
+}
+
+/// `ifinfomsg` for all links.
+const LINK_REQUEST: &[u8] = &[0; 16];
+/// `ifaddrmsg` for all addresses.
+const ADDRESS_REQUEST: &[u8] = &[0; 8];
+/// `rtmsg` for all routes of all tables.
+const ROUTE_REQUEST: &[u8] = &[0; 12];
+
+fn index_in(links: &BTreeMap<u32, Link>, name: &str) -> Result<u32, Refusal> {
+    let found = links.values().find(|link| link.report.name == name);
+    found.map(|link| link.report.index).ok_or_else(|| Refusal::no_device(name))
+}
+
+fn address_family(family: Family) -> AddressFamily {
+    match family {
+        Family::Inet => AddressFamily::Inet,
+        Family::Inet6 => AddressFamily::Inet6,
+    }
+}
+
+/// The bytes of a request.
+fn emit(message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
+    let mut message = NetlinkMessage::from(message);
+    message.header.flags = socket::REQUEST | flags;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
 }

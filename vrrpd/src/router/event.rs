@@ -5,6 +5,7 @@ use super::interface::Interface;
 use crate::command::Command;
 use crate::notify::Notice;
 use crate::packet::Datagram;
+use crate::route::{Route, Rule};
 use crate::track::file::Reading;
 use crate::track::script::Outcome;
 use crate::vrrp::event::Advertisement;
@@ -40,6 +41,17 @@ pub enum Input<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// One of our routes is not in the kernel any more.
+    RouteVanished(Route),
+    /// One of our rules is not in the kernel any more.
+    RuleVanished(Rule),
+    /// Whether a static object could be put where it belongs.
+    Static {
+        /// The object.
+        object: Object,
+        /// It is there.
+        present: bool,
+    },
     /// A script's run ended.
     ScriptFinished {
         /// Name of the script.
@@ -67,6 +79,22 @@ pub enum Input<'a> {
     Stop,
 }
 
+/// Something of `static_ipaddress`, `static_routes` or `static_rules`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// An address, with its device.
+    Address {
+        /// The device.
+        device: String,
+        /// The address.
+        address: VirtualAddress,
+    },
+    /// A route.
+    Route(Route),
+    /// A rule.
+    Rule(Rule),
+}
+
 /// An instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -90,6 +118,25 @@ pub enum Output {
         device: String,
         /// The address.
         address: VirtualAddress,
+    },
+    /// Put a route into the kernel; it may be there already.
+    AddRoute(Route),
+    /// Take a route out of the kernel; it may be gone already.
+    RemoveRoute(Route),
+    /// Put a rule into the kernel; it may be there already.
+    AddRule(Rule),
+    /// Take a rule out of the kernel; it may be gone already.
+    RemoveRule(Rule),
+    /// Put a static object where it belongs; [`Input::Static`] is expected.
+    AddStatic(Object),
+    /// Take a static object away.
+    RemoveStatic(Object),
+    /// Drop packets to and from these addresses, or do not any more.
+    Filter {
+        /// Drop them.
+        drop: bool,
+        /// Addresses with their devices.
+        addresses: Vec<(String, IpAddr)>,
     },
     /// Send one gratuitous ARP or neighbour advertisement.
     Announce {

@@ -55,7 +55,10 @@ impl Member {
             let device = |vip: &VirtualAddress| settings.device_of(vip).map(str::to_owned);
             match instruction {
                 vrrp::Output::Advertise(advertisement) => {
-                    out.push(Output::Advertise { interface: settings.interface.clone(), advertisement });
+                    out.push(Output::Advertise {
+                        interface: settings.advertise_on().map(str::to_owned),
+                        advertisement,
+                    });
                 }
                 vrrp::Output::AddAddress(address) => {
                     let Some(device) = device(&address) else { continue };
@@ -64,6 +67,14 @@ impl Member {
                 vrrp::Output::RemoveAddress(address) => {
                     let Some(device) = device(&address) else { continue };
                     out.push(Output::RemoveAddress { device, address });
+                }
+                vrrp::Output::AddRoute(route) => out.push(Output::AddRoute(route)),
+                vrrp::Output::RemoveRoute(route) => out.push(Output::RemoveRoute(route)),
+                vrrp::Output::AddRule(rule) => out.push(Output::AddRule(rule)),
+                vrrp::Output::RemoveRule(rule) => out.push(Output::RemoveRule(rule)),
+                vrrp::Output::Filter(drop) => {
+                    let addresses = settings.all_addresses().filter_map(|vip| Some((device(vip)?, vip.address)));
+                    out.push(Output::Filter { drop, addresses: addresses.collect() });
                 }
                 vrrp::Output::Announce(address) => {
                     let Some(device) = device(&address) else { continue };

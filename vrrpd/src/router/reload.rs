@@ -15,6 +15,9 @@ impl Router {
         let unwatched = self.unwatched_lines();
         self.log_unknown_vrids = settings.log_unknown_vrids;
         self.trackers.reload(&mut settings, out);
+        self.reload_statics(settings.statics, out);
+        self.pacer.reload(settings.pace);
+        self.settling.set(settings.interface_delays);
         let mut old: Vec<Option<Member>> = std::mem::take(&mut self.members).into_iter().map(Some).collect();
         let mut kept: Vec<(Option<Member>, Instance)> = Vec::with_capacity(settings.instances.len());
         for instance in settings.instances {

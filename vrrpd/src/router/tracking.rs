@@ -38,8 +38,15 @@ impl Router {
             return Link { up: true, source: settings.source() };
         };
         let Some(interface) = self.interfaces.get(name) else { return Link { up: false, source: settings.source() } };
-        let source = settings.source().or_else(|| interface.source(settings.family));
-        Link { up: interface.running || settings.dont_track_primary, source }
+        let configured =
+            settings.source().filter(|source| !settings.track_source || interface.addresses.contains(source));
+        let source = match settings.source() {
+            Some(_) => configured,
+            None => interface.source(settings.family),
+        };
+        // Where the virtual interface could not be made there is nothing to hold the addresses.
+        let vmacs = settings.vmacs.iter().all(|vmac| self.interfaces.get(&vmac.name).is_some());
+        Link { up: vmacs && (interface.running || settings.dont_track_primary), source }
     }
 
     /// What an instance watches: its own list and those of its groups.
@@ -50,7 +57,9 @@ impl Router {
     }
 
     fn tracked_of(&self, index: usize) -> Tracked {
-        let mut tracked = Tracked::default();
+        let name = self.members.get(index).map(|member| member.machine.settings().name.as_str());
+        let fault = name.is_some_and(|name| self.misses_static(name));
+        let mut tracked = Tracked { fault, ..Tracked::default() };
         for share in self.references(index).flat_map(|track| self.trackers.shares(track, &self.interfaces)) {
             match share {
                 Share::Priority(bonus) => tracked.bonus = tracked.bonus.saturating_add(bonus),

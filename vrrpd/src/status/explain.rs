@@ -104,7 +104,7 @@ fn word(timer: Timer) -> &'static str {
         Timer::GarpSecond => "second gratuitous ARP",
         Timer::GarpLowerPrio => "gratuitous ARP after a worse master",
         Timer::GarpRefresh => "gratuitous ARP refresh",
-        Timer::GarpNext => "next gratuitous ARP",
+        Timer::GarpExtra => "gratuitous ARP on further interfaces",
     }
 }
 

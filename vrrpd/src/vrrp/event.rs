@@ -4,6 +4,7 @@ use super::settings::VirtualAddress;
 use super::state::Phase;
 use crate::notify;
 use crate::packet::Datagram;
+use crate::route::{Route, Rule};
 use std::net::IpAddr;
 
 /// A fact.
@@ -24,6 +25,10 @@ pub enum Input<'a> {
     Tracked(Tracked),
     /// Somebody else removed one of the virtual addresses from its device.
     AddressVanished(IpAddr),
+    /// One of the virtual routes is not in the kernel any more.
+    RouteVanished(&'a Route),
+    /// One of the virtual rules is not in the kernel any more.
+    RuleVanished(&'a Rule),
     /// The sync group takes the instance along.
     Group(Sync),
     /// The daemon stops, or a reload removed the instance.
@@ -81,6 +86,16 @@ pub enum Output {
     AddAddress(VirtualAddress),
     /// Take the address off its device; it may be gone already.
     RemoveAddress(VirtualAddress),
+    /// Put the route into the kernel; it may be there already.
+    AddRoute(Route),
+    /// Take the route out of the kernel; it may be gone already.
+    RemoveRoute(Route),
+    /// Put the rule into the kernel; it may be there already.
+    AddRule(Rule),
+    /// Take the rule out of the kernel; it may be gone already.
+    RemoveRule(Rule),
+    /// Drop packets to and from all addresses of the instance, or do not any more (`no_accept`).
+    Filter(bool),
     /// Tell the neighbours on the device of this address where it is: one gratuitous ARP or neighbour advertisement.
     Announce(VirtualAddress),
     /// Run the notify scripts of this event; the number is the effective priority.

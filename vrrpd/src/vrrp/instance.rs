@@ -4,6 +4,7 @@
 //! - `adverts`, `time`: the two facts of which most of its life consists; `transition`: into each state; `reload`.
 
 mod adverts;
+mod holdings;
 mod reload;
 mod time;
 mod transition;
@@ -12,7 +13,7 @@ use super::bucket::Bucket;
 use super::counters::Counters;
 use super::election::Candidate;
 use super::event::{Input, Level, Link, Output, Outputs, Sync, Tracked};
-use super::garp::{self, Announcer};
+use super::garp;
 use super::history::History;
 use super::settings::{Settings, VirtualAddress};
 use super::state::{Faults, Heard, Phase, State};
@@ -36,7 +37,6 @@ pub struct Instance {
     started: bool,
     /// Held back at least once between `Start` and the first state.
     held: bool,
-    announcer: Announcer,
     counters: Counters,
     history: History,
     /// When the state last changed.
@@ -69,7 +69,6 @@ impl Instance {
             group_fault: false,
             started: false,
             held: false,
-            announcer: Announcer::default(),
             counters: Counters::default(),
             history: History::default(),
             changed_at: None,
@@ -193,6 +192,8 @@ impl Instance {
             Input::Link(link) => self.set_link(now, link, out),
             Input::Tracked(tracked) => self.set_tracked(now, tracked, out),
             Input::AddressVanished(address) => self.put_back(address, out),
+            Input::RouteVanished(route) => self.put_route_back(route, out),
+            Input::RuleVanished(rule) => self.put_rule_back(rule, out),
             Input::Group(sync) => self.follow_group(now, sync, out),
             Input::Stop(reason) => self.stop(reason, out),
         }
@@ -273,23 +274,6 @@ impl Instance {
         }
     }
 
-    /// An address that somebody else removed belongs here as long as we are master.
-    fn put_back(&mut self, address: IpAddr, out: &mut Outputs) {
-        if self.phase() != Phase::Master {
-            return;
-        }
-        let vanished = self.settings.all_addresses().filter(|vip| vip.address == address && !vip.flags.no_track);
-        for vip in vanished {
-            let device = self.settings.device_of(vip).unwrap_or_default();
-            let line = format!("Netlink reflector reports IP {address} removed from {device}, putting it back");
-            out.push(Output::Log(Level::Warning, format!("({}) {line}", self.settings.name)));
-            out.push(Output::AddAddress(vip.clone()));
-            if !self.is_listening() {
-                garp::announce(&self.settings, vip, true, out);
-            }
-        }
-    }
-
     // ---- small steps
 
     fn advertise(&mut self, now: Instant, out: &mut Outputs) {
@@ -304,8 +288,8 @@ impl Instance {
         self.counters.adverts_sent += 1;
     }
 
-    fn announce(&mut self, now: Instant, rounds: u32, out: &mut Outputs) {
-        self.announcer.start(now, &self.settings, rounds, &mut self.timers, out);
+    fn announce(&self, rounds: u32, out: &mut Outputs) {
+        garp::announce_all(&self.settings, rounds, out);
     }
 
     fn set_refresh(&mut self, now: Instant) {
@@ -316,23 +300,11 @@ impl Instance {
         }
     }
 
-    fn add_addresses(&self, out: &mut Outputs) {
-        let Settings { addresses, excluded, .. } = &self.settings;
-        for (line, vips) in [("setting VIPs.", addresses), ("setting E-VIPs.", excluded)] {
-            if !vips.is_empty() {
-                self.log(Level::Detail, line, out);
-            }
-            out.extend(vips.iter().cloned().map(Output::AddAddress));
-        }
-    }
-
-    fn remove_addresses(&self, out: &mut Outputs) {
-        let Settings { addresses, excluded, .. } = &self.settings;
-        for (line, vips) in [("removing VIPs.", addresses), ("removing E-VIPs.", excluded)] {
-            if !vips.is_empty() {
-                self.log(Level::Detail, line, out);
-            }
-            out.extend(vips.iter().cloned().map(Output::RemoveAddress));
+    fn set_extra(&mut self, now: Instant) {
+        if self.settings.garp.extra.is_zero() {
+            self.timers.clear(Timer::GarpExtra);
+        } else {
+            self.timers.set(Timer::GarpExtra, now + self.settings.garp.extra);
         }
     }
 

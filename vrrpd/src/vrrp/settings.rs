@@ -1,7 +1,9 @@
 //! What one `vrrp_instance` was told to do: complete, defaulted, plain data. The configuration's model embeds these
 //! types; the instance owns a copy of them.
 
+use crate::packet::arp::Mac;
 use crate::packet::{Family, Version, auth::Password};
+use crate::route::{Route, Rule};
 use crate::track::References;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -42,6 +44,22 @@ pub struct Settings {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: follow the state but are not advertised.
     pub excluded: Vec<VirtualAddress>,
+    /// `virtual_routes`: follow the state.
+    pub routes: Vec<Route>,
+    /// `virtual_rules`: follow the state.
+    pub rules: Vec<Rule>,
+    /// Interfaces with a virtual MAC address that this instance needs, its own first.
+    pub vmacs: Vec<Vmac>,
+    /// `use_vmac`: the interface of addresses that name none, where it is not `interface`.
+    pub vmac: Option<String>,
+    /// `vmac_xmit_base`: adverts leave from `interface` all the same.
+    pub xmit_base: bool,
+    /// `accept`; false drops packets to the addresses while this node is master and not their owner.
+    pub accept: bool,
+    /// `promote_secondaries`: an address that goes does not take the others of its network along.
+    pub promote_secondaries: bool,
+    /// `track_src_ip`: without the configured source address the instance is in fault.
+    pub track_source: bool,
     /// `preempt` / `nopreempt`.
     pub preempt: bool,
     /// `preempt_delay`; zero for none.
@@ -87,6 +105,23 @@ pub enum OldChecksum {
     Always,
     /// `old_unicast_checksum never`: nor is it accepted.
     Never,
+}
+
+/// An interface with a virtual MAC address (RFC 9568 section 7.3), a macvlan on another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmac {
+    /// The instance it is for, as log lines name it.
+    pub instance: String,
+    /// Its name.
+    pub name: String,
+    /// The interface below it.
+    pub base: String,
+    /// 00:00:5e:00:01:VRID, or 02 for IPv6, unless the file names another.
+    pub mac: Mac,
+    /// Whose addresses it carries.
+    pub family: Family,
+    /// `group`
+    pub group: Option<u32>,
 }
 
 /// The word after `state`.
@@ -229,10 +264,10 @@ pub struct Garp {
     pub lower_prio_repeat: u32,
     /// `garp_lower_prio_delay`: when their second set follows; zero for none.
     pub lower_prio_delay: Duration,
-    /// `vrrp_garp_interval`: pause between two frames; zero for none.
-    pub interval: Duration,
-    /// `vrrp_gna_interval`: the same for neighbour advertisements.
-    pub gna_interval: Duration,
+    /// `garp_extra_if`: how often virtual interfaces are announced anew; zero for never.
+    pub extra: Duration,
+    /// `garp_extra_if all`: every interface.
+    pub extra_all: bool,
 }
 
 impl Default for Garp {
@@ -245,8 +280,8 @@ impl Default for Garp {
             refresh_repeat: 1,
             lower_prio_repeat: 5,
             lower_prio_delay: delay,
-            interval: Duration::ZERO,
-            gna_interval: Duration::ZERO,
+            extra: Duration::ZERO,
+            extra_all: false,
         }
     }
 }
@@ -267,6 +302,14 @@ impl Settings {
             transport: Transport::Multicast { group: IpAddr::V4(GROUP_INET), source: None },
             addresses: Vec::new(),
             excluded: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            vmacs: Vec::new(),
+            vmac: None,
+            xmit_base: false,
+            accept: true,
+            promote_secondaries: false,
+            track_source: false,
             preempt: true,
             preempt_delay: Duration::ZERO,
             startup_delay: Duration::ZERO,
@@ -308,7 +351,13 @@ impl Settings {
 
     /// The device an address belongs on, if the file names any.
     pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> Option<&'a str> {
-        address.device.as_deref().or(self.interface.as_deref())
+        address.device.as_deref().or(self.vmac.as_deref()).or(self.interface.as_deref())
+    }
+
+    /// The interface that adverts leave from; the routing decides when absent.
+    pub fn advertise_on(&self) -> Option<&str> {
+        let vmac = self.vmac.as_deref().filter(|_| !self.xmit_base);
+        vmac.or(self.interface.as_deref())
     }
 
     /// The configured source of adverts.

@@ -22,8 +22,8 @@ pub enum Timer {
     GarpLowerPrio,
     /// Master: `garp_master_refresh`.
     GarpRefresh,
-    /// Master: the next frame of a set that is spaced by `vrrp_garp_interval`.
-    GarpNext,
+    /// Master: `garp_extra_if`.
+    GarpExtra,
 }
 
 const ALL: [Timer; 9] = [
@@ -35,7 +35,7 @@ const ALL: [Timer; 9] = [
     Timer::GarpSecond,
     Timer::GarpLowerPrio,
     Timer::GarpRefresh,
-    Timer::GarpNext,
+    Timer::GarpExtra,
 ];
 
 /// A table of deadlines, one place for each [`Timer`].
@@ -130,10 +130,10 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Timer::GarpSecond, at(5000));
         timers.set(Timer::Advert, at(1000));
-        timers.set(Timer::GarpNext, at(200));
+        timers.set(Timer::GarpExtra, at(200));
         assert_eq!(timers.next(), Some(at(200)));
         assert_eq!(timers.take_expired(at(100)), None);
-        assert_eq!(timers.take_expired(at(6000)), Some((Timer::GarpNext, at(200))));
+        assert_eq!(timers.take_expired(at(6000)), Some((Timer::GarpExtra, at(200))));
         assert_eq!(timers.take_expired(at(6000)), Some((Timer::Advert, at(1000))));
         timers.clear_all();
         assert_eq!(timers.take_expired(at(6000)), None);

@@ -351,6 +351,16 @@ impl Network {
                 Seen::Removed(address.address)
             }
             Output::Announce { .. } => Seen::Garp,
+            // The simulated hosts have no routing tables, and their scripts end by themselves.
+            Output::TerminateScript(_)
+            | Output::KillScript(_)
+            | Output::AddRoute(_)
+            | Output::RemoveRoute(_)
+            | Output::AddRule(_)
+            | Output::RemoveRule(_)
+            | Output::AddStatic(_)
+            | Output::RemoveStatic(_)
+            | Output::Filter { .. } => return,
             Output::Notify(Notice { commands, .. }) => {
                 for command in commands {
                     self.observe(node, Seen::Notify(command.to_string()));
@@ -361,7 +371,6 @@ impl Network {
                 self.schedule(SCRIPT_RUN, node, Arrival::Script { name: script });
                 return;
             }
-            Output::TerminateScript(_) | Output::KillScript(_) => return,
             Output::Changed { instance, phase } => Seen::State(instance, phase),
             Output::Log(_, line) => Seen::Log(line),
         };

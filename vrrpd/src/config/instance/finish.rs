@@ -53,6 +53,7 @@ impl Lowering<'_> {
         };
         self.finish_trackers(&mut draft, priority);
         self.finish_vmac(&mut draft);
+        let (lower_no_advert, higher_send) = (draft.lower_priority_no_advert, draft.higher_priority_send_advert);
         Some(Instance {
             family,
             version,
@@ -75,14 +76,13 @@ impl Lowering<'_> {
             notify: draft.notify.finish(globals),
             garp: finish_garp(&draft.garp, strict, globals),
             vmac: draft.vmac,
+            vmac_addresses: draft.vmac_addresses,
             vrf: draft.vrf,
             accept: draft.accept.unwrap_or(!strict || priority == OWNER),
             strict,
             skip_check_advert_addresses: draft.skip_check.unwrap_or(globals.skip_check),
-            lower_priority_no_advert: strict
-                || draft.lower_priority_no_advert.unwrap_or(globals.lower_priority_no_advert),
-            higher_priority_send_advert: !strict
-                && draft.higher_priority_send_advert.unwrap_or(globals.higher_priority_send_advert),
+            lower_priority_no_advert: strict || lower_no_advert.unwrap_or(globals.lower_priority_no_advert),
+            higher_priority_send_advert: !strict && higher_send.unwrap_or(globals.higher_priority_send_advert),
             owner_ignore_adverts: draft.owner_ignore_adverts.unwrap_or(globals.owner_ignore_adverts),
             timer_expired_backup: draft.timer_expired_backup,
             receive_buffer: draft.receive_buffer,
@@ -348,10 +348,7 @@ impl Lowering<'_> {
     fn finish_vmac(&mut self, draft: &mut Draft<'_>) {
         let name = draft.name.as_str();
         match (&mut draft.vmac, draft.vmac_xmit_base) {
-            (Some(vmac), base) => {
-                vmac.xmit_base = base.is_some();
-                vmac.for_addresses = draft.vmac_addresses;
-            }
+            (Some(vmac), base) => vmac.xmit_base = base.is_some(),
             (None, Some(span)) => {
                 let message = format!("({name}) vmac_xmit_base is only valid with a vmac");
                 self.warn_whole("vmac", span, message);

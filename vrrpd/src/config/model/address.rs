@@ -34,6 +34,8 @@ pub struct VirtualAddress {
     pub autojoin: bool,
     /// False with `no_track`: its removal by someone else does not cost the master state.
     pub track: bool,
+    /// `use_vmac`: on a virtual interface of its own, whatever the instance does.
+    pub vmac: bool,
 }
 
 /// How long an IPv6 address is preferred.

@@ -48,8 +48,8 @@ pub struct Global {
     pub shutdown_script: Option<OneShotScript>,
     /// `vmac_prefix`: names of virtual interfaces begin with it.
     pub vmac_prefix: String,
-    /// First five bytes of a virtual MAC address, where `vmac_addr_prefix` changes them.
-    pub vmac_addr_prefix: Option<[u8; 5]>,
+    /// `vmac_addr_prefix`: those of addresses on other interfaces than the instance's; as `vmac_prefix` when absent.
+    pub vmac_addr_prefix: Option<String>,
     /// `disable_local_igmp`
     pub disable_local_igmp: bool,
     /// `nftables` and what belongs to it.

@@ -53,6 +53,8 @@ pub struct Instance {
     pub garp: Garp,
     /// `use_vmac` or `use_ipvlan`
     pub vmac: Option<Vmac>,
+    /// `use_vmac_addr`: virtual interfaces also for addresses that are not on the instance's interface.
+    pub vmac_addresses: bool,
     /// `vrf`
     pub vrf: Option<String>,
     /// False (`no_accept`): packets to the addresses are dropped unless the instance owns them.
@@ -154,8 +156,6 @@ pub struct Vmac {
     pub name: Option<String>,
     /// `vmac_xmit_base`: adverts leave with the real address.
     pub xmit_base: bool,
-    /// `use_vmac_addr`: also for addresses on other interfaces.
-    pub for_addresses: bool,
     /// `netlink_notify_msg`
     pub netlink_notify: bool,
     /// Address of its own, where the file names one.

@@ -127,7 +127,7 @@ impl Instance {
         let line = format!("{source} became master with priority {priority} while this process was not running");
         self.log(Level::Info, &line, out);
         self.log(Level::Info, "Entering BACKUP STATE", out);
-        self.remove_addresses(out);
+        self.drop_holdings(out);
         self.enter_backup(now, None, out);
         self.heard_as_backup(now, advert, out);
     }
@@ -175,7 +175,7 @@ impl Instance {
             self.advertise(now, out);
         }
         self.log(Level::Info, "Entering BACKUP STATE", out);
-        self.remove_addresses(out);
+        self.drop_holdings(out);
         let heard = Heard { address: source, priority, interval: advert.interval };
         self.enter_backup(now, Some(heard), out);
     }
@@ -189,7 +189,7 @@ impl Instance {
             self.log_provoked(now, Level::Info, &format!("{line}, forcing new election"), out);
             self.advertise(now, out);
         }
-        self.announce(now, self.settings.garp.lower_prio_repeat, out);
+        self.announce(self.settings.garp.lower_prio_repeat, out);
         if !self.settings.garp.lower_prio_delay.is_zero() {
             self.timers.set(Timer::GarpLowerPrio, now + self.settings.garp.lower_prio_delay);
         }

@@ -1,9 +1,8 @@
 //! New settings for a running instance: only what differs is touched.
 
 use super::Instance;
-use crate::vrrp::event::{Level, Output, Outputs};
-use crate::vrrp::garp;
-use crate::vrrp::settings::{Settings, VirtualAddress};
+use crate::vrrp::event::Outputs;
+use crate::vrrp::settings::Settings;
 use crate::vrrp::state::{Phase, State};
 use crate::vrrp::timer::Timer;
 use std::time::Instant;
@@ -17,7 +16,7 @@ impl Instance {
             self.log_priority(before, out);
         }
         if self.phase() == Phase::Master {
-            self.reload_addresses(&old, out);
+            self.reload_holdings(&old, out);
             // After a stall nothing leaves before it is known who is master.
             if !self.is_listening() {
                 if old.advert_interval != self.settings.advert_interval {
@@ -26,6 +25,9 @@ impl Instance {
                 if old.garp.refresh != self.settings.garp.refresh {
                     self.set_refresh(now);
                 }
+            }
+            if old.garp.extra != self.settings.garp.extra {
+                self.set_extra(now);
             }
         } else if matches!(self.state, State::Backup { .. })
             && (old.advert_interval != self.settings.advert_interval
@@ -37,24 +39,6 @@ impl Instance {
         // Peers or an authentication that were missing may be there now, or the reverse.
         if self.started {
             self.apply_faults(now, out);
-        }
-    }
-
-    fn reload_addresses(&mut self, old: &Settings, out: &mut Outputs) {
-        let kept: Vec<&VirtualAddress> = self.settings.all_addresses().collect();
-        for vip in old.all_addresses().filter(|vip| !kept.contains(vip)) {
-            let device = old.device_of(vip).unwrap_or_default();
-            let (name, VirtualAddress { address, prefix, .. }) = (&self.settings.name, vip);
-            let line = format!("({name}) ip address {address}/{prefix} dev {device}, no longer exist");
-            out.push(Output::Log(Level::Info, line));
-            out.push(Output::RemoveAddress(vip.clone()));
-        }
-        let known: Vec<&VirtualAddress> = old.all_addresses().collect();
-        for vip in self.settings.all_addresses().filter(|vip| !known.contains(vip)) {
-            out.push(Output::AddAddress(vip.clone()));
-            for round in 0..self.settings.garp.repeat {
-                garp::announce(&self.settings, vip, round == 0, out);
-            }
         }
     }
 }

@@ -1,7 +1,10 @@
 use super::*;
+use crate::packet::Family;
 use crate::packet::{Datagram, Version};
+use crate::route::{Route, Rule, RuleAction};
 use crate::vrrp::event::{Reason, Sync};
 use crate::vrrp::settings::{InitialState, OldChecksum, Transport, VirtualAddress};
+use std::net::IpAddr;
 
 /// An instance on a clock of its own, with what it did as text.
 struct Bench {
@@ -25,6 +28,11 @@ fn text(output: &Output) -> Option<String> {
         Output::Advertise(advert) => Some(format!("advert {}", advert.message[2])),
         Output::AddAddress(vip) => Some(format!("+{}", vip.address)),
         Output::RemoveAddress(vip) => Some(format!("-{}", vip.address)),
+        Output::AddRoute(_) => Some("+route".to_owned()),
+        Output::RemoveRoute(_) => Some("-route".to_owned()),
+        Output::AddRule(_) => Some("+rule".to_owned()),
+        Output::RemoveRule(_) => Some("-rule".to_owned()),
+        Output::Filter(drop) => Some(if *drop { "drop" } else { "accept" }.to_owned()),
         Output::Announce(_) => Some("garp".to_owned()),
         Output::Notify(event, priority) => Some(format!("notify {} {priority}", event.word())),
         Output::Changed(_) => None,
@@ -362,15 +370,39 @@ fn a_reload_touches_what_differs() {
     assert_eq!(bench.instance.phase(), Phase::Master);
 }
 
+/// An instance with a route, a rule and a filter.
+fn laden() -> Settings {
+    let mut laden = settings(100);
+    laden.routes = vec![Route::new((IpAddr::from([10, 80, 0, 0]), 16))];
+    laden.rules = vec![Rule::new(Family::Inet, 1000, RuleAction::Table(7))];
+    laden.accept = false;
+    laden
+}
+
 #[test]
-fn spaced_announcements_leave_one_by_one() {
-    let mut spaced = settings(100);
-    spaced.garp.interval = Duration::from_millis(100);
-    let mut bench = Bench::started(spaced);
-    let count = |lines: &[String]| lines.iter().filter(|line| *line == "garp").count();
-    assert_eq!(count(&bench.run(3615)), 1);
-    assert_eq!(count(&bench.run(250)), 2);
-    assert_eq!(count(&bench.run(1000)), 2);
+fn routes_rules_and_filter_come_and_go_with_the_state() {
+    let mut bench = Bench::master(laden());
+    let lines = bench.feed(Input::Stop(Reason::Shutdown));
+    let gone = ["-rule", "-route", "-10.99.0.50", "accept"];
+    let found: Vec<&String> = lines.iter().filter(|line| gone.contains(&line.as_str())).collect();
+    assert_eq!(found, gone);
+    let mut bench = Bench::started(laden());
+    let lines = bench.run(4000);
+    let there = ["drop", "+10.99.0.50", "+route", "+rule", "garp"];
+    let mut found: Vec<&String> = lines.iter().filter(|line| there.contains(&line.as_str())).collect();
+    found.dedup();
+    assert_eq!(found, there);
+}
+
+#[test]
+fn a_route_that_somebody_removed_is_put_back_unless_it_is_not_tracked() {
+    let mut untracked = laden();
+    untracked.rules[0].track = false;
+    let mut bench = Bench::master(untracked.clone());
+    assert!(bench.feed(Input::RouteVanished(&untracked.routes[0])).contains(&"+route".to_owned()));
+    assert_eq!(bench.feed(Input::RuleVanished(&untracked.rules[0])), Vec::<String>::new());
+    let other = Route::new((IpAddr::from([10, 81, 0, 0]), 16));
+    assert_eq!(bench.feed(Input::RouteVanished(&other)), Vec::<String>::new());
 }
 
 #[test]

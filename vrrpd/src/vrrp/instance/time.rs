@@ -2,6 +2,7 @@
 
 use super::Instance;
 use crate::vrrp::event::{Level, Outputs};
+use crate::vrrp::garp;
 use crate::vrrp::state::State;
 use crate::vrrp::timer::{Timer, skew_time};
 use std::time::{Duration, Instant};
@@ -34,13 +35,16 @@ impl Instance {
                     self.timers.set(Timer::Listen, now + self.listening_time());
                 }
                 Timer::Listen => self.go_on_as_master(now, out),
-                Timer::GarpSecond => self.announce(now, self.settings.garp.repeat, out),
-                Timer::GarpLowerPrio => self.announce(now, self.settings.garp.lower_prio_repeat, out),
+                Timer::GarpSecond => self.announce(self.settings.garp.repeat, out),
+                Timer::GarpLowerPrio => self.announce(self.settings.garp.lower_prio_repeat, out),
                 Timer::GarpRefresh => {
-                    self.announce(now, self.settings.garp.refresh_repeat, out);
+                    self.announce(self.settings.garp.refresh_repeat, out);
                     self.set_refresh(now);
                 }
-                Timer::GarpNext => self.announcer.proceed(now, &self.settings, &mut self.timers, out),
+                Timer::GarpExtra => {
+                    garp::announce_extra(&self.settings, out);
+                    self.set_extra(now);
+                }
             }
         }
     }
@@ -79,11 +83,10 @@ impl Instance {
             self.go_on_as_master(now, out);
         } else if self.settings.timer_expired_backup.is_some() && !self.settings.preempt {
             self.log(Level::Info, "Entering BACKUP STATE", out);
-            self.remove_addresses(out);
+            self.drop_holdings(out);
             self.enter_backup(now, None, out);
         } else {
             self.timers.clear_all();
-            self.announcer.stop();
             self.timers.set(Timer::Listen, now + self.listening_time());
         }
     }

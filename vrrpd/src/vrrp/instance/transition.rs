@@ -11,7 +11,8 @@ use std::time::Instant;
 impl Instance {
     pub(super) fn start(&mut self, now: Instant, out: &mut Outputs) {
         self.started = true;
-        self.remove_addresses(out);
+        // What an earlier run may have left here.
+        self.drop_holdings(out);
         if !self.settings.startup_delay.is_zero() {
             self.timers.set(Timer::Startup, now + self.settings.startup_delay);
         }
@@ -91,7 +92,6 @@ impl Instance {
         }
         self.started = false;
         self.timers.clear_all();
-        self.announcer.stop();
         self.change(State::Init, out);
     }
 
@@ -101,18 +101,19 @@ impl Instance {
         self.counters.became_master += 1;
         self.change(State::Master, out);
         self.advertise(now, out);
-        self.add_addresses(out);
+        self.take_holdings(out);
         self.announce_mastership(now, out);
         out.push(Output::Notify(notify::Event::Master, self.effective_priority()));
     }
 
     /// Both sets of gratuitous ARP, and the refresh from now on.
     pub(super) fn announce_mastership(&mut self, now: Instant, out: &mut Outputs) {
-        self.announce(now, self.settings.garp.repeat, out);
+        self.announce(self.settings.garp.repeat, out);
         if !self.settings.garp.delay.is_zero() {
             self.timers.set(Timer::GarpSecond, now + self.settings.garp.delay);
         }
         self.set_refresh(now);
+        self.set_extra(now);
     }
 
     /// Into BACKUP, from anywhere; the lines about it differ and are the caller's.
@@ -121,7 +122,6 @@ impl Instance {
             self.counters.released_master += 1;
         }
         self.timers.clear_all();
-        self.announcer.stop();
         self.change(State::Backup { master, delay_over: self.settings.preempt_delay.is_zero() }, out);
         self.restart_master_down(now);
         out.push(Output::Notify(notify::Event::Backup, self.effective_priority()));
@@ -135,7 +135,6 @@ impl Instance {
             self.counters.released_master += 1;
         }
         self.timers.clear_all();
-        self.announcer.stop();
         self.change(State::Fault, out);
         out.push(Output::Notify(notify::Event::Fault, self.effective_priority()));
     }
@@ -147,7 +146,7 @@ impl Instance {
             self.counters.priority_zero_sent += 1;
         }
         self.log(Level::Detail, "sent 0 priority", out);
-        self.remove_addresses(out);
+        self.drop_holdings(out);
     }
 
     fn change(&mut self, state: State, out: &mut Outputs) {
