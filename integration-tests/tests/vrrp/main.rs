@@ -9,6 +9,7 @@ mod craft;
 mod divergence;
 mod election;
 mod forged;
+mod kernel_state;
 mod mistakes;
 mod operator_dump;
 mod operator_process;

@@ -148,7 +148,12 @@ fn a_reload_keeps_what_stays_and_ends_what_goes() {
     let out = bench.feed(Input::Reload(settings(&[("VI_1", 51), ("VI_2", 52)])));
     assert_eq!(out, []);
     let out = bench.feed(Input::Reload(settings(&[("VI_3", 53), ("VI_1", 51)])));
-    let expected = ["(VI_2) sent 0 priority", "(VI_2) removing VIPs.", "(VI_3) Entering BACKUP STATE (init)"];
+    let expected = [
+        "(VI_2) sent 0 priority",
+        "(VI_2) removing VIPs.",
+        "(VI_3) removing VIPs.",
+        "(VI_3) Entering BACKUP STATE (init)",
+    ];
     assert_eq!(logs(&out), expected);
     assert_eq!(bench.phases(), [Phase::Backup, Phase::Master]);
 }
