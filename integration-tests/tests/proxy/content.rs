@@ -2,7 +2,7 @@
 
 use super::rig::{Rig, Step, read_all};
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const CONFIG: &str = "
 global
@@ -34,7 +34,7 @@ fn routed(name: &str, delay: &str, rules: &[&str], parts: &[&[u8]]) -> (String, 
     let config = CONFIG.replace("DELAY", delay).replace("RULES\n", &rules);
     let rig = Rig::start(name, &config, vec![Step::Write(b"ok".to_vec()), Step::Close]);
     let mut client = rig.connect();
-    let begun = Instant::now();
+    let begun = integration_tests::clock::now();
     for part in parts {
         // A rule may have ended the connection before all of it was sent.
         let _ = client.write_all(part);

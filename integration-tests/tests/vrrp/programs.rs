@@ -75,13 +75,14 @@ fn a_weighted_file_of_a_group_member_is_a_fault() {
 
 #[test]
 fn tracked_processes() {
+    const BEGINS: Step = Sh(A, "setsid sleep 98765 >/dev/null 2>&1 </dev/null &");
+    const ENDS: Step = Sh(A, "pkill -f '^sleep 98765'");
+    const WHY: &str = "in a network namespace keepalived has no process events, and does without";
     let process = |more: &str| {
         conf(150)
             .set("track_process {\n    tp\n  }")
             .block(&format!("vrrp_track_process tp {{\n  process sleep 98765\n  weight 0\n{more}}}\n"))
     };
-    const BEGINS: Step = Sh(A, "setsid sleep 98765 >/dev/null 2>&1 </dev/null &");
-    const ENDS: Step = Sh(A, "pkill -f '^sleep 98765'");
     let there: &[Step] = &[BEGINS];
     let gone_and_back: &[Step] = &[
         ENDS,
@@ -99,7 +100,6 @@ fn tracked_processes() {
         Logs(A, "Quorum gained for tracked process tp"),
     ];
     let unnoticed: &[Step] = &[ENDS, BEGINS, Calm(2500), Holder(A)];
-    const WHY: &str = "in a network namespace keepalived has no process events, and does without";
     play_all(&[
         scenario("a process ends", process(""), conf(100), &[there, SETTLED, gone_and_back, TAKES_BACK])
             .on_purpose(A, WHY),

@@ -373,6 +373,7 @@ impl Fetch {
     }
 
     /// The sample of a fetch that has at most one.
+    #[expect(clippy::too_many_lines, reason = "one arm per fetch")]
     fn single<'a>(&'a self, context: &Context<'a>) -> Option<Value<'a>> {
         let stream = context.stream;
         let request = || head(context, Side::Request);

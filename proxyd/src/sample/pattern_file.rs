@@ -239,8 +239,8 @@ impl Lookup {
     }
 
     fn beginning(&self, text: &[u8]) -> Option<usize> {
-        let lengths = self.lengths.range(..=text.len()).rev();
-        lengths.filter_map(|&length| self.exact.get(&text[..length])).next().copied()
+        let mut lengths = self.lengths.range(..=text.len()).rev();
+        lengths.find_map(|&length| self.exact.get(&text[..length])).copied()
     }
 
     fn network(&self, ip: IpAddr) -> Option<usize> {
@@ -248,8 +248,8 @@ impl Lookup {
             IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
             IpAddr::V6(ip) => u128::from(ip),
         };
-        let prefixes = self.lengths.iter().rev().filter_map(|&length| u8::try_from(length).ok());
-        prefixes.filter_map(|prefix| self.networks.get(&(prefix, masked(address, prefix)))).next().copied()
+        let mut prefixes = self.lengths.iter().rev().filter_map(|&length| u8::try_from(length).ok());
+        prefixes.find_map(|prefix| self.networks.get(&(prefix, masked(address, prefix)))).copied()
     }
 
     fn fits(&self, key: &Key, sample: &Value<'_>) -> bool {
@@ -310,12 +310,12 @@ mod tests {
 
     #[test]
     fn the_first_line_counts_and_of_beginnings_the_longest() {
+        use Case::{Exact, Ignored};
         let file = file(&[("/a", "1"), ("/a/b", "2"), ("/a", "3"), ("bad", "4")]);
         let ask = |method, case, sample: &str| {
             let (number, _) = file.add_use(Use { method, case }, text);
             file.value(number, &Value::text(sample.as_bytes())).map(|value| String::from_utf8(value).unwrap())
         };
-        use Case::{Exact, Ignored};
         for (method, case, sample, expected) in [
             (Method::Str, Exact, "/a", Some("1")),
             (Method::Str, Exact, "/A", None),

@@ -52,6 +52,7 @@ impl Drop for Lent {
 /// The pipes a worker keeps.
 #[derive(Debug)]
 pub struct Pipes {
+    #[expect(clippy::vec_box, reason = "a pipe goes in and out as the box that connections hold, without a new one")]
     kept: RefCell<Vec<Box<Lent>>>,
     limits: Arc<PipeLimits>,
 }

@@ -178,7 +178,7 @@ impl Lowering<'_> {
         for (path, span, case) in std::mem::take(&mut flags.changing) {
             let word = Word::plain(path.as_str(), span);
             let file = self.pattern_file(&word, &path, flags.map)?;
-            let number = self.use_of(&file, Use { method, case }, &word)?;
+            let number = Self::use_of(&file, Use { method, case }, &word)?;
             patterns = patterns.map(|patterns| {
                 let mut patterns = patterns.into_vec();
                 patterns.push(Patterns::File(file, number));

@@ -81,6 +81,7 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
 }
 
 /// From a message.
+#[expect(clippy::too_many_lines, reason = "one line per name, as in the manual")]
 fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Problem> {
     let header = |side, whole_lines| HeaderFetch {
         side,
@@ -104,7 +105,7 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "method" => Fetch::Method,
         "req.ver" | "req_ver" => Fetch::Version(request),
         "res.ver" | "resp_ver" => Fetch::Version(response),
-        "status" => Fetch::Status,
+        "status" | "txn.status" => Fetch::Status,
         "hdr" | "req.hdr" => Fetch::Header(header(request, false), As::Text),
         "req.fhdr" => Fetch::Header(header(request, true), As::Text),
         "hdr_ip" | "req.hdr_ip" => Fetch::Header(header(request, false), As::Ip),
@@ -147,7 +148,6 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "http_auth_bearer" => Fetch::Bearer(arguments.header(0)),
         "fc_http_major" => Fetch::HttpMajor(request),
         "bc_http_major" => Fetch::HttpMajor(response),
-        "txn.status" => Fetch::Status,
         "unique-id" => Fetch::UniqueId,
         "capture.req.hdr" => Fetch::Captured(request, index(arguments)?),
         "capture.res.hdr" => Fetch::Captured(response, index(arguments)?),

@@ -48,7 +48,7 @@ impl Lowering<'_> {
     }
 
     /// A way of looking up in the file; a line whose key does not fit is an error.
-    pub(super) fn use_of(&self, file: &PatternFile, how: Use, word: &Word) -> Result<usize, Problem> {
+    pub(super) fn use_of(file: &PatternFile, how: Use, word: &Word) -> Result<usize, Problem> {
         let (number, bad) = file.add_use(how, pattern::compile_key);
         match bad.first() {
             None => Ok(number),
@@ -86,7 +86,7 @@ impl Lowering<'_> {
         };
         let Some(word) = arguments.word(0) else { return Err(problem("missing file name", arguments.span())) };
         let file = self.pattern_file(word, &word.text, true)?;
-        let number = self.use_of(&file, Use { method, case: Case::Exact }, word)?;
+        let number = Self::use_of(&file, Use { method, case: Case::Exact }, word)?;
         check_values(&file, output, word)?;
         let default = match (output, arguments.word(1)) {
             (_, None) => None,

@@ -18,11 +18,15 @@ pub enum Input {
 pub(super) fn escape(bytes: &[u8], input: Input) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() + 8);
     if input == Input::Ascii {
-        bytes.iter().for_each(|&byte| push(char::from(byte), &mut out));
+        for &byte in bytes {
+            push(char::from(byte), &mut out);
+        }
         return Some(out);
     }
     for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| push(c, &mut out));
+        for c in chunk.valid().chars() {
+            push(c, &mut out);
+        }
         if input == Input::Utf8 && !chunk.invalid().is_empty() {
             return None;
         }

@@ -147,6 +147,7 @@ impl Key {
 
 impl Made {
     /// The sample afterwards; nothing where the sample does not fit the converter.
+    #[expect(clippy::too_many_lines, reason = "one arm per converter")]
     pub(super) fn apply<'a>(&'a self, context: &Context<'_>, value: Value<'a>) -> Option<Value<'a>> {
         let stream = context.stream;
         let made = |text: Vec<u8>| Value::Str(Cow::Owned(text));
@@ -194,7 +195,8 @@ impl Made {
                 }
             }
             Self::NetworkOrder => {
-                Value::Bin(Cow::Owned(((value.to_int()? & 0xffff_ffff) as u32).to_be_bytes().to_vec()))
+                let [_, _, _, _, low @ ..] = value.to_int()?.to_be_bytes();
+                Value::Bin(Cow::Owned(low.to_vec()))
             }
             Self::Groups(grouping) => made(grouping.write(&value.into_bytes())),
             Self::SetVariable(name) => {

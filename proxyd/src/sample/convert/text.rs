@@ -143,15 +143,14 @@ pub(super) fn reversed_domain(text: &[u8]) -> Vec<u8> {
 
 /// The value of a parameter in `a=b&c=d`; empty where it has none.
 pub(super) fn parameter(text: &[u8], name: &[u8], delimiters: &[u8]) -> Option<Range<usize>> {
-    let found = ranges(text, delimiters).find_map(|range| {
+    ranges(text, delimiters).find_map(|range| {
         let rest = text.get(range.clone())?.strip_prefix(name)?;
         match rest {
             [] => Some(range.end..range.end),
             [b'=', ..] => Some(range.start + name.len() + 1..range.end),
             _ => None,
         }
-    });
-    found
+    })
 }
 
 /// Replaces the first match, or all.

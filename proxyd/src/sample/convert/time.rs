@@ -120,7 +120,6 @@ fn day_of_year(at: &Civil) -> i64 {
     before + i64::from(at.day) - 1 + i64::from(leap && at.month > 2)
 }
 
-#[expect(clippy::too_many_lines, reason = "one line per letter, as in strftime(3)")]
 fn field(letter: u8, local: i64, seconds: i64, utc_offset: i32) -> String {
     let at = Civil::from_unix(local);
     let (month, weekday) = (name(&MONTHS, usize::from(at.month).saturating_sub(1)), weekday(local));

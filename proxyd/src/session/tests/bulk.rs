@@ -107,9 +107,9 @@ fn chunks_of_all_sizes() {
     let mut down = String::new();
     for (seed, size) in [(1, 1_000_000), (2, 1), (3, 16_384), (4, 333), (5, 700_000)] {
         let chunk = text(size, seed);
-        response.push_str(&format!("{size:x}\r\n{chunk}\r\n"));
-        down.push_str(&format!("{size:x}\r\n{chunk}\r\n"));
+        down.extend([&format!("{size:x}"), "\r\n", &chunk, "\r\n"]);
     }
+    response += &down;
     response.push_str("0\r\n\r\n");
     let origin = Origin::start(vec![Step::Read("\r\n\r\n"), Step::Write(response), Step::Close]);
     let lab = Lab::start(&Plan::http(&[origin.address]));

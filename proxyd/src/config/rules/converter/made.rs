@@ -10,6 +10,7 @@ use crate::sample::convert::time::Unit;
 use crate::sample::convert::{Key, Made, base64_decode};
 use crate::sample::fetch::Side;
 use crate::sample::variable::Name;
+use shared_config::words::Word;
 
 /// The converter of that name; `None` where it is none of these, or does not work in this form.
 pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made>, Problem> {
@@ -178,7 +179,7 @@ fn json_query(arguments: &Arguments<'_>) -> Result<Made, Problem> {
     let Some(steps) = json::path(path) else {
         return Err(problem("invalid json_path", arguments.span()));
     };
-    let integer = match arguments.word(1).map(|word| word.as_str()) {
+    let integer = match arguments.word(1).map(Word::as_str) {
         None => false,
         Some("int") => true,
         Some(_) => return Err(problem("output_type only supports \"int\" as argument", arguments.span())),
