@@ -38,7 +38,6 @@ fn s12_addresses_disappear() {
 }
 
 #[test]
-#[ignore = "an address that becomes the first of its subnet is lost: being mended"]
 fn s12_own_address_disappears() {
     const SOURCE: &str = "ip address del 192.0.2.11/24 dev eth0";
     // Else the shared address would go with the first of its subnet.

@@ -60,7 +60,7 @@ impl Kernel {
     /// Everything the kernel knows, as facts. Makes the virtual interfaces first.
     pub fn survey(&mut self) -> io::Result<Vec<Fact>> {
         let mut facts = self.netlink.resync()?;
-        self.vmacs.keep(&mut self.netlink);
+        self.vmacs.keep(&mut self.netlink, &mut facts);
         facts.extend(self.netlink.all_interfaces());
         self.keep_firewall();
         Ok(facts)
@@ -73,12 +73,11 @@ impl Kernel {
             return Ok(Some(facts));
         }
         // One that somebody removed is made anew before anybody hears of it.
-        if self.vmacs.keep(&mut self.netlink) {
-            let (vmacs, netlink) = (&self.vmacs, &self.netlink);
-            facts
-                .retain(|fact| !matches!(fact, Fact::Gone(name) if vmacs.is_one(name) && netlink.link(name).is_some()));
+        if self.vmacs.keep(&mut self.netlink, &mut facts) {
             facts.extend(self.netlink.all_interfaces());
         }
+        let (vmacs, netlink) = (&self.vmacs, &self.netlink);
+        facts.retain(|fact| !matches!(fact, Fact::Gone(name) if vmacs.is_one(name) && netlink.link(name).is_some()));
         self.keep_firewall();
         Ok(Some(facts))
     }
@@ -115,7 +114,7 @@ impl Kernel {
                 say(done, || format!("cannot add address {} to {device}", address.address));
             }
             Output::RemoveAddress { device, address } => {
-                let done = self.netlink.remove(device, address.address);
+                let done = self.netlink.remove(device, address);
                 say(done, || format!("cannot remove address {} from {device}", address.address));
             }
             Output::AddRoute(route) => say(self.netlink.add_route(route), || format!("cannot add route {route}")),
@@ -136,7 +135,7 @@ impl Kernel {
             }
             Output::RemoveStatic(object) => {
                 let done = match object {
-                    Object::Address { device, address } => self.netlink.remove(device, address.address),
+                    Object::Address { device, address } => self.netlink.remove(device, address),
                     Object::Route(route) => self.netlink.remove_route(route),
                     Object::Rule(rule) => self.netlink.remove_rule(rule),
                 };

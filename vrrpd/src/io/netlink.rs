@@ -165,9 +165,6 @@ impl Netlink {
             if now != Some(link.report.name.as_str()) {
                 facts.push(Fact::Gone(link.report.name.clone()));
             }
-            if now.is_none() {
-                self.ours.retain(|(of, _)| of != index);
-            }
         }
         let indices: Vec<u32> = self.links.keys().copied().collect();
         for index in indices {
@@ -178,7 +175,12 @@ impl Netlink {
         let lost: Vec<(u32, IpAddr)> =
             self.ours.iter().filter(|(index, address)| !self.is_present(*index, *address)).copied().collect();
         for (index, address) in lost {
-            facts.extend(self.vanished(index, address));
+            self.ours.remove(&(index, address));
+            // Also when the interface was made anew, under another index and with nothing on it.
+            let name = self.links.get(&index).or_else(|| before.get(&index)).map(|link| link.report.name.clone());
+            if let Some(interface) = name.filter(|name| self.link(name).is_some()) {
+                facts.push(Fact::Vanished { interface, address });
+            }
         }
         facts
     }
@@ -269,6 +271,11 @@ impl Netlink {
 
     fn new_address(&mut self, found: AddressReport) -> Option<Fact> {
         let AddressReport { index, address, prefix } = found;
+        // A report before that of our own removal tells of the time before it: an address that became the first of its
+        // subnet is reported again.
+        if self.removing.contains_key(&(index, address)) {
+            return None;
+        }
         let link = self.links.get_mut(&index)?;
         if link.addresses.iter().any(|(known, _)| *known == address) {
             return None;
@@ -301,7 +308,12 @@ impl Netlink {
     }
 
     fn is_present(&self, index: u32, address: IpAddr) -> bool {
-        self.links.get(&index).is_some_and(|link| link.addresses.iter().any(|(known, _)| *known == address))
+        self.prefix_of(index, address).is_some()
+    }
+
+    fn prefix_of(&self, index: u32, address: IpAddr) -> Option<u8> {
+        let addresses = &self.links.get(&index)?.addresses;
+        addresses.iter().find(|(known, _)| *known == address).map(|(_, prefix)| *prefix)
     }
 
     fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
@@ -353,16 +365,17 @@ impl Netlink {
 
     // ---- requests
 
-    /// Puts an address on a device. One that is there already is adopted.
+    /// Puts an address on a device. One that is there already is adopted. The kernel is asked also when the address was
+    /// reported, since reports are late; only under another prefix length it would make a second one.
     pub fn add(&mut self, device: &str, vip: &VirtualAddress) -> Result<(), Refusal> {
         let index = self.index_of(device)?;
         let place = (index, vip.address);
         self.ours.insert(place);
-        if self.is_present(index, vip.address) {
-            return Ok(());
-        }
         let message = address::address_message(index, device, vip);
         let prefix = message.header.prefix_len;
+        if self.prefix_of(index, vip.address).is_some_and(|known| known != prefix) {
+            return Ok(());
+        }
         let flags = ACKNOWLEDGE | CREATE | EXCLUSIVE;
         match self.channel.request(&mut emit(RouteNetlinkMessage::NewAddress(message), flags)) {
             Err(refusal) if refusal.errno != libc::EEXIST => {
@@ -371,28 +384,31 @@ impl Netlink {
             }
             Ok(()) | Err(_) => {}
         }
-        if let Some(link) = self.links.get_mut(&index) {
+        if let Some(link) = self.links.get_mut(&index)
+            && !link.addresses.contains(&(vip.address, prefix))
+        {
             link.addresses.push((vip.address, prefix));
         }
         Ok(())
     }
 
-    /// Takes an address off a device; whether it was there.
-    pub fn remove(&mut self, device: &str, address: IpAddr) -> Result<bool, Refusal> {
+    /// Takes an address off a device; whether it was there. The kernel is asked also when nothing was reported.
+    pub fn remove(&mut self, device: &str, vip: &VirtualAddress) -> Result<bool, Refusal> {
         let Ok(index) = self.index_of(device) else { return Ok(false) };
-        let place = (index, address);
+        let place = (index, vip.address);
         self.ours.remove(&place);
-        let Some(link) = self.links.get_mut(&index) else { return Ok(false) };
-        let Some(at) = link.addresses.iter().position(|(known, _)| *known == address) else { return Ok(false) };
-        let (_, prefix) = link.addresses.remove(at);
-        *self.removing.entry(place).or_default() += 1;
-        match self.channel.request(&mut address::removal(index, address, prefix)) {
-            Ok(()) => Ok(true),
-            Err(refusal) => {
-                self.removing.remove(&place);
-                // Gone with its device, or taken by somebody at the same moment.
-                if matches!(refusal.errno, libc::EADDRNOTAVAIL | libc::ENODEV) { Ok(false) } else { Err(refusal) }
+        let prefix = self.prefix_of(index, vip.address).unwrap_or_else(|| address::prefix_length(vip));
+        if let Some(link) = self.links.get_mut(&index) {
+            link.addresses.retain(|(known, _)| *known != vip.address);
+        }
+        match self.channel.request(&mut address::removal(index, vip.address, prefix)) {
+            Ok(()) => {
+                *self.removing.entry(place).or_default() += 1;
+                Ok(true)
             }
+            // Gone with its device, or taken by somebody at the same moment.
+            Err(refusal) if matches!(refusal.errno, libc::EADDRNOTAVAIL | libc::ENODEV) => Ok(false),
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -491,4 +507,30 @@ fn emit(message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when the host's own address goes and the kernel promotes ours: both reports were under way when we removed it.
+    #[tokio::test]
+    async fn a_report_from_before_our_removal_does_not_bring_the_address_back() {
+        let mut netlink = Netlink::open().unwrap();
+        let address = IpAddr::from([192, 0, 2, 50]);
+        let report = || AddressReport { index: 7, address, prefix: 24 };
+        netlink.links.insert(7, Link::default());
+        netlink.removing.insert((7, address), 1);
+        for (step, expected) in [
+            (Report::Address(report()), false),
+            (Report::AddressGone(report()), false),
+            // Afterwards reports count again.
+            (Report::Address(report()), true),
+            (Report::AddressGone(report()), false),
+        ] {
+            netlink.apply(step.clone());
+            assert_eq!(netlink.is_present(7, address), expected, "{step:?}");
+        }
+        assert!(netlink.removing.is_empty());
+    }
 }

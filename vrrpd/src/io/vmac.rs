@@ -3,7 +3,7 @@
 //! What was found before the first change is put back at the end. An interface that an earlier run left and that is as it
 //! should be is adopted with everything on it.
 
-use super::netlink::{Macvlan, Netlink, Refusal};
+use super::netlink::{Fact, Macvlan, Netlink, Refusal};
 use crate::packet::Family;
 use crate::vrrp::settings::{VirtualAddress, Vmac};
 use std::collections::BTreeMap;
@@ -52,15 +52,15 @@ impl Vmacs {
         &self.wanted
     }
 
-    /// Makes what is missing, and puts the right source address on it. True when something was made: the kernel has to be
-    /// surveyed anew.
-    pub fn keep(&mut self, netlink: &mut Netlink) -> bool {
+    /// Makes what is missing, and puts the right source address on it. True when something was made; what else was found
+    /// then is added to the facts.
+    pub fn keep(&mut self, netlink: &mut Netlink, facts: &mut Vec<Fact>) -> bool {
         let mut made = false;
         for vmac in self.wanted.clone() {
             if netlink.link(&vmac.base).is_none() {
                 continue;
             }
-            match self.ensure(netlink, &vmac) {
+            match self.ensure(netlink, &vmac, facts) {
                 Ok(fresh) => {
                     made |= fresh;
                     self.failing.retain(|name| *name != vmac.name);
@@ -80,16 +80,20 @@ impl Vmacs {
         made
     }
 
-    fn ensure(&mut self, netlink: &mut Netlink, vmac: &Vmac) -> Result<bool, Refusal> {
+    fn ensure(&mut self, netlink: &mut Netlink, vmac: &Vmac, facts: &mut Vec<Fact>) -> Result<bool, Refusal> {
         let base = netlink.link(&vmac.base).map(|link| link.index);
         let known = netlink.link(&vmac.name).cloned();
         match known {
             Some(link) if link.macvlan && link.base == base && link.mac == vmac.mac => {
-                if !link.up {
-                    netlink.set_up(&vmac.name)?;
+                match if link.up { Ok(()) } else { netlink.set_up(&vmac.name) } {
+                    Ok(()) => {
+                        keep_source(netlink, vmac);
+                        return Ok(false);
+                    }
+                    // One that is removed is reported as down first.
+                    Err(refusal) if refusal.errno == libc::ENODEV => {}
+                    Err(refusal) => return Err(refusal),
                 }
-                keep_source(netlink, vmac);
-                return Ok(false);
             }
             Some(link) if !link.macvlan => {
                 let text = format!("{} exists and is not a macvlan; name another one after use_vmac", vmac.name);
@@ -100,7 +104,7 @@ impl Vmacs {
         }
         let macvlan = Macvlan { name: vmac.name.clone(), base: vmac.base.clone(), mac: vmac.mac, group: vmac.group };
         netlink.add_macvlan(&macvlan)?;
-        netlink.resync().map_err(|error| Refusal::of(&error))?;
+        facts.extend(netlink.resync().map_err(|error| Refusal::of(&error))?);
         self.tune(vmac);
         netlink.set_up(&vmac.name)?;
         keep_source(netlink, vmac);

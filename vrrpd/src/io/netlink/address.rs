@@ -9,12 +9,17 @@ use netlink_packet_route::address::{
 };
 use std::net::{IpAddr, Ipv4Addr};
 
+/// The prefix length the kernel has for this line: the peer's, where there is one.
+pub(super) fn prefix_length(vip: &VirtualAddress) -> u8 {
+    vip.peer.map_or(vip.prefix, |(_, prefix)| prefix)
+}
+
 /// What `ip address add` would send for this line of `virtual_ipaddress`.
 pub(super) fn address_message(index: u32, device: &str, vip: &VirtualAddress) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = index;
     message.header.family = address_family(Family::of(vip.address));
-    message.header.prefix_len = vip.peer.map_or(vip.prefix, |(_, prefix)| prefix);
+    message.header.prefix_len = prefix_length(vip);
     message.header.scope = vip.scope.map_or(AddressScope::Universe, AddressScope::from);
     message.attributes.push(AddressAttribute::Local(vip.address));
     message.attributes.push(AddressAttribute::Address(vip.peer.map_or(vip.address, |(peer, _)| peer)));
