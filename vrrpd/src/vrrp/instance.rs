@@ -31,6 +31,9 @@ pub struct Instance {
     state: State,
     timers: Timers,
     link: Link,
+    /// The IPv4 address that just went: the last words of a master still leave from it, as keepalived's do. (Over IPv6 the
+    /// kernel sends only from an address it has.)
+    lost_source: Option<IpAddr>,
     tracked: Tracked,
     group_fault: bool,
     /// `Start` was given, the first state is still to come (`waiting` trackers, startup delay).
@@ -65,6 +68,7 @@ impl Instance {
             state: State::Init,
             timers: Timers::default(),
             link: Link { up: false, source: None },
+            lost_source: None,
             tracked: Tracked::default(),
             group_fault: false,
             started: false,
@@ -206,6 +210,7 @@ impl Instance {
 
     fn set_link(&mut self, now: Instant, link: Link, out: &mut Outputs) {
         let had_source = self.link.source.is_some();
+        self.lost_source = self.link.source.filter(|source| source.is_ipv4() && link.up && link.source.is_none());
         self.link = link;
         if had_source && link.source.is_none() && link.up && self.started && !matches!(self.state, State::Fault) {
             self.log(Level::Info, &format!("entering FAULT state ({})", self.no_source()), out);
@@ -282,7 +287,8 @@ impl Instance {
     }
 
     fn send(&mut self, priority: u8, out: &mut Outputs) {
-        let (source, id, old_checksum) = (self.link.source, self.next_id, self.old_checksum);
+        let source = self.link.source.or(self.lost_source.filter(|_| priority == 0));
+        let (id, old_checksum) = (self.next_id, self.old_checksum);
         transmit::advertise(&self.settings, Moment { source, priority, id, old_checksum }, out);
         self.next_id = self.next_id.wrapping_add(1).max(1);
         self.counters.adverts_sent += 1;

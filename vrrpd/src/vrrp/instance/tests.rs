@@ -192,7 +192,9 @@ fn faults_resign_and_their_end_leads_to_backup() {
 fn a_lost_address_of_the_interface_is_a_fault() {
     let mut bench = Bench::master(settings(100));
     let lines = bench.feed(Input::Link(Link { up: true, source: None }));
+    let farewell = ["Entering FAULT STATE", "advert 0", "advert 0", "sent 0 priority"];
     assert_eq!(lines[0], "entering FAULT state (no IPv4 address for interface)");
+    assert_eq!(lines[1..5], farewell, "from the address that is gone");
     assert_eq!(bench.instance.phase(), Phase::Fault);
 }
 
