@@ -104,10 +104,52 @@ const CASES: &[&[&str]] = &[
     &["http-request replace-path /a(.*) /%[req.hdr(x-a,1)]\\1"],
     &["http-request replace-header X-A (?<=1),(.*) ;\\1"],
     &["http-request deny if { path_reg ^/(?!p) }"],
-    &["http-request set-map(virt@m) %[path] seen", "http-request set-header X-M %[path,map(virt@m,no)]"],
+    &["http-request set-map(/dev/null) %[path] seen", "http-request set-header X-M %[path,map(/dev/null,no)]"],
     &["http-request set-var(txn.a) path", "http-response set-header X-V %[var(txn.a)]"],
     &["http-request set-var(req.a) path", "http-response set-header X-V \"<%[var(req.a)]>\""],
     &["http-response set-var(res.a) status", "http-response set-header X-V %[var(res.a)]"],
+    &[
+        "http-request set-var(txn.a,ifnotexists) str(1)",
+        "http-request set-var(txn.a,ifnotset) str(2)",
+        "http-request set-var-fmt(txn.a,ifexists,ifset) %[var(txn.a)],%[method]",
+        "http-request set-header X-V %[var(txn.a)]",
+    ],
+    &[
+        "http-request set-var(txn.a,ifexists) str(1)",
+        "http-request set-var(txn.b) str(1)",
+        "http-request unset-var(txn.b)",
+        "http-request set-var(txn.b,ifset) str(2)",
+        "http-request set-var(txn.c,ifnotset,ifexists) str(3)",
+        "http-request set-header X-V \"%[var(txn.a)] %[var(txn.b)] %[var(txn.c)]\"",
+        "http-request set-var(txn.b,ifexists,ifnotset) str(3)",
+        "http-request set-header X-W %[var(txn.b)]",
+    ],
+    &[
+        "http-request set-var(txn.a,ifnotempty) query",
+        "http-request set-var(txn.b) str(old)",
+        "http-request set-var(txn.b,ifempty) query",
+        "http-request set-var(txn.c,ifempty) int(0)",
+        "http-request set-var(txn.d,ifnotempty) int(0)",
+        "http-request set-header X-V \"<%[var(txn.a)] %[var(txn.b)] %[var(txn.c)] %[var(txn.d)]>\"",
+    ],
+    &[
+        "http-request set-var(txn.a,ifgt) int(5)",
+        "http-request set-var(txn.a,ifgt) int(6)",
+        "http-request set-var(txn.a,iflt,ifset) int(9)",
+        "http-request set-var(txn.a,iflt) int(9)",
+        "http-request set-var(txn.b) str(a)",
+        "http-request set-var(txn.b,ifgt) int(9)",
+        "http-request set-header X-V \"%[var(txn.a)] %[var(txn.b)]\"",
+    ],
+    &[
+        "http-request set-header X-V \"<%[path,set-var(txn.a,ifexists)] %[path,set-var(txn.a,ifnotexists,ifnotempty)]>\"",
+        "http-request set-header X-W \"%[var(txn.a)]\"",
+    ],
+    &[
+        "http-request set-var(proc.never,ifexists,ifnotset) str(1)",
+        "http-request set-var(proc.never,ifnotexists) str(2)",
+        "http-request set-header X-V \"%[var(proc.never)]\"",
+    ],
 ];
 
 #[test]

@@ -4,7 +4,7 @@ use crate::sample::fetch::Side;
 use crate::sample::pattern_file::PatternFile;
 use crate::sample::text::Text;
 use crate::sample::transaction::{Captured, LogLevel};
-use crate::sample::variable::Name;
+use crate::sample::variable::{Name, Target};
 use crate::sample::{Context, Expression, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,9 +16,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// `set-var`
-    SetVariable(Name, Expression),
+    SetVariable(Target, Expression),
     /// `set-var-fmt`
-    SetVariableText(Name, Text),
+    SetVariableText(Target, Text),
     /// `unset-var`
     UnsetVariable(Name),
     /// `capture`
@@ -97,14 +97,14 @@ impl Effect {
         let stream = context.stream;
         match self {
             // A sample that is not there leaves the variable as it was.
-            Self::SetVariable(name, expression) => {
+            Self::SetVariable(target, expression) => {
                 let Some(value) = expression.value(context) else { return false };
-                stream.set_variable(name, value.into_owned());
+                stream.set_variable_if(target, value.into_owned());
             }
-            Self::SetVariableText(name, text) => {
+            Self::SetVariableText(target, text) => {
                 let mut bytes = Vec::new();
                 text.write_raw(context, &mut bytes);
-                stream.set_variable(name, Value::Str(Cow::Owned(bytes)));
+                stream.set_variable_if(target, Value::Str(Cow::Owned(bytes)));
             }
             Self::UnsetVariable(name) => stream.unset_variable(name),
             Self::Capture { side, slot, expression } => {

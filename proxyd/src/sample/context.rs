@@ -4,7 +4,7 @@ use super::Value;
 use super::content::Content;
 use super::fetch::Figure;
 use super::transaction::Transaction;
-use super::variable::{Name, ProcessVariables, Scope, Variables};
+use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
 use crate::http::Head;
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
 use std::net::{IpAddr, SocketAddr};
@@ -76,6 +76,26 @@ impl Stream<'_> {
             (_, Some(transaction)) => transaction.variables.set(name, value),
             (Scope::Transaction | Scope::Request | Scope::Response, None) => {}
         }
+    }
+
+    /// Sets a variable where its conditions allow; whether they did.
+    pub fn set_variable_if(&self, target: &Target, value: Value<'static>) -> bool {
+        if !target.conditions.is_empty() {
+            let exists = match target.name.scope {
+                // Haproxy makes those of the process as it reads the configuration.
+                Scope::Process => true,
+                Scope::Session => self.variables.exists(&target.name),
+                Scope::Transaction | Scope::Request | Scope::Response => {
+                    self.transaction.is_some_and(|transaction| transaction.variables.exists(&target.name))
+                }
+            };
+            let old = self.variable(&target.name);
+            if !target.conditions.iter().all(|condition| condition.holds(exists, old.as_ref(), &value)) {
+                return false;
+            }
+        }
+        self.set_variable(&target.name, value);
+        true
     }
 
     /// Forgets a variable.

@@ -305,8 +305,6 @@ pub enum Fetch {
     Worker,
     /// `uuid`
     Uuid,
-    /// `unique-id`
-    UniqueId,
     /// `srv_name`, `srv_id`
     Server(ServerFact),
     /// `rand`, below the limit.
@@ -453,10 +451,6 @@ impl Fetch {
             Self::Stopping => Some(Value::Bool(stream.live.is_stopping())),
             Self::Worker => Some(Value::Int(stream.worker.into())),
             Self::Uuid => Some(Value::Str(Cow::Owned(uuid(stream)))),
-            Self::UniqueId => {
-                let id = stream.transaction?.unique_id.get()?;
-                Some(Value::text(id))
-            }
             Self::Server(fact) => {
                 let (id, name) = stream.server?;
                 Some(match fact {

@@ -19,8 +19,6 @@ pub struct Transaction {
     pub log_level: Cell<Option<LogLevel>>,
     /// The request line as it came, kept when a rule changes it.
     pub first_line: OnceCell<FirstLine>,
-    /// The request's own id, once one was made.
-    pub unique_id: OnceCell<Box<[u8]>>,
     /// `set-src`, `set-src-port`
     pub source: Cell<Option<SocketAddr>>,
     /// `set-dst`, `set-dst-port`

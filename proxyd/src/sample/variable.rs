@@ -45,17 +45,92 @@ impl Name {
     }
 }
 
+/// What must hold for `set-var` to set its variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// `ifexists`: it was set before, whether or not it was unset since.
+    Exists,
+    /// `ifnotexists`
+    NotExists,
+    /// `ifempty`, of what it would be set to.
+    Empty,
+    /// `ifnotempty`
+    NotEmpty,
+    /// `ifset`: it has a value.
+    Set,
+    /// `ifnotset`
+    NotSet,
+    /// `ifgt`: its value is greater than what it would be set to.
+    Greater,
+    /// `iflt`
+    Less,
+}
+
+impl Condition {
+    /// From its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "ifexists" => Self::Exists,
+            "ifnotexists" => Self::NotExists,
+            "ifempty" => Self::Empty,
+            "ifnotempty" => Self::NotEmpty,
+            "ifset" => Self::Set,
+            "ifnotset" => Self::NotSet,
+            "ifgt" => Self::Greater,
+            "iflt" => Self::Less,
+            _ => return None,
+        })
+    }
+
+    /// Whether it holds for a variable that `exists` with the value `old` and would become `new`.
+    pub fn holds(self, exists: bool, old: Option<&Value<'_>>, new: &Value<'_>) -> bool {
+        let empty = match new {
+            Value::Str(bytes) | Value::Bin(bytes) => bytes.is_empty(),
+            Value::Bool(_) | Value::Int(_) | Value::Ip(_) | Value::Method(_) => false,
+        };
+        match self {
+            Self::Exists => exists,
+            Self::NotExists => !exists,
+            Self::Empty => empty,
+            Self::NotEmpty => !empty,
+            Self::Set => old.is_some(),
+            Self::NotSet => old.is_none(),
+            // As haproxy does, what is no pair of numbers passes.
+            Self::Greater | Self::Less => match (old, new) {
+                (Some(Value::Int(old)), Value::Int(new)) if self == Self::Greater => old > new,
+                (Some(Value::Int(old)), Value::Int(new)) => old < new,
+                _ => true,
+            },
+        }
+    }
+}
+
+/// A variable to set, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The variable.
+    pub name: Name,
+    /// All of them must hold.
+    pub conditions: Box<[Condition]>,
+}
+
 /// The variables of a connection, or those of an exchange. A list: there are few, and none at all takes no memory.
 #[derive(Debug, Default)]
 pub struct Variables {
-    values: RefCell<Vec<(Name, Value<'static>)>>,
+    /// Without a value where it was unset: such a variable still exists.
+    values: RefCell<Vec<(Name, Option<Value<'static>>)>>,
     responding: Cell<bool>,
 }
 
 impl Variables {
     /// The value, if there is one.
     pub fn get(&self, name: &Name) -> Option<Value<'static>> {
-        self.values.borrow().iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        self.values.borrow().iter().find(|(known, _)| known == name).and_then(|(_, value)| value.clone())
+    }
+
+    /// Whether it was ever set.
+    pub fn exists(&self, name: &Name) -> bool {
+        self.values.borrow().iter().any(|(known, _)| known == name)
     }
 
     /// Sets it, unless its half of the exchange is not the one being processed.
@@ -70,14 +145,16 @@ impl Variables {
         }
         let mut values = self.values.borrow_mut();
         match values.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => *old = value,
-            None => values.push((name.clone(), value)),
+            Some((_, old)) => *old = Some(value),
+            None => values.push((name.clone(), Some(value))),
         }
     }
 
     /// Forgets it.
     pub fn unset(&self, name: &Name) {
-        self.values.borrow_mut().retain(|(known, _)| known != name);
+        if let Some((_, value)) = self.values.borrow_mut().iter_mut().find(|(known, _)| known == name) {
+            *value = None;
+        }
     }
 
     /// The response has begun: variables of the request are gone.

@@ -9,7 +9,7 @@ use crate::rules::effect::{Change, Effect, End, Limit, Timeout};
 use crate::sample;
 use crate::sample::fetch::Side;
 use crate::sample::transaction::LogLevel;
-use crate::sample::variable::{Name, Scope};
+use crate::sample::variable::{Condition, Name, Scope, Target};
 use shared_config::diagnostic::Place;
 use shared_config::haproxy::expr;
 use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
@@ -25,7 +25,7 @@ impl Lowering<'_> {
         Some(match name {
             "set-var" => self.set_variable(at, words),
             "set-var-fmt" => self.set_variable_text(at, words),
-            "unset-var" => variable(at.word, "set-var").map(|name| Some(Effect::UnsetVariable(name))),
+            "unset-var" => unset_variable(at.word).map(|name| Some(Effect::UnsetVariable(name))),
             "capture" => self.capture(at, words),
             "set-log-level" => log_level(words).map(|level| Some(Effect::LogLevel(level))),
             "set-mark" | "set-fc-mark" => number(words, "a mark", u32::MAX).map(|mark| mark.map(Effect::Mark)),
@@ -52,16 +52,16 @@ impl Lowering<'_> {
     }
 
     fn set_variable(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
-        let name = variable(at.word, "set-var")?;
-        Ok(self.rule_expression(at, words)?.map(|expression| Effect::SetVariable(name, expression)))
+        let target = target(at.word)?;
+        Ok(self.rule_expression(at, words)?.map(|expression| Effect::SetVariable(target, expression)))
     }
 
     fn set_variable_text(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
-        let name = variable(at.word, "set-var")?;
+        let target = target(at.word)?;
         match words.next().filter(|word| !is_condition(word)) {
             Some(word) => Ok(self
                 .text(word, &at.before, Place::Parsing, at.places)
-                .map(|text| Effect::SetVariableText(name, text))),
+                .map(|text| Effect::SetVariableText(target, text))),
             None => Err(problem("expects exactly 1 argument <format>", words.here())),
         }
     }
@@ -82,10 +82,11 @@ impl Lowering<'_> {
             );
             return Err(problem(message, word.span));
         }
+        let target = Target { name, conditions: Box::default() };
         if keyword.as_str() == "set-var-fmt" {
             let Some(word) = words.next() else { return Ok(None) };
             let text = self.text(word, "", Place::Parsing, places);
-            return Ok(text.map(|text| Effect::SetVariableText(name, text)));
+            return Ok(text.map(|text| Effect::SetVariableText(target, text)));
         }
         let written = expr::parse(words)?;
         let lowered = self.expression(&written, &written.fetch.name.text, Voice::Sample)?;
@@ -97,7 +98,7 @@ impl Lowering<'_> {
             );
             return Err(problem(message, written.span));
         }
-        Ok(lowered.expression.map(|expression| Effect::SetVariable(name, expression)))
+        Ok(lowered.expression.map(|expression| Effect::SetVariable(target, expression)))
     }
 
     /// An expression as an argument.
@@ -175,18 +176,42 @@ impl Lowering<'_> {
     }
 }
 
-/// `set-var(scope.name)`
-fn variable(word: &Word, action: &str) -> Result<Name, Problem> {
-    let Some((_, rest)) = word.text.split_once('(') else {
+/// `set-var(NAME[,CONDITION...])`
+fn target(word: &Word) -> Result<Target, Problem> {
+    let (name, conditions) = in_parentheses(word)?;
+    let conditions = conditions.split(',').filter(|condition| !condition.is_empty());
+    let conditions = conditions.map(|text| condition(text, word)).collect::<Result<_, _>>()?;
+    Ok(Target { name: variable_name(name, word)?, conditions })
+}
+
+/// `unset-var(NAME)`
+fn unset_variable(word: &Word) -> Result<Name, Problem> {
+    let (name, conditions) = in_parentheses(word)?;
+    if !conditions.is_empty() {
+        let message = "unset-var does not expect parameters after the variable name. Only \"set-var\" and \
+                       \"set-var-fmt\" manage conditions";
+        return Err(problem(message, word.span));
+    }
+    variable_name(name, word)
+}
+
+/// What stands in the parentheses of an action's word: the name, and what follows its comma.
+fn in_parentheses(word: &Word) -> Result<(&str, &str), Problem> {
+    let problem = |what: &str| {
         let message = format!(
-            "invalid or incomplete action '{}'. Expects '{action}(<var-name>)', '{action}-fmt(<var-name>)' or \
-             'unset-var(<var-name>)'",
+            "{what} action '{}'. Expects 'set-var(<var-name>)', 'set-var-fmt(<var-name>)' or 'unset-var(<var-name>)'",
             word.text
         );
-        return Err(problem(message, word.span));
+        problem(message, word.span)
     };
-    let name = rest.trim_end_matches(')').split(',').next().unwrap_or_default();
-    variable_name(name, word)
+    let (_, rest) = word.text.split_once('(').ok_or_else(|| problem("invalid or incomplete"))?;
+    let inside = rest.strip_suffix(')').ok_or_else(|| problem("incomplete argument after"))?;
+    Ok(inside.split_once(',').unwrap_or((inside, "")))
+}
+
+/// One condition of `set-var`.
+pub(super) fn condition(text: &str, word: &Word) -> Result<Condition, Problem> {
+    Condition::parse(text).ok_or_else(|| problem(format!("unknown condition \"{text}\""), word.span))
 }
 
 /// The name of a variable.

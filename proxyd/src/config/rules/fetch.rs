@@ -148,7 +148,6 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "http_auth_bearer" => Fetch::Bearer(arguments.header(0)),
         "fc_http_major" => Fetch::HttpMajor(request),
         "bc_http_major" => Fetch::HttpMajor(response),
-        "unique-id" => Fetch::UniqueId,
         "capture.req.hdr" => Fetch::Captured(request, index(arguments)?),
         "capture.res.hdr" => Fetch::Captured(response, index(arguments)?),
         "var" => variable(arguments)?,

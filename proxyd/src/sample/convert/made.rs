@@ -8,7 +8,7 @@ use crate::sample::context::Context;
 use crate::sample::fetch::{Figure, Side};
 use crate::sample::pattern_file::PatternFile;
 use crate::sample::value::{Value, leading_int};
-use crate::sample::variable::Name;
+use crate::sample::variable::{Name, Target};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub enum Made {
     /// `be2dec`, `be2hex`, `le2dec`
     Groups(Grouping),
     /// `set-var`
-    SetVariable(Name),
+    SetVariable(Target),
     /// `unset-var`
     UnsetVariable(Name),
     /// `has_ctl`
@@ -199,9 +199,9 @@ impl Made {
                 Value::Bin(Cow::Owned(low.to_vec()))
             }
             Self::Groups(grouping) => made(grouping.write(&value.into_bytes())),
-            Self::SetVariable(name) => {
-                stream.set_variable(name, value.clone().into_owned());
-                value
+            Self::SetVariable(target) => {
+                // A condition that does not hold leaves no sample either.
+                stream.set_variable_if(target, value.clone().into_owned()).then_some(value)?
             }
             Self::UnsetVariable(name) => {
                 stream.unset_variable(name);

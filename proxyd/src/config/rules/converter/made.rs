@@ -1,7 +1,7 @@
 //! The converters that make something new, from their arguments.
 
 use super::super::arguments::{Arguments, Problem, problem};
-use super::super::effect::variable_name;
+use super::super::effect::{condition, variable_name};
 use crate::balance::hash::Function;
 use crate::sample::convert::hash::{Algorithm, Hash};
 use crate::sample::convert::json;
@@ -9,7 +9,7 @@ use crate::sample::convert::number::{Form, Grouping};
 use crate::sample::convert::time::Unit;
 use crate::sample::convert::{Key, Made, base64_decode};
 use crate::sample::fetch::Side;
-use crate::sample::variable::Name;
+use crate::sample::variable::{Name, Target};
 use shared_config::words::Word;
 
 /// The converter of that name; `None` where it is none of these, or does not work in this form.
@@ -70,7 +70,7 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made
         "be2dec" => grouping(arguments, Form::BigDecimal)?,
         "le2dec" => grouping(arguments, Form::LittleDecimal)?,
         "be2hex" => grouping(arguments, Form::Hexadecimal)?,
-        "set-var" if arguments.word(1).is_none() => Made::SetVariable(variable(arguments, 0)?),
+        "set-var" => Made::SetVariable(target(arguments)?),
         "unset-var" => Made::UnsetVariable(variable(arguments, 0)?),
         "has_ctl" => Made::HasControl,
         "cut_crlf" => Made::CutLine,
@@ -104,6 +104,12 @@ fn variable(arguments: &Arguments<'_>, index: usize) -> Result<Name, Problem> {
         Some(word) => variable_name(&word.text, word),
         None => Err(problem("missing variable name", arguments.span())),
     }
+}
+
+/// The variable of `set-var`, and its conditions.
+fn target(arguments: &Arguments<'_>) -> Result<Target, Problem> {
+    let conditions = (1..).map_while(|index| arguments.word(index)).map(|word| condition(&word.text, word));
+    Ok(Target { name: variable(arguments, 0)?, conditions: conditions.collect::<Result<_, _>>()? })
 }
 
 fn optional_variable(arguments: &Arguments<'_>, index: usize) -> Result<Option<Name>, Problem> {
