@@ -332,13 +332,11 @@ fn path_and_query(head: &Head) -> Vec<u8> {
     text
 }
 
-/// The text with the first match replaced; nothing if there is none.
+/// What stands in the text's place if it matches: the replacement alone, wherever in the text the match is.
 fn substituted(text: &[u8], regex: &Regex, replacement: &Replacement) -> Option<Vec<u8>> {
     let groups = regex.groups(text, 0)?;
-    let whole = groups.get(0)?;
-    let mut out = text.get(..whole.start)?.to_vec();
+    let mut out = Vec::new();
     replacement.write(text, &groups, &mut out);
-    out.extend_from_slice(text.get(whole.end..)?);
     Some(out)
 }
 
@@ -347,10 +345,16 @@ fn replace_values(head: &mut Head, name: &[u8], regex: &Regex, replacement: &Rep
         if !elements {
             return substituted(value, regex, replacement);
         }
-        let parts = value.split(|&byte| byte == b',').map(crate::http::header::trim);
-        let changed: Vec<Vec<u8>> =
-            parts.map(|part| substituted(part, regex, replacement).unwrap_or_else(|| part.to_vec())).collect();
-        let joined = changed.join(&b", "[..]);
+        // The white space around an element goes with it; what does not match stays as it is.
+        let changed = |part: &[u8]| substituted(crate::http::header::trim(part), regex, replacement);
+        let (mut quoted, mut escaped) = (false, false);
+        let parts = value.split(|&byte| {
+            quoted ^= byte == b'"' && !escaped;
+            escaped = quoted && byte == b'\\' && !escaped;
+            byte == b',' && !quoted
+        });
+        let parts: Vec<Vec<u8>> = parts.map(|part| changed(part).unwrap_or_else(|| part.to_vec())).collect();
+        let joined = parts.join(&b","[..]);
         (joined != value).then_some(joined)
     };
     let changes: Vec<(usize, Vec<u8>)> = head
