@@ -3,13 +3,23 @@
 use crate::conf::conf;
 use crate::scenario::Step::{Both, Calm, Cut, Ends, Heal, Holder, Logs, Nobody, Sh, SignalAll, Start};
 use crate::scenario::Who::{A, B};
-use crate::scenario::{Step, Who, play_all, scenario};
+use crate::scenario::{Stage, Step, Who, play_all, scenario};
+use anyhow::Result;
+use integration_tests::wait;
 use nix::sys::signal::Signal::{self, SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use std::time::Duration;
 
 /// A is master and B has heard it.
 pub(crate) const SETTLED: &[Step] =
     &[Start(A), Holder(A), Start(B), Logs(B, "(VI_1) Entering BACKUP STATE"), Calm(250)];
 pub(crate) const TAKES_BACK: &[Step] = &[Holder(A), Logs(B, "(VI_1) Entering BACKUP STATE")];
+
+/// Else it is a matter of chance which of two masters hears the other one first.
+fn b_has_just_spoken(stage: &mut Stage) -> Result<()> {
+    let spoken = || stage.capture.of(stage.nodes[1].host.port_index()).len();
+    let before = spoken();
+    wait::until("an advert of B", Duration::from_secs(10), || (spoken() > before).then_some(()))
+}
 
 fn stop(who: Who, signal: Signal) -> Step {
     Step::Signal(who, signal)
@@ -55,6 +65,8 @@ fn s03_kill() {
 
 #[test]
 fn s04_link() {
+    // Longer than it takes to plug a cable in.
+    let slow = |priority| conf(priority).set("advert_int 0.3");
     play_all(&[
         scenario(
             "down on the host",
@@ -71,7 +83,13 @@ fn s04_link() {
                 TAKES_BACK,
             ],
         ),
-        scenario("cable pulled", conf(150), conf(100), &[SETTLED, &[Cut(A), Both, Heal(A)], TAKES_BACK]).with_frr(),
+        scenario(
+            "cable pulled",
+            slow(150),
+            slow(100),
+            &[SETTLED, &[Cut(A), Both, Step::Check(b_has_just_spoken), Heal(A)], TAKES_BACK],
+        )
+        .with_frr(),
     ]);
 }
 

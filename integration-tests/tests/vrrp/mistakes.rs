@@ -95,7 +95,7 @@ fn s10_unicast() {
                 Holder(B),
             ]],
         ),
-        scenario("A tells somebody else", unicast(150, "192.0.2.98"), c, &[NEVER_MEET]),
+        scenario("A tells somebody else", unicast(150, "192.0.2.98"), c, &[NEVER_MEET]).elections_at_will(),
         scenario("B tells somebody else", d, both_wrong, &[&[Start(A), Holder(A), Start(B), Calm(600), Holder(A)]]),
         scenario(
             "A by unicast, B by multicast",
@@ -118,5 +118,6 @@ fn s05_one_way() {
         conf(150),
         conf(100),
         &[crate::election::SETTLED, &[DEAF, Both, Calm(300), Sh(B, "nft flush ruleset")], crate::election::TAKES_BACK],
-    )]);
+    )
+    .elections_at_will()]);
 }

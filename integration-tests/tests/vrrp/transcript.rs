@@ -41,6 +41,17 @@ impl Transcript {
             part.log.dedup();
         }
     }
+
+    /// Of the lines and packets with this text, leaves all but the first out.
+    pub(crate) fn keep_first(&mut self, text: &str) {
+        for part in &mut self.0 {
+            for lines in [&mut part.log, &mut part.packets] {
+                let mut seen = false;
+                lines.retain(|line| !line.contains(text) || !std::mem::replace(&mut seen, true));
+                lines.dedup();
+            }
+        }
+    }
 }
 
 impl Part {
