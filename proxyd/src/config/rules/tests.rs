@@ -245,6 +245,7 @@ fn what_does_not_work_yet_is_said() {
         ("  http-request use-service lua.a\n", "http-request use-service"),
         ("  http-request deny if { sc0_http_req_rate gt 5 }\n", "sample fetch sc0_http_req_rate"),
         ("  http-request lua.foo\n", "http-request lua.foo"),
+        ("  http-request set-header x %[unique-id]\n", "sample fetch unique-id"),
     ] {
         let (_, problems) = http(lines);
         assert!(
