@@ -103,6 +103,8 @@ fn awkward_texts() {
         "virtual_server_group x {\n\u{a0}\n}\n\u{a0}\n",
         // Found by fuzzing: a NUL behind a backslash in quotes ends the line, too.
         "SSL x\\\"\" \"b\"\"&\\\0\"\0\"x",
+        // Found by fuzzing: the keyword of a command with a quoted text glued to it.
+        "vrrp_script a {\n script\"\u{10ffff}x y\"* z\n script\"x\"\n}",
     ] {
         check(text.as_bytes());
     }

@@ -375,7 +375,7 @@ impl Builder {
             return;
         };
         self.unknown = None;
-        let words = match row.shape {
+        let mut words = match row.shape {
             Shape::Command => {
                 let mut problems = Vec::new();
                 let words = command_words(line, &mut problems);
@@ -387,9 +387,11 @@ impl Builder {
             Shape::Line | Shape::Block(_) | Shape::List | Shape::NamedList => words,
         };
         if words.len() <= row.needs as usize {
-            input.report(missing_parameter(&first, &words));
+            input.report(missing_parameter(words.first().unwrap_or(&first), &words));
             return;
         }
+        // A quoted text without a blank before it is part of the first word of a command, which nobody reads.
+        words.splice(..1, [first]);
         if context == Context::Global && row.name == "include_check" {
             input.include_check(&words[1..]);
         }
