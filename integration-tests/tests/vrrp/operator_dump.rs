@@ -38,19 +38,22 @@ fn dumps(speaker: Speaker) -> Dumps {
         (ready.contains("eth0") && ready.contains("eth1")).then_some(())
     })
     .unwrap();
-    // A `/tmp` of its own, with the host's folder in it.
+    // A `/tmp` of its own, with the host's folder in it, and the programs, should they have been built there.
     let folder = node.host.folder().display();
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     node.host
         .sh(&format!(
-            "mkdir /run/own && mount --bind {folder} /run/own && mount -t tmpfs tmpfs /tmp && mkdir -p {folder} && \
-             mount --bind /run/own {folder}"
+            "mkdir /run/own /run/workspace && mount --bind {folder} /run/own && mount --bind {workspace} /run/workspace && \
+             mount -t tmpfs tmpfs /tmp && mkdir -p {folder} {workspace}/. && \
+             mount --bind /run/own {folder} && mount --bind /run/workspace {workspace}"
         ))
         .unwrap();
     node.configure(CONF).unwrap();
     node.start().unwrap();
     for instance in ["VI_1", "VI_2", "VI_6"] {
         let line = format!("({instance}) Entering MASTER STATE");
-        wait::until(&line, SLACK, || node.log().contains(&line).then_some(())).unwrap();
+        let seen = wait::until(&line, SLACK, || node.log().contains(&line).then_some(()));
+        seen.unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
     }
     for (signal, line) in [
         (10, "Printing VRRP data for process"),
