@@ -53,7 +53,7 @@ fn s17_announcements() {
 }
 
 #[test]
-#[ignore = "keepalived finishes one address before it begins with the next: being mended"]
+#[ignore = "keepalived finishes one address before it begins with the next: a known difference"]
 fn s17_paced_announcements() {
     let spaced: &[Step] = &[
         Start(A),

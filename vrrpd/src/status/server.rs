@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 /// Connections at the same time; more have to wait for a place.
@@ -113,13 +113,7 @@ async fn serve_local(listener: UnixListener, sender: mpsc::Sender<Query>, places
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let sender = sender.clone();
-                tokio::spawn(async move {
-                    converse(stream, sender, true).await;
-                    drop(place);
-                });
-            }
+            Ok((stream, _)) => attend(stream, sender.clone(), true, place),
             Err(error) => pause("the status socket", &error).await,
         }
     }
@@ -129,13 +123,7 @@ async fn serve_remote(listener: TcpListener, sender: mpsc::Sender<Query>, places
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let sender = sender.clone();
-                tokio::spawn(async move {
-                    converse(stream, sender, false).await;
-                    drop(place);
-                });
-            }
+            Ok((stream, _)) => attend(stream, sender.clone(), false, place),
             Err(error) => pause("the metrics address", &error).await,
         }
     }
@@ -144,6 +132,17 @@ async fn serve_remote(listener: TcpListener, sender: mpsc::Sender<Query>, places
 async fn pause(what: &str, error: &io::Error) {
     tracing::debug!("cannot accept a connection on {what}: {error}");
     tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// Serves a connection beside the others; its place is free when it ends.
+fn attend<S>(stream: S, sender: mpsc::Sender<Query>, local: bool, place: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        converse(stream, sender, local).await;
+        drop(place);
+    });
 }
 
 /// One request and its answer. Whatever the client does wrong is the client's loss.
