@@ -33,8 +33,19 @@ pub enum Question {
     Reload,
 }
 
-/// Where the status socket is unless `--status-socket` says otherwise.
+/// Where the status socket is unless `--status-socket` says otherwise, or the daemon shares its host with others.
 pub const STATUS_SOCKET: &str = "/run/vrrpd.sock";
+
+/// `--status-socket`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusSocket {
+    /// Not given: where a daemon of this network namespace and instance has it.
+    Usual,
+    /// `off`
+    Off,
+    /// Here.
+    At(PathBuf),
+}
 
 /// Where log lines go (`-l`, `-S`, `-G`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +91,8 @@ pub struct Args {
     pub no_syslog: bool,
     /// `-g`
     pub log_file: Option<PathBuf>,
+    /// `-s`: the network namespace to run in, whatever the file says.
+    pub namespace: Option<String>,
     /// `-u`
     pub umask: Option<u16>,
     /// `-m`
@@ -88,8 +101,8 @@ pub struct Args {
     pub ignore_interrupt: bool,
     /// `-a`
     pub log_addresses: bool,
-    /// `--status-socket`; `off` is `None`.
-    pub status_socket: Option<PathBuf>,
+    /// `--status-socket`
+    pub status_socket: StatusSocket,
     /// `--metrics-address`
     pub metrics_address: Option<SocketAddr>,
     /// Options that are understood and do nothing yet.
@@ -119,11 +132,12 @@ impl Default for Args {
             dont_release: false,
             no_syslog: false,
             log_file: None,
+            namespace: None,
             umask: None,
             core_dump: false,
             ignore_interrupt: false,
             log_addresses: false,
-            status_socket: Some(PathBuf::from(STATUS_SOCKET)),
+            status_socket: StatusSocket::Usual,
             metrics_address: None,
             idle: Vec::new(),
         }
@@ -158,7 +172,8 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Request, UsageE
             Arg::Long("reload") => question = Some(Question::Reload),
             Arg::Long("json") => json = true,
             Arg::Long("status-socket") => {
-                args.status_socket = Some(path(&mut parser)?).filter(|path| path.as_os_str() != "off");
+                let path = path(&mut parser)?;
+                args.status_socket = if path.as_os_str() == "off" { StatusSocket::Off } else { StatusSocket::At(path) };
             }
             Arg::Long("metrics-address") => args.metrics_address = Some(address(&text(&mut parser)?)?),
             Arg::Value(word) => match word.to_string_lossy().as_ref() {
@@ -181,9 +196,20 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Request, UsageE
     }
     if let Some(question) = question {
         let question = if json && question == Question::Status { Question::StatusJson } else { question };
-        return Ok(Request::Ask(question, args.status_socket.unwrap_or_else(|| STATUS_SOCKET.into())));
+        return Ok(Request::Ask(question, asked_socket(args)));
     }
     Ok(Request::Run(Box::new(args)))
+}
+
+/// The socket of the daemon that is asked: `-s` says in which network namespace it runs.
+fn asked_socket(args: Args) -> PathBuf {
+    match (args.status_socket, args.namespace) {
+        (StatusSocket::At(path), _) => path,
+        (StatusSocket::Usual | StatusSocket::Off, Some(namespace)) => {
+            PathBuf::from(format!("{}/{namespace}/vrrpd.sock", crate::daemon::namespace::RUN_FOLDER))
+        }
+        (StatusSocket::Usual | StatusSocket::Off, None) => STATUS_SOCKET.into(),
+    }
 }
 
 /// Options without a value that need no words of their own, those that do nothing, and those that cannot be ignored.
@@ -226,10 +252,7 @@ fn other(
             parser.optional_value();
             args.idle.push(shown.to_owned());
         }
-        's' => {
-            let message = format!("{shown} is not supported yet: start it inside the namespace with `ip netns exec`");
-            return Err(UsageError(message));
-        }
+        's' => args.namespace = Some(text(parser)?),
         'T' => return Err(UsageError(format!("{shown} (genhash) is not supported"))),
         _ => return Err(UsageError(format!("Unknown option {shown}"))),
     }
@@ -343,6 +366,8 @@ Usage: {program} [OPTION...]                     run, or check with -t
   -p, --pid=FILE               pid file of the parent process
   -r, --vrrp_pid=FILE          pid file of the VRRP process
   -R, --dont-respawn           do not start the VRRP process again when it dies
+  -s, --namespace=NAME         run in this network namespace, whatever the file says; with `status` and the like: ask
+                               the daemon that runs there
   -V, --dont-release-vrrp      leave addresses where they are at the end
   -u, --umask=NUMBER           umask of files and scripts
   -m, --core-dump              allow core files of any size
@@ -353,7 +378,7 @@ Usage: {program} [OPTION...]                     run, or check with -t
   -v, --version                print the version
   -h, --help                   print this text
 Understood, without effect: -x -A --perf --debug; -M as -m. Without need, since only VRRP is run: -P -B -I -X -c -b --all
-      --flush-log-file --no-mem-check. Not supported: -C without -P, -s, -T.
+      --flush-log-file --no-mem-check. Not supported: -C without -P, -T.
 ",
         config = crate::config::DEFAULT_FILE,
         socket = STATUS_SOCKET,
@@ -409,7 +434,10 @@ mod tests {
             ("-u 0888", Err("Invalid umask option '0888'".into())),
             ("--ignore-sigint", Ok(run(|args| args.ignore_interrupt = true))),
             ("-x -c /c --all --perf", Ok(run(|args| args.idle = idle(&["-x", "--perf"])))),
-            ("--status-socket=off", Ok(run(|args| args.status_socket = None))),
+            ("--status-socket=off", Ok(run(|args| args.status_socket = StatusSocket::Off))),
+            ("-s blue", Ok(run(|args| args.namespace = Some("blue".into())))),
+            ("--namespace=blue", Ok(run(|args| args.namespace = Some("blue".into())))),
+            ("status -s blue", Ok(Request::Ask(Question::Status, "/run/keepalived/blue/vrrpd.sock".into()))),
             ("--metrics-address 9650", Ok(run(|a| a.metrics_address = Some(([127, 0, 0, 1], 9650).into())))),
             ("--metrics-address=[::]:9", Ok(run(|a| a.metrics_address = "[::]:9".parse().ok()))),
             ("--metrics-address=x", Err("Invalid address 'x': write ADDRESS:PORT or PORT".into())),
@@ -430,6 +458,6 @@ mod tests {
             assert_eq!(read(line), expected, "{line}");
         }
         assert!(read("-f").is_err());
-        assert!(read("-s blue").is_err());
+        assert!(read("-s").is_err());
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! - `parent`: the first process, which supervises; `live`: the VRRP process, from its start to its end;
 //! - `memory`: what one VRRP process leaves to the next;
+//! - `namespace`: `net_namespace`;
 //! - `signals`, `pid_file`, `setup`: what their names say; `reload_time`: `reload_time_file`.
 
 mod live;
 mod memory;
+pub mod namespace;
 mod parent;
 mod pid_file;
 mod reload_time;
@@ -19,7 +21,7 @@ use crate::router;
 use parent::Role;
 use pid_file::{PidFile, running_daemon};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +135,13 @@ fn supervised(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> std::io
         Role::Parent(code) => {
             run_once("shutdown", plan.model.global.shutdown_script.as_ref(), plan.script_security);
             drop(file);
+            match &plan.model.global.process.net_namespace {
+                Some(name) => namespace::leave(name),
+                None if options.pid_file.starts_with(namespace::RUN_FOLDER) => {
+                    namespace::remove_if_empty(Path::new(namespace::RUN_FOLDER));
+                }
+                None => {}
+            }
             tracing::info!(target: PROCESS, "Stopped {}", options.banner);
             Ok(code)
         }

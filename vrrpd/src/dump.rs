@@ -61,7 +61,7 @@ impl View<'_> {
 /// Where SIGUSR1 writes: with `data_use_instance` the name of the instance is put before the extension.
 pub fn data_file(settings: &ProcessSettings) -> PathBuf {
     let path = &settings.state_dump_file;
-    let Some(name) = settings.instance_name.as_deref().filter(|_| settings.data_use_instance) else {
+    let Some(name) = settings.place().filter(|_| settings.data_use_instance) else {
         return path.clone();
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -120,6 +120,8 @@ pub(crate) mod tests {
         assert_eq!(data_file(&settings), Path::new("/tmp/keepalived.data"));
         settings.data_use_instance = true;
         assert_eq!(data_file(&settings), Path::new("/tmp/keepalived.inst1.data"));
+        settings.net_namespace = Some("blue".into());
+        assert_eq!(data_file(&settings), Path::new("/tmp/keepalived.blue_inst1.data"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -44,6 +44,16 @@ impl Log {
     pub fn is_console(&self) -> bool {
         self.console
     }
+}
+
+/// What is appended to the identifiers in a network namespace or of a named instance.
+static PLACE: OnceLock<String> = OnceLock::new();
+
+/// Lines carry `_PLACE` at the end of their identifier from now on; once.
+pub fn set_place(place: &str) {
+    tracing::info!(target: PROCESS, "Changing syslog ident to {PROCESS}_{place}");
+    // A second call, in a test, keeps the first place.
+    let _first = PLACE.set(format!("_{place}"));
 }
 
 /// Sets the log up, once.
@@ -123,7 +133,8 @@ impl<S: Subscriber> Layer<S> for Lines {
             let time = sys::format_time(clock::since_epoch(), c"%b %e %H:%M:%S");
             let priority = facility << 3 | severity(*event.metadata().level());
             let pid = std::process::id();
-            let mut line = format!("<{priority}>{time} {name}[{pid}]: {}", text.0);
+            let place = PLACE.get().map_or("", String::as_str);
+            let mut line = format!("<{priority}>{time} {name}{place}[{pid}]: {}", text.0);
             line.truncate(line.floor_char_boundary(LOG_LINE_MAX));
             self.send(&line);
         }

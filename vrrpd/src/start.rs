@@ -1,7 +1,9 @@
 //! From the command line to a checked configuration or a running daemon.
 
-use crate::args::{self, Args, Facility, Question, Request};
+use crate::args::{self, Args, Facility, Question, Request, StatusSocket};
+use crate::config::model::ProcessSettings;
 use crate::config::{self, Loaded, ThisHost};
+use crate::daemon::namespace::{self, EnterError};
 use crate::daemon::{self, Options, Plan};
 use crate::io::vet;
 use crate::log::{self, Log, PROCESS};
@@ -49,6 +51,8 @@ fn banner(called: &str) -> String {
 struct Read {
     loaded: Loaded,
     sources: Sources,
+    /// The namespace that the file names and `-s` overrides.
+    overridden: Option<String>,
 }
 
 fn read(args: &Args) -> Read {
@@ -58,8 +62,23 @@ fn read(args: &Args) -> Read {
     let mut host = ThisHost::new(seed ^ u64::from(std::process::id()));
     let short_name = config::Host::name(&host).split('.').next().unwrap_or_default().to_owned();
     let config_id = args.config_id.clone().unwrap_or(short_name);
-    let loaded = config::load(&args.config, &config_id, &mut host, &mut sources);
-    Read { loaded, sources }
+    let mut loaded = config::load(&args.config, &config_id, &mut host, &mut sources);
+    let mut overridden = None;
+    if let (Some(model), Some(name)) = (&mut loaded.model, &args.namespace) {
+        overridden = model.global.process.net_namespace.replace(name.clone()).filter(|configured| configured != name);
+    }
+    Read { loaded, sources, overridden }
+}
+
+/// Enters the network namespace of a configuration and reads it anew there: only inside is it known which interfaces
+/// exist. Without one there is nothing to do.
+fn enter(read: Read, args: &Args) -> (Read, Result<(), EnterError>) {
+    let process = read.loaded.model.as_ref().map(|model| &model.global.process);
+    let Some(name) = process.and_then(|process| process.net_namespace.clone()) else { return (read, Ok(())) };
+    match namespace::enter(&name) {
+        Ok(()) => (self::read(args), Ok(())),
+        Err(error) => (read, Err(error)),
+    }
 }
 
 impl Read {
@@ -82,10 +101,14 @@ fn keepalived_lines(diagnostic: &Diagnostic, sources: &Sources) -> Vec<String> {
 
 /// `-t`: says everything about the configuration and exits as keepalived does.
 fn check(args: &Args) -> u8 {
-    let read = read(args);
+    let (read, entered) = enter(read(args), args);
     let log = args.test.clone().flatten();
     let people = log.is_none() && io::stderr().is_terminal();
     let mut text = Vec::new();
+    if let Err(error) = &entered {
+        // Where a file is checked the namespace need not exist; keepalived passes then.
+        text.extend(format!("{error}\nInterfaces are looked for outside of it.\n").bytes());
+    }
     for diagnostic in read.loaded.diagnostics.iter() {
         if people {
             text.extend(encode(&render::human(diagnostic, &read.sources, Colour::Always)));
@@ -130,9 +153,16 @@ fn check(args: &Args) -> u8 {
 }
 
 fn run(args: &Args, called: &str) -> u8 {
-    let read = read(args);
     let log = log_of(args);
     log::init(log.clone());
+    let read = match in_place(args) {
+        Ok(read) => read,
+        Err((name, error)) => {
+            tracing::error!(target: PROCESS, "{error}");
+            tracing::error!(target: PROCESS, "Unable to set network namespace {name} - exiting");
+            return daemon::EXIT_FATAL;
+        }
+    };
     for option in &args.idle {
         tracing::warn!(target: PROCESS, "option {option} has no effect yet");
     }
@@ -152,7 +182,7 @@ fn run(args: &Args, called: &str) -> u8 {
         return read.loaded.start_status();
     };
     let process = &model.global.process;
-    let [pid_file, vrrp_pid_file] = pid_files(args, process.use_pid_dir, process.instance_name.as_deref());
+    let [pid_file, vrrp_pid_file] = pid_files(args, process);
     let options = Options {
         banner: banner(called),
         foreground: args.foreground,
@@ -166,11 +196,35 @@ fn run(args: &Args, called: &str) -> u8 {
         umask: args.umask.unwrap_or(model.global.scripts.umask),
         core_dump: args.core_dump,
         child_wait: process.child_wait_time,
-        status_socket: args.status_socket.clone(),
+        status_socket: status_socket(args, process),
         metrics_address: args.metrics_address,
     };
     let plan = running::plan(model);
-    daemon::run(&options, &log, plan, &mut || reload(args))
+    daemon::run(&options, &log, plan, &mut || reload(args, process))
+}
+
+/// The configuration, read in the network namespace that it is for, with the log and `/run/keepalived` as they are
+/// there; the namespace and what is wrong with it if it cannot be entered.
+fn in_place(args: &Args) -> Result<Read, (String, EnterError)> {
+    let read = read(args);
+    let Some(model) = &read.loaded.model else { return Ok(read) };
+    let process = &model.global.process;
+    let name = process.net_namespace.clone();
+    if let (Some(configured), Some(name)) = (&read.overridden, &name) {
+        tracing::info!(
+            target: PROCESS,
+            "Overriding config net_namespace '{configured}' with command line namespace '{name}'"
+        );
+    }
+    if let Some(place) = process.place() {
+        log::set_place(&place);
+    }
+    let Some(name) = name else { return Ok(read) };
+    let (read, entered) = enter(read, args);
+    match entered.and_then(|()| namespace::own_run_folder(&name)) {
+        Ok(()) => Ok(read),
+        Err(error) => Err((name, error)),
+    }
 }
 
 /// Asks the running daemon; 1 when it cannot be asked or says no.
@@ -206,9 +260,23 @@ fn explain_refusal(read: &Read) {
 }
 
 /// The configuration as it is now; what is wrong with it if it cannot be run.
-fn reload(args: &Args) -> Result<Plan, Vec<String>> {
+fn reload(args: &Args, started: &ProcessSettings) -> Result<Plan, Vec<String>> {
     let read = read(args);
-    let lines = read.lines();
+    let mut lines = read.lines();
+    if let Some(model) = &read.loaded.model {
+        let process = &model.global.process;
+        let (namespace, instance) = (&process.net_namespace, &process.instance_name);
+        for (what, changed) in [
+            ("network namespace", *namespace != started.net_namespace),
+            ("IPVS network namespace", process.net_namespace_ipvs != started.net_namespace_ipvs),
+            ("instance name", *instance != started.instance_name),
+        ] {
+            if changed {
+                lines.push((Severity::Error, format!("Cannot change {what} at a reload - please restart {OLD_NAME}")));
+                return Err(lines.into_iter().map(|(_, line)| line).collect());
+            }
+        }
+    }
     match &read.loaded.model {
         Some(model) if read.loaded.may_start() => {
             for (_, line) in lines {
@@ -237,14 +305,30 @@ fn log_of(args: &Args) -> Log {
 }
 
 /// keepalived's names, so that what reads them goes on working.
-fn pid_files(args: &Args, use_directory: bool, instance: Option<&str>) -> [PathBuf; 2] {
-    let directory = if use_directory || instance.is_some() { format!("{RUN}/{OLD_NAME}") } else { RUN.to_owned() };
-    let suffix = instance.map(|name| format!("_{name}")).unwrap_or_default();
+fn pid_files(args: &Args, process: &ProcessSettings) -> [PathBuf; 2] {
+    let directory = if process.use_pid_dir || process.place().is_some() { namespace::RUN_FOLDER } else { RUN };
+    let suffix = instance_suffix(process);
     let default = |name: &str| PathBuf::from(format!("{directory}/{name}{suffix}.pid"));
     [
         args.pid_file.clone().unwrap_or_else(|| default(OLD_NAME)),
         args.vrrp_pid_file.clone().unwrap_or_else(|| default("vrrp")),
     ]
+}
+
+/// Daemons that share a host do not share a socket either.
+fn status_socket(args: &Args, process: &ProcessSettings) -> Option<PathBuf> {
+    match &args.status_socket {
+        StatusSocket::Off => None,
+        StatusSocket::At(path) => Some(path.clone()),
+        StatusSocket::Usual if process.place().is_none() => Some(args::STATUS_SOCKET.into()),
+        StatusSocket::Usual => {
+            Some(PathBuf::from(format!("{}/vrrpd{}.sock", namespace::RUN_FOLDER, instance_suffix(process))))
+        }
+    }
+}
+
+fn instance_suffix(process: &ProcessSettings) -> String {
+    process.instance_name.as_ref().map(|name| format!("_{name}")).unwrap_or_default()
 }
 
 fn print(text: &str) -> u8 {

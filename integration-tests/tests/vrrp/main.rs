@@ -11,6 +11,7 @@ mod election;
 mod forged;
 mod kernel_state;
 mod mistakes;
+mod namespace;
 mod operator_dump;
 mod operator_process;
 mod programs;

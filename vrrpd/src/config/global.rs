@@ -3,6 +3,7 @@
 
 mod checks;
 mod mail;
+mod root;
 
 use super::instance::GarpDraft;
 use super::model::{
@@ -51,7 +52,7 @@ impl Lowering<'_> {
         }
         self.check_mail(blocks, &mut globals.model.smtp);
         for statement in root {
-            root_word(statement, &mut globals.model.process);
+            self.root_word(statement, &mut globals.model.process);
         }
         let named = self.host.user(host::SCRIPT_USER);
         let security = globals.model.scripts.security;
@@ -375,20 +376,5 @@ fn fifo<'f>(fifos: &'f mut Fifos, name: &str) -> &'f mut Option<Fifo> {
         "vrrp_notify_fifo" => &mut fifos.vrrp,
         "lvs_notify_fifo" => &mut fifos.lvs,
         _ => &mut fifos.all,
-    }
-}
-
-/// The words that stand outside all braces.
-fn root_word(statement: &Statement, process: &mut ProcessSettings) {
-    let text = statement.argument(1).map(|word| word.as_str().to_owned());
-    match statement.name() {
-        "net_namespace" => process.net_namespace = text,
-        "instance" => process.instance_name = text,
-        "use_pid_dir" => process.use_pid_dir = true,
-        "child_wait_time" => {
-            let seconds = text.and_then(|text| text.parse().ok());
-            process.child_wait_time = seconds.map_or(process.child_wait_time, Duration::from_secs);
-        }
-        _ => {}
     }
 }

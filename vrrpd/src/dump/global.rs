@@ -16,8 +16,12 @@ pub(super) fn write(f: &mut Formatter<'_>, model: &Model) -> fmt::Result {
     let global = &model.global;
     let process = &global.process;
     writeln!(f, " Network namespace = {}", process.net_namespace.as_deref().unwrap_or("(default)"))?;
+    writeln!(f, " Network namespace ipvs = {}", process.net_namespace_ipvs.as_deref().unwrap_or("(main namespace)"))?;
     if let Some(instance) = &process.instance_name {
         writeln!(f, " Instance name = {instance}")?;
+    }
+    if process.data_use_instance {
+        writeln!(f, " Use instance name in data dumps")?;
     }
     writeln!(f, " Router ID = {}", global.router_id)?;
     mail(f, model)?;

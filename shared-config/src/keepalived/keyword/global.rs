@@ -22,11 +22,11 @@ pub(super) const ROOT: &[Keyword] = &[
     list("linkbeat_interfaces").idle(),
     list("interface_up_down_delays"),
     line("linkbeat_use_polling", 0).idle(),
-    line("net_namespace", 1).refused(),
+    line("net_namespace", 0),
     line("net_namespace_ipvs", 0).idle(),
     line("namespace_with_ipsets", 0).idle(),
     line("use_pid_dir", 0),
-    line("instance", 1),
+    line("instance", 0),
     line("child_wait_time", 1),
 ];
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 /// How the daemon's process is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSettings {
-    /// `net_namespace`
+    /// `net_namespace`, or `-s`: where the daemon runs.
     pub net_namespace: Option<String>,
+    /// `net_namespace_ipvs`: where the tables of IPVS would be.
+    pub net_namespace_ipvs: Option<String>,
     /// `instance`: part of the names of the pid files.
     pub instance_name: Option<String>,
     /// `use_pid_dir`: pid files are in a directory of their own.
@@ -44,6 +46,16 @@ pub struct ProcessSettings {
     pub json_version: u8,
 }
 
+impl ProcessSettings {
+    /// Network namespace and instance, as they appear in names of files (behind a dot) and in those of the log
+    /// (behind another `_`).
+    pub fn place(&self) -> Option<String> {
+        let names: Vec<&str> =
+            [&self.net_namespace, &self.instance_name].into_iter().flatten().map(String::as_str).collect();
+        (!names.is_empty()).then(|| names.join("_"))
+    }
+}
+
 /// `vrrp_rx_bufs_policy`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiveBuffers {
@@ -75,6 +87,7 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             net_namespace: None,
+            net_namespace_ipvs: None,
             instance_name: None,
             use_pid_dir: false,
             child_wait_time: Duration::from_secs(5),
