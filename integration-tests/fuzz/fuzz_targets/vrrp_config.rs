@@ -7,37 +7,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use shared_config::keepalived::keyword::{Context, Keyword, Shape};
-use shared_config::keepalived::preprocess::Files;
+use shared_config::keepalived::preprocess::NoFiles;
 use shared_config::source::Sources;
-use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use vrrpd::config::model::User;
 use vrrpd::config::{Host, RoutingNames, load_text};
 use vrrpd::router::interface::Interface;
 use vrrpd::router::{Input, Outputs, Router};
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn identity(&self, path: &Path) -> PathBuf {
-        path.to_owned()
-    }
-
-    fn names(&self, _: &Path) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn exists(&self, _: &Path) -> bool {
-        false
-    }
-}
 
 /// A host that knows one of everything.
 struct SmallHost;
