@@ -73,6 +73,14 @@ impl Packet {
         }
     }
 
+    /// The announcement, if it is one.
+    pub fn announcement(&self) -> Option<&Announcement> {
+        match self {
+            Self::Advert(_) => None,
+            Self::Announcement(announcement) => Some(announcement),
+        }
+    }
+
     /// Whether it announces this address.
     pub fn announces(&self, address: IpAddr) -> bool {
         matches!(self, Self::Announcement(announcement) if announcement.address == address)

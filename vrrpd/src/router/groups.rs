@@ -51,7 +51,7 @@ impl Router {
         for _ in 0..indices.len() * STEPS_MAX {
             let Some((at, sync)) = sync_group::next(&self.group_view(&indices), leader) else { break };
             let Some(&index) = indices.get(at) else { break };
-            if !announced && at != leader.place {
+            if !announced && at != leader.place && self.started && !self.starting {
                 announced = true;
                 let line = format!("VRRP_Group({name}) Syncing instances to {} state", word(sync));
                 out.push(Output::Log(Level::Info, line));

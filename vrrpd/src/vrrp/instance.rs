@@ -269,9 +269,10 @@ impl Instance {
                 State::Init | State::Master | State::Fault => {}
             },
             Sync::Backup => match self.state {
+                // Without an advert of priority 0, as keepalived: the node that this one gave way to has all of the group.
                 State::Master => {
                     self.log(Level::Info, "Entering BACKUP STATE", out);
-                    self.resign(1, out);
+                    self.drop_holdings(out);
                     self.enter_backup(now, None, out);
                 }
                 State::Init | State::Backup { .. } | State::Fault => {}

@@ -130,8 +130,13 @@ impl Instance {
     pub(super) fn become_fault(&mut self, out: &mut Outputs) {
         self.log(Level::Info, "Entering FAULT STATE", out);
         if self.phase() == Phase::Master {
-            // Twice, as keepalived does: nothing follows that could make up for a lost one.
-            self.resign(2, out);
+            if self.faults().own() {
+                // Twice, as keepalived does: nothing follows that could make up for a lost one.
+                self.resign(2, out);
+            } else {
+                self.send_zero(1, out);
+                self.drop_holdings(out);
+            }
             self.counters.released_master += 1;
         }
         self.timers.clear_all();
@@ -141,12 +146,16 @@ impl Instance {
 
     /// A master says that it gives up, then takes the addresses off.
     pub(super) fn resign(&mut self, times: u32, out: &mut Outputs) {
+        self.send_zero(times, out);
+        self.log(Level::Detail, "sent 0 priority", out);
+        self.drop_holdings(out);
+    }
+
+    fn send_zero(&mut self, times: u32, out: &mut Outputs) {
         for _ in 0..times {
             self.send(0, out);
             self.counters.priority_zero_sent += 1;
         }
-        self.log(Level::Detail, "sent 0 priority", out);
-        self.drop_holdings(out);
     }
 
     fn change(&mut self, state: State, out: &mut Outputs) {
