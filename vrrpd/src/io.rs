@@ -277,7 +277,7 @@ impl Reception {
 fn incoming(router: &Router) -> BTreeMap<Place, Scope> {
     let mut scopes: BTreeMap<Place, Scope> = BTreeMap::new();
     for settings in router.instances().map(crate::vrrp::Instance::settings) {
-        let Some((place, scope)) = scope_on(router, settings.interface.as_deref(), settings.family) else { continue };
+        let Some((place, scope)) = scope_on(router, settings.listen_on(), settings.family) else { continue };
         scopes.entry(place).or_insert(scope).groups.extend(group_of(settings));
     }
     scopes

@@ -290,7 +290,7 @@ impl Router {
         let listeners = self.listeners(message.vrid(), Family::of(datagram.source)).iter().copied();
         let matching: Vec<usize> = listeners.filter(|&index| self.concerns(index, interface, &datagram)).collect();
         if matching.is_empty() {
-            if self.log_unknown_vrids {
+            if self.log_unknown_vrids && !self.listens_above(message.vrid(), interface, Family::of(datagram.source)) {
                 let name = self.interfaces.name_of(interface).unwrap_or("unknown");
                 self.strangers.report_unknown(now, (interface, name), message.vrid(), out);
             }
@@ -306,11 +306,20 @@ impl Router {
         self.listeners.get(&(vrid, family)).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether an instance of this interface listens on a virtual one above it: there it hears the same once more.
+    fn listens_above(&self, vrid: u8, interface: u32, family: Family) -> bool {
+        let name = self.interfaces.name_of(interface);
+        let listeners = self.listeners(vrid, family).iter().filter_map(|&index| self.members.get(index));
+        listeners
+            .map(|member| member.machine.settings())
+            .any(|settings| name.is_some() && settings.interface.as_deref() == name && settings.listen_on() != name)
+    }
+
     /// Whether a packet is for this one of the [`Router::listeners`]: its interface; and where several unicast
     /// instances share that, its peer.
     fn concerns(&self, index: usize, interface: u32, datagram: &Datagram<'_>) -> bool {
         let Some(settings) = self.members.get(index).map(|member| member.machine.settings()) else { return false };
-        let here = settings.interface.as_deref().is_none_or(|name| self.interfaces.index_of(name) == Some(interface));
+        let here = settings.listen_on().is_none_or(|name| self.interfaces.index_of(name) == Some(interface));
         let known = |settings: &vrrp::Settings| match &settings.transport {
             Transport::Unicast { peers, .. } => peers.iter().any(|peer| peer.address == datagram.source),
             Transport::Multicast { .. } => false,

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+const ARP_REQUEST: [u8; 2] = [0, 1];
 const ETHERNET: usize = 14;
 const IPV6_HEADER: usize = 40;
 const VRRP: u8 = 112;
@@ -159,11 +160,13 @@ fn read_inet6(macs: (Mac, Mac), packet: &[u8]) -> Option<Packet> {
     }
 }
 
-/// Sender and target are one address: nobody is asked, everybody is told.
+/// Sender and target are one address: nobody is asked, everybody is told. A reply of this kind is the kernel's of a host
+/// that still has the address too.
 fn read_arp(macs: (Mac, Mac), body: &[u8]) -> Option<Packet> {
     let body = body.get(..28)?;
     let (sender, target) = (inet(&body[14..])?, inet(&body[24..])?);
-    (sender == target).then(|| Packet::Announcement(Announcement { address: sender, macs, body: body.to_vec() }))
+    (sender == target && body[6..8] == ARP_REQUEST)
+        .then(|| Packet::Announcement(Announcement { address: sender, macs, body: body.to_vec() }))
 }
 
 impl fmt::Display for Mac {

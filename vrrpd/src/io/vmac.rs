@@ -192,7 +192,7 @@ fn is_link_local(address: &IpAddr) -> bool {
 
 fn remove(netlink: &mut Netlink, vmac: &Vmac) {
     match netlink.remove_link(&vmac.name) {
-        Ok(()) => tracing::info!("({}): Success removing VMAC interface {}", vmac.instance, vmac.name),
+        Ok(()) => tracing::info!("({}) Success removing VMAC interface {}", vmac.instance, vmac.name),
         Err(refusal) if refusal.errno == libc::ENODEV => {}
         Err(error) => tracing::error!("({}): cannot remove VMAC interface {}: {error}", vmac.instance, vmac.name),
     }

@@ -184,6 +184,27 @@ fn an_address_that_moves_between_masters_is_never_lost() {
 }
 
 #[test]
+fn adverts_from_a_virtual_mac_are_heard_where_the_kernel_delivers_them() {
+    let mut vmac = instance("VI_1", 51, 50);
+    vmac.vrrp.vmac = Some("vrrp.51".to_owned());
+    let settings =
+        Settings { instances: vec![vmac, instance("VI_2", 52, 60)], log_unknown_vrids: true, ..Settings::default() };
+    let mut bench = Bench::started(settings);
+    bench.feed(Input::Interface(Interface { name: "vrrp.51".to_owned(), index: 7, ..eth0(true) }));
+    bench.run(4000);
+    let message =
+        crate::packet::vrrp2::Repr { vrid: 51, priority: 200, interval: 1, password: None, addresses: &[] }.emit();
+    let source = IpAddr::from([10, 0, 0, 9]);
+    let datagram =
+        Datagram { source, destination: IpAddr::from([224, 0, 0, 18]), ttl: 255, header_len: 20, message: &message };
+    let below = bench.feed(Input::Packet { interface: 2, datagram });
+    assert_eq!(below, [], "the interface below hears it too when another instance listens there");
+    assert_eq!(bench.phases(), [Phase::Master, Phase::Master]);
+    bench.feed(Input::Packet { interface: 7, datagram });
+    assert_eq!(bench.phases(), [Phase::Backup, Phase::Master]);
+}
+
+#[test]
 fn strangers_are_reported_once() {
     let settings =
         Settings { instances: vec![instance("VI_1", 51, 50)], log_unknown_vrids: true, ..Settings::default() };

@@ -360,6 +360,15 @@ impl Settings {
         vmac.or(self.interface.as_deref())
     }
 
+    /// The interface that adverts arrive on. The kernel gives those of a peer that has the same virtual MAC to the
+    /// interface with this MAC and to no other.
+    pub fn listen_on(&self) -> Option<&str> {
+        match self.transport {
+            Transport::Multicast { .. } => self.advertise_on(),
+            Transport::Unicast { .. } => self.interface.as_deref(),
+        }
+    }
+
     /// The configured source of adverts.
     pub fn source(&self) -> Option<IpAddr> {
         match self.transport {
