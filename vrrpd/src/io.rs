@@ -222,9 +222,10 @@ impl Io {
         facts
     }
 
-    /// Takes away what is not an address, a route or a rule: virtual interfaces, the packet filter, settings.
-    pub fn release(&mut self) {
-        self.kernel.close();
+    /// Takes away what is not an address, a route or a rule: the packet filter, and unless they are to stay, virtual
+    /// interfaces and their settings.
+    pub fn release(&mut self, vmacs_stay: bool) {
+        self.kernel.close(vmacs_stay);
     }
 
     /// Waits for notify scripts, then ends.

@@ -245,7 +245,8 @@ impl Router {
             Input::FileRead { file, reading } => self.file_read(now, &file, reading, out),
             Input::ProcessesCounted { process, count } => self.processes_counted(now, &process, count, out),
             Input::Reload(settings) => self.reload(now, settings, out),
-            Input::Stop => self.stop(now, out),
+            Input::Stop => self.stop(now, Reason::Shutdown, out),
+            Input::Leave => self.stop(now, Reason::Left, out),
         }
         self.pacer.pace(now, from, out);
     }
@@ -422,11 +423,11 @@ impl Router {
         }
     }
 
-    fn stop(&mut self, now: Instant, out: &mut Outputs) {
+    fn stop(&mut self, now: Instant, reason: Reason, out: &mut Outputs) {
         self.started = false;
         // Groups do not follow each other here: everybody stops.
         for index in 0..self.members.len() {
-            self.give(now, index, vrrp::Input::Stop(Reason::Shutdown), out);
+            self.give(now, index, vrrp::Input::Stop(reason), out);
         }
         for group in &self.groups {
             out.push(Output::Notify(group.settings.notice(notify::Event::Stop)));

@@ -229,14 +229,13 @@ impl Daemon {
         Ok(())
     }
 
-    /// Gives everything up: priority 0 leaves before anything slow is done. Without `release` the addresses stay.
+    /// Gives everything up: priority 0 leaves before anything slow is done. Without `release` the addresses stay, and
+    /// nobody is told.
     pub async fn stop(mut self, release: bool) {
-        self.router.handle(clock::now(), Input::Stop, &mut self.outputs);
-        self.outputs.retain(|output| release || !is_release(output));
+        let input = if release { Input::Stop } else { Input::Leave };
+        self.router.handle(clock::now(), input, &mut self.outputs);
         self.perform();
-        if release {
-            self.io.release();
-        }
+        self.io.release(!release);
         self.io.close(crate::limits::STOP_WAIT).await;
     }
 
@@ -253,18 +252,6 @@ impl Daemon {
             }
         }
     }
-}
-
-/// Whether an instruction takes something away that was put on the host.
-fn is_release(output: &Output) -> bool {
-    matches!(
-        output,
-        Output::RemoveAddress { .. }
-            | Output::RemoveRoute(_)
-            | Output::RemoveRule(_)
-            | Output::RemoveStatic(_)
-            | Output::Filter { drop: false, .. }
-    )
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

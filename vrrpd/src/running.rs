@@ -8,6 +8,7 @@ use crate::config::model::{
 };
 use crate::daemon::Plan;
 use crate::notify::FifoKind;
+use crate::packet::Family;
 use crate::packet::auth::Password;
 use crate::track::{self, Reference, References, Unwatched};
 use crate::vrrp::settings::{self, AddressFlags, Auth, Peer};
@@ -91,6 +92,7 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         accept: instance.accept,
         promote_secondaries: instance.promote_secondaries,
         track_source: instance.transport.track_source,
+        local_source: local_source(instance),
         preempt: instance.preempt,
         preempt_delay: instance.preempt_delay,
         startup_delay: startup_delay(
@@ -121,6 +123,19 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
 /// Held back for so long from now on: after the start of the daemon, or after the boot of the host.
 fn startup_delay(after_start: Duration, after_boot: Duration, since_boot: Duration) -> Duration {
     after_start.max(after_boot.saturating_sub(since_boot))
+}
+
+/// Whether a socket could not be bound to the source of adverts unless this host has it.
+fn local_source(instance: &Instance) -> bool {
+    let unicast = matches!(instance.transport.destination, Destination::Unicast(_));
+    let family = match instance.family {
+        Family::Inet => "ipv4",
+        Family::Inet6 => "ipv6",
+    };
+    unicast && instance.transport.source.is_some() && {
+        let allowed = std::fs::read_to_string(format!("/proc/sys/net/{family}/ip_nonlocal_bind"));
+        allowed.is_ok_and(|allowed| allowed.trim() == "0")
+    }
 }
 
 fn transport(instance: &Instance) -> settings::Transport {

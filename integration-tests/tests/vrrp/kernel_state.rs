@@ -135,7 +135,35 @@ fn static_objects_are_there_without_a_master_and_are_restored() {
     );
     host.sh("ip addr del 10.97.0.1/24 dev eth0").unwrap();
     until(&host, &daemon, "ip -4 -o addr show dev eth0", "10.97.0.1/24", true);
-    assert!(daemon.log().contains("Restoring deleted static address 10.97.0.1/24"), "{}", daemon.log());
+    let line = "Restoring deleted static address 10.97.0.1/24 brd 10.97.0.255 dev eth0 scope site label eth0:st set";
+    assert!(daemon.log().contains(line), "{}", daemon.log());
     stop(daemon);
     assert!(!host.sh("ip -4 -o addr show dev eth0").unwrap().contains("10.97.0.1"));
+}
+
+/// `--dont-release-vrrp`: what follows the state stays, and the backup is not called. What does not follow it goes.
+#[test]
+fn a_daemon_can_leave_what_it_holds() {
+    let Some(lab) = Lab::or_skip() else { return };
+    let host = lab.host("h11", "eth0", "192.0.2.11/24").unwrap();
+    let text = "static_ipaddress {\n  10.97.0.1/24 dev eth0\n}\n".to_owned()
+        + &conf(
+            "  no_accept\n  use_vmac\n  virtual_ipaddress {\n    192.0.2.50/24\n  }\n  virtual_routes {\n    \
+             10.80.0.0/16 via 192.0.2.1 dev eth0\n  }\n  virtual_rules {\n    from 10.80.0.0/16 table 55 priority 1000\n  }",
+        );
+    let file = host.write("keepalived.conf", &text).unwrap().display().to_string();
+    let program = Subject::from_env().vrrp().unwrap();
+    let capture = lab.capture().unwrap();
+    let daemon = host.spawn("vrrp", &program, &["-n", "-l", "-D", "-V", "-f", &file]).unwrap();
+    until(&host, &daemon, "ip -4 -o addr show dev vrrp.51", "192.0.2.50/24", true);
+    until(&host, &daemon, "ip rule", "1000:", true);
+    stop(daemon);
+    assert!(host.sh("ip -4 -o addr show dev vrrp.51").unwrap().contains("192.0.2.50/24"));
+    assert!(host.sh("ip route").unwrap().contains("10.80.0.0/16"));
+    assert!(host.sh("ip rule").unwrap().contains("1000:"));
+    assert!(!host.sh("ip -4 -o addr show dev eth0").unwrap().contains("10.97.0.1"));
+    assert_eq!(host.sh("nft list ruleset").unwrap(), "");
+    let adverts = capture.of(host.port_index());
+    assert!(adverts.iter().any(|frame| frame.packet.is_advert(200)), "{adverts:?}");
+    assert!(!adverts.iter().any(|frame| frame.packet.is_advert(0)), "{adverts:?}");
 }

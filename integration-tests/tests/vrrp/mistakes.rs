@@ -95,6 +95,29 @@ fn s10_unicast() {
                 Holder(B),
             ]],
         ),
+        scenario(
+            "A's own address is somebody else's",
+            unicast(150, "192.0.2.12").set("unicast_src_ip 192.0.2.98"),
+            unicast(100, "192.0.2.11"),
+            &[&[Start(A), Logs(A, "(src address not configured)"), Start(B), Holder(B), Calm(300), Holder(B)]],
+        ),
+        scenario(
+            "A's own address comes and goes",
+            unicast(150, "192.0.2.12").set("unicast_src_ip 192.0.2.98"),
+            unicast(100, "192.0.2.98"),
+            &[&[
+                Start(A),
+                Logs(A, "(src address not configured)"),
+                Start(B),
+                Holder(B),
+                Sh(A, "ip address add 192.0.2.98/24 dev eth0"),
+                Holder(A),
+                Sh(A, "ip address del 192.0.2.98/24 dev eth0"),
+                Logs(A, "(src address not configured)"),
+                Holder(B),
+            ]],
+        )
+        .on_purpose(A, "keepalived looks for the address once, when it starts"),
         scenario("A tells somebody else", unicast(150, "192.0.2.98"), c, &[NEVER_MEET]).elections_at_will(),
         scenario("B tells somebody else", d, both_wrong, &[&[Start(A), Holder(A), Start(B), Calm(600), Holder(A)]]),
         scenario(

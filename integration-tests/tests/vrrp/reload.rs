@@ -8,7 +8,7 @@ use crate::scenario::Who::{A, B};
 use crate::scenario::{Stage, Step, demand, missing, play_all, scenario};
 use anyhow::Result;
 use integration_tests::wait;
-use nix::sys::signal::Signal::SIGHUP;
+use nix::sys::signal::Signal::{SIGCONT, SIGHUP, SIGSTOP};
 use std::time::Duration;
 
 const RELOAD: &[Step] = &[Signal(A, SIGHUP), Logs(A, "Reload complete")];
@@ -52,6 +52,73 @@ fn s12_own_address_disappears() {
         ],
     )
     .without("entering FAULT state (no IPv4 address", "ours says what the fault is")]);
+}
+
+/// Over IPv6 the kernel does not let a socket send from an address that the host has lost, unless it is asked to.
+#[test]
+fn s12_own_address_disappears_inet6() {
+    let conf = |priority| conf(priority).instance("VI_6", 56, priority, "fe80::50/64").set("advert_int 1");
+    const LINK_LOCAL: &str =
+        "ip -6 -o address show dev eth0 scope link | grep -v fe80::50 | sed 's/.*inet6 //; s/ .*//'";
+    const READY: Step = Check(|stage| {
+        for node in &stage.nodes {
+            let ready =
+                || node.host.sh("ip -6 -o address show scope link -tentative").ok()?.contains("fe80").then_some(());
+            wait::until("a link-local address", Duration::from_secs(10), ready)?;
+        }
+        Ok(())
+    });
+    const GOODBYE: Step = Check(|stage| {
+        let port = stage.nodes[0].host.port_index();
+        let said = || {
+            let sent = stage.capture.of(port);
+            let mut adverts = sent.iter().filter_map(|frame| frame.packet.advert());
+            adverts.any(|advert| advert.vrid() == 56 && advert.priority() == 0).then_some(())
+        };
+        wait::until("priority 0 from the lost address", Duration::from_secs(5), said)
+    });
+    let gone = format!("ip -6 address del $({LINK_LOCAL}) dev eth0");
+    let gone: &'static str = Box::leak(gone.into_boxed_str());
+    play_all(&[scenario(
+        "the host's own of IPv6",
+        conf(150),
+        conf(100),
+        &[
+            &[READY],
+            SETTLED,
+            &[
+                Logs(A, "(VI_6) Entering MASTER STATE"),
+                Sh(A, gone),
+                Logs(A, "(VI_6) Entering FAULT STATE"),
+                GOODBYE,
+                Logs(B, "(VI_6) Entering MASTER STATE"),
+            ],
+        ],
+    )
+    .on_purpose(A, "keepalived cannot send from there: `send advert error 22 (Invalid argument)`")]);
+}
+
+/// What happens in the moment before a reload is found when everything is read anew.
+#[test]
+fn s13_an_address_that_goes_while_a_reload_is_due() {
+    const MEANWHILE: &[Step] = &[
+        Step::SignalAll(A, SIGSTOP),
+        Sh(A, "ip address del 192.0.2.50/24 dev eth0"),
+        // To the process that reads the file: by way of its parent it might hear of the address first.
+        Sh(A, "kill -HUP $(cat /run/vrrp.pid)"),
+        Step::SignalAll(A, SIGCONT),
+        Logs(A, "putting it back"),
+        Holder(A),
+        Calm(300),
+        Holder(A),
+    ];
+    play_all(&[scenario(
+        "a signal comes before its report",
+        conf(150),
+        conf(1).set("advert_int 1"),
+        &[SETTLED, MEANWHILE],
+    )
+    .on_purpose(A, "keepalived steps down, and takes back at the next election")]);
 }
 
 /// keepalived sets and announces what it has anew at each reload.

@@ -22,6 +22,8 @@ pub struct Kernel {
     firewall: Option<Firewall>,
     settings: router::Firewall,
     filters: (bool, bool),
+    /// What was found while the settings were changed; the next survey tells it.
+    found: Vec<Fact>,
 }
 
 impl Kernel {
@@ -35,6 +37,7 @@ impl Kernel {
             firewall: None,
             settings: router::Firewall::default(),
             filters: (false, false),
+            found: Vec::new(),
         })
     }
 
@@ -45,7 +48,8 @@ impl Kernel {
         let routes = instances().any(|vrrp| !vrrp.routes.is_empty() || !vrrp.rules.is_empty());
         let statics = settings.statics.iter().any(|known| !matches!(known.object, Object::Address { .. }));
         self.netlink.hear_routes(routes || statics)?;
-        self.netlink.resync()?;
+        let found = self.netlink.resync()?;
+        self.found.extend(found);
         let vmacs = instances().flat_map(|vrrp| vrrp.vmacs.iter().cloned()).collect();
         let promoting = instances().filter(|vrrp| vrrp.promote_secondaries && vrrp.vmacs.is_empty());
         let promoting = promoting.flat_map(devices).collect();
@@ -59,7 +63,8 @@ impl Kernel {
 
     /// Everything the kernel knows, as facts. Makes the virtual interfaces first.
     pub fn survey(&mut self) -> io::Result<Vec<Fact>> {
-        let mut facts = self.netlink.resync()?;
+        let mut facts = std::mem::take(&mut self.found);
+        facts.extend(self.netlink.resync()?);
         self.vmacs.keep(&mut self.netlink, &mut facts);
         facts.extend(self.netlink.all_interfaces());
         self.keep_firewall();
@@ -179,9 +184,11 @@ impl Kernel {
         }
     }
 
-    /// Removes virtual interfaces and filters, and puts back what was changed.
-    pub fn close(&mut self) {
-        self.vmacs.remove_all(&mut self.netlink);
+    /// Removes the filters; virtual interfaces as well unless they stay, and then what was changed for them is put back.
+    pub fn close(&mut self, vmacs_stay: bool) {
+        if !vmacs_stay {
+            self.vmacs.remove_all(&mut self.netlink);
+        }
         if let Some(firewall) = &mut self.firewall {
             say(firewall.remove(), || "cannot remove the nftables table".to_owned());
         }

@@ -77,6 +77,9 @@ pub enum Input<'a> {
     Reload(Settings),
     /// The daemon stops.
     Stop,
+    /// The daemon stops and leaves what its masters hold where it is (`--dont-release-vrrp`), for the one that is
+    /// started next.
+    Leave,
 }
 
 /// Something of `static_ipaddress`, `static_routes` or `static_rules`.

@@ -345,3 +345,60 @@ fn what_is_not_watched_is_said_once_and_a_reload_may_tell_fifos() {
     let told = |output: &Output| matches!(output, Output::Notify(notice) if notice.fifo_line() == "INSTANCE \"VI_1\" BACKUP 100\n");
     assert!(out.iter().any(told), "{out:?}");
 }
+
+#[test]
+fn a_unicast_node_needs_its_source_address() {
+    let source = IpAddr::from([10, 0, 0, 77]);
+    let mut unicast = instance("VI_1", 51, 50);
+    unicast.vrrp.transport = Transport::Unicast {
+        source: Some(source),
+        peers: vec![vrrp::settings::Peer { address: IpAddr::from([10, 0, 0, 2]), min_ttl: None, max_ttl: None }],
+        ttl: 255,
+        check_source: false,
+    };
+    let anywhere = Settings { instances: vec![unicast.clone()], ..Settings::default() };
+    assert_eq!(Bench::started(anywhere).phases(), [Phase::Backup]);
+    unicast.vrrp.local_source = true;
+    let settings = Settings { instances: vec![unicast], ..Settings::default() };
+    let mut bench = Bench { router: Router::new(settings.clone()), start: crate::clock::now(), at: Duration::ZERO };
+    bench.feed(Input::Interface(eth0(true)));
+    let out = bench.feed(Input::Start);
+    assert_eq!(bench.phases(), [Phase::Fault]);
+    let lines = [
+        "bind unicast_src 10.0.0.77 failed 99 - Cannot assign requested address",
+        "(VI_1): entering FAULT state (src address not configured)",
+        "(VI_1) Entering FAULT STATE",
+    ];
+    assert!(logs(&out).ends_with(&lines), "{out:?}");
+    // On whichever interface it is.
+    let other = |addresses| Interface { name: "dummy0".to_owned(), index: 3, running: false, addresses };
+    bench.feed(Input::Interface(other(vec![source])));
+    assert_eq!(bench.phases(), [Phase::Backup]);
+    bench.feed(Input::Interface(other(Vec::new())));
+    assert_eq!(bench.phases(), [Phase::Fault]);
+    // One that we are about to put there ourselves counts from the start.
+    let object = Object::Address { device: "eth0".to_owned(), address: VirtualAddress::new(source, 24) };
+    let own = Settings { statics: vec![Static { object: object.clone(), track: Vec::new() }], ..settings };
+    let mut bench = Bench::started(own);
+    assert_eq!(bench.phases(), [Phase::Backup]);
+    bench.feed(Input::Static { object, present: false });
+    assert_eq!(bench.phases(), [Phase::Fault]);
+}
+
+#[test]
+fn a_daemon_that_leaves_its_addresses_takes_its_static_ones_along() {
+    let object =
+        Object::Address { device: "eth0".to_owned(), address: VirtualAddress::new(IpAddr::from([10, 1, 0, 1]), 24) };
+    let settings = Settings {
+        instances: vec![instance("VI_1", 51, 50)],
+        statics: vec![Static { object: object.clone(), track: Vec::new() }],
+        ..Settings::default()
+    };
+    let mut bench = Bench::started(settings);
+    bench.run(4000);
+    assert_eq!(bench.phases(), [Phase::Master]);
+    let out = bench.feed(Input::Leave);
+    assert!(out.contains(&Output::RemoveStatic(object)), "{out:?}");
+    let gives_up = |output: &Output| matches!(output, Output::RemoveAddress { .. } | Output::Advertise { .. });
+    assert!(!out.iter().any(gives_up), "{out:?}");
+}

@@ -7,6 +7,7 @@ use crate::track::file::Reading;
 use crate::track::script::Outcome;
 use crate::track::{Reference, References, Share, Unwatched};
 use crate::vrrp::{self, Level, event::Link, event::Tracked};
+use std::net::IpAddr;
 use std::time::Instant;
 
 impl Router {
@@ -34,12 +35,12 @@ impl Router {
 
     fn link_of(&self, member: &Member) -> Link {
         let settings = member.machine.settings();
+        let configured = settings.source().filter(|source| !settings.local_source || self.has_address(*source));
         let Some(name) = settings.interface.as_deref() else {
-            return Link { up: true, source: settings.source() };
+            return Link { up: true, source: configured };
         };
-        let Some(interface) = self.interfaces.get(name) else { return Link { up: false, source: settings.source() } };
-        let configured =
-            settings.source().filter(|source| !settings.track_source || interface.addresses.contains(source));
+        let Some(interface) = self.interfaces.get(name) else { return Link { up: false, source: configured } };
+        let configured = configured.filter(|source| !settings.track_source || interface.addresses.contains(source));
         let source = match settings.source() {
             Some(_) => configured,
             None => interface.source(settings.family),
@@ -47,6 +48,11 @@ impl Router {
         // Where the virtual interface could not be made there is nothing to hold the addresses.
         let vmacs = settings.vmacs.iter().all(|vmac| self.interfaces.get(&vmac.name).is_some());
         Link { up: vmacs && (interface.running || settings.dont_track_primary), source }
+    }
+
+    /// Whether an address is this host's own, or about to be: that of a `static_ipaddress`.
+    fn has_address(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().any(|interface| interface.addresses.contains(&address)) || self.adds_static(address)
     }
 
     /// What an instance watches: its own list and those of its groups.

@@ -149,7 +149,10 @@ fn faults(instance: &Instance, watched: &[Watched]) -> Vec<String> {
         lines.push(format!("{interface} is down or does not exist"));
     }
     if faults.source {
-        lines.push(format!("there is no address on {interface} to send adverts from"));
+        lines.push(match settings.source() {
+            Some(source) => format!("its source address {source} is not an address of this host"),
+            None => format!("there is no address on {interface} to send adverts from"),
+        });
     }
     for tracker in watched.iter().filter(|tracker| tracker.share == Share::Fault) {
         lines.push(format!("{} {} {} and has weight 0", tracker.kind, tracker.name, tracker.finding));

@@ -73,6 +73,8 @@ pub enum Sync {
 pub enum Reason {
     /// The daemon stops.
     Shutdown,
+    /// The daemon stops, and what a master holds stays where it is: nobody is told that it gives up.
+    Left,
     /// A reload removed the instance.
     Deleted,
 }

@@ -31,8 +31,7 @@ pub struct Instance {
     state: State,
     timers: Timers,
     link: Link,
-    /// The IPv4 address that just went: the last words of a master still leave from it, as keepalived's do. (Over IPv6 the
-    /// kernel sends only from an address it has.)
+    /// The address that just went: the last words of a master still leave from it.
     lost_source: Option<IpAddr>,
     tracked: Tracked,
     group_fault: bool,
@@ -210,10 +209,10 @@ impl Instance {
 
     fn set_link(&mut self, now: Instant, link: Link, out: &mut Outputs) {
         let had_source = self.link.source.is_some();
-        self.lost_source = self.link.source.filter(|source| source.is_ipv4() && link.up && link.source.is_none());
+        self.lost_source = self.link.source.filter(|_| link.up && link.source.is_none());
         self.link = link;
         if had_source && link.source.is_none() && link.up && self.started && !matches!(self.state, State::Fault) {
-            self.log(Level::Info, &format!("entering FAULT state ({})", self.no_source()), out);
+            self.log_no_source(out);
         }
         self.apply_faults(now, out);
     }

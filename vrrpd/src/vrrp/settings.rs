@@ -60,6 +60,9 @@ pub struct Settings {
     pub promote_secondaries: bool,
     /// `track_src_ip`: without the configured source address the instance is in fault.
     pub track_source: bool,
+    /// The source of unicast adverts has to be an address of this host, as it has to be for a socket: a node whose peers
+    /// answer to somebody else hears nobody, and becomes master.
+    pub local_source: bool,
     /// `preempt` / `nopreempt`.
     pub preempt: bool,
     /// `preempt_delay`; zero for none.
@@ -215,6 +218,19 @@ pub enum Broadcast {
     Address(Ipv4Addr),
 }
 
+impl Broadcast {
+    /// What it is for an address with this prefix length.
+    pub fn address(self, address: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+        match self {
+            Self::None => None,
+            Self::Ones => Some(Ipv4Addr::from(address.to_bits() | !mask)),
+            Self::Zeros => Some(Ipv4Addr::from(address.to_bits() & mask)),
+            Self::Address(address) => Some(address),
+        }
+    }
+}
+
 /// `home`, `-nodad`, `mngtmpaddr`, `noprefixroute`, `autojoin`, `no_track`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AddressFlags {
@@ -310,6 +326,7 @@ impl Settings {
             accept: true,
             promote_secondaries: false,
             track_source: false,
+            local_source: false,
             preempt: true,
             preempt_delay: Duration::ZERO,
             startup_delay: Duration::ZERO,

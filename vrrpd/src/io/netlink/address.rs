@@ -2,12 +2,12 @@
 
 use super::{address_family, emit};
 use crate::packet::Family;
-use crate::vrrp::settings::{Broadcast, VirtualAddress};
+use crate::vrrp::settings::VirtualAddress;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The prefix length the kernel has for this line: the peer's, where there is one.
 pub(super) fn prefix_length(vip: &VirtualAddress) -> u8 {
@@ -25,7 +25,7 @@ pub(super) fn address_message(index: u32, device: &str, vip: &VirtualAddress) ->
     message.attributes.push(AddressAttribute::Address(vip.peer.map_or(vip.address, |(peer, _)| peer)));
     match vip.address {
         IpAddr::V4(v4) => {
-            if let Some(broadcast) = broadcast(vip.broadcast, v4, vip.prefix) {
+            if let Some(broadcast) = vip.broadcast.address(v4, vip.prefix) {
                 message.attributes.push(AddressAttribute::Broadcast(broadcast));
             }
             if let Some(label) = &vip.label {
@@ -63,16 +63,6 @@ fn add_inet6_options(message: &mut AddressMessage, vip: &VirtualAddress) {
     }
 }
 
-fn broadcast(kind: Broadcast, address: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
-    match kind {
-        Broadcast::None => None,
-        Broadcast::Ones => Some(Ipv4Addr::from(address.to_bits() | !mask)),
-        Broadcast::Zeros => Some(Ipv4Addr::from(address.to_bits() & mask)),
-        Broadcast::Address(address) => Some(address),
-    }
-}
-
 /// The request that takes an address away. The peer is left out: with it the kernel would look for its network.
 pub(super) fn removal(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
     let mut message = AddressMessage::default();
@@ -86,6 +76,8 @@ pub(super) fn removal(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vrrp::settings::Broadcast;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn broadcast_of_a_prefix() {
@@ -97,7 +89,7 @@ mod tests {
             (Broadcast::Ones, 32, Some(address)),
             (Broadcast::Ones, 0, Some(Ipv4Addr::BROADCAST)),
         ] {
-            assert_eq!(broadcast(kind, address, prefix), expected);
+            assert_eq!(kind.address(address, prefix), expected);
         }
     }
 

@@ -66,6 +66,9 @@ pub(super) fn sender(scope: &Scope) -> io::Result<Socket> {
     if scope.index != 0 {
         socket.set_multicast_if_v6(scope.index)?;
     }
+    // The goodbye of a master whose own address was taken away leaves from that address all the same. A kernel before 4.15
+    // cannot do that, and sends the rest.
+    let _only_the_goodbye_is_lost = socket.set_freebind_v6(true);
     // It only sends: what arrives is the receiver's, and must not pile up here.
     socket.shutdown(std::net::Shutdown::Read).or_else(not_connected)?;
     socket.set_recv_buffer_size(0)?;

@@ -341,6 +341,34 @@ fn stop_resigns_only_when_master() {
     assert_eq!(bench.instance.next_deadline(), None);
     let mut bench = Bench::started(settings(100));
     assert_eq!(bench.feed(Input::Stop(Reason::Deleted)), ["notify FAULT 100"]);
+    // The addresses stay for the next one: neither are they removed nor is the backup called.
+    let mut bench = Bench::master(settings(100));
+    assert_eq!(bench.feed(Input::Stop(Reason::Left)), ["notify STOP 100"]);
+}
+
+#[test]
+fn the_last_words_leave_from_the_address_that_went() {
+    let own: IpAddr = "fe80::1".parse().unwrap();
+    let mut settings = settings(100);
+    (settings.version, settings.family) = (Version::V3, Family::Inet6);
+    settings.transport = Transport::Multicast { group: "ff02::12".parse().unwrap(), source: None };
+    settings.addresses = vec![VirtualAddress::new("fe80::50".parse().unwrap(), 64)];
+    let mut bench = Bench { instance: Instance::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+    bench.feed(Input::Link(Link { up: true, source: Some(own) }));
+    bench.feed(Input::Start);
+    bench.run(5000);
+    assert_eq!(bench.instance.phase(), Phase::Master);
+    let mut out = Outputs::new();
+    bench.instance.handle(bench.start + bench.at, Input::Link(Link { up: true, source: None }), &mut out);
+    let sources: Vec<IpAddr> = out
+        .iter()
+        .filter_map(|output| if let Output::Advertise(advert) = output { Some(advert.source) } else { None })
+        .collect();
+    assert_eq!(sources, [own, own]);
+    // With the interface nothing leaves any more.
+    let mut bench = Bench::master(super::tests::settings(100));
+    let lines = bench.feed(Input::Link(Link { up: false, source: None }));
+    assert!(!lines.contains(&"advert 0".to_owned()), "{lines:?}");
 }
 
 #[test]

@@ -69,21 +69,40 @@ impl Instance {
             let line = format!("({}): entering FAULT state (interface {interface} down)", self.settings.name);
             out.push(Output::Log(Level::Info, line));
         } else if faults.source {
-            self.log(Level::Info, &format!("entering FAULT state ({})", self.no_source()), out);
+            let unicast = self.settings.source().filter(|_| self.settings.local_source);
+            if let Some(source) = unicast {
+                // keepalived finds out when it binds its socket, and these are its words.
+                let line = format!("bind unicast_src {source} failed 99 - Cannot assign requested address");
+                out.push(Output::Log(Level::Warning, line));
+            }
+            self.log_no_source(out);
+            if unicast.is_some() {
+                self.log(Level::Info, "Entering FAULT STATE", out);
+            }
         }
     }
 
-    pub(super) fn no_source(&self) -> String {
-        format!("no {} address for interface", self.settings.family.name())
+    pub(super) fn log_no_source(&self, out: &mut Outputs) {
+        let name = &self.settings.name;
+        let line = match self.settings.source() {
+            Some(_) => format!("({name}): entering FAULT state (src address not configured)"),
+            None => {
+                format!("({name}) entering FAULT state (no {} address for interface)", self.settings.family.name())
+            }
+        };
+        out.push(Output::Log(Level::Info, line));
     }
 
     pub(super) fn stop(&mut self, reason: Reason, out: &mut Outputs) {
         if self.phase() == Phase::Master {
-            self.resign(1, out);
+            match reason {
+                Reason::Shutdown | Reason::Deleted => self.resign(1, out),
+                Reason::Left => {}
+            }
             self.counters.released_master += 1;
         }
         let event = match reason {
-            Reason::Shutdown => notify::Event::Stop,
+            Reason::Shutdown | Reason::Left => notify::Event::Stop,
             Reason::Deleted if self.settings.notify_deleted => notify::Event::Deleted,
             Reason::Deleted => notify::Event::Fault,
         };
