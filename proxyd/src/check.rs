@@ -1,10 +1,13 @@
 //! Runs the health checks, on the control thread and beside all traffic.
 //!
-//! One task per checked server: wait, probe, judge ([`health::change`]), tell, and wait again. A probe that hangs
-//! holds up nothing but itself. [`probe`] is one check on the wire.
+//! One [`Watch`] per server that is checked or whose agent is asked, with a task for each: wait, probe, judge
+//! ([`health::change`]), tell, and wait again. A probe that hangs holds up nothing but itself. [`probe`] is one check on the
+//! wire. Whoever else changes such a server, an administrator for one, does it through [`Checks::apply`], so that those who
+//! track it follow.
 
 mod probe;
 mod slowstart;
+mod watch;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,16 +15,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::sleep_until;
 
 use crate::balance::farm::Farm;
-use crate::balance::server_state::{AdminState, Running, ServerState};
+use crate::balance::server_state::ServerState;
 use crate::clock;
-use crate::health::change::{self, Event, Subject};
+use crate::health::change::{Event, Subject};
+use crate::health::observe::Evidence;
 use crate::health::script::run::Script;
-use crate::health::{Health, InitState, Pace};
+use crate::health::{InitState, Pace};
 use crate::net::connect::{Options, Target};
 use crate::proxy::address::SendProxy;
+use watch::Watch;
 
 /// A server of a farm.
 #[derive(Debug, Clone)]
@@ -45,9 +49,13 @@ impl Member {
     fn subject(&self) -> Subject<'_> {
         Subject { farm: &self.farm, index: self.index }
     }
+
+    fn is(&self, farm: &Arc<Farm>, index: usize) -> bool {
+        Arc::ptr_eq(&self.farm, farm) && self.index == index
+    }
 }
 
-/// Everything about the checks of one server.
+/// Everything about the health of one server.
 #[derive(Debug)]
 pub struct Plan {
     /// The server.
@@ -58,6 +66,21 @@ pub struct Plan {
     pub pace: Pace,
     /// Where it starts.
     pub init_state: InitState,
+    /// Its health check.
+    pub check: Option<Probe>,
+    /// Its agent, and how often it is asked.
+    pub agent: Option<(Probe, Duration)>,
+    /// `option log-health-checks`.
+    pub log_every: bool,
+    /// `slowstart`.
+    pub slowstart: Option<Duration>,
+    /// `spread-checks`: intervals vary by so many percent either way.
+    pub spread_percent: u8,
+}
+
+/// What is said to whom.
+#[derive(Debug)]
+pub struct Probe {
     /// What is said and expected; shared by the servers of a backend.
     pub script: Arc<Script>,
     /// Where to connect to.
@@ -72,20 +95,25 @@ pub struct Plan {
     pub connect_timeout: Option<Duration>,
     /// `timeout check` of the backend.
     pub check_timeout: Option<Duration>,
-    /// `option log-health-checks`.
-    pub log_every: bool,
-    /// `slowstart`.
-    pub slowstart: Option<Duration>,
-    /// `spread-checks`: intervals vary by so many percent either way.
-    pub spread_percent: u8,
 }
 
 /// Where events go: told the farm of the backend they belong to.
 pub type Sink = Rc<dyn Fn(&Arc<Farm>, &Event)>;
 
+/// Who is told what.
+#[derive(Clone)]
+pub struct Outlets {
+    /// What is to be logged.
+    pub events: Sink,
+    /// Sessions were shut down and must be woken to see it.
+    pub wake: Rc<dyn Fn()>,
+}
+
 /// The checks that run. Dropping it ends them, also those under way.
 #[derive(Debug, Default)]
 pub struct Checks {
+    watches: Vec<Rc<Watch>>,
+    common: Option<Rc<Common>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -97,13 +125,68 @@ impl Drop for Checks {
     }
 }
 
+impl Checks {
+    fn watch(&self, farm: &Arc<Farm>, index: usize) -> Option<&Rc<Watch>> {
+        self.watches.iter().find(|watch| watch.plan.member.is(farm, index))
+    }
+
+    /// Changes a server, given by its rank: tells of it, and those that track it follow. What `change` gets are milliseconds since
+    /// the start of the process.
+    pub fn apply(&self, farm: &Arc<Farm>, index: usize, change: impl FnOnce(Subject<'_>, u64) -> Vec<Event>) {
+        if let Some(watch) = self.watch(farm, index) {
+            watch.apply(change);
+        } else if let Some(common) = &self.common {
+            common.watching_shuts(&[farm], || common.tell(farm, &change(Subject { farm, index }, common.now_ms())));
+        }
+    }
+
+    /// Somebody else has changed a server: those that track it follow.
+    pub fn lead(&self, farm: &Arc<Farm>, index: usize) {
+        self.apply(farm, index, |_, _| Vec::new());
+    }
+
+    /// Where a server's agent is now.
+    pub fn agent_place(&self, farm: &Arc<Farm>, index: usize) -> Option<Target> {
+        self.watch(farm, index)?.agent_place()
+    }
+
+    /// Traffic has told too often that something is wrong with a server.
+    pub fn analyze(&self, farm: &Arc<Farm>, index: usize, last: Evidence) {
+        if let Some(watch) = self.watch(farm, index) {
+            watch.analyze(last);
+        }
+    }
+
+    /// Another place or another text for a server's agent; false if it has none.
+    pub fn redirect_agent(&self, farm: &Arc<Farm>, index: usize, change: AgentChange) -> bool {
+        self.watch(farm, index).is_some_and(|watch| watch.redirect_agent(change))
+    }
+}
+
+/// What an administrator may change about an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentChange {
+    /// `agent-addr`.
+    Address(std::net::IpAddr),
+    /// `agent-port`.
+    Port(u16),
+    /// `agent-send`.
+    Send(String),
+}
+
 /// What all checks share.
 struct Common {
-    sink: Sink,
+    outlets: Outlets,
     /// The start of the process; statistics count from here.
     epoch: Instant,
     /// For `spread-checks`.
     random: RefCell<u64>,
+}
+
+impl std::fmt::Debug for Common {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Common").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 impl Common {
@@ -113,7 +196,17 @@ impl Common {
 
     fn tell(&self, farm: &Arc<Farm>, events: &[Event]) {
         for event in events {
-            (self.sink)(farm, event);
+            (self.outlets.events)(farm, event);
+        }
+    }
+
+    /// Does something to servers of these farms, and wakes the sessions that it shut down.
+    fn watching_shuts(&self, farms: &[&Arc<Farm>], work: impl FnOnce()) {
+        let shuts = || farms.iter().map(|farm| u64::from(farm.shuts())).sum::<u64>();
+        let before = shuts();
+        work();
+        if shuts() != before {
+            (self.outlets.wake)();
         }
     }
 
@@ -131,69 +224,28 @@ impl Common {
 
 /// Starts all checks, spread over the shortest interval so that they do not come in bursts; `max_spread` is
 /// `max-spread-checks`. Must be called on a thread with a local runtime. `epoch` is the start of the process.
-pub fn start(plans: Vec<Plan>, epoch: Instant, max_spread: Option<Duration>, sink: Sink) -> Checks {
-    let shortest = plans.iter().map(|plan| plan.pace.inter).min().unwrap_or_default();
+pub fn start(plans: Vec<Plan>, epoch: Instant, max_spread: Option<Duration>, outlets: Outlets) -> Checks {
+    let agents = plans.iter().filter_map(|plan| plan.agent.as_ref().map(|(_, inter)| *inter));
+    let shortest = plans.iter().filter(|plan| plan.check.is_some()).map(|plan| plan.pace.inter).chain(agents).min();
+    let shortest = shortest.unwrap_or_default();
     let span = max_spread.map_or(shortest, |limit| limit.min(shortest));
     let count = u32::try_from(plans.len()).unwrap_or(u32::MAX).max(1);
-    let common = Rc::new(Common { sink, epoch, random: RefCell::new(u64::from(std::process::id())) });
-    let tasks = plans.into_iter().zip(0..).map(|(plan, rank)| {
+    let common = Rc::new(Common { outlets, epoch, random: RefCell::new(u64::from(std::process::id())) });
+    let mut checks = Checks { common: Some(Rc::clone(&common)), watches: Vec::new(), tasks: Vec::new() };
+    for (plan, rank) in plans.into_iter().zip(0..) {
         let first = clock::now() + span * rank / count;
-        spawn_local(keep_checking(plan, first, Rc::clone(&common)))
-    });
-    Checks { tasks: tasks.collect() }
-}
-
-async fn keep_checking(plan: Plan, first: Instant, common: Rc<Common>) {
-    let Some(server) = plan.member.server().map(Arc::clone) else { return };
-    begin(&plan, &server, &common);
-    let mut due = first;
-    let mut ramp = slowstart::Ramp::default();
-    ramp.resume(&plan, &server);
-    loop {
-        sleep_until(due.into()).await;
-        if server.admin() != AdminState::Maint {
-            server.report().checking = true;
-            let result = probe::run(&plan, &server).await;
-            server.report().checking = false;
-            let before = server.running();
-            let events = change::checked(plan.member.subject(), &plan.pace, result, plan.log_every, common.now_ms());
-            common.tell(&plan.member.farm, &events);
-            follow(&plan, before, server.running(), &common);
-            ramp.follow(&plan, before, server.running());
+        let Some(watch) = Watch::new(plan, Rc::clone(&common)) else { continue };
+        let watch = Rc::new(watch);
+        watch.begin();
+        if watch.plan.check.is_some() {
+            checks.tasks.push(spawn_local(Rc::clone(&watch).keep_checking(first)));
         }
-        let health = Health { counter: server.health_counter(), running: server.running() };
-        due = clock::now() + common.spread(plan.pace.interval(health), plan.spread_percent);
-    }
-}
-
-/// Puts a server that was never checked into its first state. One that lived before this configuration keeps its own.
-fn begin(plan: &Plan, server: &ServerState, common: &Common) {
-    // A check of the configuration before may have been cut short.
-    server.report().checking = false;
-    if server.report().last.status != crate::health::CheckStatus::Initializing {
-        return;
-    }
-    let health = plan.pace.initial(plan.init_state);
-    server.set_health_counter(health.counter);
-    if health.running == Running::Down {
-        plan.member.farm.set_running(plan.member.index, Running::Down);
-        if plan.slowstart.is_some() {
-            plan.member.farm.set_ramp(plan.member.index, 1);
+        if watch.plan.agent.is_some() {
+            checks.tasks.push(spawn_local(Rc::clone(&watch).keep_asking(first)));
         }
-        follow(plan, Running::Up, Running::Down, common);
+        checks.watches.push(watch);
     }
-}
-
-/// Those that track a server go up and down with it.
-fn follow(plan: &Plan, before: Running, after: Running, common: &Common) {
-    if before == after {
-        return;
-    }
-    let name = plan.member.name();
-    for tracker in &plan.trackers {
-        let events = change::followed(tracker.subject(), after, &name, common.now_ms());
-        common.tell(&tracker.farm, &events);
-    }
+    checks
 }
 
 #[cfg(test)]

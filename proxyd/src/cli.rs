@@ -1,11 +1,14 @@
 //! The runtime API (management.txt, 9.3): a socket that takes lines of commands and answers each in text.
 //!
-//! What works today: `show info`, `show stat` and `help`. A line may hold several commands, separated by `;`; every answer
+//! What works today stands in `HELP`. A line may hold several commands, separated by `;`; every answer
 //! ends with an empty line, and the connection ends after the line, as it does without `prompt`. Everything else is
 //! answered as unknown.
 
+mod server;
+mod servers;
 mod show;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,8 +20,11 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
+use crate::check::Checks;
 use crate::clock;
-use crate::generation::Handle;
+use crate::generation::{Generation, Handle};
+use crate::proxy::Backend;
+use crate::proxy::settings::StatsLevel;
 use crate::worker::{Process, milliseconds};
 
 /// Bytes of one line of commands; haproxy's limit is its buffer.
@@ -33,6 +39,8 @@ pub struct Settings {
     pub process: Arc<dyn Process>,
     /// When the process started.
     pub started: Instant,
+    /// The health checks of that generation.
+    pub checks: RefCell<Checks>,
     /// `stats timeout`: how long a connection may idle.
     pub timeout: Duration,
     /// `stats maxconn`: connections at the same time over all sockets; more of them wait.
@@ -40,28 +48,28 @@ pub struct Settings {
 }
 
 /// Accepts on a listening socket for as long as its runtime lives.
-pub async fn serve(socket: Socket, settings: Rc<Settings>) -> std::io::Result<()> {
+pub async fn serve(socket: Socket, level: StatsLevel, settings: Rc<Settings>) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     if socket.local_addr()?.is_unix() {
         let listener = UnixListener::from_std(socket.into())?;
         loop {
             let (stream, _) = listener.accept().await?;
-            spawn_local(converse(stream, Rc::clone(&settings)));
+            spawn_local(converse(stream, level, Rc::clone(&settings)));
         }
     }
     let listener = TcpListener::from_std(socket.into())?;
     loop {
         let (stream, _) = listener.accept().await?;
-        spawn_local(converse(stream, Rc::clone(&settings)));
+        spawn_local(converse(stream, level, Rc::clone(&settings)));
     }
 }
 
 /// Answers one line. Whoever says nothing in time, says too much or leaves is let go without a word.
-async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, settings: Rc<Settings>) {
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, level: StatsLevel, settings: Rc<Settings>) {
     // The semaphore is never closed.
     let Ok(_place) = settings.connections.acquire().await else { return };
     let Ok(Some(line)) = timeout(settings.timeout, read_line(&mut stream)).await else { return };
-    let answer = answer(&line, &settings);
+    let answer = answer(&line, level, &settings);
     // A client that has left needs no answer.
     let _ = timeout(settings.timeout, stream.write_all(answer.as_bytes())).await;
 }
@@ -82,29 +90,131 @@ async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
 }
 
 /// The answers to all commands of a line.
-fn answer(line: &str, settings: &Settings) -> String {
+fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
     let generation = settings.handle.load();
-    let now_ms = milliseconds(clock::now().saturating_duration_since(settings.started));
     let mut out = String::new();
-    for command in line.split(';') {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        match words.as_slice() {
-            [] => continue,
-            ["show", "info"] => show::info(&mut out, &settings.process.stats(&generation), &generation, now_ms),
-            ["show", "stat", filter @ ..] => show::stat(&mut out, filter, &generation, now_ms),
-            ["help"] => out.push_str(HELP),
-            _ => {
-                out.push_str("Unknown command: '");
-                out.push_str(command.trim());
-                out.push_str("'. The following commands are valid at this level:\n");
-                out.push_str(HELP);
-            }
+    for command in split(line, ';') {
+        let words = words(&command);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            continue;
+        }
+        if let Some(answer) = run(&words, level, settings, &generation) {
+            out.push_str(&answer);
+        } else {
+            out.push_str("Unknown command: '");
+            out.push_str(command.trim());
+            out.push_str("'. The following commands are valid at this level:\n");
+            out.push_str(HELP);
         }
         out.push('\n');
     }
     out
 }
 
-const HELP: &str = "  help                                    : this list\n  \
+/// The answer to one command; `None` if it is not known.
+fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Generation) -> Option<String> {
+    let now_ms = milliseconds(clock::now().saturating_duration_since(settings.started));
+    let mut out = String::new();
+    let answer = match words {
+        ["show", "info"] => {
+            show::info(&mut out, &settings.process.stats(generation), generation, now_ms);
+            Ok(out)
+        }
+        ["show", "stat", filter @ ..] => {
+            show::stat(&mut out, filter, generation, now_ms);
+            Ok(out)
+        }
+        ["show", "servers", "state", rest @ ..] => {
+            servers::state(generation, &settings.checks.borrow(), rest.first().copied(), now_ms)
+        }
+        ["show", "servers", "conn", rest @ ..] => servers::connections(generation, rest.first().copied()),
+        ["get", "weight", rest @ ..] => server::get_weight(settings, generation, rest),
+        ["help"] => Ok(HELP.to_owned()),
+        ["set", "server" | "weight" | "maxconn", ..]
+        | ["enable" | "disable", "agent" | "health" | "server", ..]
+        | ["shutdown", "sessions", "server", ..]
+            if level < StatsLevel::Admin =>
+        {
+            Err("Permission denied\n".to_owned())
+        }
+        ["set", "server", rest @ ..] => server::set(settings, generation, rest),
+        ["set", "weight", rest @ ..] => server::set_weight(settings, generation, rest),
+        ["set", "maxconn", "server", rest @ ..] => server::set_maxconn(settings, generation, rest),
+        [word @ ("enable" | "disable"), what @ ("agent" | "health" | "server"), rest @ ..] => {
+            server::enable(settings, generation, what, *word == "enable", rest)
+        }
+        ["shutdown", "sessions", "server", rest @ ..] => server::shutdown_sessions(settings, generation, rest),
+        _ => return None,
+    };
+    Some(answer.unwrap_or_else(|message| message))
+}
+
+/// A backend by its name, or by its number after `#`.
+fn find_backend<'a>(generation: &'a Generation, name: &str) -> Option<&'a Arc<Backend>> {
+    let is_it = |backend: &&Arc<Backend>| match name.strip_prefix('#') {
+        Some(id) => id.parse() == Ok(backend.section.id),
+        None => backend.name() == name,
+    };
+    generation.backends.iter().find(is_it)
+}
+
+/// The parts between separators; one behind a backslash separates nothing.
+fn split(line: &str, separator: char) -> Vec<String> {
+    let (mut parts, mut escaped) = (vec![String::new()], false);
+    for character in line.chars() {
+        if character == separator && !escaped {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    parts
+}
+
+/// The words of a command; a backslash makes the next character an ordinary one.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut escaped) = (Vec::new(), None::<String>, false);
+    for character in command.chars() {
+        if escaped || !(character.is_whitespace() || character == '\\') {
+            word.get_or_insert_default().push(character);
+            escaped = false;
+        } else if character == '\\' {
+            escaped = true;
+        } else {
+            words.extend(word.take());
+        }
+    }
+    words.extend(word);
+    words
+}
+
+const HELP: &str = "  disable agent <srv>                     : disable agent checks\n  \
+                      disable health <srv>                    : disable health checks\n  \
+                      disable server <srv>                    : put a server into maintenance\n  \
+                      enable agent <srv>                      : enable agent checks\n  \
+                      enable health <srv>                     : enable health checks\n  \
+                      enable server <srv>                     : take a server out of maintenance\n  \
+                      get weight <srv>                        : report a server's weight\n  \
+                      help                                    : this list\n  \
+                      set maxconn server <srv> <limit>        : change a server's limit\n  \
+                      set server <srv> <what> [args]          : change state, health, weight or agent of a server\n  \
+                      set weight <srv> <weight>[%]            : change a server's weight\n  \
                       show info                               : report information about the running process\n  \
-                      show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n";
+                      show servers conn [<backend>]           : dump connections of servers\n  \
+                      show servers state [<backend>]          : dump states of servers\n  \
+                      show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n  \
+                      shutdown sessions server <srv>          : end all sessions of a server\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backslash_keeps_words_and_commands_together() {
+        assert_eq!(split("a; b\\;c ;", ';'), ["a", " b\\;c ", ""]);
+        assert_eq!(words(" set  a\\ b\\\\ \\;\tc "), ["set", "a b\\", ";", "c"]);
+        assert!(words("  ").is_empty());
+    }
+}

@@ -1,10 +1,13 @@
 //! Health of a server: what check results and administrators make of it.
 //!
 //! The arithmetic is here, without time or state: [`Pace::judge`] turns a counter and an outcome into the next counter.
-//! [`script`] is what a check says and expects, as a machine over bytes. [`change`] applies results and orders to a
-//! farm and words the log lines that tell of it.
+//! [`script`] is what a check says and expects, as a machine over bytes; [`agent`] what an agent says of its server.
+//! [`change`] applies results and orders to a farm and words the log lines that tell of it.
 
+pub mod agent;
 pub mod change;
+pub mod observe;
+pub mod saved;
 pub mod script;
 
 use std::time::Duration;
@@ -42,6 +45,23 @@ pub enum Observe {
     Layer4,
     /// Responses that are invalid count too.
     Layer7,
+}
+
+/// How traffic counts: `observe`, `error-limit`, `on-error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// What counts.
+    pub observe: Observe,
+    /// Errors in a row that something follows from.
+    pub error_limit: u32,
+    /// What follows.
+    pub on_error: OnError,
+}
+
+impl Default for Observation {
+    fn default() -> Self {
+        Self { observe: Observe::None, error_limit: 10, on_error: OnError::FailCheck }
+    }
 }
 
 /// `on-error`: what happens when `error-limit` observed errors came in a row.
@@ -98,6 +118,10 @@ pub enum CheckStatus {
     /// No check has ended yet.
     #[default]
     Initializing,
+    /// An agent answered and said nothing about being well or not.
+    Checked,
+    /// Traffic told, not a check (`observe`).
+    Analyzed,
     /// The system refused a socket, or the connection broke.
     SocketError,
     /// The connection opened, and nothing more was asked for.
@@ -133,6 +157,8 @@ pub enum Outcome {
     Conditional,
     /// It is not well.
     Failed,
+    /// Nothing was said about it.
+    Neutral,
 }
 
 impl CheckStatus {
@@ -140,6 +166,8 @@ impl CheckStatus {
     pub fn code(self) -> &'static str {
         match self {
             Self::Initializing => "INI",
+            Self::Checked => "CHECKED",
+            Self::Analyzed => "HANA",
             Self::SocketError => "SOCKERR",
             Self::L4Ok => "L4OK",
             Self::L4Timeout => "L4TOUT",
@@ -159,6 +187,8 @@ impl CheckStatus {
     pub fn description(self) -> &'static str {
         match self {
             Self::Initializing => "Initializing",
+            Self::Checked => "No status change",
+            Self::Analyzed => "Health analyze",
             Self::SocketError => "Socket error",
             Self::L4Ok => "Layer4 check passed",
             Self::L4Timeout => "Layer4 timeout",
@@ -179,7 +209,9 @@ impl CheckStatus {
         match self {
             Self::L4Ok | Self::L6Ok | Self::L7Ok => Outcome::Passed,
             Self::L7OkConditionally => Outcome::Conditional,
+            Self::Checked => Outcome::Neutral,
             Self::Initializing
+            | Self::Analyzed
             | Self::SocketError
             | Self::L4Timeout
             | Self::L4Connection
@@ -232,9 +264,20 @@ impl Pace {
         Health { counter, running }
     }
 
+    /// What a health is before the failure that observed errors stand for.
+    pub fn before_error(&self, health: Health, on_error: OnError) -> Health {
+        let ceiling = match on_error {
+            OnError::FastInter | OnError::FailCheck => health.counter,
+            OnError::SuddenDeath => self.rise + 1,
+            OnError::MarkDown => self.rise,
+        };
+        Health { counter: health.counter.min(ceiling), ..health }
+    }
+
     /// What a check's outcome makes of a server's health.
     pub fn judge(&self, before: Health, outcome: Outcome) -> Health {
         match outcome {
+            Outcome::Neutral => before,
             Outcome::Failed if before.counter > self.rise => Health { counter: before.counter - 1, ..before },
             Outcome::Failed => Health { counter: 0, running: Running::Down },
             Outcome::Passed | Outcome::Conditional if before.counter + 1 >= self.rise => {
@@ -257,10 +300,11 @@ impl Pace {
         special.unwrap_or(self.inter)
     }
 
-    /// The counter as a fraction, for the log: `2/3 UP`, `1/2 DOWN`.
-    pub fn fraction(&self, health: Health) -> String {
+    /// The counter as a fraction, for the log: `2/3 UP`, `1/2 DOWN`, and `2/3 DRAIN` of a server whose weight is 0.
+    pub fn fraction(&self, health: Health, weight: u32) -> String {
         if health.counter >= self.rise {
-            format!("{}/{} UP", health.counter + 1 - self.rise, self.fall)
+            let state = if weight > 0 { "UP" } else { "DRAIN" };
+            format!("{}/{} {state}", health.counter + 1 - self.rise, self.fall)
         } else {
             format!("{}/{} DOWN", health.counter, self.rise)
         }

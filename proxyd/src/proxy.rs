@@ -28,6 +28,8 @@ pub struct Section {
     pub name: Arc<str>,
     /// `iid` of the statistics. Both halves of a `listen` have the same.
     pub id: u32,
+    /// The section itself gives the number.
+    pub forced_id: bool,
     /// `mode`.
     pub mode: Mode,
     /// `disabled`: it is known, but never starts and is not shown.

@@ -13,6 +13,7 @@ use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{AdminState, ServerSettings, ServerState};
 use crate::config::model::{self, LogFormat, Mode, Model};
 use crate::generation::{Generation, Global, System, live};
+use crate::health::{Observation, OnMarkedDown, OnMarkedUp};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
 use crate::log::target::Logger;
@@ -111,6 +112,7 @@ impl Builder<'_> {
         Section {
             name: proxy.name.as_str().into(),
             id: proxy.id,
+            forced_id: proxy.forced_id,
             mode: proxy.mode,
             disabled: proxy.disabled,
             timeouts: proxy.timeouts.clone(),
@@ -202,6 +204,15 @@ impl Builder<'_> {
         Server {
             name: server.name.as_str().into(),
             id: server.puid,
+            forced_id: server.forced_id,
+            tracked: server.track.map(|(backend, index)| {
+                let backend = self.model.backend(backend);
+                let server = backend.servers.get(index.index()).map_or("", |server| &server.name);
+                format!("{}/{server}", backend.proxy.name)
+            }),
+            host: server.host.clone(),
+            check_place: server.check.as_ref().map_or((None, None), |check| (check.address, check.port)),
+            agent_place: server.agent.as_ref().map_or((None, None), |agent| (agent.address, Some(agent.port))),
             address: server.address.clone(),
             port: server.port,
             redir: server.redir.clone(),
@@ -298,6 +309,7 @@ fn server_settings(server: &model::Server) -> ServerSettings {
         maxqueue: server.maxqueue.unwrap_or(0),
         cookie: server.cookie.clone(),
         checked: server.check.is_some() || server.track.is_some(),
+        tracks: server.track.is_some(),
         // A server without an address waits in maintenance until somebody gives it one.
         admin: if server.disabled || server.address == ServerAddress::Unresolved {
             AdminState::Maint
@@ -307,6 +319,14 @@ fn server_settings(server: &model::Server) -> ServerSettings {
         address,
         fall: pace.fall,
         rise: pace.rise,
+        agent: server.agent.is_some(),
+        shut_when_down: server.on_marked_down == OnMarkedDown::ShutdownSessions,
+        shut_backups_when_up: server.on_marked_up == OnMarkedUp::ShutdownBackupSessions,
+        observation: Observation {
+            observe: server.observe,
+            error_limit: server.error_limit,
+            on_error: server.on_error,
+        },
     }
 }
 

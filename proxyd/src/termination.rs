@@ -139,9 +139,13 @@ impl End {
     }
 }
 
-/// The two letters of a stream's end, `--` for one that ran to its end.
-pub fn letters(end: Option<End>) -> [u8; 2] {
-    end.map_or(*b"--", End::letters)
+/// The two letters of a stream's end, `--` for one that ran to its end. Without HTTP, a stream that was killed was in no phase.
+pub fn letters(end: Option<End>, http: bool) -> [u8; 2] {
+    match end {
+        None => *b"--",
+        Some(End { cause: cause @ (Cause::Down | Cause::Up | Cause::Killed), .. }) if !http => [cause.letter(), b'-'],
+        Some(end) => end.letters(),
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +154,9 @@ mod tests {
 
     #[test]
     fn letters_are_haproxys() {
-        assert_eq!(letters(None), *b"--");
+        assert_eq!(letters(None, true), *b"--");
+        assert_eq!(letters(Some(End::new(Cause::Down, Phase::Data, None)), true), *b"DD");
+        assert_eq!(letters(Some(End::new(Cause::Killed, Phase::Data, None)), false), *b"K-");
         assert_eq!(End::connect(Cause::ServerTimeout).letters(), *b"sC");
         assert_eq!(End::bad_request(403).letters(), *b"PR");
         assert_eq!(End::new(Cause::ClientTimeout, Phase::Request, Some(408)).letters(), *b"cR");

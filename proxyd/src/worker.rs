@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::generation::{Generation, Handle, Reader};
+use crate::health::observe::Evidence;
 use crate::http::Head;
 use crate::limits::{COMMANDS_WAITING, HEADS_KEPT};
 use crate::log_sink::{LogSettings, LogSink};
@@ -64,6 +65,8 @@ pub trait Process: Send + Sync + std::fmt::Debug {
     fn stats(&self, generation: &Generation) -> ProcessStats;
     /// Acts on a server of a backend, given by its place there; false if it cannot.
     fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool;
+    /// Traffic has told too often in a row that something is wrong with a server, given likewise.
+    fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence);
 }
 
 /// A socket to accept on.

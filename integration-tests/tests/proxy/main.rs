@@ -5,6 +5,7 @@
 
 mod content;
 mod features;
+mod health;
 mod http;
 mod rig;
 mod rules;

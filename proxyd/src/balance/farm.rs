@@ -12,7 +12,7 @@ use super::Algorithm;
 use super::hash::{HashKey, HashType};
 use super::persist::{CookieSettings, Redispatch};
 use super::queue::Queues;
-use super::server_state::{AdminState, Report, Running, ServerState};
+use super::server_state::{AdminState, Report, Running, ServerState, Shut};
 
 /// What the configuration says of a backend, as far as balancing cares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct Farm {
     sessions: AtomicU32,
     pub(super) queues: Queues,
     report: Mutex<Report>,
+    /// How often sessions were shut down.
+    shuts: AtomicU32,
     /// The farm of the generation before that has servers in common with this one: who waits there came first.
     older: OnceLock<Weak<Self>>,
     /// The farm of the generation after.
@@ -103,6 +105,7 @@ impl Farm {
             epoch: AtomicU32::new(0),
             sessions: AtomicU32::new(0),
             report: Mutex::default(),
+            shuts: AtomicU32::new(0),
             older: OnceLock::new(),
             newer: OnceLock::new(),
         };
@@ -254,7 +257,12 @@ impl Farm {
 
     /// The administrator's word.
     pub fn set_admin(&self, index: usize, admin: AdminState) -> Change {
-        self.change(index, |server| server.set_admin(admin))
+        self.change(index, |server| server.set_admin(admin, false))
+    }
+
+    /// The administrator's word on the server that it tracks.
+    pub fn set_inherited_admin(&self, index: usize, admin: AdminState) -> Change {
+        self.change(index, |server| server.set_admin(admin, true))
     }
 
     /// What health has found.
@@ -275,6 +283,26 @@ impl Farm {
     /// How far a slow start has come, in percent.
     pub fn set_ramp(&self, index: usize, percent: u32) -> Change {
         self.change(index, |server| server.set_ramp(percent))
+    }
+
+    /// Shuts down the sessions of a server; they see it when they are woken.
+    pub fn shut_sessions(&self, index: usize, why: Shut) {
+        if let Some(server) = self.servers.get(index) {
+            server.shut(why);
+            self.shuts.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Shuts down the sessions of all backup servers.
+    pub fn shut_backup_sessions(&self) {
+        for (index, _) in self.servers.iter().enumerate().filter(|(_, server)| server.settings().backup) {
+            self.shut_sessions(index, Shut::Up);
+        }
+    }
+
+    /// How often sessions were shut down: whether somebody must wake them.
+    pub fn shuts(&self) -> u32 {
+        self.shuts.load(Ordering::Relaxed)
     }
 
     fn change(&self, index: usize, apply: impl FnOnce(&ServerState)) -> Change {

@@ -4,11 +4,11 @@
 //! [`Farm`](super::farm::Farm), which tells the workers and the queues that something changed.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::health::CheckResult;
+use crate::health::{CheckResult, Observation};
 
 /// Ceiling of a configured weight.
 pub const WEIGHT_MAX: u32 = 256;
@@ -61,6 +61,8 @@ pub struct ServerSettings {
     pub cookie: Option<String>,
     /// Whether its health is checked, by itself or through the server it tracks.
     pub checked: bool,
+    /// Another server's health is its own (`track`).
+    pub tracks: bool,
     /// Where it starts: `disabled` on its line means maintenance.
     pub admin: AdminState,
     /// Its address, for rings that are keyed by addresses.
@@ -69,7 +71,29 @@ pub struct ServerSettings {
     pub fall: u32,
     /// See `fall`.
     pub rise: u32,
+    /// Whether an agent is asked about it.
+    pub agent: bool,
+    /// `on-marked-down shutdown-sessions`.
+    pub shut_when_down: bool,
+    /// `on-marked-up shutdown-backup-sessions`.
+    pub shut_backups_when_up: bool,
+    /// `observe` and what goes with it.
+    pub observation: Observation,
 }
+
+/// Why the sessions of a server were shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// It went down.
+    Down = 0,
+    /// It is a backup server, and another one came up.
+    Up = 1,
+    /// An administrator wanted it.
+    Killed = 2,
+}
+
+/// The lower bits of `ServerState::shut` say why, the others how often.
+const SHUT_COUNT: u32 = 4;
 
 impl Default for ServerSettings {
     fn default() -> Self {
@@ -83,10 +107,15 @@ impl Default for ServerSettings {
             maxqueue: 0,
             cookie: None,
             checked: false,
+            tracks: false,
             admin: AdminState::Ready,
             address: None,
             fall: 3,
             rise: 2,
+            agent: false,
+            shut_when_down: false,
+            shut_backups_when_up: false,
+            observation: Observation::default(),
         }
     }
 }
@@ -110,6 +139,19 @@ pub struct ServerState {
     ramp: AtomicU32,
     /// The counter behind "UP 1/3" and "DOWN 1/2".
     health: AtomicU32,
+    /// What the server that it tracks hands on to it, and what was said of itself; both count.
+    inherited: AtomicU32,
+    own: AtomicU32,
+    /// The agent says that it is not well.
+    agent_down: AtomicBool,
+    /// An administrator stopped asking the agent.
+    agent_paused: AtomicBool,
+    /// An administrator stopped the checks.
+    check_paused: AtomicBool,
+    /// Observed errors in a row.
+    errors: AtomicU32,
+    /// How often its sessions were shut down, and why they were last.
+    shut: AtomicU32,
     maxconn: AtomicU32,
     served: AtomicU32,
     served_max: AtomicU32,
@@ -125,6 +167,12 @@ pub struct Report {
     pub last: CheckResult,
     /// A check is under way.
     pub checking: bool,
+    /// The last answer of its agent.
+    pub last_agent: CheckResult,
+    /// The agent is being asked.
+    pub asking: bool,
+    /// Checks that failed because traffic did.
+    pub analyzed: u64,
     /// Failed checks while there was health to lose.
     pub failed_checks: u64,
     /// How often it went down.
@@ -138,16 +186,19 @@ pub struct Report {
 impl ServerState {
     /// A server at start: up with little credit (one failed check takes it down), or in maintenance.
     pub fn new(settings: ServerSettings) -> Self {
-        let status = match settings.admin {
-            AdminState::Ready => 0,
-            AdminState::Drain => DRAIN,
-            AdminState::Maint => MAINT,
-        };
+        let status = admin_bits(settings.admin);
         Self {
             status: AtomicU32::new(status),
             weight: AtomicU32::new(settings.weight.min(WEIGHT_MAX)),
             ramp: AtomicU32::new(100),
-            health: AtomicU32::new(settings.rise),
+            health: AtomicU32::new(if settings.admin == AdminState::Maint { 0 } else { settings.rise }),
+            inherited: AtomicU32::new(0),
+            own: AtomicU32::new(status),
+            agent_down: AtomicBool::new(false),
+            agent_paused: AtomicBool::new(false),
+            check_paused: AtomicBool::new(false),
+            errors: AtomicU32::new(0),
+            shut: AtomicU32::new(0),
             maxconn: AtomicU32::new(settings.maxconn.max(settings.minconn)),
             served: AtomicU32::new(0),
             served_max: AtomicU32::new(0),
@@ -180,16 +231,14 @@ impl ServerState {
         }
     }
 
-    /// What the administrator said.
+    /// What the administrator said, of this server or of the one that it tracks.
     pub fn admin(&self) -> AdminState {
-        let status = self.status.load(Ordering::Relaxed);
-        if status & MAINT != 0 {
-            AdminState::Maint
-        } else if status & DRAIN != 0 {
-            AdminState::Drain
-        } else {
-            AdminState::Ready
-        }
+        admin_state(self.status.load(Ordering::Relaxed))
+    }
+
+    /// What the administrator said of this very server, or of the one that it tracks.
+    pub fn admin_by(&self, inherited: bool) -> AdminState {
+        admin_state(if inherited { &self.inherited } else { &self.own }.load(Ordering::Relaxed))
     }
 
     /// Whether a request that must go to this server may be sent to it: neither dead nor in maintenance.
@@ -253,22 +302,93 @@ impl ServerState {
         self.health.load(Ordering::Relaxed)
     }
 
+    /// Whether its agent says that it is not well.
+    pub fn agent_down(&self) -> bool {
+        self.agent_down.load(Ordering::Relaxed)
+    }
+
+    /// Notes what its agent says.
+    pub fn set_agent_down(&self, down: bool) {
+        self.agent_down.store(down, Ordering::Relaxed);
+    }
+
+    /// Whether its agent is asked now.
+    pub fn asks_agent(&self) -> bool {
+        self.settings.agent && !self.agent_paused.load(Ordering::Relaxed)
+    }
+
+    /// Stops asking its agent, or goes on.
+    pub fn pause_agent(&self, paused: bool) {
+        self.agent_paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether its health is checked now, by itself or through the server it tracks.
+    pub fn is_checked(&self) -> bool {
+        self.settings.checked && !self.check_paused.load(Ordering::Relaxed)
+    }
+
+    /// Stops checking it, or goes on.
+    pub fn pause_checks(&self, paused: bool) {
+        self.check_paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// A good sign: observed errors are no longer in a row. In steady state this only reads.
+    pub fn forget_errors(&self) {
+        if self.errors.load(Ordering::Relaxed) != 0 {
+            self.errors.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Another observed error; true if there were now as many in a row as are allowed, from when counting begins anew.
+    pub fn add_error(&self) -> bool {
+        let reached = self.errors.fetch_add(1, Ordering::Relaxed) + 1 >= self.settings.observation.error_limit;
+        if reached {
+            self.errors.store(0, Ordering::Relaxed);
+        }
+        reached
+    }
+
+    /// What [`ServerState::shut_since`] compares with: to be taken when a session gets its place.
+    pub fn shut_mark(&self) -> u32 {
+        self.shut.load(Ordering::Relaxed)
+    }
+
+    /// Whether sessions that got their place at `mark` must end, and why.
+    pub fn shut_since(&self, mark: u32) -> Option<Shut> {
+        let shut = self.shut.load(Ordering::Relaxed);
+        (shut != mark).then_some(match shut % SHUT_COUNT {
+            0 => Shut::Down,
+            1 => Shut::Up,
+            _ => Shut::Killed,
+        })
+    }
+
+    pub(super) fn shut(&self, why: Shut) {
+        let next = |shut: u32| Some((shut - shut % SHUT_COUNT).wrapping_add(SHUT_COUNT) | why as u32);
+        // The closure always has a next value.
+        let _ = self.shut.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+
     /// The configured ceiling of requests served at a time, as it is now; 0 means none.
     pub fn maxconn(&self) -> u32 {
         self.maxconn.load(Ordering::Relaxed)
     }
 
-    /// The state as the statistics show it: `UP`, `UP 1/3`, `DOWN 1/2`, `NOLB`, `DRAIN`, `MAINT`, `no check`.
+    /// The state as the statistics show it, without the name of a tracked server: `UP`, `UP 1/3`, `DOWN 1/2`, `DOWN (agent)`, `NOLB`, `DRAIN`, `DRAIN (agent)`, `MAINT`,
+    /// `no check`.
     pub fn status_text(&self) -> String {
         let (rise, fall) = (self.settings.rise, self.settings.fall);
         let health = self.health.load(Ordering::Relaxed);
         match (self.admin(), self.running()) {
             (AdminState::Maint, _) => "MAINT".into(),
-            (_, Running::Down) if health == 0 => "DOWN".into(),
+            (_, Running::Down) if self.agent_down() => "DOWN (agent)".into(),
+            (AdminState::Drain, Running::Up | Running::Stopping) if self.asks_agent() => "DRAIN (agent)".into(),
+            (_, Running::Down) if health == 0 || self.settings.tracks => "DOWN".into(),
             (_, Running::Down) => format!("DOWN {health}/{rise}"),
             (AdminState::Drain, Running::Up | Running::Stopping) => "DRAIN".into(),
             (AdminState::Ready, Running::Stopping) => "NOLB".into(),
-            (AdminState::Ready, Running::Up) if !self.settings.checked => "no check".into(),
+            (AdminState::Ready, Running::Up) if !self.is_checked() => "no check".into(),
+            (AdminState::Ready, Running::Up) if self.settings.tracks => "UP".into(),
             (AdminState::Ready, Running::Up) if health + 1 < rise + fall => {
                 format!("UP {}/{fall}", (health + 1).saturating_sub(rise))
             }
@@ -290,13 +410,12 @@ impl ServerState {
         self.replace_bits(DOWN | STOPPING, bits);
     }
 
-    pub(super) fn set_admin(&self, admin: AdminState) {
-        let bits = match admin {
-            AdminState::Ready => 0,
-            AdminState::Drain => DRAIN,
-            AdminState::Maint => MAINT,
-        };
-        self.replace_bits(MAINT | DRAIN, bits);
+    /// The caller holds the farm's lock.
+    pub(super) fn set_admin(&self, admin: AdminState, inherited: bool) {
+        let (changed, other) = if inherited { (&self.inherited, &self.own) } else { (&self.own, &self.inherited) };
+        let bits = admin_bits(admin);
+        changed.store(bits, Ordering::Relaxed);
+        self.replace_bits(MAINT | DRAIN, bits | other.load(Ordering::Relaxed));
     }
 
     pub(super) fn set_eligible(&self, eligible: bool) {
@@ -346,6 +465,25 @@ impl ServerState {
 
     pub(super) fn give_back(&self) {
         self.served.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn admin_bits(admin: AdminState) -> u32 {
+    match admin {
+        AdminState::Ready => 0,
+        AdminState::Drain => DRAIN,
+        AdminState::Maint => MAINT,
+    }
+}
+
+/// Maintenance is stronger than drain.
+fn admin_state(bits: u32) -> AdminState {
+    if bits & MAINT != 0 {
+        AdminState::Maint
+    } else if bits & DRAIN != 0 {
+        AdminState::Drain
+    } else {
+        AdminState::Ready
     }
 }
 

@@ -5,16 +5,17 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::Plan;
-use crate::balance::server_state::{Running, ServerState};
+use super::{Member, Probe};
+use crate::balance::server_state::Running;
 use crate::clock;
 use crate::health::CheckResult;
+use crate::health::agent::AgentReply;
 use crate::health::script::ConnectStep;
-use crate::health::script::run::{Next, Run, Trouble};
+use crate::health::script::run::{Next, Run, Script, Trouble};
 use crate::net::Stream;
 use crate::net::connect::{self, Target};
 use crate::proxy::address::SendProxy;
@@ -25,49 +26,65 @@ const BLOCK: usize = 4096;
 /// The header that says "these are my own bytes": signature, version 2, command LOCAL, nothing else.
 const PROXY_V2_LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// Checks a server once.
-pub(super) async fn run(plan: &Plan, server: &ServerState) -> CheckResult {
-    let started = clock::now();
-    let mut run = Run::new(&plan.script, state_header(plan, server));
-    let mut result = converse(plan, &mut run, started).await;
-    result.duration = clock::now() - started;
-    result
+/// What came of a probe.
+pub(super) enum Answer {
+    /// A check has ended.
+    Result(CheckResult),
+    /// An agent has spoken.
+    Reply(AgentReply),
+}
+
+/// Checks a server once; `state` is a header line for requests. How long it took is for the caller to note.
+pub(super) async fn run(probe: &Probe, inter: Duration, state: String) -> Answer {
+    converse(probe, &probe.target, inter, &mut Run::new(&probe.script, state)).await
+}
+
+/// Asks an agent once, where it is and with what is said to it now.
+pub(super) async fn ask(probe: &Probe, target: &Target, script: &Script, inter: Duration) -> Answer {
+    converse(probe, target, inter, &mut Run::new(script, String::new())).await
 }
 
 /// Until when the connection must stand, and until when an answer must come.
 ///
 /// Without a `timeout check`, the interval is the time for everything.
-fn deadlines(plan: &Plan, started: Instant) -> (Instant, impl Fn() -> Instant) {
-    let inter = plan.pace.inter;
-    let connect = match (plan.check_timeout, plan.connect_timeout) {
+fn deadlines(probe: &Probe, inter: Duration, started: Instant) -> (Instant, impl Fn() -> Instant) {
+    let connect = match (probe.check_timeout, probe.connect_timeout) {
         (Some(_), Some(connect)) => connect.min(inter),
         (Some(_) | None, None) | (None, Some(_)) => inter,
     };
-    let check_timeout = plan.check_timeout;
+    let check_timeout = probe.check_timeout;
     (started + connect, move || check_timeout.map_or(started + inter, |timeout| clock::now() + timeout))
 }
 
-async fn converse(plan: &Plan, run: &mut Run<'_>, started: Instant) -> CheckResult {
-    let (connect_by, answer_by) = deadlines(plan, started);
+async fn converse(probe: &Probe, target: &Target, inter: Duration, run: &mut Run<'_>) -> Answer {
+    let (connect_by, answer_by) = deadlines(probe, inter, clock::now());
     let mut stream: Option<Stream> = None;
     let mut answer_deadline = connect_by;
     loop {
-        let outcome = match run.step() {
-            Next::End(result) => {
-                // Nothing more is to be said: the port shall be free at once, on both sides.
-                if let Some(stream) = &stream {
-                    stream.reset_on_close();
-                }
-                return result;
-            }
-            Next::Connect(step) => match limited(connect_by, open(plan, step)).await {
+        let next = run.step();
+        // Nothing more is to be said: the port shall be free at once, on both sides.
+        if let (Next::End(_) | Next::Reply(_), Some(stream)) = (&next, &stream) {
+            stream.reset_on_close();
+        }
+        let outcome = match next {
+            Next::End(result) => return Answer::Result(result),
+            Next::Reply(reply) => return Answer::Reply(reply),
+            Next::Connect(step) => match limited(connect_by, open(probe, target, step)).await {
                 Ok(opened) => {
                     stream = Some(opened);
                     run.connected();
                     answer_deadline = answer_by();
                     Ok(())
                 }
-                Err(Stopped::Failed(error)) => return run.failed(Trouble::Connect(&connect_text(&error))),
+                Err(Stopped::Failed(error)) => {
+                    let text = plain_text(&error);
+                    return Answer::Result(match error.kind() {
+                        io::ErrorKind::ConnectionRefused
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::HostUnreachable => run.failed(Trouble::Connect(&text)),
+                        _ => run.failed(Trouble::Broken(&format!("General socket error ({text})"))),
+                    });
+                }
                 Err(Stopped::Late) => Err(Stopped::Late),
             },
             Next::Send(bytes) => match &mut stream {
@@ -81,8 +98,8 @@ async fn converse(plan: &Plan, run: &mut Run<'_>, started: Instant) -> CheckResu
         };
         match outcome {
             Ok(()) => {}
-            Err(Stopped::Late) => return run.failed(Trouble::Timeout),
-            Err(Stopped::Failed(error)) => return run.failed(Trouble::Broken(&plain_text(&error))),
+            Err(Stopped::Late) => return Answer::Result(run.failed(Trouble::Timeout)),
+            Err(Stopped::Failed(error)) => return Answer::Result(run.failed(Trouble::Broken(&plain_text(&error)))),
         }
     }
 }
@@ -99,14 +116,14 @@ async fn limited<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>
     }
 }
 
-async fn open(plan: &Plan, step: &ConnectStep) -> io::Result<Stream> {
-    let target = match (&plan.target, step.port) {
+async fn open(probe: &Probe, target: &Target, step: &ConnectStep) -> io::Result<Stream> {
+    let target = match (target, step.port) {
         (Target::Tcp(address), Some(port)) => Target::Tcp(SocketAddr::new(address.ip(), port)),
         (target, _) => target.clone(),
     };
-    let mut stream = connect::start(&target, &plan.options)?;
+    let mut stream = connect::start(&target, &probe.options)?;
     poll_fn(|context| stream.poll_connected(context)).await?;
-    match plan.send_proxy {
+    match probe.send_proxy {
         // A connection to another port says so itself if it wants a header.
         Some(version) if step.port.is_none() || step.send_proxy => {
             let header = proxy_header(version, stream.local_address(), &target);
@@ -149,16 +166,6 @@ async fn receive(stream: &mut Stream) -> io::Result<Vec<u8>> {
     Ok(block)
 }
 
-/// The system's words for a connection that could not be made.
-fn connect_text(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::HostUnreachable => {
-            plain_text(error)
-        }
-        _ => format!("General socket error ({})", plain_text(error)),
-    }
-}
-
 /// An error in the system's words, without its number.
 fn plain_text(error: &io::Error) -> String {
     let text = error.to_string();
@@ -169,20 +176,20 @@ fn plain_text(error: &io::Error) -> String {
 }
 
 /// `http-check send-state`: the header that tells a server how it is seen.
-fn state_header(plan: &Plan, server: &ServerState) -> String {
-    let Some(node) = &plan.send_state else { return String::new() };
+pub(super) fn state_header(probe: &Probe, member: &Member) -> String {
+    let (Some(node), Some(server)) = (&probe.send_state, member.server()) else { return String::new() };
     let mut line = format!("x-haproxy-server-state: {}; ", server.status_text());
-    if let Target::Tcp(address) = &plan.target {
+    if let Target::Tcp(address) = &probe.target {
         let _ = write!(line, "address={}; port={}; ", address.ip(), address.port());
     }
-    let farm = &plan.member.farm;
+    let farm = &member.farm;
     let usable = farm.servers().iter().filter(|other| other.eligible());
     let (weights, served) =
         usable.fold((0, 0), |(weights, served), other| (weights + other.weight(), served + other.served()));
     let _ = write!(
         line,
         "name={}; node={node}; weight={}/{weights}; scur={}/{served}; qcur={}\r\n",
-        plan.member.name(),
+        member.name(),
         if server.running() == Running::Up { server.weight() } else { 0 },
         server.served(),
         server.queued(),

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 
-use super::{Checks, Member, Plan, Sink, start};
+use super::{Checks, Member, Outlets, Plan, Probe, start};
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{Running, ServerSettings, ServerState};
 use crate::clock;
@@ -33,6 +33,16 @@ fn plan(farm: &Arc<Farm>, kind: &CheckKind, address: std::net::SocketAddr) -> Pl
         trackers: Vec::new(),
         pace: Pace { inter: Duration::from_millis(20), rise: 2, fall: 3, ..Pace::default() },
         init_state: InitState::Up,
+        check: Some(probe(kind, address)),
+        agent: None,
+        log_every: false,
+        slowstart: None,
+        spread_percent: 0,
+    }
+}
+
+fn probe(kind: &CheckKind, address: std::net::SocketAddr) -> Probe {
+    Probe {
         script: Arc::new(Script::compile(kind, false).unwrap()),
         target: Target::Tcp(address),
         options: Options::default(),
@@ -40,9 +50,6 @@ fn plan(farm: &Arc<Farm>, kind: &CheckKind, address: std::net::SocketAddr) -> Pl
         send_state: None,
         connect_timeout: None,
         check_timeout: None,
-        log_every: false,
-        slowstart: None,
-        spread_percent: 0,
     }
 }
 
@@ -55,9 +62,10 @@ fn local<F: Future<Output = ()>>(scenario: F) {
 }
 
 /// Collects events and hands out the next one when it comes.
-fn collector() -> (Sink, tokio::sync::mpsc::Receiver<String>) {
+fn collector() -> (Outlets, tokio::sync::mpsc::Receiver<String>) {
     let (sender, receiver) = tokio::sync::mpsc::channel(100);
-    (Rc::new(move |_: &Arc<Farm>, event: &Event| sender.try_send(event.text.clone()).unwrap()), receiver)
+    let events = move |_: &Arc<Farm>, event: &Event| sender.try_send(event.text.clone()).unwrap();
+    (Outlets { events: Rc::new(events), wake: Rc::new(|| ()) }, receiver)
 }
 
 #[test]
@@ -131,7 +139,7 @@ fn an_http_check_with_a_proxy_header_is_answered() {
         });
         let farm = farm(1);
         let mut checked = plan(&farm, &CheckKind::Http(Vec::new()), address);
-        checked.send_proxy = Some(crate::proxy::address::SendProxy::V1);
+        checked.check.as_mut().unwrap().send_proxy = Some(crate::proxy::address::SendProxy::V1);
         checked.pace.inter = Duration::from_millis(100);
         let (sink, mut events) = collector();
         let _checks = start(vec![checked], clock::now(), None, sink);

@@ -367,6 +367,7 @@ fn values(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
         "node" => node(line, global),
         "description" => description(line, global),
         "spread-checks" => spread_checks(line, global),
+        "max-spread-checks" => max_spread_checks(line, global),
         name if name.starts_with("tune.") => tune(line, row, global),
         _ => others(line, row),
     }
@@ -546,4 +547,26 @@ fn thread_set(text: &str) -> bool {
     text.strip_prefix("auto:").unwrap_or(text).split('/').all(|part| {
         matches!(part, "all" | "odd" | "even") || part.split('-').all(|n| n.is_empty() || n.parse::<u16>().is_ok())
     })
+}
+
+fn max_spread_checks(line: &mut Line<'_, '_>, global: &mut Global) {
+    let Some(word) = line.expect("'max-spread-checks' expects an integer argument (0..50).") else { return };
+    let message = |problem: &TimeProblem| match problem {
+        TimeProblem::Unexpected { character, .. } => {
+            format!("unsupported character '{character}' in 'max-spread-checks' (wants an integer delay).")
+        }
+        TimeProblem::Overflow => format!(
+            "timer overflow in argument <{}> to <max-spread-checks>, maximum value is 2147483647 ms (~24.8 days).",
+            word.text
+        ),
+        TimeProblem::Underflow => format!(
+            "timer underflow in argument <{}> to <max-spread-checks>, minimum non-null value is 1 ms.",
+            word.text
+        ),
+    };
+    match value::time(&word.text, Unit::Milliseconds) {
+        // Nothing is as good as the default.
+        Ok(time) => global.max_spread_checks = Some(time).filter(|time| !time.is_zero()),
+        Err(problem) => line.bad_time(word, &problem, message(&problem), Place::ParsingLine),
+    }
 }

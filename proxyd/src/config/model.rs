@@ -16,7 +16,7 @@ pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, Us
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
     ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, Mode,
-    Network, RetryOn, Splice, Stats, Timeouts, Tune,
+    Network, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::rules::Rules;
@@ -102,6 +102,8 @@ pub struct Global {
     pub grace: Duration,
     /// `spread-checks`: per cent by which the interval of checks varies, 0 to 50.
     pub spread_checks: u8,
+    /// `max-spread-checks`: over how long the first checks are spread at most. `None`: over the shortest interval.
+    pub max_spread_checks: Option<Duration>,
     /// `node`: the name shown on the stats page. `None`: the host's name.
     pub node: Option<String>,
     /// `description`: shown on the stats page.
@@ -146,6 +148,7 @@ impl Default for Global {
             hard_stop_after: None,
             grace: Duration::ZERO,
             spread_checks: 0,
+            max_spread_checks: None,
             node: None,
             description: None,
             localpeer: None,
@@ -183,18 +186,6 @@ pub struct StatsSocket {
     pub expose_fd_listeners: bool,
 }
 
-/// What a runtime connection may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StatsLevel {
-    /// Non-sensitive reads.
-    User,
-    /// All reads; the default.
-    #[default]
-    Operator,
-    /// Everything.
-    Admin,
-}
-
 /// Which line is logged for a connection or a request.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub enum LogFormat {
@@ -220,6 +211,8 @@ pub struct Proxy {
     pub name: String,
     /// `id`, or one given out in order: `iid` in the statistics. Both halves of a `listen` have the same.
     pub id: u32,
+    /// `id` was given.
+    pub forced_id: bool,
     /// The word that opened the section.
     pub kind: ProxyKind,
     /// `mode`.
@@ -412,6 +405,8 @@ pub struct Server {
     pub name: String,
     /// `id`, or one given out in order: `sid` in the statistics and the key of consistent hashing.
     pub puid: u32,
+    /// `id` was given.
+    pub forced_id: bool,
     /// Where it is.
     pub address: ServerAddress,
     /// Its port.
@@ -436,6 +431,8 @@ pub struct Server {
     pub redir: Option<String>,
     /// `check`. `None`: not checked, always up.
     pub check: Option<Check>,
+    /// `agent-check`. `None`: no agent.
+    pub agent: Option<Agent>,
     /// `track`: the server whose state counts for this one.
     pub track: Option<(BackendId, ServerIndex)>,
     /// `send-proxy` and its kin.
@@ -487,4 +484,17 @@ pub struct Check {
     pub send_proxy: bool,
     /// `check-ssl`, or `ssl` on a server checked where it is: TLS was asked for. A start refuses it as long as TLS does not work.
     pub ssl: bool,
+}
+
+/// An agent that tells about a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// `agent-inter`.
+    pub inter: Duration,
+    /// `agent-addr`. `None`: the server's.
+    pub address: Option<IpAddr>,
+    /// `agent-port`.
+    pub port: u16,
+    /// `agent-send`.
+    pub send: Vec<u8>,
 }

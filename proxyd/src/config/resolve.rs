@@ -6,8 +6,8 @@ use super::draft::{Flag, FormatDraft, LogEntry, Section, Settings};
 use super::global::Extra;
 use super::line::code;
 use super::model::{
-    Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogFormat, LogTarget, Mode,
-    Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
+    Agent, Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogFormat, LogTarget,
+    Mode, Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
 };
 use super::proxy::Tools;
 use super::rules::{self, Names};
@@ -74,7 +74,9 @@ pub(super) fn complete(
     out: &mut Diagnostics,
 ) -> Model {
     let Drafts { global, extra, sections, userlists, others, names } = drafts;
-    let ids = proxy_ids(&sections, sources, out);
+    // Where there is a `stats socket`, it has the first number.
+    let first = if global.stats_sockets.is_empty() { 1 } else { 2 };
+    let ids = proxy_ids(&sections, first, sources, out);
     let positions = Positions::of(&sections);
     let mut frontends = Vec::new();
     let mut backends = Vec::new();
@@ -142,8 +144,8 @@ impl Positions {
     }
 }
 
-/// Numbers for all sections: the given ones, and for the others the lowest that are free.
-fn proxy_ids(sections: &[(Section, Rules)], sources: &Sources, out: &mut Diagnostics) -> Vec<u32> {
+/// Numbers for all sections, from `first` on.
+fn proxy_ids(sections: &[(Section, Rules)], first: u32, sources: &Sources, out: &mut Diagnostics) -> Vec<u32> {
     let mut taken: HashMap<u32, &Section> = HashMap::new();
     for (section, _) in sections {
         let Some(id) = &section.id else { continue };
@@ -163,15 +165,22 @@ fn proxy_ids(sections: &[(Section, Rules)], sources: &Sources, out: &mut Diagnos
             taken.insert(id.value, section);
         }
     }
-    let mut next = 0;
-    let mut free = || {
-        next += 1;
-        while taken.contains_key(&next) {
+    let given: Vec<_> = sections.iter().map(|(section, _)| section.id.as_ref().map(|id| id.value)).collect();
+    number(&given, first)
+}
+
+/// Numbers as haproxy gives them: each takes its place in the order, or the next that is free. A given number uses up a place.
+fn number(given: &[Option<u32>], first: u32) -> Vec<u32> {
+    let taken: HashSet<u32> = given.iter().flatten().copied().collect();
+    let mut next = first;
+    let mut number = |given: &Option<u32>| {
+        while given.is_none() && taken.contains(&next) {
             next += 1;
         }
-        next
+        next += 1;
+        given.unwrap_or(next - 1)
     };
-    sections.iter().map(|(section, _)| section.id.as_ref().map_or_else(&mut free, |id| id.value)).collect()
+    given.iter().map(&mut number).collect()
 }
 
 /// `file:line`, as haproxy names places within messages.
@@ -189,6 +198,7 @@ impl Completion<'_> {
         Proxy {
             name: section.name.clone(),
             id,
+            forced_id: section.id.is_some(),
             kind: match section.kind {
                 SectionKind::Frontend => ProxyKind::Frontend,
                 SectionKind::Backend => ProxyKind::Backend,
@@ -527,15 +537,8 @@ impl Completion<'_> {
                 taken.insert(id, draft);
             }
         }
-        let mut next = 0;
-        let mut free = || {
-            next += 1;
-            while taken.contains_key(&next) {
-                next += 1;
-            }
-            next
-        };
-        section.servers.iter().map(|draft| draft.id.map_or_else(&mut free, |(id, _)| id)).collect()
+        let given: Vec<_> = section.servers.iter().map(|draft| draft.id.map(|(id, _)| id)).collect();
+        number(&given, 1)
     }
 
     fn server(&mut self, section: &Section, draft: &ServerDraft, puid: u32) -> Server {
@@ -556,6 +559,7 @@ impl Completion<'_> {
         Server {
             name: draft.name.clone(),
             puid,
+            forced_id: draft.id.is_some(),
             address,
             port,
             host,
@@ -568,6 +572,12 @@ impl Completion<'_> {
             cookie: settings.cookie.clone(),
             redir: settings.redir.clone(),
             check,
+            agent: settings.agent_port.filter(|_| settings.agent_check).map(|port| Agent {
+                inter: settings.agent_inter.or(settings.inter).unwrap_or(INTER_DEFAULT),
+                address: settings.agent_address,
+                port,
+                send: settings.agent_send.clone(),
+            }),
             track: None,
             send_proxy: settings.send_proxy,
             source: settings.source.clone().or_else(|| section.settings.source.clone()),
@@ -685,5 +695,21 @@ fn usable(algorithm: Algorithm, is_http: bool) -> Algorithm {
         | Algorithm::First
         | Algorithm::Random { .. }
         | Algorithm::Hash(_) => algorithm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    /// As haproxy 2.6 numbered servers, and sections beside a `stats socket`, which has the first number.
+    #[test]
+    fn a_given_number_uses_up_a_place() {
+        assert_eq!(number(&[Some(9), None, None], 1), [9, 2, 3]);
+        let mut nine = [None; 9];
+        nine[0] = Some(9);
+        assert_eq!(number(&nine, 1), [9, 2, 3, 4, 5, 6, 7, 8, 10]);
+        assert_eq!(number(&[None, Some(7), None, None], 1), [1, 7, 3, 4]);
+        assert_eq!(number(&[None, Some(7), None, None], 2), [2, 7, 4, 5]);
     }
 }

@@ -64,6 +64,9 @@ pub(super) struct ServerSettings {
     pub init_addr: InitAddr,
     pub agent_check: bool,
     pub agent_port: Option<u16>,
+    pub agent_address: Option<IpAddr>,
+    pub agent_inter: Option<Duration>,
+    pub agent_send: Vec<u8>,
 }
 
 /// What `init-addr` allows when the name cannot be looked up.
@@ -120,6 +123,9 @@ impl Default for ServerSettings {
             init_addr: InitAddr::default(),
             agent_check: false,
             agent_port: None,
+            agent_address: None,
+            agent_inter: None,
+            agent_send: Vec::new(),
         }
     }
 }

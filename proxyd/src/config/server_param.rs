@@ -12,6 +12,7 @@ use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::Param;
 use shared_config::source::Span;
 use shared_config::words::Word;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The highest weight.
@@ -136,7 +137,10 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             | "track"
             | "agent-check"
             | "no-agent-check"
-            | "agent-port" => self.health(row.name, s, resolver),
+            | "agent-port"
+            | "agent-addr"
+            | "agent-inter"
+            | "agent-send" => self.health(row.name, s, resolver),
             "ssl" | "no-ssl" | "check-ssl" | "no-check-ssl" | "verify" | "ca-file" | "crt" => self.tls(row.name, s),
             "pool-max-conn" | "pool-low-conn" | "pool-purge-delay" | "max-reuse" | "maxconn" | "minconn"
             | "maxqueue" | "tcp-ut" | "tfo" | "no-tfo" => self.limits(row.name, s),
@@ -298,6 +302,13 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "agent-check" => s.agent_check = true,
             "no-agent-check" => s.agent_check = false,
             "agent-port" => s.agent_port = u16::try_from(self.number()).ok().filter(|&port| port > 0),
+            "agent-addr" => s.agent_address = self.agent_address(resolver).or(s.agent_address),
+            "agent-inter" => s.agent_inter = self.time("a delay").or(s.agent_inter),
+            "agent-send" => {
+                if let Some(word) = self.argument("a string") {
+                    s.agent_send = shared_config::source::encode(&word.text);
+                }
+            }
             "inter" => s.inter = self.time("a delay").or(s.inter),
             "fastinter" => s.fastinter = self.time("a delay").or(s.fastinter),
             "downinter" => s.downinter = self.time("a delay").or(s.downinter),
@@ -311,21 +322,26 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                     s.check_port = u16::try_from(number).ok().filter(|&port| port > 0);
                 }
             }
-            "addr" => {
-                if let Some(word) = self.argument("<ipv4|ipv6>") {
-                    let found =
-                        resolver.parse(&word.text, address::HOST).and_then(|address| resolver.ip(&address, &word.text));
-                    match found {
-                        Ok(ip) => s.check_address = Some(ip),
-                        Err(message) => self.error(word.span, &format!("'addr' : {message}")),
-                    }
-                }
-            }
+            "addr" => s.check_address = self.address(resolver).or(s.check_address),
             "track" => {
                 s.track = self.argument("[<proxy>/]<server>").map(|word| word.text.to_string()).or(s.track.take());
             }
             _ => self.observation(name, s),
         }
+    }
+
+    /// An address without a port.
+    fn address(&mut self, resolver: &mut Resolver) -> Option<IpAddr> {
+        let word = self.argument("<ipv4|ipv6>")?;
+        let found = resolver.parse(&word.text, address::HOST).and_then(|address| resolver.ip(&address, &word.text));
+        found.map_err(|message| self.error(word.span, &format!("'{}' : {message}", self.word.text))).ok()
+    }
+
+    fn agent_address(&mut self, resolver: &mut Resolver) -> Option<IpAddr> {
+        let word = self.argument("an address")?;
+        let found = resolver.parse(&word.text, address::HOST).and_then(|address| resolver.ip(&address, &word.text));
+        let message = || format!("parsing agent-addr failed. Check if '{}' is correct address.", word.text);
+        found.map_err(|_| self.error(word.span, &message())).ok()
     }
 
     fn observation(&mut self, name: &str, s: &mut ServerSettings) {

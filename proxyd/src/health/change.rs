@@ -6,9 +6,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{CheckResult, Health, Outcome, Pace};
+use super::agent::AgentReply;
+use super::observe::Evidence;
+use super::{CheckResult, CheckStatus, Health, OnError, Outcome, Pace};
 use crate::balance::farm::{Change, Farm};
-use crate::balance::server_state::{AdminState, Report, Running, ServerState};
+use crate::balance::server_state::{AdminState, Report, Running, ServerState, Shut};
 use crate::log::syslog::Level;
 
 /// A line for the backend's log.
@@ -27,6 +29,8 @@ enum Cause<'a> {
     Check(Option<&'a CheckResult>),
     /// The server it tracks, as `backend/server`.
     Tracked(&'a str),
+    /// An administrator.
+    Operator,
 }
 
 /// A server by its rank in a farm.
@@ -64,90 +68,281 @@ pub fn checked(subject: Subject<'_>, pace: &Pace, result: CheckResult, every: bo
     }
     let news = before.counter != after.counter || report.last.status != result.status;
     if every && news {
-        events.push(check_event(subject, server, pace, after, &result));
+        let state = pace.fraction(after, server.weight());
+        events.push(check_event(subject, server, "Health", &state, &result));
+    }
+    if matches!(outcome, Outcome::Passed | Outcome::Conditional) {
+        server.forget_errors();
     }
     server.set_health_counter(after.counter);
     report.last = result;
     let told = if every { None } else { Some(report.last.clone()) };
-    run(subject, server, &mut report, after.running, Cause::Check(told.as_ref()), now_ms, &mut events);
+    let running = if server.agent_down() { Running::Down } else { after.running };
+    run(subject, server, &mut report, running, Cause::Check(told.as_ref()), now_ms, &mut events);
     events
 }
 
-/// A server follows the one it tracks, named `backend/server`.
-pub fn followed(subject: Subject<'_>, running: Running, tracked: &str, now_ms: u64) -> Vec<Event> {
+/// Applies what `error-limit` errors of traffic in a row mean; `last` is the last of them.
+pub fn analyzed(subject: Subject<'_>, pace: &Pace, last: Evidence, every: bool, now_ms: u64) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let observation = server.settings().observation;
+    if server.admin() == AdminState::Maint || server.running() == Running::Down {
+        return Vec::new();
+    }
+    server.report().analyzed += 1;
+    if observation.on_error == OnError::FastInter {
+        return Vec::new();
+    }
+    let health = Health { counter: server.health_counter(), running: server.running() };
+    server.set_health_counter(pace.before_error(health, observation.on_error).counter);
+    let info = format!("Detected {} consecutive errors, last one was: {}", observation.error_limit, last.text());
+    let result = CheckResult { status: CheckStatus::Analyzed, info, ..CheckResult::default() };
+    checked(subject, pace, result, every, now_ms)
+}
+
+/// Applies what an agent said, or why it could not be asked, which says nothing of the server.
+pub fn agent_asked(
+    subject: Subject<'_>,
+    reply: Result<AgentReply, CheckResult>,
+    duration: Duration,
+    every: bool,
+    now_ms: u64,
+) -> Vec<Event> {
+    let Some(server) = subject.server().filter(|server| server.asks_agent()) else { return Vec::new() };
+    let mut events = Vec::new();
+    let result = match reply {
+        Ok(reply) => {
+            if let Some(admin) = reply.admin {
+                events.extend(administered(subject, admin, now_ms));
+            }
+            if let Some(weight) = reply.weight(server.settings().weight) {
+                events.extend(weighted(subject, weight, now_ms));
+            }
+            if let Some(maxconn) = reply.maxconn {
+                subject.farm.set_maxconn(subject.index, maxconn);
+            }
+            reply.result()
+        }
+        Err(result) => result,
+    };
+    let result = CheckResult { duration, ..result };
+    let mut report = server.report();
+    let was_down = server.agent_down();
+    let is_down = match result.status {
+        CheckStatus::L7Ok => false,
+        CheckStatus::L7Status => true,
+        // That it cannot be reached is for the health check to judge.
+        _ => was_down,
+    };
+    let news = was_down != is_down || report.last_agent.status != result.status;
+    if every && news && result.status.outcome() != Outcome::Neutral {
+        let state = if is_down { "0/1 DOWN" } else { ["1/1 DRAIN", "1/1 UP"][usize::from(server.weight() > 0)] };
+        events.push(check_event(subject, server, "Agent", state, &result));
+    }
+    server.set_agent_down(is_down);
+    report.last_agent = result;
+    let told = if every { None } else { Some(report.last_agent.clone()) };
+    if is_down != was_down && server.admin() != AdminState::Maint {
+        let running = healthy(server, &report);
+        run(subject, server, &mut report, running, Cause::Check(told.as_ref()), now_ms, &mut events);
+    }
+    events
+}
+
+/// An administrator's word on what the agent says.
+pub fn agent_forced(subject: Subject<'_>, down: bool, now_ms: u64) -> Vec<Event> {
     let Some(server) = subject.server() else { return Vec::new() };
     let mut report = server.report();
     let mut events = Vec::new();
+    server.set_agent_down(down);
     if server.admin() != AdminState::Maint {
-        let (rise, fall) = (server.settings().rise, server.settings().fall);
-        server.set_health_counter(if running == Running::Down { 0 } else { (rise + fall).saturating_sub(1) });
-        run(subject, server, &mut report, running, Cause::Tracked(tracked), now_ms, &mut events);
+        let running = healthy(server, &report);
+        run(subject, server, &mut report, running, Cause::Operator, now_ms, &mut events);
+    }
+    events
+}
+
+/// An administrator's word on what the checks say.
+pub fn health_forced(subject: Subject<'_>, running: Running, now_ms: u64) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let mut report = server.report();
+    let mut events = Vec::new();
+    let (rise, fall) = (server.settings().rise, server.settings().fall);
+    server.set_health_counter(if running == Running::Down { 0 } else { (rise + fall).saturating_sub(1) });
+    if server.admin() != AdminState::Maint {
+        let running = if server.agent_down() { Running::Down } else { running };
+        run(subject, server, &mut report, running, Cause::Operator, now_ms, &mut events);
+    }
+    events
+}
+
+/// A new weight, 0 to 256.
+pub fn weighted(subject: Subject<'_>, weight: u32, now_ms: u64) -> Vec<Event> {
+    let Some(server) = subject.server().filter(|server| server.weight() != weight) else { return Vec::new() };
+    let _one_at_a_time = server.report();
+    let mut events = Vec::new();
+    let change = subject.farm.set_weight(subject.index, weight);
+    remains_drained(subject, server, &mut events);
+    last_server(subject, change, now_ms, &mut events);
+    events
+}
+
+/// What a server's line says about sessions, its own and those of backup servers, when it has just gone or come.
+fn shut_sessions(subject: Subject<'_>, server: &ServerState) {
+    let settings = server.settings();
+    if !server.reachable() {
+        if settings.shut_when_down {
+            subject.farm.shut_sessions(subject.index, Shut::Down);
+        }
+    } else if settings.shut_backups_when_up && !settings.backup && server.eligible() {
+        subject.farm.shut_backup_sessions();
+    }
+}
+
+/// What checks and agent together make of a server.
+fn healthy(server: &ServerState, report: &Report) -> Running {
+    if server.agent_down() || server.health_counter() < server.settings().rise {
+        Running::Down
+    } else if report.last.status.outcome() == Outcome::Conditional {
+        Running::Stopping
+    } else {
+        Running::Up
+    }
+}
+
+fn remains_drained(subject: Subject<'_>, server: &ServerState, events: &mut Vec<Event>) {
+    if server.admin() == AdminState::Drain {
+        let text = format!("{} {} remains in forced drain mode.", prefix(server), subject.name(server));
+        events.push(Event { level: Level::Notice, text });
+    }
+}
+
+fn prefix(server: &ServerState) -> &'static str {
+    if server.settings().backup { "Backup Server" } else { "Server" }
+}
+
+/// What a tracked server is, for those that follow it.
+#[derive(Debug, Clone, Copy)]
+pub struct Leader<'a> {
+    /// `backend/server`.
+    pub name: &'a str,
+    /// Its health.
+    pub running: Running,
+    /// What the administrator said of it.
+    pub admin: AdminState,
+    /// Its agent says that it is not well.
+    pub agent_down: bool,
+}
+
+/// A server follows the one it tracks.
+pub fn followed(subject: Subject<'_>, leader: Leader<'_>, now_ms: u64) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let mut events = administer(subject, leader.admin, Some(leader), now_ms);
+    let mut report = server.report();
+    server.set_agent_down(leader.agent_down);
+    if server.admin() != AdminState::Maint {
+        run(subject, server, &mut report, leader.running, Cause::Tracked(leader.name), now_ms, &mut events);
     }
     events
 }
 
 /// Carries out an administrator's order; nothing happens if it is already so.
 pub fn administered(subject: Subject<'_>, wanted: AdminState, now_ms: u64) -> Vec<Event> {
+    administer(subject, wanted, None, now_ms)
+}
+
+/// With a leader the order was about that one.
+fn administer(subject: Subject<'_>, wanted: AdminState, leader: Option<Leader<'_>>, now_ms: u64) -> Vec<Event> {
     let Some(server) = subject.server() else { return Vec::new() };
     let mut report = server.report();
-    let before = server.admin();
-    if before == wanted {
+    let (before, was_running, sessions) = (server.admin(), server.running(), server.served());
+    if server.admin_by(leader.is_some()) == wanted {
         return Vec::new();
     }
-    let was_running = server.running();
-    let sessions = server.served();
-    if before == AdminState::Maint {
+    let change = match leader {
+        Some(_) => subject.farm.set_inherited_admin(subject.index, wanted),
+        None => subject.farm.set_admin(subject.index, wanted),
+    };
+    let after = server.admin();
+    let mut change = change;
+    if before == AdminState::Maint && after != AdminState::Maint {
         // It comes back as it was at start: up, with little credit.
         server.set_health_counter(server.settings().rise);
-        subject.farm.set_running(subject.index, Running::Up);
+        let running = match leader {
+            Some(leader) => leader.running,
+            None if server.agent_down() => Running::Down,
+            None => Running::Up,
+        };
+        let again = subject.farm.set_running(subject.index, running);
+        change = Change { usable: again.usable, found_first: change.found_first || again.found_first, ..change };
     }
-    let change = subject.farm.set_admin(subject.index, wanted);
     let mut events = Vec::new();
-    let name = subject.name(server);
-    let prefix = if server.settings().backup { "Backup Server" } else { "Server" };
-    let state = if server.running() == Running::Down { "DOWN" } else { "UP" };
-    let mut say = |level, text| events.push(Event { level, text });
-    match (before, wanted) {
-        (_, AdminState::Maint) if was_running == Running::Down => {
-            say(Level::Notice, format!("{prefix} {name} was DOWN and now enters maintenance."));
-        }
-        (_, AdminState::Maint) => {
-            let left = left(subject, server, change, sessions);
-            say(Level::Alert, format!("{prefix} {name} is going DOWN for maintenance.{left}"));
-            report.downs += 1;
-        }
-        (AdminState::Maint, AdminState::Ready) => {
-            say(Level::Notice, format!("{prefix} {name} is {state}/READY (leaving forced maintenance)."));
-        }
-        (AdminState::Maint, AdminState::Drain) => {
-            say(Level::Notice, format!("{prefix} {name} is {state}/DRAIN (leaving forced maintenance)."));
-            say(Level::Notice, format!("{prefix} {name} remains in forced drain mode."));
-        }
-        (AdminState::Ready | AdminState::Drain, AdminState::Drain) => {
-            let online = online(subject, server, change);
-            say(Level::Notice, format!("{prefix} {name} enters drain state.{online}"));
-        }
-        (AdminState::Ready | AdminState::Drain, AdminState::Ready) => {
-            say(Level::Notice, format!("{prefix} {name} is {state} (leaving forced drain)."));
-        }
+    let level = if after == AdminState::Maint && before != after && was_running != Running::Down {
+        report.downs += 1;
+        Level::Alert
+    } else {
+        Level::Notice
+    };
+    let name = format!("{} {}", prefix(server), subject.name(server));
+    for text in admin_texts(&name, server, (before, was_running), leader, |went_down| {
+        if went_down { left(server, change, sessions) } else { online(server, change) }
+    }) {
+        events.push(Event { level, text });
     }
-    note_change(&mut report, was_running == Running::Down || before == AdminState::Maint, now_ms);
+    if before != after && (before == AdminState::Maint || after == AdminState::Maint) {
+        shut_sessions(subject, server);
+    }
+    if before != after {
+        note_change(&mut report, was_running == Running::Down || before == AdminState::Maint, now_ms);
+    }
     last_server(subject, change, now_ms, &mut events);
     events
 }
 
-fn check_event(subject: Subject<'_>, server: &ServerState, pace: &Pace, after: Health, result: &CheckResult) -> Event {
+/// What is said of a server that is now administered in another way than before. `counted` tells of those that are left, or that
+/// are there.
+fn admin_texts(
+    name: &str,
+    server: &ServerState,
+    (before, was_running): (AdminState, Running),
+    leader: Option<Leader<'_>>,
+    counted: impl Fn(bool) -> String,
+) -> Vec<String> {
+    let via = leader.map_or_else(String::new, |leader| format!(" via {}", leader.name));
+    let state = if server.running() == Running::Down { "DOWN" } else { "UP" };
+    let maintenance = if leader.is_some() { "maintenance" } else { "forced maintenance" };
+    match (before, server.admin()) {
+        (AdminState::Maint, AdminState::Maint) => vec![format!("{name} remains in forced maintenance.")],
+        (AdminState::Drain, AdminState::Drain) => vec![format!("{name} remains in forced drain mode.")],
+        (AdminState::Ready, AdminState::Ready) => Vec::new(),
+        (_, AdminState::Maint) if was_running == Running::Down => {
+            vec![format!("{name} was DOWN and now enters maintenance{via}.")]
+        }
+        (_, AdminState::Maint) => vec![format!("{name} is going DOWN for maintenance{via}.{}", counted(true))],
+        (AdminState::Maint, AdminState::Ready) => vec![format!("{name} is {state}/READY (leaving {maintenance}).")],
+        (AdminState::Maint, AdminState::Drain) => vec![
+            format!("{name} is {state}/DRAIN (leaving {maintenance})."),
+            format!("{name} remains in forced drain mode."),
+        ],
+        (AdminState::Ready, AdminState::Drain) => {
+            vec![format!("{name} enters drain state{via}.{}", counted(was_running == Running::Down))]
+        }
+        (AdminState::Drain, AdminState::Ready) => vec![format!("{name} is {state} (leaving forced drain).")],
+    }
+}
+
+/// `kind` is `Health` or `Agent`, `state` what comes of it: `2/3 UP`.
+fn check_event(subject: Subject<'_>, server: &ServerState, kind: &str, state: &str, result: &CheckResult) -> Event {
     let verdict = match result.status.outcome() {
         Outcome::Passed => "succeeded",
         Outcome::Conditional => "conditionally succeeded",
-        Outcome::Failed => "failed",
+        Outcome::Failed | Outcome::Neutral => "failed",
     };
     let text = format!(
-        "Health check for {}server {} {verdict}{}, status: {}.",
+        "{kind} check for {}server {} {verdict}{}, status: {state}.",
         if server.settings().backup { "backup " } else { "" },
         subject.name(server),
         reason(result),
-        pace.fraction(after),
     );
     Event { level: Level::Notice, text }
 }
@@ -159,10 +354,28 @@ fn reason(result: &CheckResult) -> String {
         let _ = write!(text, ", code: {code}");
     }
     if !result.info.is_empty() {
-        let _ = write!(text, ", info: \"{}\"", result.info);
+        let _ = write!(text, ", info: \"{}\"", visible(&result.info));
     }
-    let _ = write!(text, ", check duration: {}ms", result.duration.as_millis());
+    if result.status != CheckStatus::Analyzed {
+        let _ = write!(text, ", check duration: {}ms", result.duration.as_millis());
+    }
     text
+}
+
+/// A text of somebody else's, with what could be taken for the end of it as `<22>`.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, ' '..='~') && character != '"' {
+            shown.push(character);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in character.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(shown, "<{byte:02X}>");
+            }
+        }
+    }
+    shown
 }
 
 /// Lets a server run, stop or die, and tells of it.
@@ -181,25 +394,26 @@ fn run(
     }
     let sessions = server.served();
     let change = subject.farm.set_running(subject.index, running);
-    let prefix = if server.settings().backup { "Backup Server" } else { "Server" };
+    let prefix = prefix(server);
     let name = subject.name(server);
     let why = match cause {
         Cause::Check(None) => String::new(),
         Cause::Check(Some(result)) => reason(result),
         Cause::Tracked(tracked) => format!(" via {tracked}"),
+        Cause::Operator => ", changed from CLI".to_owned(),
     };
     let (level, text) = match running {
         Running::Down => {
             report.downs += 1;
-            let left = left(subject, server, change, sessions);
+            let left = left(server, change, sessions);
             (Level::Alert, format!("{prefix} {name} is DOWN{why}.{left}"))
         }
-        Running::Stopping => {
-            (Level::Notice, format!("{prefix} {name} is stopping{why}.{}", online(subject, server, change)))
-        }
-        Running::Up => (Level::Notice, format!("{prefix} {name} is UP{why}.{}", online(subject, server, change))),
+        Running::Stopping => (Level::Notice, format!("{prefix} {name} is stopping{why}.{}", online(server, change))),
+        Running::Up => (Level::Notice, format!("{prefix} {name} is UP{why}.{}", online(server, change))),
     };
     events.push(Event { level, text });
+    remains_drained(subject, server, events);
+    shut_sessions(subject, server);
     if running == Running::Down || before == Running::Down {
         note_change(report, before == Running::Down, now_ms);
     }
@@ -233,16 +447,16 @@ fn counts(change: Change, word: &str) -> String {
     format!(" {active} active and {backup} backup servers {word}.{running_on_backup}")
 }
 
-fn left(subject: Subject<'_>, server: &ServerState, change: Change, sessions: u32) -> String {
-    let remaining = subject.farm.queued() + server.queued();
+fn left(server: &ServerState, change: Change, sessions: u32) -> String {
     format!(
-        "{} {sessions} sessions active, {} requeued, {remaining} remaining in queue.",
+        "{} {sessions} sessions active, {} requeued, {} remaining in queue.",
         counts(change, "left"),
-        change.requeued
+        change.requeued,
+        server.queued(),
     )
 }
 
-fn online(subject: Subject<'_>, server: &ServerState, change: Change) -> String {
-    let waiting = subject.farm.queued() + server.queued();
-    format!("{} {} sessions requeued, {waiting} total in queue.", counts(change, "online"), change.requeued)
+fn online(server: &ServerState, change: Change) -> String {
+    let (counts, requeued) = (counts(change, "online"), change.requeued);
+    format!("{counts} {requeued} sessions requeued, {} total in queue.", server.queued())
 }

@@ -16,6 +16,8 @@ pub enum CheckKind {
     TcpScript(Vec<TcpStep>),
     /// `option ssl-hello-chk`: a TLS hello is answered by one.
     SslHello,
+    /// `agent-check`: these bytes (`agent-send`) are sent and a line is read.
+    Agent(Vec<u8>),
 }
 
 /// One `http-check` rule, after `option httpchk` became rules too.

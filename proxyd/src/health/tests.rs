@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::change::{Event, Subject, administered, checked, followed};
+use super::change::{Event, Leader, Subject, administered, checked, followed};
 use super::{CheckResult, CheckStatus, Health, InitState, Outcome, Pace, ramp};
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{AdminState, Running, ServerSettings, ServerState};
@@ -23,12 +23,12 @@ fn the_first_failure_after_a_start_takes_a_server_down() {
 #[test]
 fn a_settled_server_falls_and_rises() {
     let mut health = pace().initial(InitState::FullyUp);
-    let mut seen = vec![pace().fraction(health)];
+    let mut seen = vec![pace().fraction(health, 1)];
     for outcome in
         [Outcome::Failed, Outcome::Failed, Outcome::Failed, Outcome::Failed, Outcome::Passed, Outcome::Passed]
     {
         health = pace().judge(health, outcome);
-        seen.push(pace().fraction(health));
+        seen.push(pace().fraction(health, 1));
     }
     assert_eq!(seen, ["3/3 UP", "2/3 UP", "1/3 UP", "0/2 DOWN", "0/2 DOWN", "1/2 DOWN", "3/3 UP"]);
 }
@@ -69,6 +69,10 @@ fn failed() -> CheckResult {
 
 fn passed() -> CheckResult {
     CheckResult { status: CheckStatus::L7Ok, code: Some(200), info: String::new(), duration: Duration::from_millis(3) }
+}
+
+fn leader(running: Running, admin: AdminState) -> Leader<'static> {
+    Leader { name: "plain/s1", running, admin, agent_down: false }
 }
 
 #[test]
@@ -179,13 +183,13 @@ fn lines_of_an_administrator() {
 fn a_server_follows_the_one_it_tracks_and_one_that_wants_no_clients() {
     let farm = farm();
     let subject = Subject { farm: &farm, index: 0 };
-    let down = followed(subject, Running::Down, "plain/s1", 0);
+    let down = followed(subject, leader(Running::Down, AdminState::Ready), 0);
     assert_eq!(
         texts(&down)[0].1,
         "Server b/s1 is DOWN via plain/s1. 2 active and 1 backup servers left. \
          0 sessions active, 0 requeued, 0 remaining in queue."
     );
-    let up = followed(subject, Running::Up, "plain/s1", 0);
+    let up = followed(subject, leader(Running::Up, AdminState::Ready), 0);
     assert_eq!(
         texts(&up)[0].1,
         "Server b/s1 is UP via plain/s1. 3 active and 1 backup servers online. 0 sessions requeued, 0 total in queue."

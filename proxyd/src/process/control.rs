@@ -1,5 +1,6 @@
 //! The control thread: it answers signals and decides when the process ends.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
 use std::rc::Rc;
@@ -19,14 +20,16 @@ use super::serve::Ending;
 use super::systemd;
 use super::voice::Voice;
 use crate::balance::farm::Farm;
-use crate::check::{self, Checks};
+use crate::check::{self, Checks, Outlets};
 use crate::cli;
 use crate::clock;
 use crate::generation::{Generation, Handle};
 use crate::health::change::Event;
+use crate::health::observe::Evidence;
 use crate::log::syslog::Level;
 use crate::log_sink::{Destination, LogSettings, LogSink};
 use crate::proxy::frontend::AcceptState;
+use crate::proxy::settings::StatsLevel;
 use crate::proxy::{Backend, Frontend, Section};
 use crate::stats::Count;
 use crate::worker::{Command, WorkerHandle};
@@ -45,7 +48,7 @@ pub(super) struct Parts {
     /// The health checks of the generation in force.
     pub(super) checks: Vec<check::Plan>,
     /// The runtime API and the sockets it listens on.
-    pub(super) runtime: (Rc<cli::Settings>, Vec<Socket>),
+    pub(super) runtime: (Rc<cli::Settings>, Vec<(Socket, StatsLevel)>),
     /// Where it talks.
     pub(super) voice: Voice,
     /// For its own log.
@@ -54,6 +57,8 @@ pub(super) struct Parts {
     pub(super) inbox: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
     /// Reads the configuration again.
     pub(super) reload: Reader,
+    /// `max-spread-checks`.
+    pub(super) max_spread_checks: Option<Duration>,
     /// `grace` of the global section.
     pub(super) grace: Duration,
     /// Signals mean what they mean to a master process.
@@ -81,6 +86,12 @@ pub(super) enum Request {
     WorkerEnded,
     /// A worker or a health check has something to log about a backend.
     Note(Note),
+    /// Sessions were shut down: wake them.
+    Wake,
+    /// A worker has changed a server, given by its rank: those that track it follow.
+    Lead(Arc<Farm>, usize),
+    /// Traffic has told too often that something is wrong with a server, given by its rank.
+    Observed(Arc<Farm>, usize, Evidence),
 }
 
 /// Something about a backend that is to be logged.
@@ -115,14 +126,12 @@ pub(super) struct Control {
     log: LogSink,
     stopping: Option<Stopping>,
     running: usize,
-    /// They run for as long as they are here.
-    checks: Checks,
 }
 
 impl Control {
     pub(super) fn new(parts: Parts) -> Self {
         let (log, running) = (LogSink::new(parts.log.clone()), parts.workers.len());
-        Self { parts, log, stopping: None, running, checks: Checks::default() }
+        Self { parts, log, stopping: None, running }
     }
 
     /// Serves until the process is to end.
@@ -151,7 +160,7 @@ impl Control {
         }
         self.start_runtime();
         let checks = std::mem::take(&mut self.parts.checks);
-        self.checks = self.start_checks(checks);
+        self.checks().replace(self.start_checks(checks));
         loop {
             let deadline = self.next_deadline();
             let event = tokio::select! {
@@ -177,14 +186,19 @@ impl Control {
     /// Serves the runtime API until the process ends.
     fn start_runtime(&mut self) {
         let (settings, sockets) = &mut self.parts.runtime;
-        for socket in sockets.drain(..) {
+        for (socket, level) in sockets.drain(..) {
             let (settings, voice) = (Rc::clone(settings), self.parts.voice);
             spawn_local(async move {
-                if let Err(error) = cli::serve(socket, settings).await {
+                if let Err(error) = cli::serve(socket, level, settings).await {
                     voice.warning(&format!("the runtime API ends: {error}."));
                 }
             });
         }
+    }
+
+    /// The checks that run. The runtime API has them too.
+    fn checks(&self) -> &RefCell<Checks> {
+        &self.parts.runtime.0.checks
     }
 
     /// Starts the health checks; what they find goes through the same inbox as everything else.
@@ -199,7 +213,13 @@ impl Control {
                 let _ = sender.try_send(Request::Note(note));
             }
         };
-        check::start(plans, self.parts.started, None, Rc::new(sink))
+        let sender = self.parts.inbox.0.clone();
+        let wake = move || {
+            // A full inbox has plenty that is followed by another look; sessions see it at their next event.
+            let _ = sender.try_send(Request::Wake);
+        };
+        let outlets = Outlets { events: Rc::new(sink), wake: Rc::new(wake) };
+        check::start(plans, self.parts.started, self.parts.max_spread_checks, outlets)
     }
 
     /// Logs a line about a backend and says it.
@@ -224,6 +244,9 @@ impl Control {
             Request::Dump => self.dump(),
             Request::Reload => self.reload(),
             Request::Note(note) => self.note(&note),
+            Request::Wake => self.command(|| Command::Update).await,
+            Request::Lead(farm, server) => self.checks().borrow().lead(&farm, server),
+            Request::Observed(farm, server, last) => self.checks().borrow().analyze(&farm, server, last),
             Request::WorkerEnded => {
                 self.running -= 1;
                 if self.running == 0 {
@@ -269,7 +292,7 @@ impl Control {
         let Reloaded { generation, checks, opened, later } = reloaded;
         let before = self.parts.handle.load();
         // Ended before the servers' states have another owner.
-        self.checks = Checks::default();
+        self.checks().take();
         self.parts.handle.store(generation);
         let generation = self.parts.handle.load();
         let kept: HashSet<_> = generation.frontends.iter().map(|kept| Arc::as_ptr(&kept.accepting)).collect();
@@ -282,7 +305,7 @@ impl Control {
         for (worker, opened) in self.parts.workers.iter().zip(opened) {
             let _ = worker.commands.send(Command::Reload(opened)).await;
         }
-        self.checks = self.start_checks(checks);
+        self.checks().replace(self.start_checks(checks));
         for name in later {
             self.parts.voice.warning(&format!("a change of '{name}' has no effect before the next start."));
         }

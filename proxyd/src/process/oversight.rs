@@ -12,6 +12,7 @@ use crate::balance::server_state::AdminState;
 use crate::clock;
 use crate::generation::Generation;
 use crate::health::change::{Event, Subject, administered};
+use crate::health::observe::Evidence;
 use crate::log_sink::LogSettings;
 use crate::proxy::Backend;
 use crate::stats::admin::Action;
@@ -59,10 +60,20 @@ impl worker::Process for Oversight {
             Action::Maintenance => AdminState::Maint,
         };
         let now_ms = worker::milliseconds(clock::now().saturating_duration_since(self.started));
+        let shuts = backend.farm.shuts();
         for Event { level, text } in administered(Subject { farm: &backend.farm, index: server }, wanted, now_ms) {
             // A full queue loses the line, not the action.
             let _ = self.control.try_send(Request::Note(Note { backend: Arc::clone(backend), level, text }));
         }
+        if backend.farm.shuts() != shuts {
+            let _ = self.control.try_send(Request::Wake);
+        }
+        let _ = self.control.try_send(Request::Lead(Arc::clone(&backend.farm), server));
         true
+    }
+
+    fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence) {
+        // With a full queue there are other worries; the errors go on being counted.
+        let _ = self.control.try_send(Request::Observed(Arc::clone(&backend.farm), server, last));
     }
 }

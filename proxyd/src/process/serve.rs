@@ -5,6 +5,7 @@
 //! this thread is the control thread: it runs the health checks and answers signals until the process ends. There are no
 //! forked workers; `-W` and `-Ws` only change what signals mean and who is told.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -116,6 +117,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         started,
         timeout: model.global.stats_timeout,
         connections: Semaphore::new(model.global.stats_maxconn.max(1) as usize),
+        checks: RefCell::default(),
     };
     if options.notify {
         systemd::ready();
@@ -130,6 +132,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         log,
         inbox,
         reload,
+        max_spread_checks: model.global.max_spread_checks,
         grace: model.global.grace,
         master: options.master,
         notify: options.notify,

@@ -15,6 +15,7 @@ use super::voice::Voice;
 use crate::config::model::Model;
 use crate::generation::Generation;
 use crate::net::listen;
+use crate::proxy::settings::StatsLevel;
 use crate::proxy::{Frontend, Listener};
 use crate::worker::Listening;
 
@@ -71,11 +72,11 @@ pub(super) fn open_added(before: &Generation, generation: &Generation) -> Result
 }
 
 /// Opens the sockets of the runtime API. One that another process serves is an error, as it is for traffic.
-pub(super) fn open_runtime(model: &Model, voice: Voice) -> Result<Vec<Socket>, String> {
+pub(super) fn open_runtime(model: &Model, voice: Voice) -> Result<Vec<(Socket, StatsLevel)>, String> {
     let mut opened = Vec::new();
     for socket in &model.global.stats_sockets {
         match listen::open_control(&socket.address, &socket.owner) {
-            Ok(socket) => opened.push(socket),
+            Ok(opened_socket) => opened.push((opened_socket, socket.level)),
             Err(error) => {
                 let reason = words(&error);
                 voice.alert(&format!(

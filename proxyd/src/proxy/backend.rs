@@ -6,7 +6,7 @@ use super::settings::{HttpReuse, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
 use crate::stats::{Gauge, Traffic};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +61,16 @@ pub struct Server {
     pub name: Arc<str>,
     /// `sid` of the statistics.
     pub id: u32,
+    /// Its line gives the number.
+    pub forced_id: bool,
+    /// The server that it tracks, as `backend/server`.
+    pub tracked: Option<String>,
+    /// The name it was found by.
+    pub host: Option<String>,
+    /// `addr` and `port` of its check, where they are given.
+    pub check_place: (Option<IpAddr>, Option<u16>),
+    /// `agent-addr` and `agent-port`, likewise.
+    pub agent_place: (Option<IpAddr>, Option<u16>),
     /// Where it is.
     pub address: ServerAddress,
     /// Its port.

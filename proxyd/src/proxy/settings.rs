@@ -262,3 +262,15 @@ impl Default for Tune {
         }
     }
 }
+
+/// What a runtime connection may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatsLevel {
+    /// Non-sensitive reads.
+    User,
+    /// All reads; the default.
+    #[default]
+    Operator,
+    /// Everything.
+    Admin,
+}

@@ -2,41 +2,38 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::check::{Member, Plan};
-use crate::config::model::{self, Check, Model};
+use crate::check::{Member, Plan, Probe};
+use crate::config::model::{self, Agent, Check, Model};
 use crate::generation::Generation;
+use crate::health::script::CheckKind;
 use crate::health::script::run::Script;
 use crate::ids::{BackendId, ServerIndex};
 use crate::net::connect::{Options, Target};
 use crate::proxy::Backend;
 use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source};
 
-/// The plans for all servers of this generation that are checked; the error names a check that cannot be made.
+/// The plans for all servers of this generation whose health is watched; the error names a check that cannot be made.
 pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String> {
     let mut plans = Vec::new();
     for (index, (backend, live)) in model.backends.iter().zip(&generation.backends).enumerate() {
-        if backend.proxy.disabled || backend.servers.iter().all(|server| server.check.is_none()) {
+        let watched = |server: &model::Server| server.check.is_some() || server.agent.is_some();
+        if backend.proxy.disabled || !backend.servers.iter().any(watched) {
             continue;
         }
         let script = Script::compile(&backend.health_check, backend.disable_on_404)
             .map_err(|error| format!("health check of '{}': {error}", backend.proxy.name))?;
         let script = Arc::new(script);
         let id = BackendId(u32::try_from(index).unwrap_or(u32::MAX));
-        for (rank, server) in backend.servers.iter().enumerate() {
-            let Some(check) = &server.check else { continue };
-            // It waits in maintenance until somebody gives it an address.
-            if server.address == ServerAddress::Unresolved && check.address.is_none() {
-                continue;
-            }
-            let target = target(server, check).ok_or_else(|| {
-                format!("health check of '{}/{}': the server has no address to check.", backend.proxy.name, server.name)
-            })?;
-            let settings = Settings { backend, server, check };
-            let mut plan = settings.plan(live, rank, target, &script);
+        for (rank, server) in backend.servers.iter().enumerate().filter(|(_, server)| watched(server)) {
+            let settings = Settings { backend, server };
+            let mut plan = settings.plan(live, rank, &script)?;
             plan.trackers = trackers(model, generation, (id, rank));
             plan.spread_percent = model.global.spread_checks;
-            plan.send_state = backend.send_state.then(|| generation.global.node.clone());
+            if let Some(probe) = plan.check.as_mut().filter(|_| backend.send_state) {
+                probe.send_state = Some(generation.global.node.clone());
+            }
             plans.push(plan);
         }
     }
@@ -46,32 +43,67 @@ pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String
 struct Settings<'m> {
     backend: &'m model::Backend,
     server: &'m model::Server,
-    check: &'m Check,
 }
 
 impl Settings<'_> {
-    fn plan(&self, live: &Backend, index: usize, target: Target, script: &Arc<Script>) -> Plan {
-        let Self { backend, server, check } = self;
-        Plan {
+    fn plan(&self, live: &Backend, index: usize, script: &Arc<Script>) -> Result<Plan, String> {
+        let Self { backend, server } = self;
+        let agent = server.agent.as_ref().map(|agent| self.agent(agent)).transpose()?.flatten();
+        Ok(Plan {
             member: Member { farm: Arc::clone(&live.farm), index },
             trackers: Vec::new(),
-            pace: check.pace,
+            pace: server.check.as_ref().map(|check| check.pace).unwrap_or_default(),
             init_state: server.init_state,
-            script: Arc::clone(script),
-            options: Options {
-                source: server.source.as_ref().and_then(source_address),
-                interface: server.source.as_ref().and_then(|source| source.interface.clone()),
-                ..Options::default()
-            },
-            target,
-            // A check elsewhere uses the text form unless the server's own form is known.
-            send_proxy: check.send_proxy.then(|| server.send_proxy.unwrap_or(SendProxy::V1)),
-            send_state: None,
-            connect_timeout: backend.proxy.timeouts.connect,
-            check_timeout: backend.proxy.timeouts.check,
+            check: server.check.as_ref().map(|check| self.check(check, script)).transpose()?.flatten(),
+            agent,
             log_every: backend.log_health_checks,
             slowstart: server.slowstart,
             spread_percent: 0,
+        })
+    }
+
+    /// The health check. A server without an address waits in maintenance until somebody gives it one.
+    fn check(&self, check: &Check, script: &Arc<Script>) -> Result<Option<Probe>, String> {
+        let server = self.server;
+        if server.address == ServerAddress::Unresolved && check.address.is_none() {
+            return Ok(None);
+        }
+        let target = target(server, check).ok_or_else(|| {
+            let backend = &self.backend.proxy.name;
+            format!("health check of '{backend}/{}': the server has no address to check.", server.name)
+        })?;
+        let mut probe = self.probe(Arc::clone(script), target);
+        // A check elsewhere uses the text form unless the server's own form is known.
+        probe.send_proxy = check.send_proxy.then(|| server.send_proxy.unwrap_or(SendProxy::V1));
+        Ok(Some(probe))
+    }
+
+    /// The agent. Without an address of its own, a server without one has none either.
+    fn agent(&self, agent: &Agent) -> Result<Option<(Probe, Duration)>, String> {
+        let address = match (agent.address, &self.server.address) {
+            (Some(address), _) => address,
+            (None, ServerAddress::Ip(address)) => *address,
+            (None, _) => return Ok(None),
+        };
+        let script = Script::compile(&CheckKind::Agent(agent.send.clone()), false)?;
+        let target = Target::Tcp(SocketAddr::new(address, agent.port));
+        Ok(Some((self.probe(Arc::new(script), target), agent.inter)))
+    }
+
+    fn probe(&self, script: Arc<Script>, target: Target) -> Probe {
+        let source = self.server.source.as_ref();
+        Probe {
+            script,
+            target,
+            options: Options {
+                source: source.and_then(source_address),
+                interface: source.and_then(|source| source.interface.clone()),
+                ..Options::default()
+            },
+            send_proxy: None,
+            send_state: None,
+            connect_timeout: self.backend.proxy.timeouts.connect,
+            check_timeout: self.backend.proxy.timeouts.check,
         }
     }
 }

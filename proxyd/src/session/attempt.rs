@@ -16,6 +16,8 @@ use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
 use crate::balance::queue::{Place, Position, Priority};
 use crate::clock;
+use crate::health::Observe;
+use crate::health::observe::Evidence;
 use crate::http::Head;
 use crate::net::connect::{self, Target};
 use crate::proxy::Server;
@@ -77,6 +79,10 @@ impl Exchange<'_> {
         loop {
             self.find_server(view).await?;
             let attempt = self.attempt(view).await;
+            self.observe(
+                view,
+                attempt.as_ref().map(|()| Evidence::of_status(self.response.status())).map_err(|end| *end),
+            );
             match attempt.and_then(|()| self.check_status(view)) {
                 Ok(()) => return Ok(()),
                 Err(end) => self.again(view, end).await?,
@@ -94,6 +100,39 @@ impl Exchange<'_> {
         Ok(())
     }
 
+    /// `observe`: what an attempt tells of the server, where that counts.
+    fn observe(&self, view: &BackendView, attempt: Result<Evidence, End>) {
+        let state = self.server_index.and_then(|index| Some((index, view.backend.farm.servers().get(index)?)));
+        let Some((index, state)) = state.filter(|(_, state)| state.settings().observation.observe != Observe::None)
+        else {
+            return;
+        };
+        let evidence = match attempt {
+            // A response came over a connection.
+            Ok(Evidence::Answered | Evidence::WrongStatus)
+                if state.settings().observation.observe == Observe::Layer4 =>
+            {
+                Evidence::Connected
+            }
+            Ok(evidence) => evidence,
+            Err(End { retry: Retry::ReusedConnection, .. }) => return,
+            Err(end) => match (end.cause, end.phase) {
+                (Cause::ServerAbort | Cause::ServerTimeout, Phase::Connect) => Evidence::NotConnected,
+                (Cause::ServerTimeout, Phase::Headers) => Evidence::ReadTimeout,
+                (Cause::ServerAbort, Phase::Headers) => Evidence::Closed,
+                (Cause::Proxy, Phase::Headers) => Evidence::InvalidHead,
+                _ => return,
+            },
+        };
+        match evidence.verdict(state.settings().observation.observe) {
+            Some(true) => state.forget_errors(),
+            Some(false) if state.add_error() => {
+                self.session.worker.process.observed(&view.backend, index, evidence);
+            }
+            Some(false) | None => {}
+        }
+    }
+
     /// Nothing of the request was let go of: its head is kept, a body would not be.
     fn is_repeatable(&self) -> bool {
         self.upload.is_done() && self.upload.moved == 0
@@ -104,7 +143,9 @@ impl Exchange<'_> {
         let Some(view) = self.backend else { return Err(End::new(Cause::Internal, Phase::Queue, None)) };
         loop {
             self.find_server(view).await?;
-            match self.connect(view).await {
+            let connected = self.connect(view).await;
+            self.observe(view, connected.map(|()| Evidence::Connected));
+            match connected {
                 Ok(()) => break,
                 Err(end) => self.again(view, end).await?,
             }
@@ -166,6 +207,7 @@ impl Exchange<'_> {
 
     fn take_slot(&mut self, slot: Slot) {
         self.server_index = Some(slot.index());
+        self.shut_mark = slot.server().map_or(0, |server| server.shut_mark());
         self.slot = Some(slot);
         let (Some(view), Some(index)) = (self.backend, self.server_index) else { return };
         let Some(server) = view.backend.servers.get(index) else { return };

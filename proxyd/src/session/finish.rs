@@ -161,11 +161,19 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
     if let Some(end) = end {
         let what = match (end.cause, end.phase) {
             (_, Phase::Queue | Phase::Connect) => Some(Count::ConnectErrors),
-            (Cause::ServerAbort | Cause::ServerTimeout | Cause::Proxy, Phase::Headers) => Some(Count::ResponseErrors),
+            // Killed tunnels are nobody's fault; killed requests are counted as if the server had broken them off.
+            (Cause::Down | Cause::Up | Cause::Killed, _) if !is_http(exchange) => None,
+            (
+                Cause::ServerAbort | Cause::ServerTimeout | Cause::Proxy | Cause::Down | Cause::Up | Cause::Killed,
+                Phase::Headers,
+            ) => Some(Count::ResponseErrors),
             (Cause::ClientAbort | Cause::ClientTimeout, Phase::Headers | Phase::Data | Phase::Last) => {
                 Some(Count::ClientAborts)
             }
-            (Cause::ServerAbort | Cause::ServerTimeout, Phase::Data | Phase::Last) => Some(Count::ServerAborts),
+            (
+                Cause::ServerAbort | Cause::ServerTimeout | Cause::Down | Cause::Up | Cause::Killed,
+                Phase::Data | Phase::Last,
+            ) => Some(Count::ServerAborts),
             _ => None,
         };
         if let Some(what) = what {
@@ -265,7 +273,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         status: account.status,
         bytes_out: account.bytes_out,
         bytes_in: account.bytes_in + exchange.upload.moved,
-        termination: letters(end),
+        termination: letters(end, is_http(exchange)),
         cookies: account.cookies,
         load: load(exchange),
         request: request.map(|line| RequestLine { version: &version, ..line }),

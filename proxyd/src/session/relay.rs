@@ -70,6 +70,7 @@ impl Relay {
     }
 
     fn poll(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Result<Done, End>> {
+        exchange.check_shut(self.phase())?;
         let mut active = false;
         if !self.downloaded {
             self.poll_download(context, exchange, &mut active)?;

@@ -55,6 +55,7 @@ impl ResponseWait {
     }
 
     fn poll(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Result<(), End>> {
+        exchange.check_shut(Phase::Headers)?;
         let mut active = false;
         if !self.sent {
             self.poll_request(context, exchange, &mut active)?;

@@ -17,6 +17,7 @@ use super::{Session, cookies, finish, h1, policy, service};
 use crate::balance::dispatcher::Slot;
 use crate::balance::farm::Presence;
 use crate::balance::persist::CookieRead;
+use crate::balance::server_state::Shut;
 use crate::clock;
 use crate::http::Head;
 use crate::http::h1::Body;
@@ -25,7 +26,7 @@ use crate::http::h1::response::ResponseWire;
 use crate::proxy::Section;
 use crate::proxy::settings::Splice;
 use crate::sample::transaction::Transaction;
-use crate::termination::End;
+use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
 
 /// A request that was answered by a server, completely.
@@ -55,6 +56,8 @@ pub struct Exchange<'s> {
     pub slot: Option<Slot>,
     /// The server last tried, in its backend.
     pub server_index: Option<usize>,
+    /// Whether that server's sessions were shut down meanwhile is told by this.
+    pub shut_mark: u32,
     /// What the request's cookies said, once they were read.
     pub cookie_read: Option<CookieRead>,
     /// A cookie or a rule demanded the server.
@@ -152,6 +155,7 @@ impl<'s> Exchange<'s> {
             backend: None,
             slot: None,
             server_index: None,
+            shut_mark: 0,
             cookie_read: None,
             directed: false,
             fresh_only: false,
@@ -195,6 +199,24 @@ impl<'s> Exchange<'s> {
     /// The request's head as far as rules may look at it.
     pub fn visible_request(&self) -> Option<&Head> {
         (self.request_wire.is_some() || self.peeked).then_some(&self.request)
+    }
+
+    /// Ends the exchange if its server's sessions were shut down.
+    pub fn check_shut(&self, phase: Phase) -> Result<(), End> {
+        let Some(shut) = self.slot.as_ref().and_then(|slot| slot.server()?.shut_since(self.shut_mark)) else {
+            return Ok(());
+        };
+        let cause = match shut {
+            Shut::Down => Cause::Down,
+            Shut::Up => Cause::Up,
+            Shut::Killed => Cause::Killed,
+        };
+        let status = match phase {
+            Phase::Connect => Some(503),
+            Phase::Headers => Some(502),
+            Phase::Request | Phase::Queue | Phase::Data | Phase::Last | Phase::Tarpit => None,
+        };
+        Err(End::new(cause, phase, status))
     }
 
     /// Reads the clock once for the steps that follow.

@@ -2,9 +2,9 @@
 
 use super::row::{Column, Kind, Row};
 use super::{Count, Event, Timing, Traffic};
-use crate::balance::server_state::{Report, ServerState, WEIGHT_SCALE};
+use crate::balance::server_state::{AdminState, Report, ServerState, WEIGHT_SCALE};
 use crate::generation::Generation;
-use crate::health::CheckStatus;
+use crate::health::{CheckStatus, Observe};
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::settings::Mode;
 use crate::proxy::{Backend, Frontend, Section, Server};
@@ -215,15 +215,25 @@ impl Reader {
         row.set(Column::Slim, some(state.maxconn().into()));
         row.set(Column::Qlimit, some(settings.maxqueue.into()));
         row.set(Column::SrcIlim, server.pool_max_conn);
-        row.set(Column::Status, state.status_text());
+        row.set(
+            Column::Status,
+            match &server.tracked {
+                Some(tracked) if state.admin_by(true) == AdminState::Maint => format!("MAINT (via {tracked})"),
+                Some(_) | None => state.status_text(),
+            },
+        );
+        row.set(Column::Tracked, server.tracked.clone());
         row.set(Column::Throttle, (state.ramp() < 100).then_some(u64::from(state.ramp())));
         if section.mode == Mode::Http {
             // A server's requests are those it answered.
             row.set(Column::ReqTot, RESPONSES.into_iter().map(|count| traffic.total(count)).sum::<u64>());
         }
-        self.changes(&mut row, &state.report(), state.reachable(), settings.checked);
-        if settings.checked {
+        self.changes(&mut row, &state.report(), state.reachable(), state.is_checked());
+        if state.is_checked() && !settings.tracks {
             checks(&mut row, state);
+        }
+        if state.asks_agent() {
+            agent(&mut row, state);
         }
         if self.legends {
             row.set(Column::Addr, settings.address.map(|address| address.to_string()));
@@ -323,9 +333,14 @@ const RESPONSES: [Count; 6] = [
 /// What the checks of a server found.
 fn checks(row: &mut Row, state: &ServerState) {
     let (settings, report) = (state.settings(), state.report());
+    row.set_all([(Column::Chkfail, report.failed_checks), (Column::Chkdown, report.downs)]);
+    if settings.observation.observe != Observe::None {
+        row.set(Column::Hanafail, report.analyzed);
+    }
+    if state.admin() == AdminState::Maint {
+        return;
+    }
     row.set_all([
-        (Column::Chkfail, report.failed_checks),
-        (Column::Chkdown, report.downs),
         (Column::CheckRise, settings.rise.into()),
         (Column::CheckFall, settings.fall.into()),
         (Column::CheckHealth, state.health_counter().into()),
@@ -337,8 +352,29 @@ fn checks(row: &mut Row, state: &ServerState) {
         row.set(Column::CheckCode, last.code.map(u64::from));
         row.set(Column::CheckDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
     }
-    if !last.info.is_empty() {
+    if !last.info.is_empty() && !report.checking {
         row.set(Column::LastChk, last.info.clone());
+    }
+}
+
+/// What the agent of a server said.
+fn agent(row: &mut Row, state: &ServerState) {
+    let report = state.report();
+    // One answer changes its mind.
+    row.set_all([
+        (Column::AgentRise, 1),
+        (Column::AgentFall, 1),
+        (Column::AgentHealth, u64::from(!state.agent_down())),
+    ]);
+    let (last, running) = (&report.last_agent, if report.asking { "* " } else { "" });
+    row.set(Column::AgentStatus, format!("{running}{}", last.status.code()));
+    row.set(Column::AgentDesc, last.status.description());
+    if last.status != CheckStatus::Initializing {
+        row.set(Column::AgentCode, last.code.map(u64::from));
+        row.set(Column::AgentDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
+    }
+    if !last.info.is_empty() && !report.asking {
+        row.set(Column::LastAgt, last.info.clone());
     }
 }
 

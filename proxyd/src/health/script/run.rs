@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use regex::bytes::Regex;
 
 use super::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
+use crate::health::agent::AgentReply;
 use crate::health::{CheckResult, CheckStatus};
 use crate::http::Head;
 use crate::http::h1::request::RequestWire;
@@ -43,6 +44,7 @@ enum Flavour {
     TcpScript,
     Http,
     SslHello,
+    Agent,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,8 @@ enum Step {
     ExpectGood,
     /// A handshake or an alert.
     ExpectTls,
+    /// A line of an agent's words.
+    ExpectLine,
 }
 
 #[derive(Debug)]
@@ -88,6 +92,14 @@ impl Script {
                 vec![Step::Connect(ConnectStep::default()), Step::Send(SSL_HELLO.to_vec()), Step::ExpectTls],
                 Flavour::SslHello,
             ),
+            CheckKind::Agent(bytes) => {
+                let mut steps = vec![Step::Connect(ConnectStep::default())];
+                if !bytes.is_empty() {
+                    steps.push(Step::Send(bytes.clone()));
+                }
+                steps.push(Step::ExpectLine);
+                (steps, Flavour::Agent)
+            }
         };
         Ok(Self { steps, flavour, disable_on_404 })
     }
@@ -182,6 +194,8 @@ pub enum Next<'a> {
     Receive,
     /// The check is over.
     End(CheckResult),
+    /// The agent has spoken.
+    Reply(AgentReply),
 }
 
 /// What became of waiting.
@@ -252,6 +266,7 @@ impl<'a> Run<'a> {
                 None if !self.closed => Next::Receive,
                 Some(_) | None => self.reject(CheckStatus::L6Response, String::new()),
             },
+            Step::ExpectLine => self.expect_line(),
             Step::ExpectGood => self.expect_http(None),
             Step::Expect(expectation) if self.script.flavour == Flavour::Http => self.expect_http(Some(expectation)),
             Step::Expect(expectation) => self.expect_bytes(expectation),
@@ -277,7 +292,9 @@ impl<'a> Run<'a> {
         let (status, text) = match (trouble, self.script.flavour) {
             (Trouble::Timeout, _) if !self.connected => (CheckStatus::L4Timeout, ""),
             (Trouble::Timeout, Flavour::SslHello) => (CheckStatus::L6Timeout, ""),
-            (Trouble::Timeout, Flavour::Tcp | Flavour::TcpScript | Flavour::Http) => (CheckStatus::L7Timeout, ""),
+            (Trouble::Timeout, Flavour::Tcp | Flavour::TcpScript | Flavour::Http | Flavour::Agent) => {
+                (CheckStatus::L7Timeout, "")
+            }
             (Trouble::Connect(text), _) => (CheckStatus::L4Connection, text),
             (Trouble::Broken(text), _) => (CheckStatus::SocketError, text),
         };
@@ -299,7 +316,9 @@ impl<'a> Run<'a> {
                 (format!("connect port {port}"), comment.as_deref())
             }
             Some(Step::Expect(expectation)) => (expectation.name(), expectation.comment.as_deref()),
-            Some(Step::Send(_) | Step::SendHttp { .. } | Step::ExpectGood | Step::ExpectTls) => ("send".into(), None),
+            Some(Step::Send(_) | Step::SendHttp { .. } | Step::ExpectGood | Step::ExpectTls | Step::ExpectLine) => {
+                ("send".into(), None)
+            }
             None => return String::new(),
         };
         let step = self.step_number(index);
@@ -335,9 +354,25 @@ impl<'a> Run<'a> {
             Flavour::SslHello => (CheckStatus::L6Ok, None, ""),
             Flavour::Tcp | Flavour::TcpScript if only_connected => (CheckStatus::L4Ok, None, ""),
             Flavour::Tcp | Flavour::TcpScript => (CheckStatus::L7Ok, Some(0), "(tcp-check)"),
+            Flavour::Agent => (CheckStatus::Checked, None, ""),
             Flavour::Http => (CheckStatus::L7Ok, self.code, ""),
         };
         CheckResult { status, code, info: info.into(), ..CheckResult::default() }
+    }
+
+    /// An agent's line is over at its end, or where the agent ends.
+    fn expect_line(&mut self) -> Next<'a> {
+        let ended = self.received.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        if !ended && !self.closed && self.received.len() < ANSWER_MAX {
+            return Next::Receive;
+        }
+        if self.received.is_empty() {
+            return self.reject(CheckStatus::L7Response, "TCPCHK got an empty response at step 2".into());
+        }
+        match AgentReply::read(&self.received) {
+            Ok(reply) => Next::Reply(reply),
+            Err(result) => Next::End(result),
+        }
     }
 
     fn expect_bytes(&mut self, expectation: &Expectation) -> Next<'a> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{ServerSettings, ServerState};
 use crate::generation::{Generation, Global, Handle};
+use crate::health::observe::Evidence;
 use crate::ids::BackendId;
 use crate::limits::PIPE_SIZE;
 use crate::log::format::Program;
@@ -78,6 +79,7 @@ impl Plan {
         Section {
             name: name.into(),
             id: 1,
+            forced_id: false,
             mode: self.mode,
             disabled: false,
             timeouts: self.timeouts.clone(),
@@ -175,6 +177,11 @@ fn server(index: usize, address: SocketAddr) -> Server {
     Server {
         name: format!("s{index}").into(),
         id: u32::try_from(index).unwrap(),
+        forced_id: false,
+        tracked: None,
+        host: None,
+        check_place: (None, None),
+        agent_place: (None, None),
         address: ServerAddress::Ip(address.ip()),
         port: ServerPort::Fixed(address.port()),
         redir: None,
@@ -287,6 +294,8 @@ impl Process for NoProcess {
             description: None,
         }
     }
+
+    fn observed(&self, _: &Arc<Backend>, _: usize, _: Evidence) {}
 
     fn act(&self, _: &Arc<Backend>, _: usize, _: Action) -> bool {
         false

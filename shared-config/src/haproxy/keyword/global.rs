@@ -85,7 +85,7 @@ pub const GLOBAL: &[Keyword] = &[
     row("lua-load-per-thread", GLOBAL_ONLY, ONE, Unsupported),
     row("lua-prepend-path", GLOBAL_ONLY, Arity::at_least(1), NoEffect),
     row("master-worker", GLOBAL_ONLY, Arity::at_least(0), NoEffect),
-    row("max-spread-checks", GLOBAL_ONLY, ONE, NoEffect),
+    row("max-spread-checks", GLOBAL_ONLY, ONE, Works),
     row("max-threads-per-group", GLOBAL_ONLY, ONE, NoEffect),
     row("maxcompcpuusage", GLOBAL_ONLY, ONE, NoEffect),
     row("maxcomprate", GLOBAL_ONLY, ONE, NoEffect),

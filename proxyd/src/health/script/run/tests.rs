@@ -26,6 +26,7 @@ fn play_script(script: &Script, answer: &[u8], closes: bool) -> (CheckResult, Ve
                 None if closes => run.received(b""),
                 None => return (run.failed(Trouble::Timeout), sent),
             },
+            Next::Reply(reply) => return (reply.result(), sent),
             Next::End(result) => return (result, sent),
         }
     }

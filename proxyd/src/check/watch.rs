@@ -1,0 +1,189 @@
+//! One server that is watched: its checks, its agent, its slow start, and those that follow it.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep_until, timeout_at};
+
+use super::probe::{self, Answer};
+use super::slowstart::Ramp;
+use super::{AgentChange, Common, Plan};
+use crate::balance::server_state::{AdminState, Running, ServerState};
+use crate::clock;
+use crate::health::change::{self, Event, Leader, Subject};
+use crate::health::observe::Evidence;
+use crate::health::script::CheckKind;
+use crate::health::script::run::Script;
+use crate::health::{CheckStatus, Health};
+use crate::net::connect::Target;
+
+/// A server and what is done about its health.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) plan: Plan,
+    server: Arc<ServerState>,
+    common: Rc<Common>,
+    ramp: RefCell<Ramp>,
+    /// Where the agent is and what is said to it, now.
+    agent: RefCell<Option<(Target, Arc<Script>)>>,
+    /// The next check is due earlier than was thought.
+    hurry: Notify,
+}
+
+impl Watch {
+    /// `None` if the farm has no such server.
+    pub(super) fn new(plan: Plan, common: Rc<Common>) -> Option<Self> {
+        let server = Arc::clone(plan.member.server()?);
+        let agent = plan.agent.as_ref().map(|(probe, _)| (probe.target.clone(), Arc::clone(&probe.script)));
+        let (ramp, agent) = (RefCell::default(), RefCell::new(agent));
+        Some(Self { plan, server, common, ramp, agent, hurry: Notify::new() })
+    }
+
+    /// Puts a server that was never checked into its first state. One that lived before this configuration keeps its own.
+    pub(super) fn begin(&self) {
+        // A check of the configuration before may have been cut short.
+        let fresh = {
+            let mut report = self.server.report();
+            report.checking = false;
+            report.asking = false;
+            self.plan.check.is_some()
+                && report.last.status == CheckStatus::Initializing
+                && self.server.admin() != AdminState::Maint
+        };
+        if fresh {
+            let health = self.plan.pace.initial(self.plan.init_state);
+            self.server.set_health_counter(health.counter);
+            if health.running == Running::Down {
+                self.plan.member.farm.set_running(self.plan.member.index, Running::Down);
+                if self.plan.slowstart.is_some() {
+                    self.plan.member.farm.set_ramp(self.plan.member.index, 1);
+                }
+                self.lead();
+            }
+        }
+        self.ramp.borrow_mut().resume(&self.plan, &self.server);
+    }
+
+    /// Changes the server, tells of it, and lets others follow.
+    pub(super) fn apply(&self, change: impl FnOnce(Subject<'_>, u64) -> Vec<Event>) {
+        let followers = self.plan.trackers.iter().map(|tracker| &tracker.farm);
+        let farms: Vec<_> = std::iter::once(&self.plan.member.farm).chain(followers).collect();
+        self.common.watching_shuts(&farms, || {
+            let before = self.server.running();
+            let events = change(self.plan.member.subject(), self.common.now_ms());
+            self.common.tell(&self.plan.member.farm, &events);
+            let after = self.server.running();
+            self.lead();
+            self.ramp.borrow_mut().follow(&self.plan, before, after);
+        });
+    }
+
+    /// Traffic has told too often that something is wrong: it counts as `on-error` says, and a check follows soon.
+    pub(super) fn analyze(&self, last: Evidence) {
+        let (pace, every) = (&self.plan.pace, self.plan.log_every);
+        self.apply(|subject, now_ms| change::analyzed(subject, pace, last, every, now_ms));
+        self.hurry.notify_one();
+    }
+
+    /// Those that track a server are what it is.
+    pub(super) fn lead(&self) {
+        if self.plan.trackers.is_empty() {
+            return;
+        }
+        let name = self.plan.member.name();
+        let leader = Leader {
+            name: &name,
+            running: self.server.running(),
+            admin: self.server.admin(),
+            agent_down: self.server.agent_down(),
+        };
+        for tracker in &self.plan.trackers {
+            self.common.tell(&tracker.farm, &change::followed(tracker.subject(), leader, self.common.now_ms()));
+        }
+    }
+
+    fn health(&self) -> Health {
+        Health { counter: self.server.health_counter(), running: self.server.running() }
+    }
+
+    fn interval(&self) -> Duration {
+        self.common.spread(self.plan.pace.interval(self.health()), self.plan.spread_percent)
+    }
+
+    pub(super) async fn keep_checking(self: Rc<Self>, first: Instant) {
+        let Some(probe) = &self.plan.check else { return };
+        let mut due = first;
+        loop {
+            while timeout_at(due.into(), self.hurry.notified()).await.is_ok() {
+                due = due.min(clock::now() + self.fast_interval());
+            }
+            if self.server.admin() != AdminState::Maint && self.server.is_checked() {
+                self.server.report().checking = true;
+                let started = clock::now();
+                let answer =
+                    probe::run(probe, self.plan.pace.inter, probe::state_header(probe, &self.plan.member)).await;
+                self.server.report().checking = false;
+                if let Answer::Result(mut result) = answer {
+                    result.duration = clock::now() - started;
+                    let (pace, every) = (&self.plan.pace, self.plan.log_every);
+                    self.apply(|subject, now_ms| change::checked(subject, pace, result, every, now_ms));
+                }
+            }
+            due = clock::now() + self.interval();
+        }
+    }
+
+    fn fast_interval(&self) -> Duration {
+        self.plan.pace.fastinter.unwrap_or(self.plan.pace.inter)
+    }
+
+    pub(super) async fn keep_asking(self: Rc<Self>, first: Instant) {
+        let Some((probe, inter)) = &self.plan.agent else { return };
+        let mut due = first;
+        loop {
+            sleep_until(due.into()).await;
+            let settings = self.agent.borrow().clone();
+            if let Some((target, script)) = settings.filter(|_| self.server.asks_agent()) {
+                self.server.report().asking = true;
+                let started = clock::now();
+                let answer = probe::ask(probe, &target, &script, *inter).await;
+                self.server.report().asking = false;
+                let duration = clock::now() - started;
+                let reply = match answer {
+                    Answer::Reply(reply) => Ok(reply),
+                    Answer::Result(result) => Err(result),
+                };
+                let every = self.plan.log_every;
+                self.apply(|subject, now_ms| change::agent_asked(subject, reply, duration, every, now_ms));
+            }
+            due = clock::now() + self.common.spread(*inter, self.plan.spread_percent);
+        }
+    }
+
+    /// Where the agent is now.
+    pub(super) fn agent_place(&self) -> Option<Target> {
+        self.agent.borrow().as_ref().map(|(target, _)| target.clone())
+    }
+
+    pub(super) fn redirect_agent(&self, change: AgentChange) -> bool {
+        let mut agent = self.agent.borrow_mut();
+        let Some((target, script)) = &mut *agent else { return false };
+        match (change, &mut *target) {
+            (AgentChange::Address(ip), Target::Tcp(address)) => address.set_ip(ip),
+            (AgentChange::Port(port), Target::Tcp(address)) => address.set_port(port),
+            (AgentChange::Address(ip), Target::Unix(_) | Target::Abstract(_)) => {
+                *target = Target::Tcp(SocketAddr::new(ip, 0));
+            }
+            (AgentChange::Port(_), Target::Unix(_) | Target::Abstract(_)) => return false,
+            (AgentChange::Send(text), _) => match Script::compile(&CheckKind::Agent(text.into_bytes()), false) {
+                Ok(compiled) => *script = Arc::new(compiled),
+                Err(_) => return false,
+            },
+        }
+        true
+    }
+}
