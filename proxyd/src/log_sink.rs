@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, UnixAddr};
 
 use crate::log::Record;
-use crate::log::date::Date;
+use crate::log::date::{Date, Second};
 use crate::log::format::{Process, Program};
 use crate::log::syslog::{Level, Sender};
 use crate::log::target::{LogAddress, Logger};
@@ -55,6 +55,8 @@ struct Inner {
     message: Vec<u8>,
     /// The local time's distance from UTC and the quarter of an hour it is known for.
     offset: Option<(u64, i32)>,
+    /// The second of the last line.
+    now: Option<Second>,
 }
 
 impl LogSink {
@@ -86,21 +88,28 @@ impl LogSink {
         if !log.loggers.iter().any(|logger| logger.target.takes(log.level)) {
             return;
         }
-        let process = Process { hostname: &self.settings.hostname, pid: self.settings.pid };
-        self.message(log, |message| program.write(message, record, process, evaluate));
+        self.message(log, |now, message| {
+            let process = Process { hostname: &self.settings.hostname, pid: self.settings.pid, now };
+            program.write(message, record, process, evaluate);
+        });
     }
 
     /// Logs an event that is not a request: a server's change of state, a start or a stop.
     pub fn event(&self, log: Destination<'_>, text: &str) {
-        self.message(log, |message| message.extend_from_slice(text.as_bytes()));
+        self.message(log, |_, message| message.extend_from_slice(text.as_bytes()));
     }
 
-    fn message(&self, log: Destination<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+    fn message(&self, log: Destination<'_>, write: impl FnOnce(&Second, &mut Vec<u8>)) {
         let date = self.date(log.now);
-        let Inner { batches, message, .. } = &mut *self.inner.borrow_mut();
+        let Inner { batches, message, now, .. } = &mut *self.inner.borrow_mut();
+        let now = match now {
+            Some(second) if second.has(date) => second,
+            _ => now.insert(Second::of(date)),
+        };
         message.clear();
-        write(message);
-        let sender = Sender { hostname: self.settings.sent_hostname.as_deref(), tag: log.tag, pid: self.settings.pid };
+        write(now, message);
+        let settings = &self.settings;
+        let sender = Sender { hostname: settings.sent_hostname.as_deref(), tag: log.tag, pid: settings.pid, now };
         for logger in log.loggers {
             if !logger.target.takes(log.level) || !logger.chooses_this_line() {
                 continue;

@@ -13,6 +13,38 @@ pub struct Date {
     pub utc_offset: i32,
 }
 
+/// A second as most lines of a log need it. A busy log has thousands of lines in one second, and the calendar is the same
+/// for all of them.
+#[derive(Debug)]
+pub struct Second {
+    seconds: u64,
+    utc_offset: i32,
+    /// `28/Nov/2026:13:34:53`.
+    local: Vec<u8>,
+    /// `Nov 28 13:34:53`.
+    rfc3164: Vec<u8>,
+}
+
+impl Second {
+    /// The second that a date is in.
+    pub fn of(date: Date) -> Self {
+        let mut second = Self {
+            seconds: date.since_epoch.as_secs(),
+            utc_offset: date.utc_offset,
+            local: Vec::new(),
+            rfc3164: Vec::new(),
+        };
+        date.write_seconds(&mut second.local, date.utc_offset);
+        date.compute_rfc3164(&mut second.rfc3164);
+        second
+    }
+
+    /// Whether a date is in it.
+    pub fn has(&self, date: Date) -> bool {
+        self.seconds == date.since_epoch.as_secs() && self.utc_offset == date.utc_offset
+    }
+}
+
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -85,8 +117,12 @@ impl Date {
     }
 
     /// `28/Nov/2026:13:34:53.782`, local (`%t`, `%tr`).
-    pub fn write_millis(self, out: &mut Vec<u8>) {
-        self.write_seconds(out, self.utc_offset);
+    pub fn write_millis(self, now: &Second, out: &mut Vec<u8>) {
+        if now.has(self) {
+            out.extend_from_slice(&now.local);
+        } else {
+            self.write_seconds(out, self.utc_offset);
+        }
         out.push(b'.');
         digits::three(out, self.since_epoch.subsec_millis().into());
     }
@@ -105,7 +141,15 @@ impl Date {
     }
 
     /// `Nov 28 13:34:53`, local, the day padded with a blank (RFC 3164, 4.1.2).
-    pub fn write_rfc3164(self, out: &mut Vec<u8>) {
+    pub fn write_rfc3164(self, now: &Second, out: &mut Vec<u8>) {
+        if now.has(self) {
+            out.extend_from_slice(&now.rfc3164);
+        } else {
+            self.compute_rfc3164(out);
+        }
+    }
+
+    fn compute_rfc3164(self, out: &mut Vec<u8>) {
         let c = self.civil(self.utc_offset);
         out.extend_from_slice(c.month_name().as_bytes());
         out.extend_from_slice(if c.day < 10 { b"  " } else { b" " });
@@ -151,10 +195,24 @@ mod tests {
     #[test]
     fn dates_are_written_as_haproxy_writes_them() {
         let date = Date { since_epoch: Duration::from_micros(1_795_872_893_782_971), utc_offset: 0 };
-        assert_eq!(text(|out| date.write_millis(out)), "28/Nov/2026:13:34:53.782");
+        assert_eq!(text(|out| date.write_millis(&Second::of(date), out)), "28/Nov/2026:13:34:53.782");
         assert_eq!(text(|out| date.write_gmt(out)), "28/Nov/2026:13:34:53 +0000");
-        assert_eq!(text(|out| date.write_rfc3164(out)), "Nov 28 13:34:53");
+        assert_eq!(text(|out| date.write_rfc3164(&Second::of(date), out)), "Nov 28 13:34:53");
         assert_eq!(text(|out| date.write_iso(out)), "2026-11-28T13:34:53.782971+00:00");
+    }
+
+    #[test]
+    fn a_second_that_is_kept_is_used_for_its_own_dates_only() {
+        let date = |micros, utc_offset| Date { since_epoch: Duration::from_micros(micros), utc_offset };
+        let kept = Second::of(date(1_795_872_893_782_971, 0));
+        for (other, millis, rfc3164) in [
+            (date(1_795_872_893_000_000, 0), "28/Nov/2026:13:34:53.000", "Nov 28 13:34:53"),
+            (date(1_795_872_892_999_999, 0), "28/Nov/2026:13:34:52.999", "Nov 28 13:34:52"),
+            (date(1_795_872_893_782_971, 3_600), "28/Nov/2026:14:34:53.782", "Nov 28 14:34:53"),
+        ] {
+            assert_eq!(text(|out| other.write_millis(&kept, out)), millis);
+            assert_eq!(text(|out| other.write_rfc3164(&kept, out)), rfc3164);
+        }
     }
 
     #[test]
@@ -165,7 +223,7 @@ mod tests {
         assert_eq!(text(|out| west.write_iso(out)), "2026-02-28T21:30:01.000000-03:30");
         let east = Date { utc_offset: 3_600, ..west };
         assert_eq!(text(|out| east.write_local(out)), "01/Mar/2026:02:00:01 +0100");
-        assert_eq!(text(|out| east.write_rfc3164(out)), "Mar  1 02:00:01");
+        assert_eq!(text(|out| east.write_rfc3164(&Second::of(west), out)), "Mar  1 02:00:01");
     }
 
     #[test]

@@ -4,17 +4,24 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 fn digit(value: u64) -> u8 {
-    b'0' + u8::try_from(value % 10).unwrap_or(0)
+    b'0' + (value % 10).to_le_bytes()[0]
 }
 
-/// A number in its shortest form.
+/// A number in its shortest form. Most of those in a log line have one digit.
+#[inline]
 pub(super) fn decimal(out: &mut Vec<u8>, value: u64) {
     if value < 10 {
-        return out.push(digit(value));
+        out.push(digit(value));
+    } else if value < 100 {
+        two(out, value);
+    } else if value < 1_000 {
+        three(out, value);
+    } else {
+        long(out, value);
     }
-    if value < 100 {
-        return out.extend_from_slice(&[digit(value / 10), digit(value)]);
-    }
+}
+
+fn long(out: &mut Vec<u8>, value: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = value;

@@ -8,7 +8,7 @@ mod builtin;
 
 pub use alias::Alias;
 
-use super::date::Date;
+use super::date::{Date, Second};
 use super::{Record, digits};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -37,10 +37,71 @@ pub enum Item<E> {
     Expression(E, Flags),
 }
 
-/// A compiled format.
+/// A compiled format. What stands between two values is mostly one byte and no item of its own here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program<E> {
-    items: Vec<Item<E>>,
+    /// In front of the first value.
+    start: Text,
+    steps: Vec<Step<E>>,
+}
+
+/// A value and the text up to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step<E> {
+    value: Value<E>,
+    flags: Flags,
+    after: Text,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value<E> {
+    Alias(Alias),
+    Expression(E),
+}
+
+/// Texts and separators that follow each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Text {
+    /// A separator comes first: whether it is written depends on what was written before.
+    separated: bool,
+    bytes: Vec<u8>,
+    /// A separator comes last.
+    separates: bool,
+}
+
+impl Text {
+    fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.separates = false;
+    }
+
+    fn separate(&mut self) {
+        if self.bytes.is_empty() {
+            self.separated = true;
+        } else if !self.separates {
+            self.bytes.push(b' ');
+        }
+        self.separates = true;
+    }
+
+    /// Returns whether the line ends in a separator now.
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>, after_blank: bool) -> bool {
+        if self.separated && !after_blank {
+            out.push(b' ');
+        }
+        match *self.bytes.as_slice() {
+            [] => self.separated || after_blank,
+            [byte] => {
+                out.push(byte);
+                self.separates
+            }
+            ref bytes => {
+                out.extend_from_slice(bytes);
+                self.separates
+            }
+        }
+    }
 }
 
 /// What a line may say about the process rather than about the request.
@@ -50,22 +111,39 @@ pub struct Process<'a> {
     pub hostname: &'a str,
     /// The process (`%pid`).
     pub pid: u32,
+    /// The second in which the line is written.
+    pub now: &'a Second,
 }
 
 impl<E> Program<E> {
     /// A format of these pieces.
     pub fn new(items: Vec<Item<E>>) -> Self {
-        Self { items }
+        let mut program = Self { start: Text::default(), steps: Vec::new() };
+        for item in items {
+            let (value, flags) = match item {
+                Item::Text(text) => {
+                    program.last_text().push(&text);
+                    continue;
+                }
+                Item::Separator => {
+                    program.last_text().separate();
+                    continue;
+                }
+                Item::Alias(alias, flags) => (Value::Alias(alias), flags),
+                Item::Expression(expression, flags) => (Value::Expression(expression), flags),
+            };
+            program.steps.push(Step { value, flags, after: Text::default() });
+        }
+        program
+    }
+
+    fn last_text(&mut self) -> &mut Text {
+        self.steps.last_mut().map_or(&mut self.start, |step| &mut step.after)
     }
 
     /// Whether the line shows any of these variables, so that the caller need not find out what nobody reads.
     pub fn shows(&self, aliases: &[Alias]) -> bool {
-        self.items.iter().any(|item| matches!(item, Item::Alias(alias, _) if aliases.contains(alias)))
-    }
-
-    /// The pieces in order.
-    pub fn items(&self) -> &[Item<E>] {
-        &self.items
+        self.steps.iter().any(|step| matches!(&step.value, Value::Alias(alias) if aliases.contains(alias)))
     }
 
     /// Appends the message for a record. `evaluate` gives the value of an expression; `None` is a sample that is not there.
@@ -76,47 +154,60 @@ impl<E> Program<E> {
         process: Process<'_>,
         mut evaluate: impl FnMut(&E) -> Option<Cow<'r, [u8]>>,
     ) {
-        // A separator follows something that was written: an empty piece between two separators leaves one blank.
-        let mut after_blank = false;
-        for item in &self.items {
+        // A separator follows something that was written: an empty value between two separators leaves one blank.
+        let mut after_blank = self.start.write(out, false);
+        for Step { value, flags, after } in &self.steps {
             let before = out.len();
-            match item {
-                Item::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Item::Separator if after_blank => {}
-                Item::Separator => out.push(b' '),
-                Item::Alias(alias, flags) => alias.write(&mut Writer { out, flags: *flags }, record, process),
-                Item::Expression(expression, flags) => {
-                    let value = evaluate(expression);
-                    Writer { out, flags: *flags }.sample(value.as_deref());
-                }
+            let mut writer = Writer { out, flags: *flags };
+            match value {
+                Value::Alias(alias) => alias.write(&mut writer, record, process),
+                Value::Expression(expression) => writer.sample(evaluate(expression).as_deref()),
             }
-            if out.len() > before {
-                after_blank = matches!(item, Item::Separator);
-            }
+            after_blank = after.write(out, after_blank && out.len() == before);
         }
     }
 }
 
-/// Characters that are written as `#` and two hexadecimal digits.
+/// Characters that are written as `#` and two hexadecimal digits; each is a bit of [`SPECIAL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Encode {
     /// What cannot be printed, `"` and `#`.
-    Url,
+    Url = 1,
     /// Also `{`, `|` and `}`, which frame captured headers.
-    Header,
+    Header = 2,
     /// What cannot be printed below blank, and DEL: a sample's own text is kept as far as it cannot break the line.
-    Control,
+    Control = 4,
 }
 
-impl Encode {
-    fn applies(self, byte: u8) -> bool {
-        let unprintable = !(b' '..=b'~').contains(&byte);
-        match self {
-            Self::Url => unprintable || matches!(byte, b'"' | b'#'),
-            Self::Header => unprintable || matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}'),
-            Self::Control => byte < b' ' || byte == 0x7f,
-        }
+/// The bit of [`SPECIAL`] for what the flag `E` puts a backslash in front of.
+const ESCAPED: u8 = 8;
+
+/// What is not written as it is, by byte: nearly every text is plain as a whole, and this finds out in one look per byte.
+const SPECIAL: [u8; 256] = {
+    let mut special = [0; 256];
+    let mut at = 0;
+    while at < special.len() {
+        let byte = at.to_le_bytes()[0];
+        let url = !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'#');
+        let header = url || matches!(byte, b'{' | b'|' | b'}');
+        let control = byte < b' ' || byte == 0x7f;
+        let escaped = matches!(byte, b'"' | b'\\' | b']');
+        special[at] = bit(url, Encode::Url as u8)
+            | bit(header, Encode::Header as u8)
+            | bit(control, Encode::Control as u8)
+            | bit(escaped, ESCAPED);
+        at += 1;
     }
+    special
+};
+
+const fn bit(applies: bool, bit: u8) -> u8 {
+    if applies { bit } else { 0 }
+}
+
+fn is(byte: u8, bits: u8) -> bool {
+    SPECIAL[usize::from(byte)] & bits != 0
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -135,10 +226,10 @@ impl Writer<'_> {
     }
 
     fn push(&mut self, byte: u8, encode: Encode) {
-        if encode.applies(byte) {
+        if is(byte, encode as u8) {
             self.out.extend_from_slice(&[b'#', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         } else {
-            if self.flags.escaped && matches!(byte, b'"' | b'\\' | b']') {
+            if self.flags.escaped && is(byte, ESCAPED) {
                 self.out.push(b'\\');
             }
             self.out.push(byte);
@@ -146,9 +237,8 @@ impl Writer<'_> {
     }
 
     fn encoded(&mut self, text: &[u8], encode: Encode) {
-        let special = |byte: u8| encode.applies(byte) || (self.flags.escaped && matches!(byte, b'"' | b'\\' | b']'));
-        // Nearly every text is plain as a whole.
-        let plain = text.iter().position(|&byte| special(byte)).unwrap_or(text.len());
+        let bits = encode as u8 | bit(self.flags.escaped, ESCAPED);
+        let plain = text.iter().position(|&byte| is(byte, bits)).unwrap_or(text.len());
         let (plain, rest) = text.split_at(plain);
         self.out.extend_from_slice(plain);
         for &byte in rest {

@@ -1,6 +1,6 @@
 //! The frame around a log line: what a syslog server expects before the message.
 
-use super::date::Date;
+use super::date::{Date, Second};
 use super::digits;
 use super::target::{LogTarget, SyslogFormat};
 use std::io::Write as _;
@@ -36,6 +36,8 @@ pub struct Sender<'a> {
     pub tag: &'a str,
     /// The process.
     pub pid: u32,
+    /// The second in which it sends.
+    pub now: &'a Second,
 }
 
 impl LogTarget {
@@ -61,7 +63,7 @@ impl LogTarget {
                 out.push(b'<');
                 digits::decimal(out, priority.into());
                 out.push(b'>');
-                date.write_rfc3164(out);
+                date.write_rfc3164(sender.now, out);
                 if format == SyslogFormat::Rfc3164 {
                     let _ = write!(out, " {}", sender.hostname.unwrap_or("localhost"));
                 }
@@ -113,7 +115,8 @@ mod tests {
     fn framed(target: &LogTarget, level: Level, hostname: Option<&str>, message: &str) -> String {
         let date = Date { since_epoch: Duration::from_micros(1_795_872_964_635_971), utc_offset: 0 };
         let mut out = Vec::new();
-        target.frame(&mut out, level, date, Sender { hostname, tag: "haproxy", pid: 29532 }, message.as_bytes());
+        let sender = Sender { hostname, tag: "haproxy", pid: 29532, now: &Second::of(date) };
+        target.frame(&mut out, level, date, sender, message.as_bytes());
         String::from_utf8(out).unwrap()
     }
 

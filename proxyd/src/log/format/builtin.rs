@@ -32,6 +32,12 @@ const CLF: &[&str] = &[
     " ", "%rc", " ", "%sq", " ", "%bq", " ", "%CC", " ", "%CS", " ", "%hrl", " ", "%hsl",
 ];
 
+fn http<E>() -> Vec<Item<E>> {
+    let mut list = items(HTTP, PLAIN);
+    list.push(Item::Alias(Alias::Request, QUOTED));
+    list
+}
+
 impl<E> Program<E> {
     /// No option at all: a line when the connection is accepted; the last word says the frontend's mode.
     pub fn connect(http: bool) -> Self {
@@ -46,9 +52,7 @@ impl<E> Program<E> {
 
     /// `option httplog`.
     pub fn http() -> Self {
-        let mut list = items(HTTP, PLAIN);
-        list.push(Item::Alias(Alias::Request, QUOTED));
-        Self::new(list)
+        Self::new(http())
     }
 
     /// `option httplog clf`.
@@ -64,7 +68,7 @@ impl<E> Program<E> {
 
     /// `option httpslog`: nothing terminates TLS yet, so what it adds about TLS is what haproxy writes of a plain connection.
     pub fn https() -> Self {
-        let mut list = Self::http().items;
+        let mut list = http();
         list.extend(items(&[" ", "0/-/-/-/0", " ", "-/", "%sslv", "/", "%sslc"], PLAIN));
         Self::new(list)
     }

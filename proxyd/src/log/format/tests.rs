@@ -51,7 +51,8 @@ fn record() -> Record<'static> {
 
 fn line(program: &Plain, record: &Record<'_>) -> String {
     let mut out = Vec::new();
-    program.write(&mut out, record, Process { hostname: "vm", pid: 20_583 }, |_| None);
+    let process = Process { hostname: "vm", pid: 20_583, now: &Second::of(record.requested) };
+    program.write(&mut out, record, process, |_| None);
     String::from_utf8(out).unwrap()
 }
 
@@ -288,12 +289,30 @@ fn expressions_are_quoted_and_cannot_break_the_line() {
         Item::Expression(2, E),
     ]);
     let mut out = Vec::new();
-    program.write(&mut out, &record(), Process { hostname: "vm", pid: 1 }, |expression| match expression {
+    let process = Process { hostname: "vm", pid: 1, now: &Second::of(record().requested) };
+    program.write(&mut out, &record(), process, |expression| match expression {
         0 => Some(b"x\"|{\n".as_slice().into()),
         1 => None,
         _ => Some(b"x\"y] \\z".as_slice().into()),
     });
     assert_eq!(String::from_utf8(out).unwrap(), r#""x"|{#0A" - x\"y\] \\z"#);
+}
+
+#[test]
+fn blanks_beside_values_that_are_not_there_are_one() {
+    let alias = |name| Item::Alias(Alias::from_name(name).unwrap(), Flags::default());
+    let text = |text: &str| Item::Text(text.to_owned());
+    let bare = Record { captured_request: &[], captured_response: &[], ..record() };
+    for (items, expected) in [
+        (vec![Item::Separator, text("a"), Item::Separator, Item::Separator, text("b")], " a b"),
+        (vec![alias("hr"), Item::Separator, alias("hs"), Item::Separator, text("x")], " x"),
+        (vec![text("a"), Item::Separator, alias("hr"), Item::Separator, alias("hs"), Item::Separator], "a "),
+        (vec![text("a "), alias("hr"), Item::Separator, text("b")], "a  b"),
+        (vec![alias("f"), alias("hr"), Item::Separator, text("b"), text("c")], "fe bc"),
+        (vec![], ""),
+    ] {
+        assert_eq!(line(&Program::new(items), &bare), expected);
+    }
 }
 
 #[test]
