@@ -32,6 +32,7 @@ const PROXYD: &[(&str, Layer)] = &[
     ("rules", Decide),
     ("sample", Decide),
     ("stats", Decide),
+    ("stick", Decide),
     ("termination", Decide),
     ("config", Config),
     ("check", Drive),

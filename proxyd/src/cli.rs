@@ -25,6 +25,7 @@ use crate::clock;
 use crate::generation::{Generation, Handle};
 use crate::proxy::Backend;
 use crate::proxy::settings::StatsLevel;
+use crate::stick::show::{Command, Verb};
 use crate::worker::{Process, milliseconds};
 
 /// Bytes of one line of commands; haproxy's limit is its buffer.
@@ -130,6 +131,15 @@ fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Gene
         }
         ["show", "servers", "conn", rest @ ..] => servers::connections(generation, rest.first().copied()),
         ["get", "weight", rest @ ..] => server::get_weight(settings, generation, rest),
+        [verb @ ("show" | "clear" | "set"), "table", words @ ..] => {
+            let verb = match *verb {
+                "show" => Verb::Show,
+                "clear" => Verb::Clear,
+                _ => Verb::Set,
+            };
+            Command { verb, words, operator: level >= StatsLevel::Operator, now_ms }.run(&generation.tables, &mut out);
+            Ok(out)
+        }
         ["help"] => Ok(HELP.to_owned()),
         ["set", "server" | "weight" | "maxconn", ..]
         | ["enable" | "disable", "agent" | "health" | "server", ..]
@@ -190,7 +200,8 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-const HELP: &str = "  disable agent <srv>                     : disable agent checks\n  \
+const HELP: &str = "  clear table <table> [<filter>]*         : remove entries of a stick table\n  \
+                      disable agent <srv>                     : disable agent checks\n  \
                       disable health <srv>                    : disable health checks\n  \
                       disable server <srv>                    : put a server into maintenance\n  \
                       enable agent <srv>                      : enable agent checks\n  \
@@ -200,11 +211,13 @@ const HELP: &str = "  disable agent <srv>                     : disable agent ch
                       help                                    : this list\n  \
                       set maxconn server <srv> <limit>        : change a server's limit\n  \
                       set server <srv> <what> [args]          : change state, health, weight or agent of a server\n  \
+                      set table <table> key <k> [data.* <v>]* : update or create an entry of a stick table\n  \
                       set weight <srv> <weight>[%]            : change a server's weight\n  \
                       show info                               : report information about the running process\n  \
                       show servers conn [<backend>]           : dump connections of servers\n  \
                       show servers state [<backend>]          : dump states of servers\n  \
                       show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n  \
+                      show table [<table> [<filter>]*]        : list stick tables, or the entries of one\n  \
                       shutdown sessions server <srv>          : end all sessions of a server\n";
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ mod server_param;
 mod settings;
 mod source;
 mod stats;
+mod stick;
 mod support;
 mod track;
 mod userlist;
@@ -135,6 +136,7 @@ struct Lowering<'a> {
     userlists: Vec<Userlist>,
     others: Others,
     names: Names,
+    tables: Vec<crate::stick::Settings>,
 }
 
 /// A proxy section and the statements that are rules, which are lowered once all names are known.
@@ -157,6 +159,7 @@ impl<'a> Lowering<'a> {
             userlists: Vec::new(),
             others: Others::default(),
             names,
+            tables: Vec::new(),
         }
     }
 
@@ -253,6 +256,7 @@ impl<'a> Lowering<'a> {
             userlists: self.userlists,
             others: self.others,
             names: &self.names,
+            tables: self.tables,
         };
         let model = resolve::complete(drafts, overrides, self.sources, &mut self.tools, &mut self.out);
         (model, self.out, zero_warning)
@@ -273,8 +277,10 @@ impl Lowering<'_> {
                 names.servers.entry((section.name.clone(), draft.name.clone())).or_insert(ids);
             }
         }
-        names.tables = sections.filter(|section| section.stick_table).map(|section| section.name.clone()).collect();
-        names.tables.append(&mut self.others.peer_tables);
+        let tables = sections.flat_map(|section| section.stick_tables.iter().map(move |draft| (section.word(), draft)));
+        let tables = tables.chain(self.others.peer_tables.iter().map(|draft| ("peers", draft)));
+        self.tables = stick::collect(tables, names, &self.others, self.sources, &mut self.out);
+        names.stick_counters = self.extra.stick_counters;
         names.environment = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         names.hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     }

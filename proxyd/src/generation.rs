@@ -11,6 +11,7 @@ use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
 use crate::sample::variable::ProcessVariables;
 use crate::stats::Gauge;
+use crate::stick::Table;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Generation {
     pub backends: Vec<Arc<Backend>>,
     /// `UserlistId` indexes it.
     pub userlists: Vec<Userlist>,
+    /// `TableId` indexes it. A table whose definition stays outlives the generation.
+    pub tables: Vec<Arc<Table>>,
     /// What holds for all of them.
     pub global: Global,
 }
@@ -133,7 +136,7 @@ mod tests {
             system: System::default(),
             workers: 1,
         };
-        Generation { frontends: Vec::new(), backends: Vec::new(), userlists: Vec::new(), global }
+        Generation { frontends: Vec::new(), backends: Vec::new(), userlists: Vec::new(), tables: Vec::new(), global }
     }
 
     #[test]

@@ -296,10 +296,19 @@ impl Head {
     /// Bytes of a response's head as haproxy counts and logs them: its own representation of the start line, names and values
     /// without what separates them, and one for the end. People's dashboards have always shown these numbers.
     pub fn counted_len(&self) -> u64 {
-        const START_LINE: usize = 20;
         let status = if self.status >= 100 { 3 } else { 2 };
+        self.counted_with(status + self.target.range().len())
+    }
+
+    /// The same of a request's head, as stick tables count it.
+    pub fn counted_request_len(&self) -> u64 {
+        self.counted_with(self.method.range().len() + self.target.range().len())
+    }
+
+    fn counted_with(&self, start_line: usize) -> u64 {
+        const START_LINE: usize = 20;
         let fields: usize = self.fields().map(|(name, value)| name.len() + value.len()).sum();
-        (START_LINE + b"HTTP/1.1".len() + status + self.target.range().len() + fields + 1) as u64
+        (START_LINE + b"HTTP/1.1".len() + start_line + fields + 1) as u64
     }
 
     /// Writes the field lines, without the final empty line.

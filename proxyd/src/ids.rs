@@ -16,6 +16,10 @@ pub struct ServerIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserlistId(pub u32);
 
+/// A stick table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u32);
+
 impl FrontendId {
     /// The place in the list of frontends.
     pub fn index(self) -> usize {
@@ -32,6 +36,13 @@ impl BackendId {
 
 impl ServerIndex {
     /// The place in the backend's list of servers.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl TableId {
+    /// The place in the list of tables.
     pub fn index(self) -> usize {
         self.0 as usize
     }

@@ -36,6 +36,7 @@ pub mod running;
 pub mod sample;
 pub mod session;
 pub mod stats;
+pub mod stick;
 pub mod sys;
 pub mod termination;
 pub mod worker;

@@ -23,6 +23,7 @@ use crate::rules::Rule;
 use crate::rules::switch::BackendName;
 use crate::sample::Expression;
 use crate::stats::Traffic;
+use crate::stick::{self, Table};
 
 /// What the process, rather than the configuration, decides about a generation.
 #[derive(Debug, Clone)]
@@ -60,6 +61,7 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
     Generation {
         backends: backends.collect(),
         userlists: model.userlists.clone(),
+        tables: model.tables.iter().map(|table| builder.table(table)).collect(),
         global: builder.global(maxconn),
         frontends,
     }
@@ -100,6 +102,13 @@ impl Builder<'_> {
             system: System { utc_offset: crate::sys::utc_offset, is_local },
             workers: self.facts.workers,
         }
+    }
+
+    /// The table of that name as it is, where nothing about it changed; else an empty one.
+    fn table(&self, wanted: &stick::Settings) -> Arc<Table> {
+        let mut known = self.previous.into_iter().flat_map(|previous| &previous.tables);
+        let same = known.find(|table| table.settings() == wanted);
+        same.map_or_else(|| Table::new(wanted.clone()), Arc::clone)
     }
 
     fn traffic(&self, known: Option<&Arc<Traffic>>) -> Arc<Traffic> {

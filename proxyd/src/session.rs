@@ -40,6 +40,7 @@ use crate::proxy::{Frontend, Listener};
 use crate::proxy_protocol::{self, Progress};
 use crate::sample::variable::Variables;
 use crate::stats::{Count, Event};
+use crate::stick::Counters;
 use crate::worker::timers::Timer;
 use crate::worker::view::View;
 use crate::worker::{Presence, Worker};
@@ -72,6 +73,8 @@ pub struct Session {
     pub proxy_header: bool,
     /// `sess` variables.
     pub variables: Variables,
+    /// What the connection tracks.
+    pub counters: Counters,
     destination: OnceCell<Option<SocketAddr>>,
     source_text: OnceCell<String>,
     listener_name: OnceCell<String>,
@@ -155,6 +158,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         requests: 0,
         proxy_header: false,
         variables: Variables::default(),
+        counters: Counters::default(),
         destination: OnceCell::new(),
         source_text: OnceCell::new(),
         listener_name: OnceCell::new(),
@@ -172,7 +176,12 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
     }
     let mut client = Conn::new(stream);
     count_accepted(&session, now);
-    async move { serve(&mut session, &mut client).await }
+    async move {
+        serve(&mut session, &mut client).await;
+        if !session.counters.is_empty() {
+            session.counters.end(session.worker.milliseconds(clock::now()));
+        }
+    }
 }
 
 /// Serves the connection. What only some connections need is allocated when they do.

@@ -11,4 +11,5 @@ mod rig;
 mod rules;
 mod samples;
 mod servers;
+mod stick;
 mod tcp;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use integration_tests::wait;
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// A running proxy. Its ports are chosen by the rig: `{front}` in the configuration is the one clients connect to, `{server}` the
-/// scripted server's, `{log}` the log collector's, `{dead}` one where nobody listens.
+/// scripted server's, `{log}` the log collector's, `{dead}` one where nobody listens, `{runtime}` the path of a runtime socket.
 pub(crate) struct Rig {
     pub(crate) front: SocketAddr,
     pub(crate) origin: Origin,
@@ -30,13 +31,14 @@ impl Rig {
         let log = UdpSocket::bind("127.0.0.1:0").unwrap();
         log.set_read_timeout(Some(BOUND)).unwrap();
         let (front, dead) = (free_address(), free_address());
+        let folder = std::env::temp_dir().join(format!("proxy-{name}-{}", front.port()));
+        std::fs::create_dir_all(&folder).unwrap();
         let text = config
+            .replace("{runtime}", &folder.join("runtime").display().to_string())
             .replace("{front}", &front.to_string())
             .replace("{server}", &origin.address.to_string())
             .replace("{dead}", &dead.to_string())
             .replace("{log}", &log.local_addr().unwrap().to_string());
-        let folder = std::env::temp_dir().join(format!("proxy-{name}-{}", front.port()));
-        std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("haproxy.cfg");
         std::fs::write(&file, text).unwrap();
         let program = Subject::from_env().proxy().unwrap();
@@ -58,6 +60,17 @@ impl Rig {
         let client = TcpStream::connect(self.front).unwrap();
         client.set_read_timeout(Some(BOUND)).unwrap();
         client
+    }
+
+    /// The answer to a line of runtime commands.
+    pub(crate) fn command(&self, line: &str) -> String {
+        let connected = || UnixStream::connect(self.folder.join("runtime")).ok();
+        let mut socket = wait::until("the runtime socket answers", BOUND, connected).unwrap();
+        socket.set_read_timeout(Some(BOUND)).unwrap();
+        socket.write_all(format!("{line}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// The next line of the log, without the frame of syslog and the client's address and date. Durations that were reached are

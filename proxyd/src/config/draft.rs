@@ -8,6 +8,7 @@ use super::model::{
     Network, RetryOn, ServerStateFrom, Source, Timeouts,
 };
 use super::server::{ServerDraft, ServerSettings};
+use super::stick;
 use crate::balance::Algorithm;
 use crate::balance::hash::HashType;
 use crate::balance::persist::{CookieSettings, Redispatch};
@@ -301,8 +302,8 @@ pub(super) struct Section {
     /// Warnings that haproxy gives only once the section is complete need to know where things were written.
     pub http_check_rules: Option<Span>,
     pub tcp_check_rules: Option<Span>,
-    /// It has a `stick-table`.
-    pub stick_table: bool,
+    /// `stick-table`: one, unless that is reported.
+    pub stick_tables: Vec<stick::Draft>,
 }
 
 /// What was said about an external check.
@@ -331,7 +332,7 @@ impl Section {
             capture_cookie: None,
             http_check_rules: None,
             tcp_check_rules: None,
-            stick_table: false,
+            stick_tables: Vec::new(),
         }
     }
 }

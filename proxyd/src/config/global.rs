@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The most worker threads.
 const THREADS_MAX: i64 = 64;
 
+/// `tune.stick-counters` at most.
+const STICK_COUNTERS_MAX: u8 = 100;
+
 /// What `global` says that only the lowering of other sections needs.
 #[derive(Debug, Default)]
 pub(super) struct Extra {
@@ -32,6 +35,8 @@ pub(super) struct Extra {
     pub unix_bind: bind::BindSettings,
     /// `set-var` and `set-var-fmt`, lowered once all names are known.
     pub variables: Vec<Statement>,
+    /// `tune.stick-counters`
+    pub stick_counters: Option<u8>,
     /// `unix-bind prefix`
     pub unix_prefix: String,
 }
@@ -114,6 +119,7 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         "nbthread" => threads(line, global),
         "hard-stop-after" | "grace" | "close-spread-time" | "mworker-max-reloads" => times(line, global),
         "unix-bind" => unix_bind(line, extra, tools),
+        "tune.stick-counters" => stick_counters(line, extra),
         "ssl-server-verify" => extra.no_server_verify = line.take("none").is_some(),
         _ => values(line, row, global),
     }
@@ -402,6 +408,17 @@ fn spread_checks(line: &mut Line<'_, '_>, global: &mut Global) {
                 .place(Place::ParsingLine),
         ),
     }
+}
+
+fn stick_counters(line: &mut Line<'_, '_>, extra: &mut Extra) {
+    let word = line.words.next();
+    let number = word.and_then(|word| word.text.parse::<u8>().ok()).filter(|number| *number <= STICK_COUNTERS_MAX);
+    if number.is_none() {
+        let at = word.map_or(line.words.here(), |word| word.span);
+        let message = format!("'tune.stick-counters' expects a value between 0 and {STICK_COUNTERS_MAX}.");
+        line.error(code::BAD_VALUE, at, message);
+    }
+    extra.stick_counters = number;
 }
 
 fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {

@@ -22,6 +22,7 @@ pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::rules::Rules;
 use crate::rules::effect::Effect;
 use crate::sample::Expression;
+use crate::stick;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Model {
     pub backends: Vec<Backend>,
     /// `UserlistId` indexes it.
     pub userlists: Vec<Userlist>,
+    /// `TableId` indexes it.
+    pub tables: Vec<stick::Settings>,
 }
 
 impl Model {

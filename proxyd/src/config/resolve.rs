@@ -39,6 +39,7 @@ pub(super) struct Drafts<'a> {
     pub userlists: Vec<Userlist>,
     pub others: Others,
     pub names: &'a Names,
+    pub tables: Vec<crate::stick::Settings>,
 }
 
 /// What surrounds the completion of one section.
@@ -73,7 +74,7 @@ pub(super) fn complete(
     tools: &mut Tools,
     out: &mut Diagnostics,
 ) -> Model {
-    let Drafts { global, extra, sections, userlists, others, names } = drafts;
+    let Drafts { global, extra, sections, userlists, others, names, tables } = drafts;
     // Where there is a `stats socket`, it has the first number.
     let first = if global.stats_sockets.is_empty() { 1 } else { 2 };
     let ids = proxy_ids(&sections, first, sources, out);
@@ -103,7 +104,7 @@ pub(super) fn complete(
         }
     }
     track::tracking(&sections, &mut backends, names, out);
-    Model { global, frontends, backends, userlists }
+    Model { global, frontends, backends, userlists, tables }
 }
 
 /// Which model entries a section becomes.

@@ -8,6 +8,7 @@
 //! - [`expression`] fetches and converters; [`fetch`], [`converter`] their arguments
 //! - [`acl`] ACLs and their patterns, [`condition`] `if` and `unless`
 //! - [`pattern_file`] files of patterns that can change
+//! - [`table`] what stick tables are asked and told
 //! - [`text`] texts with samples in them
 //! - [`effect`] actions that are the same in all rule sets
 //! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
@@ -30,10 +31,11 @@ mod pattern_file;
 mod redirect;
 pub(super) mod regex;
 mod report;
+mod table;
 mod tcp_action;
 mod text;
 
-pub use names::Names;
+pub use names::{KnownTable, Names};
 pub use pattern_file::changed_file;
 
 use crate::ids::{BackendId, FrontendId};

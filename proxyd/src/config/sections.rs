@@ -7,6 +7,7 @@ use super::model::ErrorFile;
 use super::option::Negation;
 use super::proxy::{self, Tools};
 use super::settings::read_error_file;
+use super::stick;
 use super::value::{self, Unit};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast;
@@ -24,8 +25,8 @@ pub(super) struct Others {
     pub mailers: HashMap<String, Span>,
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// `peers/table`
-    pub peer_tables: Vec<String>,
-    seen: HashMap<(SectionKind, String), Span>,
+    pub peer_tables: Vec<stick::Draft>,
+    pub seen: HashMap<(SectionKind, String), Span>,
 }
 
 /// Lowers a section that is neither `global` nor a proxy nor a userlist.
@@ -62,10 +63,13 @@ pub(super) fn lower(
         let keyword = (0..row.words()).filter_map(|_| words.next()).fold(first.span, |span, word| span.to(word.span));
         let negation = if negated { Negation::No } else { Negation::None };
         has_size |= row.name == "total-max-size";
-        if let ("table", Some(table)) = (row.name, words.peek()) {
-            others.peer_tables.push(format!("{text}/{}", table.text));
-        }
         let mut line = proxy::line(words, row.name, keyword, kind, negation, out);
+        if row.name == "table"
+            && let Some(table) = line.words.next()
+        {
+            others.peer_tables.extend(stick::table(&mut line, format!("{text}/{}", table.text), tools));
+            continue;
+        }
         check(&mut line, row, tools, &mut errors);
     }
     match kind {

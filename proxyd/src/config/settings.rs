@@ -5,7 +5,7 @@ use super::line::{Line, code};
 use super::model::{ErrorAnswer, ErrorFile, HttpReuse, Mode, RetryOn, ServerStateFrom};
 use super::proxy::{Tools, at};
 use super::value::{self, TimeProblem, Unit};
-use super::{files, log};
+use super::{files, log, stick};
 use shared_config::diagnostic::{Diagnostic, Place};
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         "server-state-file-name" => {
             settings.server_state_file = line.words.next().map(|word| word.text.to_string().into());
         }
-        "stick-table" => section.stick_table = true,
+        "stick-table" => section.stick_tables.extend(stick::table(line, section.name.clone(), tools)),
         "external-check command" => section.settings.external_check.command = true,
         "external-check path" => section.settings.external_check.path = Some(line.words.statement()),
         "max-keep-alive-queue" => {

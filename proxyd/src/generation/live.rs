@@ -1,7 +1,7 @@
 //! What rules may ask of the running process.
 
 use super::Generation;
-use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
 use crate::proxy::frontend::AcceptState;
 use crate::rules::effect::Effect;
 use crate::sample::fetch::Figure;
@@ -9,8 +9,10 @@ use crate::sample::variable::ProcessVariables;
 use crate::sample::variable::Variables;
 use crate::sample::{Context, Stream};
 use crate::sample::{Groups, Live};
+use crate::stick::{Counters, Table};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod figure;
@@ -87,6 +89,10 @@ impl Live for Generation {
 
     fn utc_offset(&self, seconds: i64) -> i32 {
         (self.global.system.utc_offset)(seconds)
+    }
+
+    fn table(&self, table: TableId) -> Option<&Arc<Table>> {
+        self.tables.get(table.index())
     }
 
     fn variables(&self) -> &ProcessVariables {
@@ -168,6 +174,10 @@ impl Live for Beginning {
         0
     }
 
+    fn table(&self, _: TableId) -> Option<&Arc<Table>> {
+        None
+    }
+
     fn variables(&self) -> &ProcessVariables {
         &self.0
     }
@@ -195,6 +205,7 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         now,
         content: None,
         variables: &Variables::default(),
+        counters: &Counters::default(),
         transaction: None,
         live: &beginning,
     };

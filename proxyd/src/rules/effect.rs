@@ -1,11 +1,14 @@
 //! What rules do besides changing the message or ending it: they keep values, captures and settings for later.
 
+use crate::ids::TableId;
 use crate::sample::fetch::Side;
 use crate::sample::pattern_file::PatternFile;
 use crate::sample::text::Text;
 use crate::sample::transaction::{Captured, LogLevel};
 use crate::sample::variable::{Name, Target};
 use crate::sample::{Context, Expression, Value};
+use crate::stick::ask::{Gpc, Gpt};
+use crate::stick::{Key, Tracked, tracked};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -53,6 +56,33 @@ pub enum Effect {
         /// What a map gives for it.
         value: Option<Text>,
     },
+    /// `track-sc0` and so on.
+    Track {
+        /// The counter.
+        number: u8,
+        /// In which table.
+        table: TableId,
+        /// Under which key.
+        key: Expression,
+    },
+    /// `sc-inc-gpc0`, `sc-add-gpc` and so on.
+    CountUp {
+        /// The counter that tracks the entry.
+        number: u8,
+        /// What is counted up.
+        gpc: Gpc,
+        /// By how much.
+        amount: Amount,
+    },
+    /// `sc-set-gpt0`, `sc-set-gpt`
+    SetTag {
+        /// The counter that tracks the entry.
+        number: u8,
+        /// The tag.
+        gpt: Gpt,
+        /// Its new value.
+        value: Amount,
+    },
     /// What only tells something to the system that this program does not have to be told, as `set-nice`.
     Nothing,
 }
@@ -80,6 +110,24 @@ pub enum Change {
     Remove,
     /// `set-map`
     Set,
+}
+
+/// A number that a rule counts up by or sets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Amount {
+    /// As written.
+    Fixed(u32),
+    /// A sample.
+    Sample(Expression),
+}
+
+impl Amount {
+    fn number(&self, context: &Context<'_>) -> Option<u64> {
+        match self {
+            Self::Fixed(number) => Some((*number).into()),
+            Self::Sample(expression) => expression.value(context)?.to_int().map(i64::cast_unsigned),
+        }
+    }
 }
 
 /// A time that a rule sets.
@@ -136,6 +184,21 @@ impl Effect {
                     }
                 };
             }
+            Self::Track { number, table, key } => return track(context, *number, *table, key),
+            Self::CountUp { number, gpc, amount } => {
+                let Some(amount) = amount.number(context) else { return false };
+                stream.tracked(*number, |tracked| {
+                    gpc.add(&mut tracked.data(), amount, stream.now_ms);
+                    tracked.entry().touch(stream.now_ms);
+                });
+            }
+            Self::SetTag { number, gpt, value } => {
+                let Some(value) = value.number(context) else { return false };
+                stream.tracked(*number, |tracked| {
+                    gpt.set(&mut tracked.data(), value, stream.now_ms);
+                    tracked.entry().touch(stream.now_ms);
+                });
+            }
             Self::LogLevel(_)
             | Self::Mark(_)
             | Self::Tos(_)
@@ -189,9 +252,36 @@ impl Effect {
             | Self::UnsetVariable(_)
             | Self::Capture { .. }
             | Self::Patterns { .. }
+            | Self::Track { .. }
+            | Self::CountUp { .. }
+            | Self::SetTag { .. }
             | Self::Nothing => {}
         }
     }
+}
+
+/// Starts to track an entry, unless the counter tracks one already. False: there is no sample for a key.
+fn track(context: &Context<'_>, number: u8, table: TableId, key: &Expression) -> bool {
+    let stream = context.stream;
+    if stream.tracked(number, |_| ()).is_some() {
+        return true;
+    }
+    let Some(value) = key.value(context) else { return false };
+    let Some(table) = stream.live.table(table) else { return true };
+    let Some(key) = Key::of(table.settings().kind, &value) else { return true };
+    let Some(tracked) = Tracked::begin(table, &key, stream.now_ms) else { return true };
+    let Some(transaction) = stream.transaction else {
+        stream.counters.start(number, tracked);
+        return true;
+    };
+    if transaction.request_counted.get() {
+        tracked.count(&tracked::REQUEST, stream.now_ms);
+    }
+    if let Some(response) = context.response {
+        tracked.count(tracked::of_status(response.status()), stream.now_ms);
+    }
+    transaction.counters.start(number, tracked);
+    true
 }
 
 /// The address as rules see it now.

@@ -9,6 +9,7 @@ use crate::sample::regex::Regex;
 use crate::sample::text::Text;
 use crate::sample::transaction::FirstLine;
 use crate::sample::{Context, Patterns, Stream, Value};
+use crate::stick::tracked;
 use std::borrow::Cow;
 
 /// The message a rule changes, and the other one where there is one.
@@ -205,12 +206,19 @@ impl HttpAction {
                 effect.perform(context);
                 Outcome::Next
             }
-            Self::Deny(reply) => Outcome::End(Verdict::Deny(reply.answer(context))),
-            Self::Tarpit(reply) => Outcome::End(Verdict::Tarpit(reply.answer(context))),
+            Self::Deny(reply) => {
+                blame_client(context);
+                Outcome::End(Verdict::Deny(reply.answer(context)))
+            }
+            Self::Tarpit(reply) => {
+                blame_client(context);
+                Outcome::End(Verdict::Tarpit(reply.answer(context)))
+            }
             Self::Return(reply) => Outcome::End(Verdict::Reply(reply.answer(context))),
             Self::Reject => Outcome::End(Verdict::Reject),
             Self::SilentDrop => Outcome::End(Verdict::SilentDrop),
             Self::Auth(realm) => {
+                blame_client(context);
                 let mut challenge = b"Basic realm=\"".to_vec();
                 realm.write(context, &mut challenge);
                 challenge.push(b'"');
@@ -265,6 +273,13 @@ impl HttpAction {
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,
         }
+    }
+}
+
+/// A request that is refused is an error of the client, in what is tracked. A response that is refused is not.
+fn blame_client(context: &Context<'_>) {
+    if context.response.is_none() {
+        context.stream.count(&tracked::ERROR);
     }
 }
 

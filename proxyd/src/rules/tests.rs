@@ -4,7 +4,7 @@ use super::redirect::Target;
 use super::switch::BackendName;
 use super::*;
 use crate::http::Version;
-use crate::ids::{FrontendId, UserlistId};
+use crate::ids::{FrontendId, TableId, UserlistId};
 use crate::sample::fetch::Figure;
 use crate::sample::fetch::{HeaderFetch, Side, TargetPart};
 use crate::sample::pattern::Method;
@@ -12,9 +12,10 @@ use crate::sample::prefix_map::Case;
 use crate::sample::text::{Piece, Text};
 use crate::sample::variable::ProcessVariables;
 use crate::sample::{Expression, Fetch, Groups, Live, Patterns};
+use crate::stick::Table;
 use proptest::prelude::*;
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 struct Process;
@@ -65,6 +66,10 @@ impl Live for Process {
     fn utc_offset(&self, _: i64) -> i32 {
         0
     }
+    fn table(&self, _: TableId) -> Option<&Arc<Table>> {
+        None
+    }
+
     fn variables(&self) -> &ProcessVariables {
         static VARIABLES: LazyLock<ProcessVariables> = LazyLock::new(ProcessVariables::default);
         &VARIABLES
@@ -78,6 +83,7 @@ fn stream() -> Stream<'static> {
     Stream {
         content: None,
         variables: Box::leak(Box::default()),
+        counters: Box::leak(Box::default()),
         transaction: Some(Box::leak(Box::default())),
         source: "10.0.0.1:1000".parse().ok(),
         destination: "10.0.0.2:80".parse().ok(),

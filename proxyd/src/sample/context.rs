@@ -6,8 +6,10 @@ use super::fetch::Figure;
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
 use crate::http::Head;
-use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
+use crate::stick::{Counters, DataType, Table, Tracked};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything a rule may look at. Borrowed for one evaluation.
@@ -52,10 +54,29 @@ pub struct Stream<'a> {
     pub content: Option<&'a Content<'a>>,
     /// `sess` variables.
     pub variables: &'a Variables,
+    /// What the connection tracks.
+    pub counters: &'a Counters,
     /// What rules noted about the exchange. `None`: there is none yet, only a connection.
     pub transaction: Option<&'a Transaction>,
     /// State of the process that changes while it runs.
     pub live: &'a dyn Live,
+}
+
+impl<'a> Stream<'a> {
+    /// The counters that have this number and those that stand behind them: of the exchange, of the connection.
+    fn all_counters(&self) -> impl Iterator<Item = &'a Counters> {
+        self.transaction.map(|transaction| &transaction.counters).into_iter().chain([self.counters])
+    }
+
+    /// Looks at what a counter tracks. `None`: nothing.
+    pub fn tracked<T>(&self, number: u8, mut look: impl FnMut(&Tracked) -> T) -> Option<T> {
+        self.all_counters().find_map(|counters| counters.with(number, &mut look))
+    }
+
+    /// Adds to what all counters track.
+    pub fn count(&self, what: &[(DataType, u64)]) {
+        self.all_counters().for_each(|counters| counters.count(what, self.now_ms));
+    }
 }
 
 impl Stream<'_> {
@@ -141,6 +162,8 @@ pub trait Live {
     fn is_local(&self, ip: IpAddr) -> bool;
     /// Seconds between UTC and local time at that moment.
     fn utc_offset(&self, seconds: i64) -> i32;
+    /// A stick table.
+    fn table(&self, table: TableId) -> Option<&Arc<Table>>;
     /// The variables of the process.
     fn variables(&self) -> &ProcessVariables;
     /// A random number, different at every call.

@@ -12,6 +12,7 @@ pub mod json;
 mod language;
 pub mod made;
 pub mod number;
+pub mod table;
 mod text;
 pub mod time;
 

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 
 pub mod content;
 mod cookie;
+pub mod counter;
 mod target;
 mod whole;
 
@@ -307,6 +308,8 @@ pub enum Fetch {
     Uuid,
     /// `srv_name`, `srv_id`
     Server(ServerFact),
+    /// `sc_…`, `src_…`, `table_cnt` and `table_avl`
+    Counter(counter::CounterFetch),
     /// `rand`, below the limit.
     Random(u32),
 }
@@ -466,6 +469,7 @@ impl Fetch {
             | Self::CapturedVersion
             | Self::Bearer(_)
             | Self::HttpMajor(_) => whole::value(self, context),
+            Self::Counter(fetch) => fetch.value(stream),
             Self::Random(limit) => {
                 let random = u64::from(stream.live.random());
                 Some(Value::count((random * u64::from(*limit)) >> 32))

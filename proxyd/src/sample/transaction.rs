@@ -2,6 +2,7 @@
 
 use super::variable::Variables;
 use crate::log::syslog::Level;
+use crate::stick::Counters;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,6 +30,10 @@ pub struct Transaction {
     pub tunnel_timeout: Cell<Option<Duration>>,
     /// `set-timeout client`
     pub client_timeout: Cell<Option<Duration>>,
+    /// What the exchange tracks.
+    pub counters: Counters,
+    /// It has been counted as a request; what is tracked from now on counts it when it begins.
+    pub request_counted: Cell<bool>,
     /// `set-mark`: of the client's socket.
     pub mark: Cell<Option<u32>>,
     /// `set-tos`: of the client's socket.

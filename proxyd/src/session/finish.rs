@@ -13,6 +13,7 @@ use crate::log_sink::Destination;
 use crate::proxy::settings::Mode;
 use crate::sample::transaction::LogLevel;
 use crate::stats::{Count, Counters, Event, Timing, Traffic};
+use crate::stick::tracked;
 use crate::termination::{Cause, End, Phase, letters};
 use crate::worker::milliseconds;
 use crate::{clock, log::syslog::Level};
@@ -30,6 +31,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     exchange.slot = None;
     exchange.backend_use = None;
     exchange.farm_use = None;
+    count_tracked(exchange, end);
     if !exchange.account.silent {
         let timers = timers(exchange, now);
         count(exchange, end, &timers, now);
@@ -137,6 +139,33 @@ fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Instan
     for traffic in [back, server].into_iter().flatten() {
         count_sent(traffic, exchange, end, timers);
     }
+}
+
+/// What stick tables learn at the end: bytes, and whether the server failed. What a client did wrong is known earlier.
+fn count_tracked(exchange: &Exchange<'_>, end: Option<End>) {
+    // A response that is none ends as one that rules refuse, but it is the server's fault.
+    let failed = |end: End| match end.cause {
+        Cause::ServerAbort | Cause::ServerTimeout => end.phase == Phase::Headers,
+        Cause::Proxy => end.phase == Phase::Headers && exchange.response_wire.is_none(),
+        Cause::ClientAbort
+        | Cause::ClientTimeout
+        | Cause::Local
+        | Cause::Internal
+        | Cause::Resource
+        | Cause::Down
+        | Cause::Up
+        | Cause::Killed => false,
+    };
+    if end.is_some_and(failed) {
+        policy::track(exchange, &tracked::FAILURE);
+    }
+    let (session, account, counters) = (exchange.session, &exchange.account, &exchange.transaction.counters);
+    if session.counters.is_empty() && counters.is_empty() {
+        return;
+    }
+    let head = exchange.request_wire.map_or(account.bytes_in, |_| exchange.request.counted_request_len());
+    policy::track(exchange, &tracked::bytes(head + exchange.upload.moved, account.bytes_out));
+    counters.end(session.worker.milliseconds(account.now));
 }
 
 /// What a frontend counts of a request that was not simply passed on.

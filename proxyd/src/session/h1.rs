@@ -14,6 +14,7 @@ use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
 use crate::http::{Version, header};
 use crate::proxy::settings::{ConnectionMode, ForwardFor};
+use crate::stick::tracked;
 use crate::termination::{Cause, End, Phase};
 
 /// Serves the requests of a connection, one after the other. What an exchange needs is allocated with its first byte and given
@@ -105,6 +106,8 @@ fn accept(exchange: &mut Exchange<'_>, wire: RequestWire, consumed: usize) {
 fn refuse(exchange: &mut Exchange<'_>, status: u16) -> End {
     exchange.keep_alive = false;
     exchange.request.clear();
+    policy::track(exchange, &tracked::REQUEST);
+    policy::track(exchange, &tracked::ERROR);
     End::bad_request(status)
 }
 
@@ -155,6 +158,12 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     let unanswered = probe || (!begun && session.requests > 0);
     exchange.request.clear();
     account.now = clock::now();
+    if !unanswered && why != NoMore::Closing {
+        policy::track(exchange, &tracked::REQUEST);
+        if why == NoMore::Ended {
+            policy::track(exchange, &tracked::ERROR);
+        }
+    }
     let status = |code| if unanswered { None } else { Some(code) };
     match why {
         NoMore::Ended => End::new(Cause::ClientAbort, Phase::Request, status(400)),

@@ -23,6 +23,7 @@ use crate::sample::fetch::Side;
 use crate::sample::transaction::Transaction;
 use crate::sample::{Context, Expression, Stream};
 use crate::stats::Count;
+use crate::stick::{DataType, tracked};
 use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
 
@@ -54,6 +55,7 @@ fn stream<'a>(
         now: clock::date(),
         content: None,
         variables: &session.variables,
+        counters: &session.counters,
         transaction,
         live: &*session.view.generation,
     }
@@ -75,42 +77,64 @@ pub fn admits(session: &Session, client: &Conn) -> bool {
         counters.add(Count::DeniedSessions, 1);
         return false;
     }
+    session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
     true
 }
 
 /// The frontend's rules on a request, and what it serves itself.
 pub async fn on_frontend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let session = exchange.session;
-    on_request(exchange, &session.frontend.section).await
+    on_request(exchange, &session.frontend.section, true).await
 }
 
 /// The backend's. The two halves of a `listen` section have the same rules, which apply once.
 pub async fn on_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     match exchange.backend {
         Some(view) if view.backend.listen != Some(exchange.session.frontend_id) => {
-            on_request(exchange, &view.backend.section).await
+            on_request(exchange, &view.backend.section, false).await
         }
         Some(_) | None => Ok(()),
     }
 }
 
-async fn on_request(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
+/// Counts the request in what is tracked by now; what is tracked later counts it by itself. haproxy counts it after the
+/// frontend's rules on contents, which do not see it counted.
+pub fn count_request(exchange: &Exchange<'_>) {
+    exchange.transaction.request_counted.set(true);
+    track(exchange, &tracked::REQUEST);
+}
+
+/// Adds to all that the connection and the request track.
+pub fn track(exchange: &Exchange<'_>, what: &[(DataType, u64)]) {
+    let (session, transaction) = (exchange.session, &exchange.transaction);
+    if session.counters.is_empty() && transaction.counters.is_empty() {
+        return;
+    }
+    let now_ms = session.worker.milliseconds(exchange.account.now);
+    session.counters.count(what, now_ms);
+    transaction.counters.count(what, now_ms);
+}
+
+async fn on_request(exchange: &mut Exchange<'_>, section: &Section, first: bool) -> Result<(), End> {
     let rules = &section.rules;
     if !rules.is_empty() {
         on_content(exchange, section).await?;
-        if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
-            let stream = stream(
-                exchange.session,
-                exchange.client,
-                exchange.backend,
-                Some(&exchange.transaction),
-                exchange.server_index,
-                exchange.account.now,
-            );
-            let verdict = rules.http_request(&mut exchange.request, &stream);
-            apply_to_client(exchange);
-            obey(exchange, verdict).await?;
-        }
+    }
+    if first {
+        count_request(exchange);
+    }
+    if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
+        let stream = stream(
+            exchange.session,
+            exchange.client,
+            exchange.backend,
+            Some(&exchange.transaction),
+            exchange.server_index,
+            exchange.account.now,
+        );
+        let verdict = rules.http_request(&mut exchange.request, &stream);
+        apply_to_client(exchange);
+        obey(exchange, verdict).await?;
     }
     service::statistics(exchange, section).await
 }
@@ -330,6 +354,7 @@ pub fn ignores_persistence(exchange: &Exchange<'_>, view: &BackendView) -> bool 
 
 /// `http-response`, of the backend and then of the frontend.
 pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    track(exchange, tracked::of_status(exchange.response.status()));
     for section in sections(exchange).into_iter().flatten() {
         let rules = &section.rules;
         if rules.http_response.is_empty() && rules.tcp_response_content.is_empty() {

@@ -103,6 +103,7 @@ pub fn monitor(exchange: &mut Exchange<'_>) -> Result<(), End> {
         return Ok(());
     }
     exchange.account.silent = true;
+    policy::count_request(exchange);
     let code = if policy::monitor_fails(exchange) { 503 } else { 200 };
     exchange.answer = Some(Answer::page(code));
     Err(End::new(Cause::Local, Phase::Request, Some(code)))

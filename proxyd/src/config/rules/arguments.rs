@@ -1,7 +1,7 @@
 //! Arguments in parentheses, checked against the row of the keyword table.
 
 use super::names::Names;
-use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
 use shared_config::haproxy::expr::{Call, SyntaxError};
 use shared_config::haproxy::keyword::{Arg, ArgKind};
 use shared_config::source::Span;
@@ -141,6 +141,14 @@ impl<'a> Arguments<'a> {
         found.map(Some).ok_or_else(|| inside.missing("frontend", word, index))
     }
 
+    /// As the name of a stick table; where none is named, this section's.
+    pub(super) fn table(&self, index: usize, names: &Names, inside: &Inside<'_>) -> Result<TableId, Problem> {
+        let word = self.word(index);
+        let name = word.map_or(inside.section, |word| word.as_str());
+        let found = names.tables.get(name).map(|table| table.id);
+        found.ok_or_else(|| inside.missing_named("table", name, word.map_or(self.at, |word| word.span), index))
+    }
+
     /// As the name of a userlist.
     pub(super) fn userlist(&self, index: usize, names: &Names, inside: &Inside<'_>) -> Result<UserlistId, Problem> {
         let Some(word) = self.word(index) else { return Err(problem("missing userlist", self.at)) };
@@ -189,14 +197,14 @@ pub(super) struct Inside<'a> {
 
 impl Inside<'_> {
     fn missing(&self, kind: &str, word: &Word, index: usize) -> Problem {
-        let message = format!(
-            "unable to find {kind} '{}' referenced in arg {} of {} in proxy '{}'.",
-            word.text,
-            index + 1,
-            self.call,
-            self.section
-        );
-        problem(message, word.span)
+        self.missing_named(kind, &word.text, word.span, index)
+    }
+
+    fn missing_named(&self, kind: &str, name: &str, at: Span, index: usize) -> Problem {
+        let (place, call, section) = (index + 1, &self.call, self.section);
+        let message =
+            format!("unable to find {kind} '{name}' referenced in arg {place} of {call} in proxy '{section}'.");
+        problem(message, at)
     }
 }
 

@@ -44,6 +44,9 @@ impl Lowering<'_> {
                 self.rule_expression(at, words).map(|from| from.map(|from| Effect::Port(End::Destination, from)))
             }
             "set-timeout" => self.set_timeout(at, words),
+            "track-sc" => self.track(at, words),
+            "sc-inc-gpc0" | "sc-inc-gpc1" | "sc-inc-gpc" | "sc-add-gpc" => self.count_up(name, at, words),
+            "sc-set-gpt0" | "sc-set-gpt" => self.set_tag(name, at, words),
             "add-acl" => self.change_patterns(Change::Add, at, words),
             "del-acl" | "del-map" => self.change_patterns(Change::Remove, at, words),
             "set-map" => self.change_patterns(Change::Set, at, words),

@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, Inside, Problem, problem};
 use super::report::{self, code};
-use super::{Lowering, converter, fetch};
+use super::{Lowering, converter, fetch, table};
 use crate::proxy::settings::Mode;
 use crate::sample;
 use shared_config::diagnostic::{Diagnostic, Place};
@@ -107,6 +107,20 @@ impl Lowering<'_> {
                     .map(row.name, &arguments)
                     .map_err(|inner| invalid_converter(call, inner))?
                     .map(sample::Converter::Made),
+                Support::Works if row.name == "in_table" || row.name.starts_with("table_") => {
+                    let inside = Inside {
+                        call: format!("conversion keyword '{}' for {}", row.name, kind_of(voice, &written.fetch)),
+                        section: self.section.name,
+                    };
+                    match table::converter(row, &arguments, self.names, &inside) {
+                        Ok(made) => made.map(sample::Converter::Made),
+                        Err(missing) => {
+                            self.missing_name(missing);
+                            (converters, output) = (None, row.output);
+                            continue;
+                        }
+                    }
+                }
                 Support::Works => converter::lower(row, &arguments).map_err(|inner| invalid_converter(call, inner))?,
                 Support::NoEffect | Support::Unsupported => None,
             };
@@ -131,11 +145,7 @@ impl Lowering<'_> {
             let message = format!("fetch method '{}' : {}", call.name.text, inner.message);
             Problem { message, ..inner }
         })?;
-        let kind = match voice {
-            Voice::Acl => "ACL keyword",
-            Voice::Sample => "sample fetch keyword",
-        };
-        let inside = Inside { call: format!("{kind} '{}'", call.name.text), section: self.section.name };
+        let inside = Inside { call: kind_of(voice, call), section: self.section.name };
         if self.section.mode == Mode::Http && voice == Voice::Acl && LAYER_6.contains(&row.name) {
             let message = format!("Proxy '{}': L6 sample fetches ignored on HTTP proxies.", self.section.name);
             self.out.push(
@@ -153,8 +163,7 @@ impl Lowering<'_> {
                     return Err(Problem { message, ..inner });
                 }
                 Err(fetch::Failure::Name(missing)) => {
-                    let error = Diagnostic::error(code::UNKNOWN_NAME, missing.span, missing.message);
-                    self.out.push(error.place(Place::ParsingLine));
+                    self.missing_name(missing);
                     return Ok(None);
                 }
             },
@@ -166,6 +175,11 @@ impl Lowering<'_> {
         Ok(fetch)
     }
 
+    fn missing_name(&mut self, missing: Problem) {
+        let error = Diagnostic::error(code::UNKNOWN_NAME, missing.span, missing.message);
+        self.out.push(error.place(Place::ParsingLine));
+    }
+
     /// `lua.NAME`: known only to the script.
     fn scripted(&mut self, call: &Call) -> Option<Lowered> {
         if !call.name.text.starts_with("lua.") {
@@ -174,6 +188,15 @@ impl Lowering<'_> {
         report::unsupported(self.out, &call.name.text, call.span);
         Some(Lowered { expression: None, output: SampleType::Any, places: FetchPlaces::all() })
     }
+}
+
+/// How messages about names name the fetch.
+fn kind_of(voice: Voice, call: &Call) -> String {
+    let kind = match voice {
+        Voice::Acl => "ACL keyword",
+        Voice::Sample => "sample fetch keyword",
+    };
+    format!("{kind} '{}'", call.name.text)
 }
 
 fn invalid_converter(call: &Call, inner: Problem) -> Problem {

@@ -2,6 +2,7 @@
 
 use super::arguments::{Arguments, Inside, Problem, problem};
 use super::names::Names;
+use super::table;
 use crate::sample::Fetch;
 use crate::sample::Value;
 use crate::sample::convert::time::Unit;
@@ -42,6 +43,9 @@ pub(super) fn lower(
         return Ok(Some(found));
     }
     if let Some(found) = connection(row.name) {
+        return Ok(Some(found));
+    }
+    if let Some(found) = table::fetch(row.name, arguments, names, inside).map_err(Failure::Name)? {
         return Ok(Some(found));
     }
     process(row.name, arguments, names, inside).map_err(Failure::Name)

@@ -1,7 +1,10 @@
 //! What rules refer to elsewhere in the configuration, by name.
 
-use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
 use crate::sample::pattern_file::PatternFile;
+use crate::stick::KeyType;
+use crate::stick::tracked::COUNTERS_DEFAULT;
+use shared_config::haproxy::keyword::SampleType;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,8 +20,10 @@ pub struct Names {
     pub userlists: HashMap<String, UserlistId>,
     /// Servers, by backend and name.
     pub servers: HashMap<(String, String), (BackendId, ServerIndex)>,
-    /// Proxies with a `stick-table`, and tables of `peers` sections as `peers/table`.
-    pub tables: Vec<String>,
+    /// Stick tables by the proxy's name, and those of `peers` sections as `peers/table`.
+    pub tables: HashMap<String, KnownTable>,
+    /// `tune.stick-counters`: how many counters a connection or a request can have.
+    pub stick_counters: Option<u8>,
     /// Files of patterns that rules change: they are not compiled for good.
     pub changed_files: HashSet<String>,
     /// Files of patterns that can change, read so far.
@@ -29,7 +34,34 @@ pub struct Names {
     pub hostname: String,
 }
 
+/// What rules need to know of a stick table.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownTable {
+    /// Its number.
+    pub id: TableId,
+    /// The type of its keys.
+    pub kind: KeyType,
+}
+
+impl KnownTable {
+    /// Whether samples of a type can be its keys.
+    pub(super) fn takes(self, sample: SampleType) -> bool {
+        sample.casts_to(match self.kind {
+            KeyType::Ip => SampleType::Ipv4,
+            KeyType::Ipv6 => SampleType::Ipv6,
+            KeyType::Integer => SampleType::Sint,
+            KeyType::Text(_) => SampleType::Str,
+            KeyType::Bytes(_) => SampleType::Bin,
+        })
+    }
+}
+
 impl Names {
+    /// The number of the last counter.
+    pub(super) fn last_counter(&self) -> Option<u8> {
+        self.stick_counters.unwrap_or(COUNTERS_DEFAULT).checked_sub(1)
+    }
+
     /// A server of a backend.
     pub(super) fn server(&self, backend: &str, server: &str) -> Option<(BackendId, ServerIndex)> {
         self.servers.get(&(backend.to_owned(), server.to_owned())).copied()

@@ -1,16 +1,17 @@
 use super::*;
 use crate::http::{Head, Version};
-use crate::ids::{ServerIndex, UserlistId};
+use crate::ids::{ServerIndex, TableId, UserlistId};
 use crate::rules::Verdict;
 use crate::sample::fetch::Figure;
 use crate::sample::variable::ProcessVariables;
 use crate::sample::{Context, Groups, Live, Stream};
+use crate::stick::Table;
 use shared_config::diagnostic::Severity;
 use shared_config::haproxy::env::Env;
 use shared_config::haproxy::load::Input;
 use shared_config::haproxy::predicate::Facts;
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// What a frontend's lines come to: its rules, and one line `severity line message` for each problem.
@@ -97,6 +98,10 @@ impl Live for Process {
     fn utc_offset(&self, _: i64) -> i32 {
         0
     }
+    fn table(&self, _: TableId) -> Option<&Arc<Table>> {
+        None
+    }
+
     fn variables(&self) -> &ProcessVariables {
         static VARIABLES: LazyLock<ProcessVariables> = LazyLock::new(ProcessVariables::default);
         &VARIABLES
@@ -110,6 +115,7 @@ fn stream() -> Stream<'static> {
     Stream {
         content: None,
         variables: Box::leak(Box::default()),
+        counters: Box::leak(Box::default()),
         transaction: Some(Box::leak(Box::default())),
         source: "127.0.0.1:4000".parse().ok(),
         destination: "127.0.0.1:23871".parse().ok(),
@@ -243,7 +249,7 @@ fn old_words_do_what_they_did() {
 fn what_does_not_work_yet_is_said() {
     for (lines, shown) in [
         ("  http-request use-service lua.a\n", "http-request use-service"),
-        ("  http-request deny if { sc0_http_req_rate gt 5 }\n", "sample fetch sc0_http_req_rate"),
+        ("  http-request deny if { sc0_glitch_cnt gt 5 }\n", "sample fetch sc0_glitch_cnt"),
         ("  http-request lua.foo\n", "http-request lua.foo"),
         ("  http-request set-header x %[unique-id]\n", "sample fetch unique-id"),
     ] {

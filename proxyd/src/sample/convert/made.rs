@@ -2,8 +2,10 @@
 
 use super::hash::{Algorithm, Hash};
 use super::number::Grouping;
+use super::table::{self, Wanted};
 use super::time::Unit;
 use super::{Replacement, base64_decode, encode, json, language, text, time};
+use crate::ids::TableId;
 use crate::sample::context::Context;
 use crate::sample::fetch::{Figure, Side};
 use crate::sample::pattern_file::PatternFile;
@@ -93,6 +95,8 @@ pub enum Made {
         /// What comes where nothing is found.
         default: Option<Value<'static>>,
     },
+    /// `in_table`, `table_…`
+    Table(TableId, Wanted),
 }
 
 /// What a map gives.
@@ -152,6 +156,7 @@ impl Made {
         let stream = context.stream;
         let made = |text: Vec<u8>| Value::Str(Cow::Owned(text));
         Some(match self {
+            Self::Table(id, wanted) => table::apply(context, *id, *wanted, &value)?,
             Self::Concat(..) | Self::AddItem(..) => made(self.joined(context, value.into_written().into_owned())),
             Self::Compare(name) => {
                 let other = stream.variable(name)?.into_text();

@@ -232,6 +232,7 @@ impl Lab {
             frontends: vec![Arc::new(plan.frontend(bind))],
             backends: vec![Arc::new(plan.backend())],
             userlists: Vec::new(),
+            tables: Vec::new(),
             global,
         });
         let generation = handle.load();

@@ -313,7 +313,7 @@ pub const GLOBAL: &[Keyword] = &[
     row("tune.ssl.ocsp-update.maxdelay", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.ssl.ocsp-update.mindelay", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.ssl.ssl-ctx-cache-size", GLOBAL_ONLY, ONE, NoEffect),
-    row("tune.stick-counters", GLOBAL_ONLY, ONE, NoEffect),
+    row("tune.stick-counters", GLOBAL_ONLY, ONE, Works),
     row("tune.streams-elasticity", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.takeover-other-tg-connections", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.vars.check-max-size", GLOBAL_ONLY, ONE, NoEffect),

@@ -160,7 +160,7 @@ pub const PROXY: &[Keyword] = &[
     row("stick on", Sections::NAMED_BACKENDS, Arity::at_least(1), Unsupported),
     row("stick store-request", Sections::NAMED_BACKENDS, Arity::at_least(1), Unsupported),
     row("stick store-response", Sections::NAMED_BACKENDS, Arity::at_least(1), Unsupported),
-    row("stick-table", Sections::NAMED_PROXIES, Arity::at_least(1), Unsupported),
+    row("stick-table", Sections::NAMED_PROXIES, Arity::at_least(1), Works),
     row("tcp-check comment", Sections::BACKENDS, Arity::at_least(1), Works),
     row("tcp-check connect", Sections::BACKENDS, Arity::at_least(0), Works),
     row("tcp-check expect", Sections::BACKENDS, Arity::at_least(0), Works),

@@ -104,7 +104,7 @@ pub const SECTION: &[Keyword] = &[
     row("size", Sections::of(&[Ring]), ONE, NoEffect),
     row("ssl-max-ver", Sections::of(&[CrtList]), ONE, Unsupported),
     row("ssl-min-ver", Sections::of(&[CrtList]), ONE, Unsupported),
-    row("table", Sections::of(&[Peers]), Arity::at_least(1), Unsupported),
+    row("table", Sections::of(&[Peers]), Arity::at_least(1), Works),
     row("tcp-check", Sections::of(&[Healthcheck]), Arity::at_least(1), Unsupported),
     row("tcp-request connection", Sections::of(&[LogForward]), Arity::at_least(1), Unsupported),
     row("tcp-request session", Sections::of(&[LogForward]), Arity::at_least(1), Unsupported),
