@@ -57,9 +57,6 @@ fn s12_own_address_disappears() {
 /// Over IPv6 the kernel does not let a socket send from an address that the host has lost, unless it is asked to.
 #[test]
 fn s12_own_address_disappears_inet6() {
-    let conf = |priority| conf(priority).instance("VI_6", 56, priority, "fe80::50/64").set("advert_int 1");
-    const LINK_LOCAL: &str =
-        "ip -6 -o address show dev eth0 scope link | grep -v fe80::50 | sed 's/.*inet6 //; s/ .*//'";
     const READY: Step = Check(|stage| {
         for node in &stage.nodes {
             let ready =
@@ -68,6 +65,11 @@ fn s12_own_address_disappears_inet6() {
         }
         Ok(())
     });
+    const OWN_GOES: Step = Sh(
+        A,
+        "own=$(ip -6 -o address show dev eth0 scope link | grep -v fe80::50 | sed 's/.*inet6 //; s/ .*//'); \
+         ip -6 address del $own dev eth0",
+    );
     const GOODBYE: Step = Check(|stage| {
         let port = stage.nodes[0].host.port_index();
         let said = || {
@@ -77,25 +79,16 @@ fn s12_own_address_disappears_inet6() {
         };
         wait::until("priority 0 from the lost address", Duration::from_secs(5), said)
     });
-    let gone = format!("ip -6 address del $({LINK_LOCAL}) dev eth0");
-    let gone: &'static str = Box::leak(gone.into_boxed_str());
-    play_all(&[scenario(
-        "the host's own of IPv6",
-        conf(150),
-        conf(100),
-        &[
-            &[READY],
-            SETTLED,
-            &[
-                Logs(A, "(VI_6) Entering MASTER STATE"),
-                Sh(A, gone),
-                Logs(A, "(VI_6) Entering FAULT STATE"),
-                GOODBYE,
-                Logs(B, "(VI_6) Entering MASTER STATE"),
-            ],
-        ],
-    )
-    .on_purpose(A, "keepalived cannot send from there: `send advert error 22 (Invalid argument)`")]);
+    let conf = |priority| conf(priority).instance("VI_6", 56, priority, "fe80::50/64").set("advert_int 1");
+    let steps: &[Step] = &[
+        Logs(A, "(VI_6) Entering MASTER STATE"),
+        OWN_GOES,
+        Logs(A, "(VI_6) Entering FAULT STATE"),
+        GOODBYE,
+        Logs(B, "(VI_6) Entering MASTER STATE"),
+    ];
+    play_all(&[scenario("the host's own of IPv6", conf(150), conf(100), &[&[READY], SETTLED, steps])
+        .on_purpose(A, "keepalived cannot send from there: `send advert error 22 (Invalid argument)`")]);
 }
 
 /// What happens in the moment before a reload is found when everything is read anew.
