@@ -236,7 +236,8 @@ impl Router {
             Input::Packet { interface, datagram } => self.receive(now, interface, datagram, out),
             Input::Time => self.time(now, out),
             Input::Interface(fact) => self.interface_reported(now, fact, out),
-            Input::InterfaceGone(name) => self.interface_gone(now, &name, out),
+            Input::InterfaceGone(name) => self.interface_gone(now, &name, None, out),
+            Input::InterfaceRenamed { from, to } => self.interface_gone(now, &from, Some(&to), out),
             Input::AddressVanished { interface, address } => self.address_vanished(now, &interface, address, out),
             Input::RouteVanished(route) => self.route_vanished(now, &route, out),
             Input::RuleVanished(rule) => self.rule_vanished(now, &rule, out),
@@ -366,7 +367,9 @@ impl Router {
         let before = self.interfaces.get(&name).map(|known| known.running);
         let running = fact.running;
         self.interfaces.insert(fact);
-        if before != Some(running) && (before.is_some() || self.started) && self.uses(&name) {
+        // A new one that is not up yet is no news.
+        let news = before.map_or(self.started && running, |before| before != running);
+        if news && self.uses(&name) {
             let word = if running { "up" } else { "down" };
             out.push(Output::Log(Level::Info, format!("Netlink reports {name} {word}")));
         }
@@ -376,10 +379,15 @@ impl Router {
         }
     }
 
-    fn interface_gone(&mut self, now: Instant, name: &str, out: &mut Outputs) {
+    /// Under another name it is another interface.
+    fn interface_gone(&mut self, now: Instant, name: &str, renamed: Option<&str>, out: &mut Outputs) {
         self.settling.forget(name);
         if self.interfaces.remove(name).is_some() && self.uses(name) {
-            out.push(Output::Log(Level::Warning, format!("Interface {name} deleted")));
+            let line = match renamed {
+                None => format!("Interface {name} deleted"),
+                Some(to) => format!("Interface name has changed from {name} to {to}"),
+            };
+            out.push(Output::Log(Level::Warning, line));
         }
         self.refresh_all(now, out);
     }
@@ -388,6 +396,7 @@ impl Router {
         self.members.iter().any(|member| {
             let settings = member.machine.settings();
             settings.interface.as_deref() == Some(name)
+                || settings.other_devices().any(|device| device == name)
                 || settings.track.interfaces.iter().any(|track| track.name == name)
         }) || self.groups.iter().any(|group| group.settings.track.interfaces.iter().any(|track| track.name == name))
     }

@@ -164,7 +164,8 @@ impl Daemon {
     }
 
     fn learn_all(&mut self, facts: Vec<Fact>) {
-        let interfaces = facts.iter().any(|fact| matches!(fact, Fact::Interface(_) | Fact::Gone(_)));
+        let interfaces =
+            facts.iter().any(|fact| matches!(fact, Fact::Interface(_) | Fact::Gone(_) | Fact::Renamed { .. }));
         for fact in facts {
             self.learn(fact);
         }
@@ -193,6 +194,7 @@ impl Daemon {
         let input = match fact {
             Fact::Interface(interface) => Input::Interface(interface),
             Fact::Gone(name) => Input::InterfaceGone(name),
+            Fact::Renamed { from, to } => Input::InterfaceRenamed { from, to },
             Fact::Vanished { interface, address } => Input::AddressVanished { interface, address },
             Fact::RouteVanished(route) => Input::RouteVanished(route),
             Fact::RuleVanished(rule) => Input::RuleVanished(rule),

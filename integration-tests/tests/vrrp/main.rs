@@ -9,6 +9,7 @@ mod craft;
 mod divergence;
 mod election;
 mod forged;
+mod interfaces;
 mod kernel_state;
 mod mistakes;
 mod namespace;

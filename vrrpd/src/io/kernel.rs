@@ -50,7 +50,8 @@ impl Kernel {
         self.netlink.hear_routes(routes || statics)?;
         let found = self.netlink.resync()?;
         self.found.extend(found);
-        let vmacs = instances().flat_map(|vrrp| vrrp.vmacs.iter().cloned()).collect();
+        let vmacs: Vec<_> = instances().flat_map(|vrrp| vrrp.vmacs.iter().cloned()).collect();
+        self.netlink.set_stacked(vmacs.iter().map(|vmac| vmac.name.clone()).collect());
         let promoting = instances().filter(|vrrp| vrrp.promote_secondaries && vrrp.vmacs.is_empty());
         let promoting = promoting.flat_map(devices).collect();
         self.vmacs.configure(&mut self.netlink, vmacs, promoting);
@@ -79,10 +80,15 @@ impl Kernel {
         }
         // One that somebody removed is made anew before anybody hears of it.
         if self.vmacs.keep(&mut self.netlink, &mut facts) {
+            facts.retain(|fact| !matches!(fact, Fact::Interface(known) if self.vmacs.is_one(&known.name)));
             facts.extend(self.netlink.all_interfaces());
         }
         let (vmacs, netlink) = (&self.vmacs, &self.netlink);
-        facts.retain(|fact| !matches!(fact, Fact::Gone(name) if vmacs.is_one(name) && netlink.link(name).is_some()));
+        let made_anew = |name: &String| vmacs.is_one(name) && netlink.link(name).is_some();
+        facts.retain(|fact| match fact {
+            Fact::Gone(name) | Fact::Renamed { from: name, .. } => !made_anew(name),
+            Fact::Interface(_) | Fact::Vanished { .. } | Fact::RouteVanished(_) | Fact::RuleVanished(_) => true,
+        });
         self.keep_firewall();
         Ok(Some(facts))
     }

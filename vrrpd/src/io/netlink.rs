@@ -51,6 +51,13 @@ pub enum Fact {
     Interface(Interface),
     /// An interface is gone.
     Gone(String),
+    /// An interface has another name now.
+    Renamed {
+        /// What it was called.
+        from: String,
+        /// What it is called.
+        to: String,
+    },
     /// Somebody removed one of our addresses.
     Vanished {
         /// Interface it was on.
@@ -84,6 +91,9 @@ pub struct Netlink {
     removing: HashMap<(u32, IpAddr), u32>,
     /// Addresses that are nobody's own, as (device, address): adverts never leave from them.
     virtuals: HashSet<(String, IpAddr)>,
+    /// Virtual interfaces: they count as running when they are up. The carrier is that of the interface below, which is
+    /// told on its own, perhaps with a delay (`interface_up_down_delays`).
+    stacked: HashSet<String>,
     routes: BTreeMap<RouteKey, Route>,
     rules: BTreeMap<RuleKey, Rule>,
 }
@@ -99,6 +109,7 @@ impl Netlink {
             ours: HashSet::new(),
             removing: HashMap::new(),
             virtuals: HashSet::new(),
+            stacked: HashSet::new(),
             routes: BTreeMap::new(),
             rules: BTreeMap::new(),
         })
@@ -107,6 +118,11 @@ impl Netlink {
     /// Says which addresses are virtual, and on which device.
     pub fn set_virtuals(&mut self, virtuals: HashSet<(String, IpAddr)>) {
         self.virtuals = virtuals;
+    }
+
+    /// Says which interfaces are virtual ones of this daemon.
+    pub fn set_stacked(&mut self, stacked: HashSet<String>) {
+        self.stacked = stacked;
     }
 
     /// Says whether routes or rules are to be watched. What was reported meanwhile is lost: a survey has to follow.
@@ -120,6 +136,8 @@ impl Netlink {
 
     /// Reads everything anew: at the start, and after the kernel lost messages. Answers with the differences.
     pub fn resync(&mut self) -> io::Result<Vec<Fact>> {
+        // What waits there is older than what is read now: told afterwards, it would be taken for a change.
+        self.monitor.drain();
         let mut links: BTreeMap<u32, Link> = BTreeMap::new();
         for report in self.dump(libc::RTM_GETLINK, LINK_REQUEST)? {
             if let Report::Link(report) = report {
@@ -258,15 +276,45 @@ impl Netlink {
 
     fn new_link(&mut self, report: LinkReport) -> Vec<Fact> {
         let index = report.index;
+        let name = self.links.get(&index).map(|link| link.report.name.clone());
+        if let Some(name) = name.filter(|name| !name.is_empty() && *name != report.name) {
+            self.clear_renamed(index, &name);
+        }
         let known = self.links.entry(index).or_default();
         let before = std::mem::replace(&mut known.report, report);
         let renamed = !before.name.is_empty() && before.name != known.report.name;
         let changed = before != known.report;
-        let mut facts: Vec<Fact> = renamed.then_some(Fact::Gone(before.name)).into_iter().collect();
+        let to = known.report.name.clone();
+        let mut facts: Vec<Fact> = renamed.then_some(Fact::Renamed { from: before.name, to }).into_iter().collect();
         if changed {
             facts.extend(self.interface(index).map(Fact::Interface));
         }
         facts
+    }
+
+    /// An interface under another name is none of ours: what we put there would stay there while another node is master.
+    fn clear_renamed(&mut self, index: u32, name: &str) {
+        let addresses: Vec<IpAddr> =
+            self.ours.iter().filter(|(of, _)| *of == index).map(|(_, address)| *address).collect();
+        for address in addresses {
+            let vip = VirtualAddress::new(address, self.prefix_of(index, address).unwrap_or_default());
+            if let Err(error) = self.remove(name, &vip) {
+                tracing::error!("cannot remove address {address} from {name}, which has another name now: {error}");
+            }
+        }
+        let over = |route: &&Route| {
+            route
+                .interface
+                .iter()
+                .chain(route.next_hops.iter().filter_map(|hop| hop.interface.as_ref()))
+                .any(|it| it == name)
+        };
+        let routes: Vec<Route> = self.routes.values().filter(over).cloned().collect();
+        for route in routes {
+            if let Err(error) = self.remove_route(&route) {
+                tracing::error!("cannot remove route {route} over {name}, which has another name now: {error}");
+            }
+        }
     }
 
     fn new_address(&mut self, found: AddressReport) -> Option<Fact> {
@@ -327,7 +375,7 @@ impl Netlink {
         Some(Interface {
             name: name.clone(),
             index,
-            running: link.report.running,
+            running: if self.stacked.contains(name) { link.report.up } else { link.report.running },
             addresses: own.map(|(address, _)| *address).collect(),
         })
     }
@@ -476,7 +524,11 @@ impl Netlink {
     /// Sets an interface up.
     pub fn set_up(&mut self, name: &str) -> Result<(), Refusal> {
         let index = self.index_of(name)?;
-        self.channel.request(&mut link::up(index))
+        self.channel.request(&mut link::up(index))?;
+        if let Some(link) = self.links.get_mut(&index) {
+            link.report.up = true;
+        }
+        Ok(())
     }
 }
 

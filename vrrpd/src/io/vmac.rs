@@ -65,6 +65,8 @@ impl Vmacs {
                     made |= fresh;
                     self.failing.retain(|name| *name != vmac.name);
                 }
+                // The interface below is just going; that has a line of its own.
+                Err(error) if error.errno == libc::ENODEV => {}
                 Err(error) if !self.failing.contains(&vmac.name) => {
                     self.failing.push(vmac.name.clone());
                     tracing::error!(
@@ -85,10 +87,11 @@ impl Vmacs {
         let known = netlink.link(&vmac.name).cloned();
         match known {
             Some(link) if link.macvlan && link.base == base && link.mac == vmac.mac => {
-                match if link.up { Ok(()) } else { netlink.set_up(&vmac.name) } {
+                match if link.up { Ok(()) } else { netlink.set_up(&vmac.name).map_err(|refusal| taken(refusal, vmac)) }
+                {
                     Ok(()) => {
                         keep_source(netlink, vmac);
-                        return Ok(false);
+                        return Ok(!link.up);
                     }
                     // One that is removed is reported as down first.
                     Err(refusal) if refusal.errno == libc::ENODEV => {}
@@ -106,7 +109,7 @@ impl Vmacs {
         netlink.add_macvlan(&macvlan)?;
         facts.extend(netlink.resync().map_err(|error| Refusal::of(&error))?);
         self.tune(vmac);
-        netlink.set_up(&vmac.name)?;
+        netlink.set_up(&vmac.name).map_err(|refusal| taken(refusal, vmac))?;
         keep_source(netlink, vmac);
         tracing::info!("({}): Success creating VMAC interface {}", vmac.instance, vmac.name);
         Ok(true)
@@ -165,6 +168,17 @@ impl Vmacs {
                 Ok(()) | Err(_) => {}
             }
         }
+    }
+}
+
+/// The kernel's words, and what to do about them, when another interface has the hardware address.
+fn taken(refusal: Refusal, vmac: &Vmac) -> Refusal {
+    match refusal.errno {
+        libc::EADDRINUSE => {
+            let text = format!("another interface on {} has its hardware address; remove that one", vmac.base);
+            Refusal { text, ..refusal }
+        }
+        _ => refusal,
     }
 }
 

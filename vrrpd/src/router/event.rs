@@ -34,6 +34,13 @@ pub enum Input<'a> {
     Interface(Interface),
     /// An interface is gone.
     InterfaceGone(String),
+    /// An interface has another name; what it is under that one comes as [`Input::Interface`].
+    InterfaceRenamed {
+        /// What it was called.
+        from: String,
+        /// What it is called.
+        to: String,
+    },
     /// Somebody else removed an address.
     AddressVanished {
         /// Interface it was on.

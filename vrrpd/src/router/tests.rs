@@ -402,3 +402,40 @@ fn a_daemon_that_leaves_its_addresses_takes_its_static_ones_along() {
     let gives_up = |output: &Output| matches!(output, Output::RemoveAddress { .. } | Output::Advertise { .. });
     assert!(!out.iter().any(gives_up), "{out:?}");
 }
+
+#[test]
+fn an_instance_needs_the_devices_of_all_it_holds() {
+    let mut spread = instance("VI_1", 51, 50);
+    let mut vip = VirtualAddress::new(IpAddr::from([10, 1, 0, 50]), 24);
+    vip.device = Some("eth1".to_owned());
+    let eth1 = |running| Interface { name: "eth1".to_owned(), index: 3, ..eth0(running) };
+    let mut phase_after = |vip: &VirtualAddress, change: &dyn Fn(&mut Bench)| {
+        spread.vrrp.excluded = vec![vip.clone()];
+        let settings = Settings { instances: vec![spread.clone()], ..Settings::default() };
+        let mut bench = Bench { router: Router::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+        bench.feed(Input::Interface(eth0(true)));
+        bench.feed(Input::Interface(eth1(true)));
+        bench.feed(Input::Start);
+        bench.run(4000);
+        assert_eq!(bench.phases(), [Phase::Master]);
+        change(&mut bench);
+        bench.phases()[0]
+    };
+    let down = |bench: &mut Bench| drop(bench.feed(Input::Interface(eth1(false))));
+    let gone = |bench: &mut Bench| drop(bench.feed(Input::InterfaceGone("eth1".to_owned())));
+    let renamed = |bench: &mut Bench| {
+        let out = bench.feed(Input::InterfaceRenamed { from: "eth1".to_owned(), to: "ethx".to_owned() });
+        assert_eq!(logs(&out)[0], "Interface name has changed from eth1 to ethx");
+    };
+    assert_eq!(phase_after(&vip, &down), Phase::Fault);
+    assert_eq!(phase_after(&vip, &gone), Phase::Fault);
+    assert_eq!(phase_after(&vip, &renamed), Phase::Fault);
+    let back = |bench: &mut Bench| {
+        gone(bench);
+        bench.feed(Input::Interface(eth1(true)));
+        bench.run(4000);
+    };
+    assert_eq!(phase_after(&vip, &back), Phase::Master);
+    vip.flags.no_track = true;
+    assert_eq!(phase_after(&vip, &gone), Phase::Master);
+}

@@ -22,8 +22,10 @@ impl Router {
         let Some(member) = self.members.get(index) else { return };
         let (link, tracked) = (self.link_of(member), self.tracked_of(index));
         let (old_link, old_tracked) = (member.link, member.tracked);
+        let down = if link.up { None } else { self.down_device(member).map(str::to_owned) };
         if let Some(member) = self.members.get_mut(index) {
             (member.link, member.tracked) = (link, tracked);
+            member.machine.set_down_device(down);
         }
         if link != old_link {
             self.feed(now, index, vrrp::Input::Link(link), out);
@@ -35,19 +37,31 @@ impl Router {
 
     fn link_of(&self, member: &Member) -> Link {
         let settings = member.machine.settings();
+        let up = self.down_device(member).is_none();
         let configured = settings.source().filter(|source| !settings.local_source || self.has_address(*source));
-        let Some(name) = settings.interface.as_deref() else {
-            return Link { up: true, source: configured };
+        let interface = settings.interface.as_deref().map(|name| self.interfaces.get(name));
+        let source = match (configured, interface) {
+            (Some(source), Some(Some(interface))) if settings.track_source => {
+                interface.addresses.contains(&source).then_some(source)
+            }
+            (None, Some(Some(interface))) if settings.source().is_none() => interface.source(settings.family),
+            (configured, _) => configured,
         };
-        let Some(interface) = self.interfaces.get(name) else { return Link { up: false, source: configured } };
-        let configured = configured.filter(|source| !settings.track_source || interface.addresses.contains(source));
-        let source = match settings.source() {
-            Some(_) => configured,
-            None => interface.source(settings.family),
-        };
-        // Where the virtual interface could not be made there is nothing to hold the addresses.
-        let vmacs = settings.vmacs.iter().all(|vmac| self.interfaces.get(&vmac.name).is_some());
-        Link { up: vmacs && (interface.running || settings.dont_track_primary), source }
+        Link { up, source }
+    }
+
+    /// What keeps an instance from working, if anything: its interface or virtual interfaces, or another device that
+    /// its addresses, routes and rules need. Whoever holds them would hold less than it should, and nothing would put the
+    /// rest back when the device returns.
+    fn down_device<'a>(&self, member: &'a Member) -> Option<&'a str> {
+        let settings = member.machine.settings();
+        let usable = |name: &str, carrier: bool| self.interfaces.get(name).is_some_and(|it| it.running || !carrier);
+        let carrier = !settings.dont_track_primary;
+        let own = settings.interface.iter().chain(settings.vmacs.iter().map(|vmac| &vmac.name)).map(String::as_str);
+        own.map(|name| (name, carrier))
+            .chain(settings.other_devices().map(|name| (name, true)))
+            .find(|(name, carrier)| !usable(name, *carrier))
+            .map(|(name, _)| name)
     }
 
     /// Whether an address is this host's own, or about to be: that of a `static_ipaddress`.

@@ -146,7 +146,8 @@ fn faults(instance: &Instance, watched: &[Watched]) -> Vec<String> {
     let interface = settings.interface.as_deref().unwrap_or("its interface");
     let mut lines = Vec::new();
     if faults.link {
-        lines.push(format!("{interface} is down or does not exist"));
+        let device = instance.down_device().unwrap_or(interface);
+        lines.push(format!("{device} is down or does not exist"));
     }
     if faults.source {
         lines.push(match settings.source() {

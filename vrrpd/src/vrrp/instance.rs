@@ -33,6 +33,8 @@ pub struct Instance {
     link: Link,
     /// The address that just went: the last words of a master still leave from it.
     lost_source: Option<IpAddr>,
+    /// The device that is down or missing, for those who ask.
+    down_device: Option<String>,
     tracked: Tracked,
     group_fault: bool,
     /// `Start` was given, the first state is still to come (`waiting` trackers, startup delay).
@@ -68,6 +70,7 @@ impl Instance {
             timers: Timers::default(),
             link: Link { up: false, source: None },
             lost_source: None,
+            down_device: None,
             tracked: Tracked::default(),
             group_fault: false,
             started: false,
@@ -148,6 +151,16 @@ impl Instance {
     /// Its deadlines.
     pub fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// Says which device keeps the link down.
+    pub fn set_down_device(&mut self, name: Option<String>) {
+        self.down_device = name;
+    }
+
+    /// The device that keeps the link down.
+    pub fn down_device(&self) -> Option<&str> {
+        self.down_device.as_deref()
     }
 
     /// What it remembers of the adverts it heard.

@@ -371,6 +371,20 @@ impl Settings {
         address.device.as_deref().or(self.vmac.as_deref()).or(self.interface.as_deref())
     }
 
+    /// Devices besides its interface that addresses, routes and rules need; not those of `no_track`, nor virtual ones.
+    pub fn other_devices(&self) -> impl Iterator<Item = &str> {
+        let addresses = self.all_addresses().filter(|vip| !vip.flags.no_track).filter_map(|vip| vip.device.as_ref());
+        let routes = self.routes.iter().filter(|route| route.track).flat_map(|route| {
+            route.interface.iter().chain(route.next_hops.iter().filter_map(|hop| hop.interface.as_ref()))
+        });
+        let rules = self.rules.iter().filter(|rule| rule.track);
+        let rules = rules.flat_map(|rule| rule.incoming.iter().chain(&rule.outgoing));
+        let own = |name: &str| {
+            self.interface.as_deref() == Some(name) || self.vmacs.iter().any(|vmac| vmac.name.as_str() == name)
+        };
+        addresses.chain(routes).chain(rules).map(String::as_str).filter(move |name| !own(name))
+    }
+
     /// The interface that adverts leave from; the routing decides when absent.
     pub fn advertise_on(&self) -> Option<&str> {
         let vmac = self.vmac.as_deref().filter(|_| !self.xmit_base);

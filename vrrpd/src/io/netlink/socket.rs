@@ -168,6 +168,18 @@ impl Monitor {
         Ok(Self { socket: sys::watch(socket)?, buffer: vec![0; DATAGRAM_MAX] })
     }
 
+    /// Throws away what waits to be read.
+    pub fn drain(&mut self) {
+        loop {
+            match self.socket.get_ref().read(&mut self.buffer) {
+                Ok(_) => {}
+                // It says so once, and goes on.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     /// The next datagram. Cancel safe: it is either still in the socket or returned.
     pub async fn next(&mut self) -> io::Result<Heard<'_>> {
         loop {

@@ -57,7 +57,7 @@ impl Instance {
 
     /// A tracker's fault at start is told by the tracker's own line; the others have keepalived's words.
     fn log_first_fault(&self, faults: Faults, out: &mut Outputs) {
-        let interface = self.settings.interface.as_deref().unwrap_or("-");
+        let interface = self.down_device().or(self.settings.interface.as_deref()).unwrap_or("-");
         if let Auth::Unsupported(kind) = self.settings.auth {
             let line = format!(
                 "{kind} is not supported: without it this node would not hear its peers - staying in FAULT state"
