@@ -165,15 +165,15 @@ fn s18_virtual_macs() {
         scenario.without("removing VIPs.", "keepalived does not say it of an interface that it has just made")
     };
     let there_and_back = there_and_back();
-    let (a, b) = each(|conf| conf.set("use_vmac"));
-    let (c, d) = each(|conf| conf.set("use_vmac vm0").set("vmac_xmit_base"));
-    let (e, f) = each(|conf| conf.version2().set("use_vmac"));
+    let above = each(|conf| conf.set("use_vmac"));
+    let below = each(|conf| conf.set("use_vmac vm0").set("vmac_xmit_base"));
+    let second = each(|conf| conf.version2().set("use_vmac"));
     let one_side =
         &[&[Start(A), Holder(A), Start(B), Calm(500), Signal(A, SIGTERM), Holder(B), Ends(A), Start(A), Holder(A)][..]];
     play_all(&[
-        unsaid(scenario("adverts from the virtual MAC", a, b, &[&there_and_back])),
-        unsaid(scenario("adverts on the interface below", c, d, &[&there_and_back])),
-        unsaid(scenario("version 2", e, f, &[&there_and_back])),
+        unsaid(scenario("adverts from the virtual MAC", above.0, above.1, &[&there_and_back])),
+        unsaid(scenario("adverts on the interface below", below.0, below.1, &[&there_and_back])),
+        unsaid(scenario("version 2", second.0, second.1, &[&there_and_back])),
         unsaid(scenario("a peer without", conf(150).set("use_vmac"), conf(100), one_side)),
     ]);
 }
