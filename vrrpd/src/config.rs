@@ -29,8 +29,8 @@ pub use host::{Host, RoutingNames, ThisHost};
 use model::Model;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use shared_config::keepalived::ast::{File, Statement};
-use shared_config::keepalived::preprocess::{Disk, Environment, Files, Limits, Origins};
-use shared_config::source::{SourceId, Sources};
+use shared_config::keepalived::preprocess::{Disk, Environment, Files, Limits, Origins, Remembered};
+use shared_config::source::{SourceId, Sources, encode};
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -114,6 +114,13 @@ pub fn load(path: &Path, config_id: &str, host: &mut dyn Host, sources: &mut Sou
             Loaded { model: None, diagnostics }
         }
     }
+}
+
+/// Reads a configuration as it was when these sources were read, whatever became of its files.
+pub fn load_again(before: &Sources, config_id: &str, host: &mut dyn Host, sources: &mut Sources) -> Option<Loaded> {
+    let first = before.iter().next()?;
+    let root = sources.add(first.path(), &encode(first.text()));
+    Some(load_text(root, &Remembered(before), config_id, host, sources))
 }
 
 /// Reads a configuration that is among the sources already.

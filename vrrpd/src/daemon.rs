@@ -78,8 +78,17 @@ pub struct Plan {
     pub dynamic_interfaces: bool,
 }
 
+/// Which configuration is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// What the files say now.
+    Current,
+    /// What they said when the daemon was started.
+    First,
+}
+
 /// Reads the configuration anew; lines say what is wrong with it.
-pub type Reload<'a> = dyn FnMut() -> Result<Plan, Vec<String>> + 'a;
+pub type Reload<'a> = dyn FnMut(Which) -> Result<Plan, Vec<String>> + 'a;
 
 /// Runs until told to stop; the exit code. Call it before any thread is started: it forks.
 pub fn run(options: &Options, log: &log::Log, plan: Plan, reload: &mut Reload<'_>) -> u8 {
@@ -126,16 +135,20 @@ fn supervised(options: &Options, plan: Plan, reload: &mut Reload<'_>) -> std::io
         }
     };
     run_once("startup", plan.model.global.startup_script.as_ref(), plan.script_security);
-    match parent::supervise(options)? {
+    let global = &plan.model.global;
+    let (shutdown, namespace) = (global.shutdown_script.clone(), global.process.net_namespace.clone());
+    let security = plan.script_security;
+    let mut plan = Some(plan);
+    match parent::supervise(options, &mut plan)? {
         Role::Vrrp(inheritance) => {
             // The file is the parent's.
             std::mem::forget(file);
             live::run(options, inheritance, plan, reload)
         }
         Role::Parent(code) => {
-            run_once("shutdown", plan.model.global.shutdown_script.as_ref(), plan.script_security);
+            run_once("shutdown", shutdown.as_ref(), security);
             drop(file);
-            match &plan.model.global.process.net_namespace {
+            match &namespace {
                 Some(name) => namespace::leave(name),
                 None if options.pid_file.starts_with(namespace::RUN_FOLDER) => {
                     namespace::remove_if_empty(Path::new(namespace::RUN_FOLDER));

@@ -98,13 +98,14 @@ pub(crate) mod tests {
     use crate::config::{ThisHost, load_text};
     use shared_config::keepalived::preprocess::Disk;
     use shared_config::source::Sources;
+    use std::sync::Arc;
 
     /// A configuration and its router, not started.
     pub(crate) fn plan(text: &str) -> (Model, Router) {
         let mut sources = Sources::new();
         let root = sources.add(Path::new("test.conf"), text.as_bytes());
         let model = load_text(root, &Disk, "test", &mut ThisHost::new(1), &mut sources).model.unwrap();
-        let router = Router::new(crate::running::plan(&model).router);
+        let router = Router::new(crate::running::plan(Arc::new(model.clone())).router);
         (model, router)
     }
 

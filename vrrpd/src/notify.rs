@@ -34,6 +34,20 @@ pub struct Settings {
     pub mail: bool,
 }
 
+impl Settings {
+    /// Nobody is told.
+    pub const NOBODY: &Self = &Self {
+        master: None,
+        backup: None,
+        fault: None,
+        stop: None,
+        deleted: None,
+        master_rx_lower_pri: None,
+        any: None,
+        mail: false,
+    };
+}
+
 /// Who is told of everything, besides the scripts of each instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channels {

@@ -198,7 +198,7 @@ impl Router {
     /// Whom an instance tells about itself.
     pub fn notify_settings(&self, instance: &str) -> Option<&notify::Settings> {
         let member = self.members.iter().find(|member| member.machine.settings().name == instance);
-        member.map(|member| &member.notify)
+        member.map(Member::notify)
     }
 
     /// Begins to count anew.

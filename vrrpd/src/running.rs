@@ -18,27 +18,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the daemon runs.
-pub fn plan(model: &Model) -> Plan {
+pub fn plan(model: Arc<Model>) -> Plan {
     let global = &model.global;
-    let mut plan = Plan {
-        model: Arc::new(model.clone()),
-        router: router::Settings {
-            instances: model.instances.iter().map(|instance| router_instance(model, instance)).collect(),
-            // A script that nobody tracks is not run, and not looked for.
-            scripts: used_scripts(model).into_iter().map(|id| script(&model.scripts[id.0])).collect(),
-            groups: model.sync_groups.iter().map(|group| router_group(model, group)).collect(),
-            files: model.files.iter().map(file).collect(),
-            processes: model.processes.iter().map(process).collect(),
-            log_unknown_vrids: global.log_unknown_vrids,
-            states_on_reload: global.fifos.write_states_on_reload,
-            channels: channels(global),
-            ..router::Settings::default()
-        },
+    let mut router = router::Settings {
+        instances: model.instances.iter().map(|instance| router_instance(&model, instance)).collect(),
+        // A script that nobody tracks is not run, and not looked for.
+        scripts: used_scripts(&model).into_iter().map(|id| script(&model.scripts[id.0])).collect(),
+        groups: model.sync_groups.iter().map(|group| router_group(&model, group)).collect(),
+        files: model.files.iter().map(file).collect(),
+        processes: model.processes.iter().map(process).collect(),
+        log_unknown_vrids: global.log_unknown_vrids,
+        states_on_reload: global.fifos.write_states_on_reload,
+        channels: channels(global),
+        ..router::Settings::default()
+    };
+    kernel::complete(&model, &mut router);
+    Plan {
+        router,
         script_security: global.scripts.security,
         dynamic_interfaces: global.dynamic_interfaces != DynamicInterfaces::No,
-    };
-    kernel::complete(model, &mut plan.router);
-    plan
+        model,
+    }
 }
 
 /// The scripts that an instance or a group tracks, in the order of the file.

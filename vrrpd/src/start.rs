@@ -4,7 +4,7 @@ use crate::args::{self, Args, Facility, Question, Request, StatusSocket};
 use crate::config::model::ProcessSettings;
 use crate::config::{self, Loaded, ThisHost};
 use crate::daemon::namespace::{self, EnterError};
-use crate::daemon::{self, Options, Plan};
+use crate::daemon::{self, Options, Plan, Which};
 use crate::io::vet;
 use crate::log::{self, Log, PROCESS};
 use crate::status::client;
@@ -14,6 +14,7 @@ use shared_config::render::{self, Colour};
 use shared_config::source::{Sources, encode};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Exit status of a command line that cannot be used.
 const EXIT_USAGE: u8 = 1;
@@ -55,13 +56,19 @@ struct Read {
     overridden: Option<String>,
 }
 
-fn read(args: &Args) -> Read {
-    let mut sources = Sources::new();
+/// This host, and what `@ID` lines are compared with.
+fn host(args: &Args) -> (ThisHost, String) {
     let since_epoch = clock::since_epoch();
     let seed = u64::from(since_epoch.subsec_nanos()) << 32 | since_epoch.as_secs() & 0xffff_ffff;
-    let mut host = ThisHost::new(seed ^ u64::from(std::process::id()));
+    let host = ThisHost::new(seed ^ u64::from(std::process::id()));
     let short_name = config::Host::name(&host).split('.').next().unwrap_or_default().to_owned();
     let config_id = args.config_id.clone().unwrap_or(short_name);
+    (host, config_id)
+}
+
+fn read(args: &Args) -> Read {
+    let mut sources = Sources::new();
+    let (mut host, config_id) = host(args);
     let mut loaded = config::load(&args.config, &config_id, &mut host, &mut sources);
     let mut overridden = None;
     if let (Some(model), Some(name)) = (&mut loaded.model, &args.namespace) {
@@ -127,7 +134,7 @@ fn check(args: &Args) -> u8 {
     let mut status = read.loaded.check_status();
     // What cannot be read to its end is not judged further.
     if let Some(model) = read.loaded.model.as_ref().filter(|_| status != config::EXIT_CONFIG) {
-        let mut plan = running::plan(model);
+        let mut plan = running::plan(Arc::new(model.clone()));
         // keepalived looks for notify scripts only when it starts.
         for instance in &mut plan.router.instances {
             instance.notify = notify::Settings::default();
@@ -177,11 +184,14 @@ fn run(args: &Args, called: &str) -> u8 {
         tracing::error!(target: PROCESS, "A configuration file is missing or cannot be read, and -e was given");
         return config::EXIT_NO_CONFIG;
     }
-    let Some(model) = read.loaded.model.as_ref().filter(|_| read.loaded.may_start()) else {
+    if read.loaded.model.is_none() || !read.loaded.may_start() {
         explain_refusal(&read);
         return read.loaded.start_status();
-    };
-    let process = &model.global.process;
+    }
+    // Of what was read only the texts stay: a VRRP process that replaces another may need them.
+    let Read { loaded, sources, .. } = read;
+    let Some(model) = loaded.model.map(Arc::new) else { return config::EXIT_CONFIG };
+    let process = &model.global.process.clone();
     let [pid_file, vrrp_pid_file] = pid_files(args, process);
     let options = Options {
         banner: banner(called),
@@ -199,8 +209,11 @@ fn run(args: &Args, called: &str) -> u8 {
         status_socket: status_socket(args, process),
         metrics_address: args.metrics_address,
     };
-    let plan = running::plan(model);
-    daemon::run(&options, &log, plan, &mut || reload(args, process))
+    let mut read = |which| match which {
+        Which::Current => reload(args, process),
+        Which::First => first(args, &sources),
+    };
+    daemon::run(&options, &log, running::plan(model), &mut read)
 }
 
 /// The configuration, read in the network namespace that it is for, with the log and `/run/keepalived` as they are
@@ -277,15 +290,29 @@ fn reload(args: &Args, started: &ProcessSettings) -> Result<Plan, Vec<String>> {
             }
         }
     }
-    match &read.loaded.model {
-        Some(model) if read.loaded.may_start() => {
+    let may_start = read.loaded.may_start();
+    match read.loaded.model {
+        Some(model) if may_start => {
             for (_, line) in lines {
                 tracing::warn!(target: PROCESS, "{line}");
             }
-            Ok(running::plan(model))
+            Ok(running::plan(Arc::new(model)))
         }
         Some(_) | None => Err(lines.into_iter().map(|(_, line)| line).collect()),
     }
+}
+
+/// The configuration of the start, of which everything was said then.
+fn first(args: &Args, texts: &Sources) -> Result<Plan, Vec<String>> {
+    let (mut host, config_id) = host(args);
+    let loaded = config::load_again(texts, &config_id, &mut host, &mut Sources::new());
+    let mut model = loaded
+        .and_then(|loaded| loaded.model)
+        .ok_or_else(|| vec!["That of the start cannot be read again".to_owned()])?;
+    if let Some(name) = &args.namespace {
+        model.global.process.net_namespace = Some(name.clone());
+    }
+    Ok(running::plan(Arc::new(model)))
 }
 
 fn log_of(args: &Args) -> Log {

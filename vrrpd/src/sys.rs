@@ -305,6 +305,16 @@ pub fn monotonic_usec() -> u64 {
     seconds.saturating_mul(1_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0) / 1000)
 }
 
+/// Gives memory that is free back to the system. The C library keeps it otherwise: all that was needed to read a
+/// configuration, for as long as the process lives.
+pub fn give_memory_back() {
+    // SAFETY: it takes a number and may be called at any time.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// A file without a name, in memory, that goes with the last process that has it open.
 pub fn memory_file() -> io::Result<std::fs::File> {
     // SAFETY: the name is a literal that ends with NUL; memfd_create answers with a new descriptor that nobody owns.

@@ -7,6 +7,7 @@ use shared_config::render::keepalived_line;
 use shared_config::source::Sources;
 use std::fmt::{Debug, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::{env, fs};
 use vrrpd::config::model::{Model, User};
 use vrrpd::config::{self, Host, Loaded, RoutingNames};
@@ -64,7 +65,7 @@ fn render(name: &str, text: &[u8]) -> String {
     if let Some(model) = &loaded.model {
         write_model(&mut out, model, text);
         // What the daemon is told must not depend on luck either: every reference holds.
-        vrrpd::running::plan(model);
+        vrrpd::running::plan(Arc::new(model.clone()));
     }
     out
 }
@@ -205,7 +206,7 @@ proptest! {
                 prop_assert!(instance.vrid > 0 && instance.priority > 0);
                 prop_assert!(!instance.advert_int.is_zero());
             }
-            vrrpd::running::plan(model);
+            vrrpd::running::plan(Arc::new(model.clone()));
         }
     }
 

@@ -11,7 +11,7 @@ use shared_config::keepalived::preprocess::NoFiles;
 use shared_config::source::Sources;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use vrrpd::config::model::User;
 use vrrpd::config::{Host, RoutingNames, load_text};
 use vrrpd::router::interface::Interface;
@@ -172,7 +172,7 @@ fn check(text: &[u8]) {
     loaded.check_status();
     loaded.may_start();
     let Some(model) = loaded.model else { return };
-    let plan = vrrpd::running::plan(&model);
+    let plan = vrrpd::running::plan(Arc::new(model));
     let mut router = Router::new(plan.router.clone());
     let now = vrrpd::clock::now();
     let addresses = vec![IpAddr::from([10, 0, 0, 1]), "fe80::1".parse().expect("an address")];

@@ -59,6 +59,23 @@ fn a_vrrp_process_that_is_killed_is_replaced_before_anybody_misses_it() {
 }
 
 #[test]
+fn a_vrrp_process_that_is_replaced_goes_on_with_the_file_of_the_start_when_the_new_one_is_broken() {
+    let Some(lab) = Lab::or_skip() else { return };
+    let mut node = Node::new(&lab, "h11", Speaker::Vrrpd, 11).unwrap();
+    node.host.sh("mkdir -p /run/parts").unwrap();
+    node.host.sh(&format!("cat >/run/parts/a.conf <<'END'\n{}\nEND", text(150))).unwrap();
+    node.configure("include /run/parts/*.conf\n").unwrap();
+    node.start().unwrap();
+    node.logs("(VI_1) Entering MASTER STATE").unwrap();
+    node.host.sh("rm -r /run/parts").unwrap();
+    node.configure("vrrp_instance VI_1 {\n  virtual_router_id 0\n").unwrap();
+    node.host.sh("kill -9 $(cat /run/vrrp.pid)").unwrap();
+    node.logs("The configuration cannot be run, going on with that of the start").unwrap();
+    node.logs("(VI_1) was MASTER until its process was replaced, going on").unwrap();
+    assert!(node.has(IpAddr::from(VIP)));
+}
+
+#[test]
 fn the_vrrp_process_stops_in_good_order_when_its_parent_is_killed() {
     let Some(lab) = Lab::or_skip() else { return };
     let (mut first, mut second) = pair(&lab);

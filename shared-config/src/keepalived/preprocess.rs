@@ -11,7 +11,7 @@ mod include;
 mod repeat;
 mod text;
 
-pub use files::{Disk, Files, NoFiles};
+pub use files::{Disk, Files, NoFiles, Remembered};
 pub use text::Line;
 pub(super) use text::is_blank;
 

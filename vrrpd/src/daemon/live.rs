@@ -5,7 +5,7 @@ use super::parent::Inheritance;
 use super::pid_file::PidFile;
 use super::reload_time::{self, Schedule};
 use super::signals::{Signal, Signals};
-use super::{EXIT_CONFIG, EXIT_FATAL, EXIT_OK, Options, Plan, Reload, setup};
+use super::{EXIT_CONFIG, EXIT_FATAL, EXIT_OK, Options, Plan, Reload, Which, setup};
 use crate::config::model::Model;
 use crate::dump::{self, View};
 use crate::io::vet;
@@ -16,13 +16,18 @@ use crate::status::server::{Query, Server};
 use crate::status::{self, Answer, Process};
 use crate::systemd::State;
 use crate::vrrp::Phase;
-use crate::{clock, router};
+use crate::{clock, router, sys};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::time::{Interval, MissedTickBehavior};
+
+/// How long no instance has changed its state when the memory that changes needed is given back: thousands of instances
+/// that take over together need much for a moment.
+const TIDY_AFTER: Duration = Duration::from_secs(2);
 
 /// What became of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +50,21 @@ struct Live<'a> {
     status: Server,
     process: Process,
     memory: Memory,
+    /// When what the last changes needed is given back.
+    tidy_at: Option<Instant>,
 }
 
 /// Runs the VRRP process; its exit code.
-pub(super) fn run(options: &Options, inheritance: Inheritance, plan: Plan, reload: &mut Reload<'_>) -> io::Result<u8> {
+pub(super) fn run(
+    options: &Options,
+    inheritance: Inheritance,
+    plan: Option<Plan>,
+    reload: &mut Reload<'_>,
+) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let Inheritance { signals, relay, again, memory } = inheritance;
     let memory = Memory::new(memory);
-    let plan = if again { current(plan, reload) } else { plan };
+    let Some(plan) = plan.map_or_else(|| current(reload), Some) else { return Ok(EXIT_CONFIG) };
     runtime.block_on(async {
         let mut handlers = Signals::listen(!options.ignore_interrupt)?;
         signals.unblock()?;
@@ -72,8 +84,8 @@ pub(super) fn run(options: &Options, inheritance: Inheritance, plan: Plan, reloa
         let started = clock::since_epoch();
         let banner = options.banner.clone();
         let process = Process { banner, started, configured: started, reloads: 0, refused: 0, refusal: Vec::new() };
-        let mut live =
-            Live { options, daemon, model, relay, schedule: Schedule::default(), look, status, process, memory };
+        let schedule = Schedule::default();
+        let mut live = Live { options, daemon, model, relay, schedule, look, status, process, memory, tidy_at: None };
         live.settle(None);
         live.tell(State::Ready, None);
         live.remember(true);
@@ -89,15 +101,21 @@ pub(super) fn run(options: &Options, inheritance: Inheritance, plan: Plan, reloa
     })
 }
 
-/// The configuration as it is now, for a VRRP process that replaces another; the first one if it cannot be run.
-fn current(first: Plan, reload: &mut Reload<'_>) -> Plan {
-    reload().unwrap_or_else(|lines| {
+/// The configuration as it is now, for a VRRP process that replaces another; that of the start if it cannot be run.
+fn current(reload: &mut Reload<'_>) -> Option<Plan> {
+    let complain = |lines: Vec<String>| {
         for line in lines {
             tracing::error!(target: PROCESS, "{line}");
         }
-        tracing::error!(target: PROCESS, "The configuration cannot be run, going on with that of the start");
-        first
-    })
+    };
+    reload(Which::Current)
+        .or_else(|lines| {
+            complain(lines);
+            tracing::error!(target: PROCESS, "The configuration cannot be run, going on with that of the start");
+            reload(Which::First)
+        })
+        .map_err(complain)
+        .ok()
 }
 
 /// Opens and starts, unless the configuration names an interface that must be there and is not.
@@ -166,7 +184,14 @@ impl Live<'_> {
     }
 
     fn remember(&mut self, changed: bool) {
-        self.memory.note(clock::now(), clock::monotonic_usec(), self.daemon.router(), changed);
+        let now = clock::now();
+        self.memory.note(now, clock::monotonic_usec(), self.daemon.router(), changed);
+        if changed {
+            self.tidy_at = Some(now + TIDY_AFTER);
+        } else if self.tidy_at.is_some_and(|at| at <= now) {
+            self.tidy_at = None;
+            sys::give_memory_back();
+        }
     }
 
     async fn answer(&mut self, query: Query, reload: &mut Reload<'_>) -> io::Result<()> {
@@ -189,7 +214,7 @@ impl Live<'_> {
         self.tell(State::Reloading { monotonic_usec: clock::monotonic_usec() }, Some("reloading"));
         let marker = self.model.global.reload.file.clone();
         mark(marker.as_deref());
-        let read = reload();
+        let read = reload(Which::Current);
         unmark(marker.as_deref());
         let outcome = match read.and_then(|plan| self.acceptable(plan)) {
             Ok(plan) => {
@@ -254,6 +279,7 @@ impl Live<'_> {
 
     /// What follows from a configuration besides the router.
     fn settle(&mut self, before: Option<&Model>) {
+        sys::give_memory_back();
         let global = &self.model.global;
         if let Some(before) = before {
             setup::vrrp(&global.process, Some(&before.global.process));

@@ -6,7 +6,7 @@
 //! takes over what the old one left; a dead parent makes the VRRP process stop in good order (`PR_SET_PDEATHSIG`), with an
 //! advert of priority 0. Only when both are killed at once does an address stay behind, until the next start.
 
-use super::{EXIT_CONFIG, EXIT_FATAL, Options, signals};
+use super::{EXIT_CONFIG, EXIT_FATAL, Options, Plan, signals};
 use crate::log::PROCESS;
 use crate::sys::{self, BlockedSignals, Fork};
 use crate::{clock, systemd};
@@ -55,8 +55,9 @@ enum End {
     Died(Pid, WaitStatus),
 }
 
-/// Supervises until the daemon is told to stop or cannot go on. Returns once in every VRRP process, too.
-pub(super) fn supervise(options: &Options) -> io::Result<Role> {
+/// Supervises until the daemon is told to stop or cannot go on. Returns once in every VRRP process, too: the plan is for
+/// the first of them, and the parent forgets it.
+pub(super) fn supervise(options: &Options, plan: &mut Option<Plan>) -> io::Result<Role> {
     let own = std::process::id();
     let mut again = false;
     let mut died_early = false;
@@ -76,6 +77,8 @@ pub(super) fn supervise(options: &Options) -> io::Result<Role> {
             Fork::Parent(child) => child,
         };
         drop(theirs);
+        *plan = None;
+        sys::give_memory_back();
         relay.set_nonblocking(true)?;
         tracing::info!(target: PROCESS, "Starting VRRP child process, pid={child}");
         let End::Died(pid, status) = watch(child, &signals, &relay, options.child_wait)? else {

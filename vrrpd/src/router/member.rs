@@ -10,7 +10,8 @@ use std::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) machine: vrrp::Instance,
-    pub(super) notify: notify::Settings,
+    /// Beside it, since most of thousands tell nobody.
+    notify: Option<Box<notify::Settings>>,
     pub(super) link: Link,
     pub(super) tracked: Tracked,
 }
@@ -19,7 +20,12 @@ impl Member {
     pub(super) fn new(instance: Instance) -> Self {
         let machine = vrrp::Instance::new(instance.vrrp);
         let link = Link { up: false, source: None };
-        Self { machine, notify: instance.notify, link, tracked: Tracked::default() }
+        Self { machine, notify: boxed(instance.notify), link, tracked: Tracked::default() }
+    }
+
+    /// Who is told of its events.
+    pub(super) fn notify(&self) -> &notify::Settings {
+        self.notify.as_deref().unwrap_or(notify::Settings::NOBODY)
     }
 
     /// Gives the machine a fact; whether its state changed.
@@ -31,7 +37,7 @@ impl Member {
 
     pub(super) fn reload(&mut self, now: Instant, instance: Instance, out: &mut Outputs) {
         let old = self.machine.settings().clone();
-        self.notify = instance.notify;
+        self.notify = boxed(instance.notify);
         let mut instructions = vrrp::Outputs::new();
         self.machine.reload(now, instance.vrrp, &mut instructions);
         self.translate(&old, instructions, out);
@@ -81,7 +87,7 @@ impl Member {
                     out.push(Output::Announce { device, address: address.address });
                 }
                 vrrp::Output::Notify(event, priority) => {
-                    let notice = self.notify.notice(event, notify::Subject::Instance, &settings.name, priority);
+                    let notice = self.notify().notice(event, notify::Subject::Instance, &settings.name, priority);
                     out.push(Output::Notify(notice));
                 }
                 vrrp::Output::Changed(phase) => {
@@ -93,4 +99,8 @@ impl Member {
         }
         changed
     }
+}
+
+fn boxed(notify: notify::Settings) -> Option<Box<notify::Settings>> {
+    (notify != *notify::Settings::NOBODY).then(|| Box::new(notify))
 }

@@ -61,7 +61,7 @@ impl Router {
             let (machine, settings) = (&member.machine, member.machine.settings());
             let Some(event) = notify::Event::of(machine.phase()) else { continue };
             let priority = machine.effective_priority();
-            out.push(only_fifos(member.notify.notice(event, notify::Subject::Instance, &settings.name, priority)));
+            out.push(only_fifos(member.notify().notice(event, notify::Subject::Instance, &settings.name, priority)));
         }
         for group in &self.groups {
             let Some(event) = notify::Event::of(group.phase) else { continue };

@@ -1,6 +1,8 @@
 //! The files that a configuration may include: reading and matching of names, behind a trait so that tests and the
 //! fuzzer need no disk.
 
+use crate::source::{Sources, encode};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +48,32 @@ impl Files for Disk {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+}
+
+/// The files of an earlier reading, as they were then: to read a configuration once more that has changed since.
+#[derive(Clone, Copy, Debug)]
+pub struct Remembered<'a>(pub &'a Sources);
+
+impl Files for Remembered<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let source = self.0.iter().find(|source| source.path() == path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(encode(source.text()))
+    }
+
+    fn identity(&self, path: &Path) -> PathBuf {
+        let folder = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+        path.canonicalize().ok().or_else(|| folder(path)).unwrap_or_else(|| path.to_owned())
+    }
+
+    fn names(&self, directory: &Path) -> Vec<String> {
+        let below = self.0.iter().filter_map(|source| source.path().strip_prefix(directory).ok()?.iter().next());
+        let names: BTreeSet<String> = below.filter_map(|name| name.to_str().map(str::to_owned)).collect();
+        names.into_iter().collect()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.0.iter().any(|source| source.path().starts_with(path))
     }
 }
 

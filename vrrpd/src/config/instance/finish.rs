@@ -66,8 +66,8 @@ impl Lowering<'_> {
             preempt,
             preempt_delay: draft.preempt_delay.map_or(Duration::ZERO, |(delay, _)| delay),
             authentication,
-            addresses: draft.addresses,
-            excluded_addresses: draft.excluded,
+            addresses: exact(draft.addresses),
+            excluded_addresses: exact(draft.excluded),
             routes: draft.routes,
             rules: draft.rules,
             promote_secondaries: draft.promote_secondaries,
@@ -364,6 +364,12 @@ impl Draft<'_> {
         !self.unicast.peers.is_empty()
             && self.addresses.iter().chain(&self.excluded).all(|address| address.interface.is_some())
     }
+}
+
+/// Without room for more: there can be thousands of these.
+fn exact<T>(mut list: Vec<T>) -> Vec<T> {
+    list.shrink_to_fit();
+    list
 }
 
 /// The instance's own words, else those of `global_defs`, else keepalived's defaults.
