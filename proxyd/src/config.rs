@@ -245,6 +245,12 @@ impl<'a> Lowering<'a> {
             let rules = rules::lower(&facts, statements, &self.names, &mut self.out);
             sections.push((section, rules));
         }
+        let sticks = sections.iter().flat_map(|(_, rules)| rules.stick_request.iter().chain(&rules.stick_response));
+        for rule in sticks {
+            if let Some(table) = self.tables.get_mut(rule.action.table.index()) {
+                table.store_server();
+            }
+        }
         let variables = std::mem::take(&mut self.extra.variables);
         let effects = variables.iter().filter_map(|one| rules::process_variable(one, &self.names, &mut self.out));
         self.global.variables = effects.collect();

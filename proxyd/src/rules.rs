@@ -8,12 +8,14 @@
 //! - [`http`] `http-request`, `http-response`, `http-after-response`
 //! - [`redirect`] where a redirect leads
 //! - [`switch`] `use_backend`, many rules in one look-up
+//! - [`stick`] persistence by stick tables
 //! - [`tcp`] `tcp-request`, `tcp-response`
 
 pub mod acl;
 pub mod effect;
 pub mod http;
 pub mod redirect;
+pub mod stick;
 pub mod switch;
 pub mod tcp;
 
@@ -23,6 +25,7 @@ use crate::sample::{Context, Stream};
 use acl::{Acl, Condition};
 use http::{HttpAction, Outcome};
 use redirect::Redirect;
+use stick::Stick;
 use switch::Switch;
 use tcp::{TcpAction, TcpVerdict};
 
@@ -137,6 +140,10 @@ pub struct Rules {
     pub force_persist: Vec<Condition>,
     /// `ignore-persist`: a cookie does not count.
     pub ignore_persist: Vec<Condition>,
+    /// `stick match`, `stick store-request` and `stick on`, in their order.
+    pub stick_request: Vec<Rule<Stick>>,
+    /// `stick store-response`
+    pub stick_response: Vec<Rule<Stick>>,
 }
 
 impl Rules {
@@ -160,6 +167,8 @@ impl Rules {
             stats_admin,
             force_persist,
             ignore_persist,
+            stick_request,
+            stick_response,
         } = self;
         let tcp = [tcp_request_connection, tcp_request_session, tcp_request_content, tcp_response_content];
         let http = [http_request, http_response, http_after_response];
@@ -170,6 +179,8 @@ impl Rules {
             && redirects.is_empty()
             && use_backend.is_empty()
             && use_server.is_empty()
+            && stick_request.is_empty()
+            && stick_response.is_empty()
     }
 
     /// `http-request`, then `redirect`. The request's head is changed in place.

@@ -227,6 +227,7 @@ impl Builder<'_> {
             redir: server.redir.clone(),
             send_proxy: server.send_proxy,
             source: server.source.clone(),
+            non_stick: server.non_stick,
             pool_max_conn: server.pool_max_conn,
             pool_low_conn: server.pool_low_conn,
             pool_purge_delay: server.pool_purge_delay,

@@ -6,6 +6,7 @@
 //! - [`finish`] its end: the answer that is still owed, counters, log
 //! - [`policy`] where the rules have their say
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
+//! - [`stickiness`] persistence by stick tables
 //! - [`service`] answers that proxyd gives itself
 //! - [`tcp`] a connection in `mode tcp`
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
@@ -21,6 +22,7 @@ pub mod pool;
 pub mod relay;
 pub mod response_wait;
 pub mod service;
+pub mod stickiness;
 pub mod stream;
 pub mod tcp;
 pub mod transfer;

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use integration_tests::subject::Subject;
 use integration_tests::wait;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// Nothing here takes longer, unless it is broken.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
@@ -60,6 +62,16 @@ impl Rig {
         let client = TcpStream::connect(self.front).unwrap();
         client.set_read_timeout(Some(BOUND)).unwrap();
         client
+    }
+
+    /// Changes the configuration and has it read again; waits until `done`.
+    pub(crate) fn reload(&self, change: impl Fn(&str) -> String, done: impl Fn(&Self) -> bool) {
+        let file = self.folder.join("haproxy.cfg");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, change(&text)).unwrap();
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGUSR2).unwrap();
+        wait::until("the new configuration is in force", BOUND, || done(self).then_some(())).unwrap();
     }
 
     /// The answer to a line of runtime commands.

@@ -203,6 +203,37 @@ fn said(rig: &Rig, command: &str) -> String {
     lines.lines().map(|line| line.split(' ').map(blur).collect::<Vec<_>>().join(" ") + "\n").collect()
 }
 
+/// haproxy hands its tables to the next process by the peers protocol; here the process stays, and the tables do.
+#[test]
+fn clients_stick_over_a_reload() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let config = CONFIG
+        .replace("MODE", "http")
+        .replace("GLOBAL\n", "")
+        .replace("FRONTEND\n", "    http-request track-sc0 src\n")
+        .replace("BACKEND\n", "    stick-table type ip size 10 expire 1m\n    stick on src\n")
+        .replace("OTHERS\n", "")
+        .replace("ALL", ALL)
+        .replace("ONE", &origin("one").to_string())
+        .replace("TWO", &origin("two").to_string());
+    let rig = Rig::start("stick-reload", &config, Vec::new());
+    let ask = || Client { rig: &rig, connection: None }.step("get /200").unwrap_or_default();
+    let first = ask();
+    let more = |text: &str| text.to_owned() + "backend more\n    stick-table type ip size 7\n";
+    rig.reload(more, |rig| rig.command("show table").contains("size:7"));
+    for _ in 0..3 {
+        assert_eq!(ask(), first, "the entry is still there");
+    }
+    let requests = |rig: &Rig| shown(rig, "fe").contains(" http_req_cnt=4 ");
+    wait::until("the counter goes on", BOUND, || requests(&rig).then_some(())).unwrap();
+    // Entries of a table that is another one now are not kept.
+    let other = |text: &str| text.replace("size 10 expire 1m", "size 11 expire 1m");
+    rig.reload(other, |rig| rig.command("show table be").starts_with("# table: be, type: ip, size:11, used:0"));
+    assert!(requests(&rig), "the other tables are untouched");
+}
+
 fn run(scenario: &Scenario<'_>, blessing: bool) -> String {
     let (one, two) = (origin("one"), origin("two"));
     let lines = |section: &str| scenario.lines.get(section).cloned().unwrap_or_default();

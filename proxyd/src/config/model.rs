@@ -426,6 +426,8 @@ pub struct Server {
     pub maxqueue: Option<u32>,
     /// `backup`.
     pub backup: bool,
+    /// `non-stick`.
+    pub non_stick: bool,
     /// `disabled`: in maintenance until enabled.
     pub disabled: bool,
     /// `cookie`: its value.

@@ -354,6 +354,7 @@ fn unknown_second(line: &mut Line<'_, '_>, first: &str, seconds: &[&str]) {
             _ => "'capture' expects 'cookie' or 'request header' or 'response header'.".to_owned(),
         },
         "rate-limit" => format!("'rate-limit' only supports 'sessions' (got '{got}')"),
+        "stick" => "'stick' expects 'on', 'match', or 'store'.".to_owned(),
         "monitor" => "'monitor' only supports 'fail'.".to_owned(),
         "compression" => "'compression' expects 'algo', 'type' or 'offload'".to_owned(),
         "persist" if got.is_empty() => "missing persist method.".to_owned(),

@@ -569,6 +569,7 @@ impl Completion<'_> {
             minconn: settings.minconn,
             maxqueue: settings.maxqueue,
             backup: settings.backup,
+            non_stick: settings.non_stick,
             disabled: settings.disabled,
             cookie: settings.cookie.clone(),
             redir: settings.redir.clone(),

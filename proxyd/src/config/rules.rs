@@ -8,7 +8,7 @@
 //! - [`expression`] fetches and converters; [`fetch`], [`converter`] their arguments
 //! - [`acl`] ACLs and their patterns, [`condition`] `if` and `unless`
 //! - [`pattern_file`] files of patterns that can change
-//! - [`table`] what stick tables are asked and told
+//! - [`stick`] persistence by stick tables, [`table`] what stick tables are asked and told
 //! - [`text`] texts with samples in them
 //! - [`effect`] actions that are the same in all rule sets
 //! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
@@ -31,6 +31,7 @@ mod pattern_file;
 mod redirect;
 pub(super) mod regex;
 mod report;
+mod stick;
 mod table;
 mod tcp_action;
 mod text;
@@ -110,6 +111,7 @@ pub fn takes(words: &[impl AsRef<str>]) -> bool {
         | "force-persist"
         | "ignore-persist"
         | "block"
+        | "stick"
         | "force-be-switch" => true,
         "tcp-request" | "tcp-response" => second != "inspect-delay",
         "monitor" => second == "fail",
@@ -234,6 +236,7 @@ impl Lowering<'_> {
             "tcp-request" | "tcp-response" => self.tcp_rule(keyword, &mut words),
             "use_backend" => self.use_backend(&mut words),
             "use-server" => self.use_server(&mut words),
+            "stick" => self.stick(&mut words),
             "redirect" => self.redirect_rule(&mut words),
             "force-persist" | "ignore-persist" | "monitor" | "stats" => self.plain_condition(keyword, &mut words),
             "force-be-switch" => {

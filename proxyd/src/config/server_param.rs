@@ -154,6 +154,8 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "weight" => self.weight(s),
             "backup" => s.backup = true,
             "no-backup" => s.backup = false,
+            "non-stick" => s.non_stick = true,
+            "stick" => s.non_stick = false,
             "disabled" => s.disabled = true,
             "enabled" => s.disabled = false,
             "cookie" => s.cookie = self.argument("<value>").map(|word| word.text.to_string()).or(s.cookie.take()),

@@ -81,6 +81,8 @@ pub struct Server {
     pub send_proxy: Option<SendProxy>,
     /// `source`.
     pub source: Option<Source>,
+    /// `non-stick`: stick tables do not learn of it.
+    pub non_stick: bool,
     /// `pool-max-conn`: idle connections kept. `None`: no limit.
     pub pool_max_conn: Option<u32>,
     /// `pool-low-conn`.

@@ -10,7 +10,7 @@ use super::pool::ServerConn;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, h1, policy, response_wait};
+use super::{cookies, h1, policy, response_wait, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -197,10 +197,12 @@ impl Exchange<'_> {
         Err(End::new(Cause::Local, Phase::Connect, Some(302)))
     }
 
-    /// The server that a cookie or a rule demands; a rule has the last word.
+    /// The server that a cookie, a rule or a stick table demands; a rule has the last word, a table the least.
     fn demanded(&mut self, view: &BackendView) -> Option<usize> {
         let cookie = cookies::read(self, view);
-        let demanded = policy::demanded_server(self, view).or(cookie);
+        // The tables are asked in any case: they may have something to learn.
+        let stuck = stickiness::read(self, view);
+        let demanded = policy::demanded_server(self, view).or(cookie).or(stuck);
         self.directed = demanded.is_some();
         demanded
     }

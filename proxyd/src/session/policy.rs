@@ -318,6 +318,12 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
     if rules.use_server.is_empty() {
         return None;
     }
+    let server = with_request(exchange, view, |context| rules.choose_server(context))?.index();
+    view.backend.farm.servers().get(server).filter(|server| server.reachable()).map(|_| server)
+}
+
+/// Looks at the request as rules of the backend see it.
+pub fn with_request<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl FnOnce(&Context<'_>) -> T) -> T {
     let content = content(exchange);
     let stream = Stream {
         content: content.as_ref(),
@@ -330,9 +336,21 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
             exchange.account.now,
         )
     };
-    let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
-    let server = rules.choose_server(&context)?.index();
-    view.backend.farm.servers().get(server).filter(|server| server.reachable()).map(|_| server)
+    look(&Context { request: exchange.visible_request(), response: None, stream: &stream })
+}
+
+/// Looks at the response, as far as there is one, as rules of the backend see it.
+pub fn with_response<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl FnOnce(&Context<'_>) -> T) -> T {
+    let stream = stream(
+        exchange.session,
+        exchange.client,
+        Some(view),
+        Some(&exchange.transaction),
+        exchange.server_index,
+        exchange.account.now,
+    );
+    let response = exchange.response_wire.map(|_| &exchange.response);
+    look(&Context { request: exchange.visible_request(), response, stream: &stream })
 }
 
 /// `ignore-persist`: whether the client's cookie does not count.

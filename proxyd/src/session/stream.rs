@@ -13,7 +13,7 @@ use super::h1::Begun;
 use super::pool::ServerConn;
 use super::service::Answer;
 use super::transfer::Transfer;
-use super::{Session, cookies, finish, h1, policy, service};
+use super::{Session, cookies, finish, h1, policy, service, stickiness};
 use crate::balance::dispatcher::Slot;
 use crate::balance::farm::Presence;
 use crate::balance::persist::CookieRead;
@@ -25,6 +25,7 @@ use crate::http::h1::request::RequestWire;
 use crate::http::h1::response::ResponseWire;
 use crate::proxy::Section;
 use crate::proxy::settings::Splice;
+use crate::rules::stick::ToStore;
 use crate::sample::transaction::Transaction;
 use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
@@ -60,6 +61,10 @@ pub struct Exchange<'s> {
     pub shut_mark: u32,
     /// What the request's cookies said, once they were read.
     pub cookie_read: Option<CookieRead>,
+    /// What the stick tables say about the server, once they were asked.
+    pub stuck: Option<Option<usize>>,
+    /// What they are to learn.
+    pub to_store: ToStore,
     /// A cookie or a rule demanded the server.
     pub directed: bool,
     /// An idle connection had failed: only a new one will do.
@@ -157,6 +162,8 @@ impl<'s> Exchange<'s> {
             server_index: None,
             shut_mark: 0,
             cookie_read: None,
+            stuck: None,
+            to_store: ToStore::default(),
             directed: false,
             fresh_only: false,
             avoid: None,
@@ -260,5 +267,6 @@ async fn answer(exchange: &mut Exchange<'_>, begun: Begun) -> Result<Done, End> 
     capture::response(exchange);
     policy::on_response(exchange)?;
     cookies::write(exchange);
+    stickiness::store(exchange);
     h1::relay(exchange).await
 }

@@ -3,7 +3,7 @@
 use super::Session;
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
-use super::{capture, finish, policy, relay};
+use super::{capture, finish, policy, relay, stickiness};
 use crate::http::h1::Body;
 use crate::termination::End;
 
@@ -23,6 +23,7 @@ async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     policy::choose_backend(exchange)?;
     policy::on_connection(exchange).await?;
     exchange.get_connection().await?;
+    stickiness::store(exchange);
     finish::log_early(exchange);
     relay::run(exchange, Body::Tunnel).await
 }

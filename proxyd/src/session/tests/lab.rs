@@ -178,6 +178,7 @@ fn server(index: usize, address: SocketAddr) -> Server {
         name: format!("s{index}").into(),
         id: u32::try_from(index).unwrap(),
         forced_id: false,
+        non_stick: false,
         tracked: None,
         host: None,
         check_place: (None, None),
