@@ -59,13 +59,21 @@ impl Craft {
 
     /// Sends it from a host; the kernel adds the header's checksum.
     pub(crate) fn send(self, host: &Host) -> Result<()> {
+        self.flood(host, 1)
+    }
+
+    /// Sends it so many times, as fast as it goes.
+    pub(crate) fn flood(self, host: &Host, times: u32) -> Result<()> {
         let interface = host.interface().to_owned();
         host.netns().within(move || -> Result<()> {
             let socket = socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Raw)
                 .context("a raw socket")?;
             setsockopt(&socket, sockopt::BindToDevice, &interface.into()).context("bind to the interface")?;
             let to = SockaddrIn::from(std::net::SocketAddrV4::new(GROUP, 0));
-            sendto(socket.as_raw_fd(), &self.packet(), &to, MsgFlags::empty()).context("send")?;
+            let packet = self.packet();
+            for _ in 0..times {
+                sendto(socket.as_raw_fd(), &packet, &to, MsgFlags::empty()).context("send")?;
+            }
             Ok(())
         })?
     }

@@ -1,10 +1,17 @@
-//! Scenario 14: packets that no honest router sends, one for each row of the receive checks.
+//! Scenario 14: packets that no honest router sends, one for each row of the receive checks, and many of them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use crate::conf::{Conf, conf};
 use crate::craft::{Craft, craft};
 use crate::scenario::Step::{Calm, Holder, Inject, Logs, Start};
 use crate::scenario::Who::{A, B};
 use crate::scenario::{Step, play_all, scenario};
+use integration_tests::lab::Lab;
+use integration_tests::process::children;
+use integration_tests::speaker::{Node, Speaker};
+use integration_tests::wait;
+use std::io::Write as _;
+use std::time::Duration;
 
 /// Priority 200, interval 100 ms, the right address.
 const V3: Craft = craft(&[0x31, 51, 200, 1, 0, 10, 0, 0, 192, 0, 2, 50]);
@@ -101,4 +108,79 @@ fn s14_interval_0() {
     let steps: &[Step] = &[Start(B), Holder(B), Start(A), Calm(250), Inject(ZERO), Calm(600), Holder(B)];
     play_all(&[scenario("interval 0", conf(50), conf(100), &[steps])
         .on_purpose(A, "keepalived adopts an interval of nothing and becomes master at once")]);
+}
+
+/// What a flood of one kind costs a speaker that is master.
+struct Cost {
+    processor: Duration,
+    lines: usize,
+}
+
+/// Processor time of the VRRP process, in the steps of the kernel's clock.
+fn processor(node: &mut Node) -> Duration {
+    let daemon = node.daemon().unwrap().pid();
+    let worker = children(daemon)[0];
+    let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    // USER_HZ, the same on every Linux.
+    Duration::from_millis(ticks * 10)
+}
+
+fn flooded(speaker: Speaker, packet: Craft) -> Cost {
+    let lab = Lab::new().unwrap();
+    let mut node = Node::new(&lab, "a", speaker, 11).unwrap();
+    let stranger = lab.host("stranger", "eth0", "192.0.2.99/24").unwrap();
+    node.configure(&conf(150).set("advert_int 1").global("log_unknown_vrids").to_string()).unwrap();
+    node.start().unwrap();
+    node.logs("(VI_1) Entering MASTER STATE").unwrap();
+    let (before, lines) = (processor(&mut node), node.log().lines().count());
+    packet.flood(&stranger, FLOOD).unwrap();
+    // Behind the flood, and answered when that is over.
+    let has = |node: &Node| node.has(std::net::IpAddr::from([192, 0, 2, 50]));
+    wait::pause(Duration::from_millis(500));
+    assert!(has(&node), "{speaker} is master all the time");
+    let changes = node.log().matches("Entering").count();
+    assert_eq!(changes, 2, "{}", node.log());
+    Cost { processor: processor(&mut node).saturating_sub(before), lines: node.log().lines().count() - lines }
+}
+
+/// Packets of a flood.
+const FLOOD: u32 = 10_000;
+/// Lines that one kind of forged packet may provoke in a second or two.
+const LINES: usize = 200;
+/// What the steps of the kernel's clock, and other work on the machine, may add to processor time.
+const BLUR: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_flood_of_forged_adverts_is_bounded() {
+    if Lab::or_skip().is_none() {
+        return;
+    }
+    if let Some(why) = Speaker::Keepalived.missing() {
+        assert!(std::env::var_os("CI").is_none(), "{why}, and in CI a skip is an error");
+        return;
+    }
+    let kinds = [
+        ("checksum", V3.bad_checksum()),
+        ("TTL", V3.ttl(254)),
+        ("version", V2),
+        ("unknown router", craft(&[0x31, 99, 200, 1, 0, 10, 0, 0, 192, 0, 2, 50])),
+        ("a lower priority", craft(&[0x31, 51, 50, 1, 0, 100, 0, 0, 192, 0, 2, 50])),
+        ("three octets", craft(&[0x31, 51, 200])),
+    ];
+    std::thread::scope(|scope| {
+        for (name, packet) in kinds {
+            scope.spawn(move || {
+                let (ours, theirs) = (flooded(Speaker::Vrrpd, packet), flooded(Speaker::Keepalived, packet));
+                let figures = format!(
+                    "{name}: ours {:?} and {} lines, keepalived {:?} and {} lines",
+                    ours.processor, ours.lines, theirs.processor, theirs.lines
+                );
+                let _ = writeln!(std::io::stderr(), "{figures}");
+                assert!(ours.lines <= LINES, "{figures}");
+                assert!(ours.processor <= theirs.processor + BLUR, "{figures}");
+            });
+        }
+    });
 }

@@ -131,3 +131,34 @@ fn the_status_says_why() {
         metrics.contains("vrrpd_seconds_since_advert{iname=\"VI_1\",intf=\"eth0\",vrid=\"51\",sender=\"192.0.2.11\"}")
     );
 }
+
+#[test]
+fn a_full_disk_costs_a_dump_and_nothing_else() {
+    let Some(lab) = Lab::or_skip() else { return };
+    let mut node = Node::new(&lab, "h11", Speaker::Vrrpd, 11).unwrap();
+    node.host.sh("mkdir /run/small; mount -t tmpfs -o size=64k tmpfs /run/small").unwrap();
+    let files =
+        ["state_dump_file /run/small/data", "stats_dump_file /run/small/stats", "json_dump_file /run/small/json"];
+    let text = files.iter().fold(conf(150), |conf, line| conf.global(line)).to_string();
+    node.configure(&text).unwrap();
+    node.start().unwrap();
+    node.logs("(VI_1) Entering MASTER STATE").unwrap();
+    let dump = |node: &Node, signal: u8| node.host.sh(&format!("kill -{signal} $(cat /run/keepalived.pid)")).unwrap();
+    dump(&node, 10);
+    node.logs("Printing VRRP data").unwrap();
+    let before = wait::until("a whole dump", SLACK, || {
+        node.host.sh("cat /run/small/data").ok().filter(|text| text.contains("< Interfaces >"))
+    })
+    .unwrap();
+    node.host.sh("dd if=/dev/zero of=/run/small/rest bs=1k 2>/dev/null || true").unwrap();
+    for (signal, name) in [(10, "data"), (12, "stats"), (36, "json")] {
+        dump(&node, signal);
+        node.logs(&format!("cannot write /run/small/{name}: No space left on device")).unwrap();
+    }
+    assert_eq!(node.host.sh("cat /run/small/data").unwrap(), before, "the old one is whole");
+    assert_eq!(node.host.sh("ls /run/small").unwrap(), "data\nrest\n", "nothing else is left");
+    assert!(node.has(IpAddr::from(VIP)));
+    node.host.sh("rm /run/small/rest").unwrap();
+    dump(&node, 36);
+    wait::until("a dump when there is room again", SLACK, || node.host.sh("test -s /run/small/json").ok()).unwrap();
+}

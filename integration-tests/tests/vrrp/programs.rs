@@ -6,7 +6,7 @@ use crate::election::{SETTLED, TAKES_BACK};
 use crate::scenario::Step::{Calm, Check, Ends, Holder, Logs, Sh, Signal, Start};
 use crate::scenario::Who::{A, B};
 use crate::scenario::{Step, demand, play_all, scenario};
-use nix::sys::signal::Signal::SIGTERM;
+use nix::sys::signal::Signal::{SIGHUP, SIGTERM};
 
 /// A whose priority depends on two files: one is added, the other decides about FAULT.
 fn with_files() -> Conf {
@@ -75,8 +75,8 @@ fn a_weighted_file_of_a_group_member_is_a_fault() {
 
 #[test]
 fn tracked_processes() {
-    const BEGINS: Step = Sh(A, "setsid sleep 98765 >/dev/null 2>&1 </dev/null &");
-    const ENDS: Step = Sh(A, "pkill -f '^sleep 98765'");
+    const BEGINS: Step = Sh(A, "setsid sleep 98765 >/dev/null 2>&1 </dev/null & echo $! >/run/tracked");
+    const ENDS: Step = Sh(A, "kill $(cat /run/tracked)");
     const WHY: &str = "in a network namespace keepalived has no process events, and does without";
     let process = |more: &str| {
         conf(150)
@@ -192,4 +192,26 @@ fn startup_and_shutdown_scripts() {
         .set("notify \"/usr/local/bin/told notify\"");
     let life: &[Step] = &[Start(A), Holder(A), Signal(A, SIGTERM), Ends(A)];
     play_all(&[scenario("before and after everything", a, conf(100), &[life])]);
+}
+
+/// The user of a check is gone when the file is read again: both take the check away, and say why.
+#[test]
+fn a_check_whose_user_is_gone() {
+    const CHECK: Step = Sh(A, "printf '#!/bin/sh\\nexit 0\\n' >/usr/local/bin/chk; chmod 755 /usr/local/bin/chk");
+    const USER_GOES: Step = Sh(A, "grep -v '^ha:' /etc/passwd >/run/passwd; cat /run/passwd >/etc/passwd");
+    let a = with_script("  user ha\n");
+    let gone: &[Step] = &[
+        USER_GOES,
+        // As long as nobody reads the file again, it runs as it did: the number of the user is known.
+        Calm(1500),
+        Holder(A),
+        Signal(A, SIGHUP),
+        Logs(A, "Unable to set uid/gid for script '/usr/local/bin/chk'"),
+        Logs(A, "(VI_1) track script chk not found, ignoring..."),
+        Logs(A, "Reload complete"),
+        Calm(1500),
+        Holder(A),
+    ];
+    play_all(&[scenario("at a reload", a, conf(100), &[&[CHECK], SETTLED, gone])
+        .on_purpose(A, "what keepalived sets anew at each reload is not touched")]);
 }
