@@ -6,6 +6,7 @@
 //! track it follow.
 
 mod probe;
+mod program;
 mod slowstart;
 mod watch;
 
@@ -25,6 +26,7 @@ use crate::health::script::run::Script;
 use crate::health::{InitState, Pace};
 use crate::net::connect::{Options, Target};
 use crate::proxy::address::SendProxy;
+pub use program::Program;
 use watch::Watch;
 
 /// A server of a farm.
@@ -67,7 +69,7 @@ pub struct Plan {
     /// Where it starts.
     pub init_state: InitState,
     /// Its health check.
-    pub check: Option<Probe>,
+    pub check: Option<Method>,
     /// Its agent, and how often it is asked.
     pub agent: Option<(Probe, Duration)>,
     /// `option log-health-checks`.
@@ -76,6 +78,15 @@ pub struct Plan {
     pub slowstart: Option<Duration>,
     /// `spread-checks`: intervals vary by so many percent either way.
     pub spread_percent: u8,
+}
+
+/// How a server is checked.
+#[derive(Debug)]
+pub enum Method {
+    /// By a connection.
+    Probe(Probe),
+    /// By a program.
+    Program(Program),
 }
 
 /// What is said to whom.

@@ -146,6 +146,12 @@ pub enum CheckStatus {
     L7Response,
     /// The answer has the wrong status.
     L7Status,
+    /// A program failed, or could not be run.
+    ProgramError,
+    /// A program did not end in time.
+    ProgramTimeout,
+    /// A program was content.
+    ProgramOk,
 }
 
 /// What a check means for the server.
@@ -180,6 +186,9 @@ impl CheckStatus {
             Self::L7Timeout => "L7TOUT",
             Self::L7Response => "L7RSP",
             Self::L7Status => "L7STS",
+            Self::ProgramError => "PROCERR",
+            Self::ProgramTimeout => "PROCTOUT",
+            Self::ProgramOk => "PROCOK",
         }
     }
 
@@ -201,13 +210,16 @@ impl CheckStatus {
             Self::L7Timeout => "Layer7 timeout",
             Self::L7Response => "Layer7 invalid response",
             Self::L7Status => "Layer7 wrong status",
+            Self::ProgramError => "External check error",
+            Self::ProgramTimeout => "External check timeout",
+            Self::ProgramOk => "External check passed",
         }
     }
 
     /// What it means for the server.
     pub fn outcome(self) -> Outcome {
         match self {
-            Self::L4Ok | Self::L6Ok | Self::L7Ok => Outcome::Passed,
+            Self::L4Ok | Self::L6Ok | Self::L7Ok | Self::ProgramOk => Outcome::Passed,
             Self::L7OkConditionally => Outcome::Conditional,
             Self::Checked => Outcome::Neutral,
             Self::Initializing
@@ -219,7 +231,9 @@ impl CheckStatus {
             | Self::L6Response
             | Self::L7Timeout
             | Self::L7Response
-            | Self::L7Status => Outcome::Failed,
+            | Self::L7Status
+            | Self::ProgramError
+            | Self::ProgramTimeout => Outcome::Failed,
         }
     }
 }
@@ -229,8 +243,8 @@ impl CheckStatus {
 pub struct CheckResult {
     /// How it ended.
     pub status: CheckStatus,
-    /// The status code of an HTTP answer; scripts report 0.
-    pub code: Option<u16>,
+    /// The status code of an HTTP answer, the exit status of a program, -1 where a signal ended it; scripts report 0.
+    pub code: Option<i32>,
     /// What else is to be said.
     pub info: String,
     /// How long it took.

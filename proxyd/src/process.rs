@@ -7,5 +7,6 @@ mod oversight;
 pub mod reload;
 pub mod serve;
 mod sockets;
+mod state_file;
 mod systemd;
 mod voice;

@@ -221,7 +221,11 @@ impl Builder<'_> {
             }),
             host: server.host.clone(),
             check_place: server.check.as_ref().map_or((None, None), |check| (check.address, check.port)),
-            agent_place: server.agent.as_ref().map_or((None, None), |agent| (agent.address, Some(agent.port))),
+            agent_place: match (&server.agent, &server.check) {
+                (Some(agent), _) => (agent.address, Some(agent.port)),
+                (None, Some(check)) => (check.address, check.port),
+                (None, None) => (None, None),
+            },
             address: server.address.clone(),
             port: server.port,
             redir: server.redir.clone(),

@@ -1,7 +1,7 @@
 //! What agents, traffic and administrators make of a server, and what becomes of its sessions: log lines and statistics word for
 //! word as haproxy 2.6 has them.
 
-use super::rig::{BOUND, Rig, Step, answering, read_all};
+use super::rig::{BOUND, Rig, Step, answering, read_all, wait_until_read};
 use integration_tests::wait;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -488,7 +488,7 @@ fn commands_that_change_servers_are_for_administrators() {
 fn states_of_servers_are_shown_in_haproxys_format() {
     let config = format!(
         "{FRONT}backend be\n id 77\n server s1 127.0.0.1:1 id 9 weight 10 agent-check agent-port 2 agent-addr 127.0.0.3 \
-         agent-inter 20s\n server s2 127.0.0.1:1 disabled check inter 20s\n server s3 [::1]:80 maxconn 7\n server s4 127.0.0.1:1 \
+         agent-inter 300\n server s2 127.0.0.1:1 disabled check inter 200\n server s3 [::1]:80 maxconn 7\n server s4 127.0.0.1:1 \
          check inter 200 port 3 addr 127.0.0.2\n"
     );
     let proxy = Proxy::start("states", &config, answering(OK));
@@ -505,9 +505,130 @@ fn states_of_servers_are_shown_in_haproxys_format() {
     assert_eq!(line(2), "77 be 9 s1 127.0.0.1 2 0 10 10 T 1 0 2 0 22 1 1 - 1 - 0 0 - 127.0.0.3 2");
     assert_eq!(line(3), "77 be 2 s2 127.0.0.1 0 5 1 1 T 1 0 0 14 0 1 0 - 1 - 0 0 - - 0");
     assert_eq!(line(4), "77 be 3 s3 ::1 2 0 1 1 T 1 0 2 0 0 1 0 - 80 - 0 0 - - 0");
-    assert_eq!(line(5), "77 be 4 s4 127.0.0.1 0 0 1 1 T 8 2 0 6 0 1 0 - 1 - 0 3 127.0.0.2 - 0");
+    assert_eq!(line(5), "77 be 4 s4 127.0.0.1 0 0 1 1 T 8 2 0 6 0 1 0 - 1 - 0 3 127.0.0.2 127.0.0.2 3");
     assert_eq!(proxy.command("show servers state nope"), "Can't find backend.\n\n");
     let connections = proxy.command("show servers conn be");
     assert!(connections.starts_with("# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est "));
     assert!(connections.contains("\nbe/s3 77/3 ::1 80 - 5000 0 0 0 0 0 -1 0 0 0\n"), "{connections}");
+}
+
+/// A file of this process that others do not see.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("health-{name}-{}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_program_tells_how_a_server_is() {
+    let told = file("told", "");
+    let program = file(
+        "program",
+        &format!(
+            "#!/bin/sh\nif [ \"$HAPROXY_SERVER_NAME\" = s1 ]; then\n  env | grep -E '^(HAPROXY|PATH)' | sort > {0}.new\n  echo \
+             \"$#|$1|$2|$3|$4\" >> {0}.new\n  mv {0}.new {0}\nfi\ncase $HAPROXY_SERVER_NAME in s2) exit 3;; s3) sleep 60;; \
+             esac\n",
+            told.display()
+        ),
+    );
+    let mut mode = std::fs::metadata(&program).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let config = format!(
+        "{FRONT}backend be\n id 77\n option external-check\n external-check command {}\n external-check path /usr/bin:/bin\n \
+         timeout check 1s\n server s1 127.0.0.1:8001 check inter 200 maxconn 9\n server s2 127.0.0.1:8002 check inter 200\n \
+         server s3 127.0.0.1:8003 check inter 200\n",
+        program.display()
+    )
+    .replace("\nglobal\n", "\nglobal\n external-check\n insecure-fork-wanted\n");
+    let proxy = Proxy::start("external", &config, answering(OK));
+    proxy.wait_for("s1", "status check_status check_code check_desc", "UP|PROCOK|0|External check passed");
+    proxy.wait_for("s2", "status check_status check_code check_desc", "DOWN|PROCERR|3|External check error");
+    proxy.wait_for("s3", "status check_status check_code check_desc", "DOWN|PROCTOUT|0|External check timeout");
+    let seen = wait::until("what the program was told", BOUND, || {
+        Some(std::fs::read_to_string(&told).ok()?).filter(|told| !told.is_empty())
+    });
+    assert_eq!(
+        seen.unwrap(),
+        "HAPROXY_PROXY_ADDR=\nHAPROXY_PROXY_ID=77\nHAPROXY_PROXY_NAME=be\nHAPROXY_PROXY_PORT=\n\
+         HAPROXY_SERVER_ADDR=127.0.0.1\nHAPROXY_SERVER_CURCONN=0\nHAPROXY_SERVER_ID=1\nHAPROXY_SERVER_MAXCONN=9\n\
+         HAPROXY_SERVER_NAME=s1\nHAPROXY_SERVER_PORT=8001\nHAPROXY_SERVER_PROTO=h1\nHAPROXY_SERVER_SSL=0\n\
+         PATH=/usr/bin:/bin\n4|NOT_USED|NOT_USED|127.0.0.1|8001\n"
+    );
+    for path in [told, program] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[test]
+fn a_process_takes_over_what_the_one_before_it_knew() {
+    let state = file(
+        "state",
+        "1\n# be_id be_name srv_id srv_name and so on\n\
+         9 be 1 s1 127.0.0.1 0 0 10 10 100 8 2 0 6 0 0 0 - 1 - 0 0 - - 0\n\
+         9 be 2 s2 127.0.0.1 2 1 10 10 100 6 3 4 14 0 0 0 - 1 - 0 0 - - 0\n\
+         9 be 3 s3 127.0.0.1 2 8 5 10 100 6 3 4 6 0 0 0 - 1 - 0 0 - - 0\n\
+         9 be 4 s4 127.0.0.1 2 0 5 10 100 6 3 4 6 0 0 0 - 1 - 0 0 - - 0\n\
+         9 be 5 s5 127.0.0.1 3 0 5 10 100 16 4 4 6 0 0 0 - 1 - 0 0 - - 0\n\
+         9 be 6 s6 127.0.0.1 0 0 5 10 100 1 0 0 0 0 0 0 - 1 - 0 0 - - 0\n",
+    );
+    let checked = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = checked.local_addr().unwrap().port();
+    // The checks come too late to change anything.
+    let check = format!("check inter 90s port {port}");
+    let config = format!(
+        "{FRONT}backend be\n load-server-state-from-file global\n server s0 127.0.0.1:1 {check}\n server s1 127.0.0.1:1 weight 10 \
+         {check}\n server s2 127.0.0.1:1 weight 10 {check}\n server s3 127.0.0.1:1 weight 10 {check}\n server s4 127.0.0.1:1 \
+         weight 12 {check}\n server s5 127.0.0.1:1 weight 10 {check}\n server s6 127.0.0.1:1 weight 10\n"
+    )
+    .replace("\nglobal\n", &format!("\nglobal\n server-state-file {}\n", state.display()));
+    let proxy = Proxy::start("state-file", &config, answering(OK));
+    for (server, expected) in [
+        ("s1", "DOWN|10"),
+        ("s2", "MAINT|10"),
+        ("s3", "DRAIN|5"),
+        ("s4", "UP|12"),
+        ("s5", "NOLB 1/3|5"),
+        ("s6", "DOWN|5"),
+    ] {
+        assert_eq!(proxy.columns(server, "status weight"), expected, "{server}");
+        let since: u64 = proxy.columns(server, "lastchg").parse().unwrap();
+        assert!((100..130).contains(&since), "{server}: {since}");
+    }
+    let _ = std::fs::remove_file(state);
+}
+
+#[test]
+fn a_lower_class_leaves_the_queue_first() {
+    let config = format!(
+        "{FRONT}backend be\n timeout queue 9s\n http-request set-priority-class int(5) if {{ path_beg /later }}\n \
+         http-request set-priority-class int(-5) if {{ path_beg /sooner }}\n http-request set-priority-offset int(-60000) if {{ \
+         path_end /early }}\n server s1 {{server}} maxconn 1\n"
+    )
+    .replace("log global", "log global\n option httplog");
+    let proxy = Proxy::start("priority", &config, answering(OK));
+    let mut busy = proxy.rig.connect();
+    busy.write_all(b"POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo").unwrap();
+    proxy.rig.origin.wait_for_connection();
+    let paths = ["/later/a", "/b", "/sooner/c", "/d", "/later/early"];
+    let mut waiting: Vec<_> = paths
+        .iter()
+        .map(|path| {
+            let mut client = proxy.rig.connect();
+            write!(client, "GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            wait_until_read(&client);
+            client
+        })
+        .collect();
+    proxy.wait_for("BACKEND", "qcur", "5");
+    busy.write_all(b"dy").unwrap();
+    for client in &mut waiting {
+        assert!(read_all(client, QUIET).0.starts_with("HTTP/1.1 200 "));
+    }
+    let mut served = Vec::new();
+    while served.len() < paths.len() + 1 {
+        let line = proxy.rig.log_line();
+        served.extend(line.split('"').nth(1).and_then(|request| request.split(' ').nth(1)).map(str::to_owned));
+    }
+    assert_eq!(served, ["/slow", "/sooner/c", "/b", "/d", "/later/early", "/later/a"]);
 }

@@ -113,6 +113,55 @@ const CASES: &[Case] = &[
     },
     Case {
         down: Some("s1"),
+        cookie: Some("SRV=A"),
+        ..case(
+            "the cookie's server is down, and a condition forces persistence",
+            "option redispatch\n retries 1\n force-persist if { path / }\n cookie SRV insert indirect\n \
+             server s1 {dead} cookie A check inter 100\n server s2 {server} cookie B",
+            "be/s1 T/T/-1/-1/T 503 SCDN 1 0/0",
+        )
+    },
+    Case {
+        cookie: Some("SRV=A"),
+        ..case(
+            "the cookie's server is in maintenance, and a condition forces persistence",
+            "force-persist if { path / }\n cookie SRV insert indirect\n server s1 {server} cookie A disabled\n \
+             server s2 {dead} cookie B",
+            "be/s1 T/T/T/T/T 200 --DN 0 0/0",
+        )
+    },
+    Case {
+        down: Some("s1"),
+        cookie: Some("SRV=A"),
+        set_cookie: Some("SRV=B; path=/"),
+        ..case(
+            "a condition that does not hold forces nothing",
+            "force-persist if { path /x }\n cookie SRV insert indirect\n server s1 {dead} cookie A check inter 100\n \
+             server s2 {server} cookie B",
+            "be/s2 T/T/T/T/T 200 --DI 0 0/0",
+        )
+    },
+    Case {
+        cookie: Some("SRV=B"),
+        ..case(
+            "the cookie's server, but a condition ignores persistence",
+            "ignore-persist if { path / }\n cookie SRV insert indirect\n server s1 {server} cookie A\n \
+             server s2 {dead} cookie B",
+            "be/s1 T/T/T/T/T 200 --UN 0 0/0",
+        )
+    },
+    Case {
+        cookie: Some("SRV=452123a9ec2bfb29"),
+        set_cookie: Some("SRV=A; path=/"),
+        ..case(
+            "a cookie that is computed of a server's address",
+            "cookie SRV insert indirect dynamic\n dynamic-cookie-key secretkey\n server s1 {server} cookie A\n \
+             server s2 [::1]:8080 disabled",
+            "be/s1 T/T/T/T/T 200 --DI 0 0/0",
+        )
+    },
+    Case {
+        down: Some("s1"),
         ..case(
             "a backup server, the first one",
             "server s1 {dead} check inter 100\n server b1 {server} backup\n server b2 {dead} backup",

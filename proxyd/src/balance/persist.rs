@@ -2,10 +2,11 @@
 //!
 //! [`read`] is called with the request's `Cookie` lines before a server is chosen, [`write`] with the response's
 //! `Set-Cookie` lines once one has answered. Both return what is to be changed and change nothing themselves.
-//! [`crumbs`] cuts and mends the lines, [`date`] knows the dates inside of dated cookies.
+//! [`crumbs`] cuts and mends the lines, [`date`] knows the dates inside of dated cookies, [`dynamic`] computes values.
 
 mod crumbs;
 mod date;
+pub mod dynamic;
 
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub enum Found {
     Expired,
     /// It was set too long ago (`O`).
     Old,
+    /// It does not count for this request (`U`).
+    Unused,
 }
 
 /// What became of the server's cookie; a letter of the log's termination state.
@@ -112,6 +115,7 @@ impl Found {
             (_, Self::Valid) => 'V',
             (_, Self::Expired) => 'E',
             (_, Self::Old) => 'O',
+            (_, Self::Unused) => 'U',
         }
     }
 }
@@ -149,21 +153,34 @@ pub struct CookieRead {
     pub found: Found,
     /// What the server is to see instead.
     pub edits: Vec<Edit>,
+    /// `ignore-persist`: it does not count, and none is written.
+    ignored: bool,
     /// When the client got its cookie, in seconds since 1970; 0 if unknown.
     first_date: u64,
     /// The client's cookie is valid but its dates are not what the configuration wants.
     stale: bool,
 }
 
-/// Reads the cookies of a request. `now` is in seconds since 1970.
-pub fn read<'a>(farm: &Farm, lines: impl IntoIterator<Item = &'a [u8]>, now: u64) -> CookieRead {
+impl CookieRead {
+    /// `ignore-persist`: what the client brought does not count, and it is given nothing.
+    pub fn ignore(&mut self) {
+        self.ignored = true;
+        self.server = None;
+        if self.found != Found::None {
+            self.found = Found::Unused;
+        }
+    }
+}
+
+/// Reads the cookies of a request. `now` is in seconds since 1970; with `forced` a server counts in any state.
+pub fn read<'a>(farm: &Farm, lines: impl IntoIterator<Item = &'a [u8]>, now: u64, forced: bool) -> CookieRead {
     let mut read = CookieRead::default();
     let Some(settings) = &farm.settings().cookie else { return read };
     for (line, bytes) in lines.into_iter().enumerate() {
         let mut crumbs = crumbs::split(bytes);
         for crumb in &mut crumbs {
             if crumb.name == settings.name.as_bytes() && crumb.value.is_some() {
-                read_ours(farm, settings, crumb, now, &mut read);
+                read_ours((farm, settings), crumb, now, forced, &mut read);
             }
         }
         let joined = crumbs::join(bytes, &crumbs);
@@ -174,7 +191,13 @@ pub fn read<'a>(farm: &Farm, lines: impl IntoIterator<Item = &'a [u8]>, now: u64
     read
 }
 
-fn read_ours(farm: &Farm, settings: &CookieSettings, crumb: &mut Crumb<'_>, now: u64, read: &mut CookieRead) {
+fn read_ours(
+    (farm, settings): (&Farm, &CookieSettings),
+    crumb: &mut Crumb<'_>,
+    now: u64,
+    forced: bool,
+    read: &mut CookieRead,
+) {
     let value = crumb.value.unwrap_or_default();
     let delimiter = if settings.mode == CookieMode::Prefix { b'~' } else { b'|' };
     let (id, rest) = match value.iter().position(|&byte| byte == delimiter) {
@@ -203,7 +226,7 @@ fn read_ours(farm: &Farm, settings: &CookieSettings, crumb: &mut Crumb<'_>, now:
         read.found = Found::Expired;
         return;
     }
-    let (server, found) = server_of(farm, id);
+    let (server, found) = server_of(farm, id, forced);
     if server.is_some() || read.found != Found::Down {
         read.found = found;
     }
@@ -218,8 +241,8 @@ fn read_ours(farm: &Farm, settings: &CookieSettings, crumb: &mut Crumb<'_>, now:
     }
 }
 
-/// The first server with this cookie that can be reached; with `option persist` the first one in any state.
-fn server_of(farm: &Farm, id: &[u8]) -> (Option<usize>, Found) {
+/// The first server with this cookie that can be reached; with `option persist` and `force-persist` the first one in any state.
+fn server_of(farm: &Farm, id: &[u8], forced: bool) -> (Option<usize>, Found) {
     let mut found = Found::Invalid;
     for &index in farm.servers_of_cookie(id) {
         let Some(server) = farm.servers().get(index) else { continue };
@@ -227,7 +250,7 @@ fn server_of(farm: &Farm, id: &[u8]) -> (Option<usize>, Found) {
             return (Some(index), Found::Valid);
         }
         found = Found::Down;
-        if farm.settings().persist {
+        if forced || farm.settings().persist {
             return (Some(index), Found::Down);
         }
     }
@@ -269,10 +292,12 @@ pub fn write<'a>(
             write.edits.push(Edit { line, value: mended });
         }
     }
-    let unknown = read.found != Found::Valid || read.server != Some(server);
+    // Whom its cookie led here needs no other, whatever state the server is in.
+    let unknown = read.server != Some(server);
     let wanted = settings.mode == CookieMode::Insert
         && (!settings.postonly || is_post)
         && write.written != Written::Preserved
+        && !read.ignored
         && (unknown || read.stale);
     if wanted {
         write.add = Some(new_cookie(settings, id, if read.found == Found::None { 0 } else { read.first_date }, now));

@@ -179,6 +179,8 @@ pub struct Report {
     pub downs: u64,
     /// When it last went up or down, in the milliseconds of the clock that changes are told with.
     pub since_ms: u64,
+    /// Where it last did so under another process: how long that was before this one.
+    pub before: Duration,
     /// How long it was down in all, up to `since_ms`.
     pub downtime: Duration,
 }
@@ -386,6 +388,9 @@ impl ServerState {
             (_, Running::Down) if health == 0 || self.settings.tracks => "DOWN".into(),
             (_, Running::Down) => format!("DOWN {health}/{rise}"),
             (AdminState::Drain, Running::Up | Running::Stopping) => "DRAIN".into(),
+            (AdminState::Ready, Running::Stopping) if health + 1 < rise + fall && !self.settings.tracks => {
+                format!("NOLB {}/{fall}", (health + 1).saturating_sub(rise))
+            }
             (AdminState::Ready, Running::Stopping) => "NOLB".into(),
             (AdminState::Ready, Running::Up) if !self.is_checked() => "no check".into(),
             (AdminState::Ready, Running::Up) if self.settings.tracks => "UP".into(),

@@ -117,15 +117,18 @@ async fn limited<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>
 }
 
 async fn open(probe: &Probe, target: &Target, step: &ConnectStep) -> io::Result<Stream> {
-    let target = match (target, step.port) {
-        (Target::Tcp(address), Some(port)) => Target::Tcp(SocketAddr::new(address.ip(), port)),
-        (target, _) => target.clone(),
+    let target = match (target, step.address, step.port) {
+        (Target::Tcp(address), ip, port) => {
+            Target::Tcp(SocketAddr::new(ip.unwrap_or(address.ip()), port.unwrap_or(address.port())))
+        }
+        (Target::Unix(_) | Target::Abstract(_), Some(ip), Some(port)) => Target::Tcp(SocketAddr::new(ip, port)),
+        (Target::Unix(_) | Target::Abstract(_), _, _) => target.clone(),
     };
     let mut stream = connect::start(&target, &probe.options)?;
     poll_fn(|context| stream.poll_connected(context)).await?;
     match probe.send_proxy {
         // A connection to another port says so itself if it wants a header.
-        Some(version) if step.port.is_none() || step.send_proxy => {
+        Some(version) if (step.port.is_none() && step.address.is_none()) || step.send_proxy => {
             let header = proxy_header(version, stream.local_address(), &target);
             send(&mut stream, &header).await?;
         }

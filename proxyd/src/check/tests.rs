@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 
-use super::{Checks, Member, Outlets, Plan, Probe, start};
+use super::{Checks, Member, Method, Outlets, Plan, Probe, start};
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{Running, ServerSettings, ServerState};
 use crate::clock;
@@ -33,7 +33,7 @@ fn plan(farm: &Arc<Farm>, kind: &CheckKind, address: std::net::SocketAddr) -> Pl
         trackers: Vec::new(),
         pace: Pace { inter: Duration::from_millis(20), rise: 2, fall: 3, ..Pace::default() },
         init_state: InitState::Up,
-        check: Some(probe(kind, address)),
+        check: Some(Method::Probe(probe(kind, address))),
         agent: None,
         log_every: false,
         slowstart: None,
@@ -139,7 +139,9 @@ fn an_http_check_with_a_proxy_header_is_answered() {
         });
         let farm = farm(1);
         let mut checked = plan(&farm, &CheckKind::Http(Vec::new()), address);
-        checked.check.as_mut().unwrap().send_proxy = Some(crate::proxy::address::SendProxy::V1);
+        if let Some(Method::Probe(probe)) = &mut checked.check {
+            probe.send_proxy = Some(crate::proxy::address::SendProxy::V1);
+        }
         checked.pace.inter = Duration::from_millis(100);
         let (sink, mut events) = collector();
         let _checks = start(vec![checked], clock::now(), None, sink);

@@ -11,14 +11,14 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::probe::{self, Answer};
 use super::slowstart::Ramp;
-use super::{AgentChange, Common, Plan};
+use super::{AgentChange, Common, Method, Plan, program};
 use crate::balance::server_state::{AdminState, Running, ServerState};
 use crate::clock;
 use crate::health::change::{self, Event, Leader, Subject};
 use crate::health::observe::Evidence;
 use crate::health::script::CheckKind;
 use crate::health::script::run::Script;
-use crate::health::{CheckStatus, Health};
+use crate::health::{CheckResult, CheckStatus, Health};
 use crate::net::connect::Target;
 
 /// A server and what is done about its health.
@@ -115,7 +115,7 @@ impl Watch {
     }
 
     pub(super) async fn keep_checking(self: Rc<Self>, first: Instant) {
-        let Some(probe) = &self.plan.check else { return };
+        let Some(method) = &self.plan.check else { return };
         let mut due = first;
         loop {
             while timeout_at(due.into(), self.hurry.notified()).await.is_ok() {
@@ -124,16 +124,26 @@ impl Watch {
             if self.server.admin() != AdminState::Maint && self.server.is_checked() {
                 self.server.report().checking = true;
                 let started = clock::now();
-                let answer =
-                    probe::run(probe, self.plan.pace.inter, probe::state_header(probe, &self.plan.member)).await;
+                let mut result = self.check(method).await;
                 self.server.report().checking = false;
-                if let Answer::Result(mut result) = answer {
-                    result.duration = clock::now() - started;
-                    let (pace, every) = (&self.plan.pace, self.plan.log_every);
-                    self.apply(|subject, now_ms| change::checked(subject, pace, result, every, now_ms));
-                }
+                result.duration = clock::now() - started;
+                let (pace, every) = (&self.plan.pace, self.plan.log_every);
+                self.apply(|subject, now_ms| change::checked(subject, pace, result, every, now_ms));
             }
             due = clock::now() + self.interval();
+        }
+    }
+
+    async fn check(&self, method: &Method) -> CheckResult {
+        let inter = self.plan.pace.inter;
+        match method {
+            Method::Program(program) => program::run(program, inter, self.server.served()).await,
+            Method::Probe(probe) => {
+                match probe::run(probe, inter, probe::state_header(probe, &self.plan.member)).await {
+                    Answer::Result(result) => result,
+                    Answer::Reply(reply) => reply.result(),
+                }
+            }
         }
     }
 

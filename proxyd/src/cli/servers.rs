@@ -64,7 +64,7 @@ fn state_line(
         administrative(server, state),
         state.weight(),
         settings.weight,
-        now_ms.saturating_sub(report.since_ms) / 1000,
+        now_ms.saturating_sub(report.since_ms) / 1000 + report.before.as_secs(),
         saved::status_number(report.last.status),
         saved::result_number(report.last.status),
         state.health_counter(),

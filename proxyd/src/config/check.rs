@@ -1,14 +1,15 @@
 //! Health checks: `option …-check`, `http-check` and `tcp-check`.
 
-use super::draft::{CheckDraft, CheckOption, Settings};
+use super::draft::{CheckDraft, CheckOption, ExternalCheck, Settings};
 use super::line::{Line, code};
 use super::rules::regex;
 use super::support::Support;
-use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
+use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, External, HttpSend, HttpStep, TcpStep};
 use crate::sample::prefix_map::Case;
 use crate::sample::regex::Regex;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::words::Word;
+use std::net::SocketAddr;
 
 /// `option httpchk [method] uri [version]`.
 pub(super) fn httpchk(line: &mut Line<'_, '_>, check: &mut CheckDraft) {
@@ -201,7 +202,8 @@ fn connect(line: &mut Line<'_, '_>, what: &str, support: &mut Support) -> Connec
                     .expect(format!("'{what}' : 'comment' expects a string as argument."))
                     .map(|word| word.text.to_string());
             }
-            "addr" | "ssl" | "sni" | "alpn" | "proto" | "via-socks4" => {
+            "addr" => connect_address(line, what, &mut step),
+            "ssl" | "sni" | "alpn" | "proto" | "via-socks4" => {
                 support.unsupported(&format!("{what} {}", word.text), word.span, line.out);
                 if !matches!(&*word.text, "ssl" | "via-socks4") {
                     let _argument = line.words.next();
@@ -218,6 +220,20 @@ fn connect(line: &mut Line<'_, '_>, what: &str, support: &mut Support) -> Connec
         }
     }
     step
+}
+
+/// `addr IP[:PORT]`.
+fn connect_address(line: &mut Line<'_, '_>, what: &str, step: &mut ConnectStep) {
+    let Some(word) = line.expect(format!("'{what}' : expects an address as argument.")) else { return };
+    if let Ok(address) = word.text.parse::<SocketAddr>() {
+        step.address = Some(address.ip());
+        step.port = step.port.or(Some(address.port()));
+    } else if let Ok(ip) = word.text.parse() {
+        step.address = Some(ip);
+    } else {
+        let message = format!("'{what}' : could not resolve address '{}'.", word.text);
+        line.error(code::BAD_VALUE, word.span, message);
+    }
 }
 
 fn expect(line: &mut Line<'_, '_>, what: &str, support: &mut Support) -> Option<Expect> {
@@ -490,9 +506,14 @@ fn ldap() -> Vec<TcpStep> {
 }
 
 /// The check with everything filled in.
-pub(super) fn complete(check: &CheckDraft) -> CheckKind {
+pub(super) fn complete(check: &CheckDraft, external: &ExternalCheck) -> CheckKind {
     match &check.kind {
-        CheckOption::None | CheckOption::External => CheckKind::Tcp,
+        CheckOption::None => CheckKind::Tcp,
+        // Without a command the configuration is refused.
+        CheckOption::External => CheckKind::External(External {
+            command: external.command.clone().unwrap_or_default(),
+            path: external.path.as_ref().map(|(path, _)| path.clone()),
+        }),
         CheckOption::SslHello => CheckKind::SslHello,
         CheckOption::Tcp if check.tcp_rules.is_empty() => CheckKind::Tcp,
         CheckOption::Tcp => CheckKind::TcpScript(check.tcp_rules.clone()),

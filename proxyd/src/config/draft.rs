@@ -310,8 +310,8 @@ pub(super) struct Section {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExternalCheck {
     pub option: Option<Span>,
-    pub command: bool,
-    pub path: Option<Span>,
+    pub command: Option<String>,
+    pub path: Option<(String, Span)>,
 }
 
 impl Section {

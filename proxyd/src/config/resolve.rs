@@ -16,6 +16,7 @@ use super::server::{self, ServerDraft};
 use super::stats;
 use super::track;
 use crate::balance::Algorithm;
+use crate::balance::persist::dynamic;
 use crate::health::Pace;
 use crate::ids::{BackendId, FrontendId};
 use crate::rules::Rules;
@@ -24,6 +25,7 @@ use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::{Sources, Span};
 use shared_config::suggest;
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The time between two checks where no `inter` is given.
@@ -469,7 +471,7 @@ impl Completion<'_> {
             redispatch: settings.redispatch,
             retry_on: settings.retry_on.clone().unwrap_or_default(),
             fullconn: settings.fullconn,
-            health_check: check::complete(&settings.check),
+            health_check: check::complete(&settings.check, &settings.external_check),
             disable_on_404: settings.check.disable_on_404,
             send_state: settings.check.send_state,
             log_health_checks: flag(Flag::LogHealthChecks),
@@ -491,7 +493,27 @@ impl Completion<'_> {
     fn servers(&mut self, section: &Section) -> Vec<Server> {
         self.server_names(section);
         let ids = self.server_ids(section);
-        section.servers.iter().zip(ids).map(|(draft, puid)| self.server(section, draft, puid)).collect()
+        let servers: Vec<_> =
+            section.servers.iter().zip(ids).map(|(draft, puid)| self.server(section, draft, puid)).collect();
+        self.dynamic_cookies(section, &servers);
+        servers
+    }
+
+    /// Servers at one address cannot be told apart by values that are computed of it.
+    fn dynamic_cookies(&mut self, section: &Section, servers: &[Server]) {
+        let computed = |(draft, server): (&ServerDraft, &Server)| {
+            server.cookie.clone().filter(|_| draft.settings.cookie.is_none()).map(|cookie| (cookie, draft.span))
+        };
+        let cookies: Vec<_> = section.servers.iter().zip(servers).filter_map(computed).collect();
+        for (rank, (cookie, span)) in cookies.iter().enumerate() {
+            for _ in cookies.iter().take(rank).filter(|(other, _)| other == cookie) {
+                let message = format!(
+                    "We generated two equal cookies for two different servers.\nPlease change the secret key for '{}'.",
+                    section.name
+                );
+                self.out.push(Diagnostic::warning(code::DUPLICATE, *span, message).whole_file());
+            }
+        }
     }
 
     /// Every name once.
@@ -557,6 +579,7 @@ impl Completion<'_> {
         });
         self.server_rules(section, draft, &address);
         let check = settings.check.then(|| self.check(section, draft, &address, port));
+        let cookie = settings.cookie.clone().or_else(|| dynamic_cookie(section, &address, port));
         Server {
             name: draft.name.clone(),
             puid,
@@ -571,12 +594,13 @@ impl Completion<'_> {
             backup: settings.backup,
             non_stick: settings.non_stick,
             disabled: settings.disabled,
-            cookie: settings.cookie.clone(),
+            cookie,
             redir: settings.redir.clone(),
             check,
             agent: settings.agent_port.filter(|_| settings.agent_check).map(|port| Agent {
                 inter: settings.agent_inter.or(settings.inter).unwrap_or(INTER_DEFAULT),
-                address: settings.agent_address,
+                // `addr` is for checks and agents alike.
+                address: settings.agent_address.or(settings.check_address),
                 port,
                 send: settings.agent_send.clone(),
             }),
@@ -676,6 +700,18 @@ fn splice(settings: &Settings) -> Splice {
         (own, both) => own.or(both),
     };
     Splice { request: one(Flag::SpliceRequest), response: one(Flag::SpliceResponse) }
+}
+
+/// The cookie value that `cookie … dynamic` gives a server without one of its own.
+fn dynamic_cookie(section: &Section, address: &ServerAddress, port: ServerPort) -> Option<String> {
+    let key = section.settings.dynamic_cookie_key.as_ref()?;
+    section.settings.cookie.as_ref().filter(|cookie| cookie.value.dynamic)?;
+    let ServerAddress::Ip(ip) = address else { return None };
+    let port = match port {
+        ServerPort::Fixed(port) => port,
+        ServerPort::Mapped(offset) => u16::try_from(offset).unwrap_or(0),
+    };
+    Some(dynamic::value(key, SocketAddr::new(*ip, port)))
 }
 
 /// What is unset and falls back to another time.

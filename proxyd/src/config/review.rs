@@ -148,7 +148,7 @@ fn checks(section: &Section, global: &Global, extra: &Extra, out: &mut Diagnosti
         if !global.external_check {
             error(format!("Proxy '{name}' : 'option external-check' unable to find required 'global.external-check'."));
         }
-        if !external.command {
+        if external.command.is_none() {
             let command = "external-check command";
             error(format!("Proxy '{name}' : 'option external-check' unable to find required '{command}'."));
         }
@@ -159,7 +159,7 @@ fn checks(section: &Section, global: &Global, extra: &Extra, out: &mut Diagnosti
             );
             warn(out, code::RISKY, at, message);
         }
-    } else if let Some(at) = external.path {
+    } else if let Some((_, at)) = external.path {
         let message =
             format!("'external-check path' will be ignored for {word} '{name}' (requires 'option external-check').");
         warn(out, code::IGNORED, at, message);

@@ -98,8 +98,15 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             settings.server_state_file = line.words.next().map(|word| word.text.to_string().into());
         }
         "stick-table" => section.stick_tables.extend(stick::table(line, section.name.clone(), tools)),
-        "external-check command" => section.settings.external_check.command = true,
-        "external-check path" => section.settings.external_check.path = Some(line.words.statement()),
+        "external-check command" => {
+            let command = line.words.next().map(|word| word.text.to_string());
+            section.settings.external_check.command = command.or(section.settings.external_check.command.take());
+        }
+        "external-check path" => {
+            let at = line.words.statement();
+            let path = line.words.next().map(|word| (word.text.to_string(), at));
+            section.settings.external_check.path = path.or(section.settings.external_check.path.take());
+        }
         "max-keep-alive-queue" => {
             let missing = "'max-keep-alive-queue' expects expects an integer value (or -1 to disable)";
             if let Some(word) = line.expect(missing) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::agent::AgentReply;
 use super::observe::Evidence;
+use super::saved::Saved;
 use super::{CheckResult, CheckStatus, Health, OnError, Outcome, Pace};
 use crate::balance::farm::{Change, Farm};
 use crate::balance::server_state::{AdminState, Report, Running, ServerState, Shut};
@@ -31,6 +32,8 @@ enum Cause<'a> {
     Tracked(&'a str),
     /// An administrator.
     Operator,
+    /// What a file says of the process before this one.
+    Restored,
 }
 
 /// A server by its rank in a farm.
@@ -172,6 +175,39 @@ pub fn health_forced(subject: Subject<'_>, running: Running, now_ms: u64) -> Vec
     if server.admin() != AdminState::Maint {
         let running = if server.agent_down() { Running::Down } else { running };
         run(subject, server, &mut report, running, Cause::Operator, now_ms, &mut events);
+    }
+    events
+}
+
+/// Makes a server what the process before this one left, as a file tells it.
+pub fn restored(subject: Subject<'_>, saved: &Saved) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let mut events = Vec::new();
+    let settings = server.settings();
+    // Another weight in the configuration is a newer wish.
+    if saved.configured_weight == settings.weight {
+        subject.farm.set_weight(subject.index, saved.weight);
+    }
+    if let Some(admin) = saved.admin().filter(|_| settings.admin != AdminState::Maint) {
+        subject.farm.set_admin(subject.index, admin);
+    }
+    let mut report = server.report();
+    if let Some(status) = saved.status() {
+        report.last.status = status;
+    }
+    let (running, counter) = saved.health(settings.rise, settings.fall);
+    server.set_health_counter(counter);
+    if server.admin() == AdminState::Maint {
+        report.downs += 1;
+    } else {
+        run(subject, server, &mut report, running, Cause::Restored, 0, &mut events);
+        if running == Running::Up {
+            remains_drained(subject, server, &mut events);
+        }
+    }
+    report.before = Duration::from_secs(saved.seconds);
+    if running == Running::Down || server.admin() == AdminState::Maint {
+        report.downtime = Duration::ZERO;
     }
     events
 }
@@ -401,6 +437,7 @@ fn run(
         Cause::Check(Some(result)) => reason(result),
         Cause::Tracked(tracked) => format!(" via {tracked}"),
         Cause::Operator => ", changed from CLI".to_owned(),
+        Cause::Restored => ", changed from server-state after a reload".to_owned(),
     };
     let (level, text) = match running {
         Running::Down => {
@@ -422,8 +459,9 @@ fn run(
 
 fn note_change(report: &mut Report, was_down: bool, now_ms: u64) {
     if was_down {
-        report.downtime += Duration::from_millis(now_ms.saturating_sub(report.since_ms));
+        report.downtime += Duration::from_millis(now_ms.saturating_sub(report.since_ms)) + report.before;
     }
+    report.before = Duration::ZERO;
     report.since_ms = now_ms;
 }
 

@@ -3,6 +3,7 @@
 //! The numbers are haproxy's: files of either program serve the other.
 
 use super::{CheckStatus, Outcome};
+use crate::balance::server_state::{AdminState, Running};
 
 /// The first line.
 pub const VERSION: &str = "1";
@@ -42,7 +43,7 @@ pub const PAUSED: u8 = 0x08;
 pub const AGENT: u8 = 0x10;
 
 /// The statuses in the order of their numbers; `None` for numbers that no check of ours ends with.
-const STATUSES: [Option<CheckStatus>; 17] = [
+const STATUSES: [Option<CheckStatus>; 21] = [
     None,
     Some(CheckStatus::Initializing),
     None,
@@ -57,9 +58,13 @@ const STATUSES: [Option<CheckStatus>; 17] = [
     Some(CheckStatus::L6Response),
     Some(CheckStatus::L7Timeout),
     Some(CheckStatus::L7Response),
+    None,
     Some(CheckStatus::L7Ok),
     Some(CheckStatus::L7OkConditionally),
     Some(CheckStatus::L7Status),
+    Some(CheckStatus::ProgramError),
+    Some(CheckStatus::ProgramTimeout),
+    Some(CheckStatus::ProgramOk),
 ];
 
 /// `srv_check_status`.
@@ -75,5 +80,121 @@ pub fn result_number(status: CheckStatus) -> u8 {
         (_, Outcome::Failed) => 2,
         (_, Outcome::Passed) => 3,
         (_, Outcome::Conditional) => 4,
+    }
+}
+
+/// One line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The backend.
+    pub backend: String,
+    /// The server.
+    pub server: String,
+    /// Its weight then.
+    pub weight: u32,
+    /// The weight that was configured then.
+    pub configured_weight: u32,
+    /// Since its last change, in seconds.
+    pub seconds: u64,
+    operational: u8,
+    administrative: u8,
+    status: usize,
+}
+
+impl Saved {
+    /// Where it was in its way up or down: with its state goes the counter that it began that state with.
+    pub fn health(&self, rise: u32, fall: u32) -> (Running, u32) {
+        match self.operational {
+            STARTING => (Running::Up, rise.saturating_sub(1)),
+            RUNNING => (Running::Up, (rise + fall).saturating_sub(1)),
+            STOPPING => (Running::Stopping, rise),
+            _ => (Running::Down, 0),
+        }
+    }
+
+    /// What the administrator had said of it, where that was not the configuration's word.
+    pub fn admin(&self) -> Option<AdminState> {
+        if self.administrative & MAINT != 0 && self.administrative & CONFIGURED_MAINT == 0 {
+            Some(AdminState::Maint)
+        } else if self.administrative & DRAIN != 0 {
+            Some(AdminState::Drain)
+        } else {
+            None
+        }
+    }
+
+    /// How its last check had ended, if there was one.
+    pub fn status(&self) -> Option<CheckStatus> {
+        STATUSES.get(self.status).copied().flatten()
+    }
+}
+
+/// Reads a file; `None` where it is none of this version. Lines that make no sense are left out.
+pub fn read(text: &str) -> Option<Vec<Saved>> {
+    let mut lines = text.lines();
+    if lines.next()?.trim() != VERSION {
+        return None;
+    }
+    Some(lines.filter(|line| !line.starts_with('#')).filter_map(read_line).collect())
+}
+
+fn read_line(line: &str) -> Option<Saved> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let number = |index: usize| words.get(index)?.parse::<u64>().ok();
+    let small = |index: usize| u8::try_from(number(index)?).ok();
+    let weight = |index: usize| u32::try_from(number(index)?).ok().filter(|&weight| weight <= 256);
+    Some(Saved {
+        backend: (*words.get(1)?).to_owned(),
+        server: (*words.get(3)?).to_owned(),
+        operational: small(5).filter(|&state| state <= STOPPING)?,
+        administrative: small(6)?,
+        weight: weight(7)?,
+        configured_weight: weight(8)?,
+        seconds: number(9)?,
+        status: usize::try_from(number(10)?).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_haproxys_is_read() {
+        let text = format!(
+            "1\n{HEADER}\n2 be 5 s5 127.0.0.7 3 8 5 10 100 16 4 4 6 0 0 0 - 28103 - 0 0 - - 0\n\nnonsense\n2 be 1 s1 127.0.0.1 0 5 \
+             10 10 7 8 2 0 6 0 0 0 - 28101 - 0 0 - - 0\n2 be 1 s1 127.0.0.1 9 0 10 10 7 8 2 0 6 0 0 0 - 28101 - 0 0 - - 0\n"
+        );
+        let saved = read(&text).unwrap();
+        assert_eq!(saved.len(), 2, "{saved:?}");
+        assert_eq!((&*saved[0].backend, &*saved[0].server), ("be", "s5"));
+        assert_eq!((saved[0].weight, saved[0].configured_weight, saved[0].seconds), (5, 10, 100));
+        assert_eq!(saved[0].health(2, 3), (Running::Stopping, 2));
+        assert_eq!(
+            (saved[0].admin(), saved[0].status()),
+            (Some(AdminState::Drain), Some(CheckStatus::L7OkConditionally))
+        );
+        assert_eq!(saved[1].health(2, 3), (Running::Down, 0));
+        assert_eq!((saved[1].admin(), saved[1].status()), (None, Some(CheckStatus::L4Connection)));
+        assert_eq!(read("2\n"), None);
+        assert_eq!(read(""), None);
+    }
+
+    #[test]
+    fn numbers_are_haproxys() {
+        for (status, number) in [
+            (CheckStatus::Initializing, 1),
+            (CheckStatus::SocketError, 5),
+            (CheckStatus::L4Ok, 6),
+            (CheckStatus::L6Response, 11),
+            (CheckStatus::L7Timeout, 12),
+            (CheckStatus::L7Response, 13),
+            (CheckStatus::L7Ok, 15),
+            (CheckStatus::L7Status, 17),
+            (CheckStatus::ProgramError, 18),
+            (CheckStatus::ProgramOk, 20),
+        ] {
+            assert_eq!(status_number(status), number);
+        }
     }
 }

@@ -4,6 +4,8 @@
 
 pub mod run;
 
+use std::net::IpAddr;
+
 /// How a server is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CheckKind {
@@ -16,8 +18,19 @@ pub enum CheckKind {
     TcpScript(Vec<TcpStep>),
     /// `option ssl-hello-chk`: a TLS hello is answered by one.
     SslHello,
+    /// `option external-check`: a program tells.
+    External(External),
     /// `agent-check`: these bytes (`agent-send`) are sent and a line is read.
     Agent(Vec<u8>),
+}
+
+/// `option external-check`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct External {
+    /// `external-check command`.
+    pub command: String,
+    /// `external-check path`.
+    pub path: Option<String>,
 }
 
 /// One `http-check` rule, after `option httpchk` became rules too.
@@ -45,6 +58,8 @@ pub enum TcpStep {
 /// `connect` of a check script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectStep {
+    /// Instead of the check's address.
+    pub address: Option<IpAddr>,
     /// Instead of the check's port.
     pub port: Option<u16>,
     /// A PROXY header is sent first.

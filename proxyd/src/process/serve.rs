@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::oversight::Oversight;
 use super::reload::{Load, Reader};
 use super::voice::Voice;
-use super::{control, descriptors, identity, sockets, systemd};
+use super::{control, descriptors, identity, sockets, state_file, systemd};
 use crate::cli;
 use crate::clock;
 use crate::config::model::{LogHostname, Model};
@@ -79,6 +79,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     let voice = Voice::new(options.quiet);
     let (facts, pipes) = facts(model, options, voice)?;
     let generation = running::build(model, &facts, None);
+    state_file::load(model, &generation, voice);
     let checks = running::checks::plans(model, &generation)?;
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
     let runtime_sockets = sockets::open_runtime(model, voice)?;

@@ -43,6 +43,10 @@ pub enum Effect {
     Address(End, Expression),
     /// `set-src-port`, `set-dst-port`
     Port(End, Expression),
+    /// `set-priority-class`
+    PriorityClass(Expression),
+    /// `set-priority-offset`
+    PriorityOffset(Expression),
     /// `set-timeout`
     Timeout(Timeout, Limit),
     /// `add-acl`, `set-map` and so on.
@@ -85,6 +89,17 @@ pub enum Effect {
     },
     /// What only tells something to the system that this program does not have to be told, as `set-nice`.
     Nothing,
+}
+
+/// `set-priority-class` goes from minus this to this.
+const PRIORITY_CLASS_MAX: i32 = 2_047;
+/// `set-priority-offset` likewise, in milliseconds.
+const PRIORITY_OFFSET_MAX: i32 = 524_287;
+
+/// An integer between minus `max` and `max`.
+fn number(context: &Context<'_>, expression: &Expression, max: i32) -> Option<i32> {
+    let number = expression.value(context)?.to_int()?;
+    i32::try_from(number.clamp(i64::from(-max), i64::from(max))).ok()
 }
 
 /// An end of the client's connection.
@@ -202,6 +217,8 @@ impl Effect {
             Self::LogLevel(_)
             | Self::Mark(_)
             | Self::Tos(_)
+            | Self::PriorityClass(_)
+            | Self::PriorityOffset(_)
             | Self::Address(..)
             | Self::Port(..)
             | Self::Timeout(..)
@@ -217,6 +234,16 @@ impl Effect {
             Self::LogLevel(level) => transaction.log_level.set(Some(*level)),
             Self::Mark(mark) => transaction.mark.set(Some(*mark)),
             Self::Tos(tos) => transaction.tos.set(Some(*tos)),
+            Self::PriorityClass(expression) => {
+                if let Some(class) = number(context, expression, PRIORITY_CLASS_MAX) {
+                    transaction.priority_class.set(class);
+                }
+            }
+            Self::PriorityOffset(expression) => {
+                if let Some(offset) = number(context, expression, PRIORITY_OFFSET_MAX) {
+                    transaction.priority_offset.set(offset.into());
+                }
+            }
             Self::Address(end, expression) => {
                 if let Some(ip) = expression.value(context).and_then(|value| value.to_ip()) {
                     let port = known(context, *end).map_or(0, |address| address.port());

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::{Member, Plan, Probe};
-use crate::config::model::{self, Agent, Check, Model};
+use crate::check::{Member, Method, Plan, Probe, Program};
+use crate::config::model::{self, Agent, Check, ListenAddress, Mode, Model};
 use crate::generation::Generation;
-use crate::health::script::CheckKind;
 use crate::health::script::run::Script;
+use crate::health::script::{CheckKind, External};
 use crate::ids::{BackendId, ServerIndex};
 use crate::net::connect::{Options, Target};
 use crate::proxy::Backend;
@@ -27,11 +27,11 @@ pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String
         let script = Arc::new(script);
         let id = BackendId(u32::try_from(index).unwrap_or(u32::MAX));
         for (rank, server) in backend.servers.iter().enumerate().filter(|(_, server)| watched(server)) {
-            let settings = Settings { backend, server };
+            let settings = Settings { model, backend, server };
             let mut plan = settings.plan(live, rank, &script)?;
             plan.trackers = trackers(model, generation, (id, rank));
             plan.spread_percent = model.global.spread_checks;
-            if let Some(probe) = plan.check.as_mut().filter(|_| backend.send_state) {
+            if let (Some(Method::Probe(probe)), true) = (&mut plan.check, backend.send_state) {
                 probe.send_state = Some(generation.global.node.clone());
             }
             plans.push(plan);
@@ -41,13 +41,14 @@ pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String
 }
 
 struct Settings<'m> {
+    model: &'m Model,
     backend: &'m model::Backend,
     server: &'m model::Server,
 }
 
 impl Settings<'_> {
     fn plan(&self, live: &Backend, index: usize, script: &Arc<Script>) -> Result<Plan, String> {
-        let Self { backend, server } = self;
+        let Self { backend, server, .. } = self;
         let agent = server.agent.as_ref().map(|agent| self.agent(agent)).transpose()?.flatten();
         Ok(Plan {
             member: Member { farm: Arc::clone(&live.farm), index },
@@ -63,8 +64,11 @@ impl Settings<'_> {
     }
 
     /// The health check. A server without an address waits in maintenance until somebody gives it one.
-    fn check(&self, check: &Check, script: &Arc<Script>) -> Result<Option<Probe>, String> {
+    fn check(&self, check: &Check, script: &Arc<Script>) -> Result<Option<Method>, String> {
         let server = self.server;
+        if let CheckKind::External(external) = &self.backend.health_check {
+            return Ok(Some(Method::Program(self.program(external))));
+        }
         if server.address == ServerAddress::Unresolved && check.address.is_none() {
             return Ok(None);
         }
@@ -75,7 +79,44 @@ impl Settings<'_> {
         let mut probe = self.probe(Arc::clone(script), target);
         // A check elsewhere uses the text form unless the server's own form is known.
         probe.send_proxy = check.send_proxy.then(|| server.send_proxy.unwrap_or(SendProxy::V1));
-        Ok(Some(probe))
+        Ok(Some(Method::Probe(probe)))
+    }
+
+    fn program(&self, external: &External) -> Program {
+        let Self { model, backend, server } = self;
+        let bind = backend.listen.and_then(|frontend| model.frontend(frontend).binds.first());
+        let listener = match bind.map(|bind| &bind.address) {
+            Some(ListenAddress::Tcp(address)) => (Some(address.ip().to_string()), Some(address.port())),
+            Some(ListenAddress::Unix(path)) => (Some(path.display().to_string()), None),
+            Some(ListenAddress::Abstract(_) | ListenAddress::Fd(_)) | None => (None, None),
+        };
+        let port = match server.port {
+            ServerPort::Fixed(port) => Some(port),
+            ServerPort::Mapped(_) => None,
+        };
+        let address = match &server.address {
+            ServerAddress::Ip(ip) => (ip.to_string(), port),
+            ServerAddress::Unix(path) => (path.display().to_string(), None),
+            ServerAddress::Abstract(name) => (name.clone(), None),
+            ServerAddress::Destination | ServerAddress::Unresolved => (String::new(), port),
+        };
+        let protocol = if backend.proxy.mode == Mode::Http { "h1" } else { "tcp" };
+        Program {
+            command: external.command.clone(),
+            path: external.path.clone(),
+            listener,
+            server: address,
+            environment: vec![
+                ("HAPROXY_PROXY_ID", backend.proxy.id.to_string()),
+                ("HAPROXY_PROXY_NAME", backend.proxy.name.clone()),
+                ("HAPROXY_SERVER_ID", server.puid.to_string()),
+                ("HAPROXY_SERVER_NAME", server.name.clone()),
+                ("HAPROXY_SERVER_MAXCONN", server.maxconn.unwrap_or(0).to_string()),
+                ("HAPROXY_SERVER_SSL", u8::from(server.ssl).to_string()),
+                ("HAPROXY_SERVER_PROTO", protocol.to_owned()),
+            ],
+            check_timeout: backend.proxy.timeouts.check,
+        }
     }
 
     /// The agent. Without an address of its own, a server without one has none either.

@@ -34,6 +34,10 @@ pub struct Transaction {
     pub counters: Counters,
     /// It has been counted as a request; what is tracked from now on counts it when it begins.
     pub request_counted: Cell<bool>,
+    /// `set-priority-class`: a lower one leaves a queue earlier.
+    pub priority_class: Cell<i32>,
+    /// `set-priority-offset`, in milliseconds.
+    pub priority_offset: Cell<i64>,
     /// `set-mark`: of the client's socket.
     pub mark: Cell<Option<u32>>,
     /// `set-tos`: of the client's socket.

@@ -166,8 +166,10 @@ impl Exchange<'_> {
         let hash = key::hash(view.backend.farm.settings(), &key);
         let server = if self.avoid.is_none() { self.demanded(view) } else { None };
         let priority = Priority {
-            time_ms: i64::try_from(self.session.worker.milliseconds(self.account.now)).unwrap_or(i64::MAX),
-            ..Priority::default()
+            class: self.transaction.priority_class.get(),
+            time_ms: i64::try_from(self.session.worker.milliseconds(self.account.now))
+                .unwrap_or(i64::MAX)
+                .saturating_add(self.transaction.priority_offset.get()),
         };
         let wanted = Wanted { hash, server, avoid: self.avoid, priority };
         let slot = loop {
@@ -410,7 +412,7 @@ impl Exchange<'_> {
             retry: self.account.retries,
             retries: view.backend.retries,
             directed: self.directed,
-            forced: false,
+            forced: self.forced,
         };
         may_redispatch(&view.backend.farm, &attempt)
     }

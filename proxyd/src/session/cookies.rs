@@ -13,10 +13,13 @@ pub fn read(exchange: &mut Exchange<'_>, view: &BackendView) -> Option<usize> {
     let settings = farm.settings().cookie.as_ref()?;
     exchange.request_wire?;
     if exchange.cookie_read.is_none() {
-        let mut read = persist::read(farm, exchange.request.values(b"cookie"), clock::date().as_secs());
+        let rules = &view.backend.section.rules;
+        exchange.forced = policy::holds(exchange, view, &rules.force_persist);
+        let lines = exchange.request.values(b"cookie");
+        let mut read = persist::read(farm, lines, clock::date().as_secs(), exchange.forced);
         apply(&mut exchange.request, b"cookie", &read.edits);
-        if read.server.is_some() && policy::ignores_persistence(exchange, view) {
-            read.server = None;
+        if policy::holds(exchange, view, &rules.ignore_persist) {
+            read.ignore();
         }
         // As long as no response came, nothing was written.
         exchange.account.cookies = [read.found.letter(settings), Written::None.letter(settings)].map(letter);

@@ -16,6 +16,7 @@ use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
 use crate::proxy::Section;
+use crate::rules::acl::Condition;
 use crate::rules::tcp::TcpVerdict;
 use crate::rules::{self, Rules, Verdict};
 use crate::sample::content::Content;
@@ -319,7 +320,8 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
         return None;
     }
     let server = with_request(exchange, view, |context| rules.choose_server(context))?.index();
-    view.backend.farm.servers().get(server).filter(|server| server.reachable()).map(|_| server)
+    let insists = exchange.forced || view.backend.farm.settings().persist;
+    view.backend.farm.servers().get(server).filter(|server| insists || server.reachable()).map(|_| server)
 }
 
 /// Looks at the request as rules of the backend see it.
@@ -353,21 +355,10 @@ pub fn with_response<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl 
     look(&Context { request: exchange.visible_request(), response, stream: &stream })
 }
 
-/// `ignore-persist`: whether the client's cookie does not count.
-pub fn ignores_persistence(exchange: &Exchange<'_>, view: &BackendView) -> bool {
+/// Whether any of a backend's conditions holds (`force-persist`, `ignore-persist`).
+pub fn holds(exchange: &Exchange<'_>, view: &BackendView, conditions: &[Condition]) -> bool {
     let rules = &view.backend.section.rules;
-    if rules.ignore_persist.is_empty() {
-        return false;
-    }
-    let stream = stream(
-        exchange.session,
-        exchange.client,
-        Some(view),
-        Some(&exchange.transaction),
-        exchange.server_index,
-        exchange.account.now,
-    );
-    rules.any(&rules.ignore_persist, &Context { request: Some(&exchange.request), response: None, stream: &stream })
+    !conditions.is_empty() && with_request(exchange, view, |context| rules.any(conditions, context))
 }
 
 /// `http-response`, of the backend and then of the frontend.

@@ -67,6 +67,8 @@ pub struct Exchange<'s> {
     pub to_store: ToStore,
     /// A cookie or a rule demanded the server.
     pub directed: bool,
+    /// `force-persist`: the demanded server counts in any state, and no other is tried.
+    pub forced: bool,
     /// An idle connection had failed: only a new one will do.
     pub fresh_only: bool,
     /// A server that failed, to be avoided where there is another.
@@ -165,6 +167,7 @@ impl<'s> Exchange<'s> {
             stuck: None,
             to_store: ToStore::default(),
             directed: false,
+            forced: false,
             fresh_only: false,
             avoid: None,
             server: None,

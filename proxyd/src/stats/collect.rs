@@ -244,7 +244,7 @@ impl Reader {
 
     /// When something last went up or down, and for how long it was down in all, where anything watches that.
     fn changes(&self, row: &mut Row, report: &Report, up: bool, watched: bool) {
-        let since = self.now_ms.saturating_sub(report.since_ms) / 1000;
+        let since = self.now_ms.saturating_sub(report.since_ms) / 1000 + report.before.as_secs();
         row.set(Column::Lastchg, since);
         let now_down = if up { 0 } else { since };
         row.set(Column::Downtime, watched.then_some(report.downtime.as_secs() + now_down));
@@ -349,7 +349,7 @@ fn checks(row: &mut Row, state: &ServerState) {
     row.set(Column::CheckStatus, format!("{running}{}", last.status.code()));
     row.set(Column::CheckDesc, last.status.description());
     if last.status != CheckStatus::Initializing {
-        row.set(Column::CheckCode, last.code.map(u64::from));
+        row.set(Column::CheckCode, last.code.map(|code| u64::from(code.cast_unsigned())));
         row.set(Column::CheckDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
     }
     if !last.info.is_empty() && !report.checking {
@@ -370,7 +370,7 @@ fn agent(row: &mut Row, state: &ServerState) {
     row.set(Column::AgentStatus, format!("{running}{}", last.status.code()));
     row.set(Column::AgentDesc, last.status.description());
     if last.status != CheckStatus::Initializing {
-        row.set(Column::AgentCode, last.code.map(u64::from));
+        row.set(Column::AgentCode, last.code.map(|code| u64::from(code.cast_unsigned())));
         row.set(Column::AgentDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
     }
     if !last.info.is_empty() && !report.asking {

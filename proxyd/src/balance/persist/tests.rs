@@ -113,7 +113,7 @@ fn recorded_exchanges() {
         let farm = farm(settings.clone());
         let request = lines(cookies);
         let request: Vec<Vec<u8>> = trimmed(&request).into_iter().map(<[u8]>::to_vec).collect();
-        let read = read(&farm, request.iter().map(Vec::as_slice), NOW);
+        let read = read(&farm, request.iter().map(Vec::as_slice), NOW, false);
         let chosen = read.server.unwrap_or(0);
         assert_eq!(format!("s{}", chosen + 1), server, "{row}");
         assert_eq!(text(&apply(request, &read.edits)), text(&lines(seen)), "{row}");
@@ -161,7 +161,7 @@ fn recorded_dates() {
             };
             let farm = farm(settings.clone());
             let line = format!("SRV={cookie}");
-            let read = read(&farm, [line.as_bytes()], now);
+            let read = read(&farm, [line.as_bytes()], now, false);
             let write = write(&farm, &read, read.server.unwrap_or(0), [], false, now);
             let letters: String = [read.found.letter(&settings), write.written.letter(&settings)].iter().collect();
             assert_eq!(&letters, expected, "{cookie} {limits:?}");
@@ -173,7 +173,7 @@ fn recorded_dates() {
 fn a_server_without_a_value_takes_the_cookie_away() {
     let cookie = CookieSettings { secure: true, domains: vec![".x".into()], ..settings("insert-indirect") };
     let farm = farm_of(FarmSettings { cookie: Some(cookie), ..FarmSettings::default() }, &[None, Some("B")]);
-    let read = read(&farm, [&b"SRV=Z"[..]], NOW);
+    let read = read(&farm, [&b"SRV=Z"[..]], NOW, false);
     let write = write(&farm, &read, 0, [&b"SRV=q"[..]], false, NOW);
     assert_eq!(write.edits, [Edit { line: 0, value: None }]);
     let expected = "SRV=; Expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/; domain=.x; Secure";
@@ -186,16 +186,16 @@ fn a_dead_server_is_passed_over_unless_persistence_insists() {
     let shared = [Some("A"), Some("A")];
     let lenient = farm_of(FarmSettings { cookie: cookie.clone(), ..FarmSettings::default() }, &shared);
     lenient.set_running(0, Running::Down);
-    let found = read(&lenient, [&b"SRV=A"[..]], NOW);
+    let found = read(&lenient, [&b"SRV=A"[..]], NOW, false);
     assert_eq!((found.server, found.found), (Some(1), Found::Valid));
 
     let strict = farm_of(FarmSettings { cookie, persist: true, ..FarmSettings::default() }, &shared);
     strict.set_running(0, Running::Down);
-    let found = read(&strict, [&b"SRV=A"[..]], NOW);
+    let found = read(&strict, [&b"SRV=A"[..]], NOW, false);
     assert_eq!((found.server, found.found), (Some(0), Found::Down));
     // Maintenance is no different.
     strict.set_admin(0, AdminState::Maint);
-    assert_eq!(read(&strict, [&b"SRV=A"[..]], NOW).server, Some(0));
+    assert_eq!(read(&strict, [&b"SRV=A"[..]], NOW, false).server, Some(0));
 }
 
 #[test]
@@ -223,7 +223,7 @@ proptest::proptest! {
     fn any_bytes_are_survived(bytes: Vec<u8>, mode in 0_usize..4) {
         let farm = farm(settings(["passive", "insert-indirect", "prefix", "insert-dated"][mode]));
         let line = [b"SRV=A; ", &bytes[..], b"; SRV=B"].concat();
-        let found: CookieRead = read(&farm, [&bytes[..], &line[..]], NOW);
+        let found: CookieRead = read(&farm, [&bytes[..], &line[..]], NOW, false);
         let _ = write(&farm, &found, 0, [&bytes[..], &line[..]], true, NOW);
     }
 }

@@ -43,6 +43,8 @@ impl Lowering<'_> {
             "set-dst-port" => {
                 self.rule_expression(at, words).map(|from| from.map(|from| Effect::Port(End::Destination, from)))
             }
+            "set-priority-class" => self.rule_expression(at, words).map(|from| from.map(Effect::PriorityClass)),
+            "set-priority-offset" => self.rule_expression(at, words).map(|from| from.map(Effect::PriorityOffset)),
             "set-timeout" => self.set_timeout(at, words),
             "track-sc" => self.track(at, words),
             "sc-inc-gpc0" | "sc-inc-gpc1" | "sc-inc-gpc" | "sc-add-gpc" => self.count_up(name, at, words),

@@ -92,6 +92,8 @@ impl Script {
                 vec![Step::Connect(ConnectStep::default()), Step::Send(SSL_HELLO.to_vec()), Step::ExpectTls],
                 Flavour::SslHello,
             ),
+            // A program says nothing on a wire.
+            CheckKind::External(_) => (Vec::new(), Flavour::Tcp),
             CheckKind::Agent(bytes) => {
                 let mut steps = vec![Step::Connect(ConnectStep::default())];
                 if !bytes.is_empty() {
@@ -220,7 +222,7 @@ pub struct Run<'a> {
     wire: Option<RequestWire>,
     connected: bool,
     /// The last status seen.
-    code: Option<u16>,
+    code: Option<i32>,
     /// A header line for requests, with its line end.
     extra_header: String,
 }
@@ -416,7 +418,7 @@ impl<'a> Run<'a> {
             self.received.drain(..consumed);
             return self.step();
         }
-        self.code = Some(status);
+        self.code = Some(status.into());
         let reason = String::from_utf8_lossy(head.reason()).into_owned();
         if status == 404 && self.script.disable_on_404 {
             let code = self.code;

@@ -23,7 +23,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("disable-h2-upgrade", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
     row("dontlog-normal", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("dontlognull", Sections::FRONTENDS, NONE, Works).no_or_default(),
-    row("external-check", Sections::BACKENDS, NONE, Unsupported),
+    row("external-check", Sections::BACKENDS, NONE, Works),
     row("forceclose", Sections::PROXIES, NONE, Works).no_or_default().http().legacy("'option httpclose'"),
     row("forwarded", Sections::BACKENDS, Arity::at_least(0), NoEffect).no_or_default().http(),
     row("forwardfor", Sections::PROXIES, Arity::range(0, 5), Works).http(),

@@ -87,7 +87,7 @@ pub const BIND_PARAMS: &[Param] = &[
     param("interface", ONE, Works),
     param("ktls", ONE, NoEffect).ssl(),
     param("label", ONE, NoEffect),
-    param("level", ONE, NoEffect),
+    param("level", ONE, Works),
     param("maxconn", ONE, Works),
     param("mode", ONE, Works),
     param("mss", ONE, Works),

@@ -44,7 +44,7 @@ fn regex(negate: bool, text: &str) -> Expect {
     expect(negate, ExpectPattern::Regex(text.into()))
 }
 
-type Verdict<'a> = (CheckStatus, Option<u16>, &'a str);
+type Verdict<'a> = (CheckStatus, Option<i32>, &'a str);
 
 fn verdict(result: &CheckResult) -> Verdict<'_> {
     (result.status, result.code, &result.info)
