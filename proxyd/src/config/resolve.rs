@@ -597,9 +597,9 @@ impl Completion<'_> {
             cookie,
             redir: settings.redir.clone(),
             check,
-            agent: settings.agent_port.filter(|_| settings.agent_check).map(|port| Agent {
+            agent: settings.agent_port.or(settings.check_port).filter(|_| settings.agent_check).map(|port| Agent {
                 inter: settings.agent_inter.or(settings.inter).unwrap_or(INTER_DEFAULT),
-                // `addr` is for checks and agents alike.
+                // `addr` and `port` are for checks and agents alike.
                 address: settings.agent_address.or(settings.check_address),
                 port,
                 send: settings.agent_send.clone(),
@@ -639,7 +639,7 @@ impl Completion<'_> {
             );
             self.out.push(Diagnostic::error(code::MISSING_ARGUMENT, draft.span, message).place(Place::Bare));
         }
-        if settings.agent_check && settings.agent_port.is_none() {
+        if settings.agent_check && settings.agent_port.or(settings.check_port).is_none() {
             let message =
                 format!("{prefix}server {} does not have agent port. Agent check has been disabled.", draft.name);
             self.out.push(Diagnostic::error(code::MISSING_ARGUMENT, draft.span, message).place(Place::Bare));
