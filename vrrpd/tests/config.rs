@@ -36,6 +36,10 @@ impl Host for TestHost {
         matches!(name, "lo" | "eth0" | "eth1")
     }
 
+    fn mtu(&self, name: &str) -> Option<usize> {
+        (name == "eth1").then_some(94)
+    }
+
     fn routing_name(&self, kind: RoutingNames, name: &str) -> Option<u32> {
         (kind == RoutingNames::Tables && name == "blue").then_some(77)
     }

@@ -37,6 +37,10 @@ impl Host for SmallHost {
         name == "eth0"
     }
 
+    fn mtu(&self, _: &str) -> Option<usize> {
+        Some(128)
+    }
+
     fn routing_name(&self, _: RoutingNames, name: &str) -> Option<u32> {
         (name == "main").then_some(254)
     }

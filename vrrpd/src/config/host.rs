@@ -12,6 +12,8 @@ pub trait Host {
     fn group(&self, name: &str) -> Option<u32>;
     /// Whether there is such a network interface now.
     fn has_interface(&self, name: &str) -> bool;
+    /// The largest packet of an interface, in octets; `None` where that is not known.
+    fn mtu(&self, name: &str) -> Option<usize>;
     /// The number of a routing table, protocol or scope by its name in `/etc/iproute2`.
     fn routing_name(&self, kind: RoutingNames, name: &str) -> Option<u32>;
     /// A random number in a range, for `${_RANDOM}`.
@@ -76,6 +78,12 @@ impl Host for ThisHost {
     fn has_interface(&self, name: &str) -> bool {
         // Interfaces are directories here, also in a network namespace of its own; a name with a slash is none.
         !name.contains('/') && nix::net::if_::if_nametoindex(name).is_ok()
+    }
+
+    fn mtu(&self, name: &str) -> Option<usize> {
+        // As above; unlike /sys, this is that of the process's own namespace.
+        let path = format!("/proc/sys/net/ipv6/conf/{name}/mtu");
+        std::fs::read_to_string(path).ok().filter(|_| !name.contains('/'))?.trim().parse().ok()
     }
 
     fn routing_name(&self, kind: RoutingNames, name: &str) -> Option<u32> {

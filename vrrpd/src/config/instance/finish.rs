@@ -14,6 +14,10 @@ use std::time::Duration;
 const ADVERT_V3_MAX: Duration = Duration::from_millis(40_950);
 /// The priority of the address owner.
 const OWNER: u8 = 255;
+/// What an advert can count.
+const ADDRESSES_MAX: usize = 255;
+/// The largest packet of an interface that does not say otherwise.
+const USUAL_MTU: usize = 1500;
 /// What version 3 counts in.
 const CENTISECOND_MICROS: u64 = 10_000;
 
@@ -44,6 +48,7 @@ impl Lowering<'_> {
             let needed = if strict || version == Version::V3 { "required" } else { "sensible" };
             self.whole(&draft, "no-address", format!("({name}) No VIP specified; at least one is {needed}"));
         }
+        self.finish_addresses(&mut draft, family, version);
         let advert_int = self.finish_advert_int(&draft, version);
         let preempt = draft.preempt.is_none_or(|(preempt, _)| preempt);
         let transport = self.finish_transport(&mut draft, family, version, strict, globals);
@@ -91,6 +96,30 @@ impl Lowering<'_> {
             lvs_sync: draft.lvs_sync,
             name,
         })
+    }
+
+    /// What does not fit an advert is not advertised. keepalived counts the Ethernet header in, and so do we: a peer that
+    /// advertises another number of addresses may be refused.
+    fn finish_addresses(&mut self, draft: &mut Draft<'_>, family: Family, version: Version) {
+        let mtu = draft.interface.and_then(|name| self.host.mtu(name.as_str())).unwrap_or(USUAL_MTU);
+        let (headers, size) = match (family, version) {
+            (Family::Inet, Version::V2) => (14 + 20 + 8 + 8, 4),
+            (Family::Inet, Version::V3) => (14 + 20 + 8, 4),
+            (Family::Inet6, _) => (14 + 40 + 8, 16),
+        };
+        let most = (mtu.saturating_sub(headers) / size).min(ADDRESSES_MAX);
+        let count = draft.addresses.len();
+        if count > most {
+            let mut moved = draft.addresses.split_off(most);
+            moved.append(&mut draft.excluded);
+            draft.excluded = moved;
+            let message = format!(
+                "({}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {most} addresses) - excess \
+                 moved to eVIPs",
+                draft.name.as_str()
+            );
+            self.whole(draft, "limit", message);
+        }
     }
 
     /// What keepalived says after reading, about an instance.
