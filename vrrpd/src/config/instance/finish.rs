@@ -44,11 +44,7 @@ impl Lowering<'_> {
         let priority = draft.priority.unwrap_or(if draft.state == Some(InitialState::Master) { OWNER } else { 100 });
         let authentication = self.finish_authentication(&mut draft, version, strict);
         self.finish_state(&mut draft, priority, strict);
-        if draft.addresses.is_empty() && !draft.no_addresses {
-            let needed = if strict || version == Version::V3 { "required" } else { "sensible" };
-            self.whole(&draft, "no-address", format!("({name}) No VIP specified; at least one is {needed}"));
-        }
-        self.finish_addresses(&mut draft, family, version);
+        self.finish_addresses(&mut draft, family, version, strict);
         let advert_int = self.finish_advert_int(&draft, version);
         let preempt = draft.preempt.is_none_or(|(preempt, _)| preempt);
         let transport = self.finish_transport(&mut draft, family, version, strict, globals);
@@ -100,7 +96,12 @@ impl Lowering<'_> {
 
     /// What does not fit an advert is not advertised. keepalived counts the Ethernet header in, and so do we: a peer that
     /// advertises another number of addresses may be refused.
-    fn finish_addresses(&mut self, draft: &mut Draft<'_>, family: Family, version: Version) {
+    fn finish_addresses(&mut self, draft: &mut Draft<'_>, family: Family, version: Version, strict: bool) {
+        let name = draft.name.as_str();
+        if draft.addresses.is_empty() && !draft.no_addresses {
+            let needed = if strict || version == Version::V3 { "required" } else { "sensible" };
+            self.whole(draft, "no-address", format!("({name}) No VIP specified; at least one is {needed}"));
+        }
         let mtu = draft.interface.and_then(|name| self.host.mtu(name.as_str())).unwrap_or(USUAL_MTU);
         let (headers, size) = match (family, version) {
             (Family::Inet, Version::V2) => (14 + 20 + 8 + 8, 4),
@@ -114,9 +115,8 @@ impl Lowering<'_> {
             moved.append(&mut draft.excluded);
             draft.excluded = moved;
             let message = format!(
-                "({}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {most} addresses) - excess \
-                 moved to eVIPs",
-                draft.name.as_str()
+                "({name}) Number of VIPs ({count}) exceeds maximum/space available in packet (max {most} addresses) - excess \
+                 moved to eVIPs"
             );
             self.whole(draft, "limit", message);
         }
