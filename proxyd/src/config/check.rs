@@ -4,7 +4,9 @@ use super::draft::{CheckDraft, CheckOption, ExternalCheck, Settings};
 use super::line::{Line, code};
 use super::rules::regex;
 use super::support::Support;
-use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, External, HttpSend, HttpStep, TcpStep};
+use crate::health::script::{
+    CheckKind, ConnectStep, Dialect, Expect, ExpectPattern, External, HttpSend, HttpStep, TcpStep,
+};
 use crate::sample::prefix_map::Case;
 use crate::sample::regex::Regex;
 use shared_config::diagnostic::{Diagnostic, Place};
@@ -377,16 +379,16 @@ pub(super) fn protocol(line: &mut Line<'_, '_>, name: &str, settings: &mut Setti
         "tcp-check" => CheckOption::Tcp,
         "ssl-hello-chk" => CheckOption::SslHello,
         "external-check" => CheckOption::External,
-        "redis-check" => CheckOption::Exchange(redis()),
-        "smtpchk" => CheckOption::Exchange(smtp(line)),
-        "mysql-check" => CheckOption::Exchange(mysql(line)),
+        "redis-check" => CheckOption::Exchange(Dialect::Redis, redis()),
+        "smtpchk" => CheckOption::Exchange(Dialect::Smtp, smtp(line)),
+        "mysql-check" => CheckOption::Exchange(Dialect::Mysql, mysql(line)),
         "pgsql-check" => match pgsql(line) {
-            Some(steps) => CheckOption::Exchange(steps),
+            Some(steps) => CheckOption::Exchange(Dialect::Pgsql, steps),
             None => return,
         },
-        "ldap-check" => CheckOption::Exchange(ldap()),
+        "ldap-check" => CheckOption::Exchange(Dialect::Ldap, ldap()),
         // `spop-check` is a protocol of its own; the table has said that it does not work.
-        _ => CheckOption::Exchange(Vec::new()),
+        _ => CheckOption::None,
     };
     line.end();
     settings.check.kind = kind;
@@ -517,7 +519,7 @@ pub(super) fn complete(check: &CheckDraft, external: &ExternalCheck) -> CheckKin
         CheckOption::SslHello => CheckKind::SslHello,
         CheckOption::Tcp if check.tcp_rules.is_empty() => CheckKind::Tcp,
         CheckOption::Tcp => CheckKind::TcpScript(check.tcp_rules.clone()),
-        CheckOption::Exchange(steps) => CheckKind::TcpScript(steps.clone()),
+        CheckOption::Exchange(dialect, steps) => CheckKind::Exchange(*dialect, steps.clone()),
         CheckOption::Http => CheckKind::Http(http_steps(check)),
     }
 }
@@ -574,6 +576,6 @@ pub(super) fn names_port(check: &CheckDraft) -> bool {
     match check.kind {
         CheckOption::Http => http(),
         CheckOption::Tcp => tcp(),
-        CheckOption::None | CheckOption::SslHello | CheckOption::Exchange(_) | CheckOption::External => false,
+        CheckOption::None | CheckOption::SslHello | CheckOption::Exchange(..) | CheckOption::External => false,
     }
 }

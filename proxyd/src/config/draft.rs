@@ -12,7 +12,7 @@ use super::stick;
 use crate::balance::Algorithm;
 use crate::balance::hash::HashType;
 use crate::balance::persist::{CookieSettings, Redispatch};
-use crate::health::script::{HttpSend, HttpStep, TcpStep};
+use crate::health::script::{Dialect, HttpSend, HttpStep, TcpStep};
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
@@ -180,7 +180,7 @@ pub(super) enum CheckOption {
     Tcp,
     SslHello,
     /// A protocol whose check is a fixed exchange of bytes.
-    Exchange(Vec<TcpStep>),
+    Exchange(Dialect, Vec<TcpStep>),
     /// `option external-check`.
     External,
 }

@@ -16,12 +16,29 @@ pub enum CheckKind {
     Http(Vec<HttpStep>),
     /// `option tcp-check`: bytes to send and to expect.
     TcpScript(Vec<TcpStep>),
+    /// `option redis-check` and its relatives.
+    Exchange(Dialect, Vec<TcpStep>),
     /// `option ssl-hello-chk`: a TLS hello is answered by one.
     SslHello,
     /// `option external-check`: a program tells.
     External(External),
     /// `agent-check`: these bytes (`agent-send`) are sent and a line is read.
     Agent(Vec<u8>),
+}
+
+/// Whose protocol an exchange speaks: it says in which words the outcome is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `option redis-check`
+    Redis,
+    /// `option mysql-check`
+    Mysql,
+    /// `option pgsql-check`
+    Pgsql,
+    /// `option smtpchk`
+    Smtp,
+    /// `option ldap-check`
+    Ldap,
 }
 
 /// `option external-check`.

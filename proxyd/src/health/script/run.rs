@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use regex::bytes::Regex;
 
-use super::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
+use super::{CheckKind, ConnectStep, Dialect, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
 use crate::health::agent::AgentReply;
 use crate::health::{CheckResult, CheckStatus};
 use crate::http::Head;
@@ -45,6 +45,7 @@ enum Flavour {
     Http,
     SslHello,
     Agent,
+    Exchange(Dialect),
 }
 
 #[derive(Debug)]
@@ -88,6 +89,7 @@ impl Script {
             CheckKind::Tcp => (vec![Step::Connect(ConnectStep::default())], Flavour::Tcp),
             CheckKind::Http(steps) => (http_steps(steps)?, Flavour::Http),
             CheckKind::TcpScript(steps) => (tcp_steps(steps)?, Flavour::TcpScript),
+            CheckKind::Exchange(dialect, steps) => (tcp_steps(steps)?, Flavour::Exchange(*dialect)),
             CheckKind::SslHello => (
                 vec![Step::Connect(ConnectStep::default()), Step::Send(SSL_HELLO.to_vec()), Step::ExpectTls],
                 Flavour::SslHello,
@@ -297,6 +299,7 @@ impl<'a> Run<'a> {
             (Trouble::Timeout, Flavour::Tcp | Flavour::TcpScript | Flavour::Http | Flavour::Agent) => {
                 (CheckStatus::L7Timeout, "")
             }
+            (Trouble::Timeout, Flavour::Exchange(_)) => (CheckStatus::L7Timeout, ""),
             (Trouble::Connect(text), _) => (CheckStatus::L4Connection, text),
             (Trouble::Broken(text), _) => (CheckStatus::SocketError, text),
         };
@@ -357,9 +360,45 @@ impl<'a> Run<'a> {
             Flavour::Tcp | Flavour::TcpScript if only_connected => (CheckStatus::L4Ok, None, ""),
             Flavour::Tcp | Flavour::TcpScript => (CheckStatus::L7Ok, Some(0), "(tcp-check)"),
             Flavour::Agent => (CheckStatus::Checked, None, ""),
+            Flavour::Exchange(dialect) => return self.praised(dialect),
             Flavour::Http => (CheckStatus::L7Ok, self.code, ""),
         };
         CheckResult { status, code, info: info.into(), ..CheckResult::default() }
+    }
+
+    /// What is said of a server that answered as it should.
+    fn praised(&self, dialect: Dialect) -> CheckResult {
+        let (code, info) = match dialect {
+            Dialect::Redis => (0, "Redis server is ok".to_owned()),
+            Dialect::Pgsql => (0, "PostgreSQL server is ok".to_owned()),
+            Dialect::Mysql | Dialect::Ldap => (0, String::new()),
+            Dialect::Smtp => {
+                let line = first_line(&self.received);
+                let (code, text) = line.split_at_checked(3).unwrap_or(("", &line));
+                (code.parse().unwrap_or(0), text.trim_start_matches([' ', '-']).to_owned())
+            }
+        };
+        CheckResult { status: CheckStatus::L7Ok, code: Some(code), info, ..CheckResult::default() }
+    }
+
+    /// What is said of one that answered something else.
+    fn blamed(&self, dialect: Dialect) -> CheckResult {
+        let error = CheckStatus::L7Response;
+        let (status, code, info) = match dialect {
+            Dialect::Redis => (CheckStatus::L7Status, Some(0), first_line(&self.received)),
+            Dialect::Smtp => (error, None, first_line(&self.received)),
+            Dialect::Pgsql => (CheckStatus::L7Status, Some(0), "PostgreSQL unknown error".to_owned()),
+            Dialect::Ldap => (error, None, "Not LDAPv3 protocol".to_owned()),
+            // An error packet: length, sequence, 0xff, number, text.
+            Dialect::Mysql => match self.received.as_slice() {
+                [_, _, _, _, 0xff, low, high, text @ ..] => {
+                    let code = i32::from(u16::from_le_bytes([*low, *high]));
+                    (CheckStatus::L7Status, Some(code), first_line(text))
+                }
+                _ => (error, None, String::new()),
+            },
+        };
+        CheckResult { status, code, info, ..CheckResult::default() }
     }
 
     /// An agent's line is over at its end, or where the agent ends.
@@ -397,6 +436,9 @@ impl<'a> Run<'a> {
         }
         if found != expectation.negate {
             return self.accept();
+        }
+        if let Flavour::Exchange(dialect) = self.script.flavour {
+            return Next::End(self.blamed(dialect));
         }
         let verb = if found { "matched unwanted content" } else { "did not match content" };
         let mut info = format!("TCPCHK {verb} {} at step {step}", expectation.quoted());
@@ -471,6 +513,12 @@ impl<'a> Run<'a> {
         expectation.add_comment(&mut info);
         self.reject(CheckStatus::L7Response, info)
     }
+}
+
+/// Bytes up to the end of a line.
+fn first_line(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
 
 /// The data of a chunked body as far as it goes, and whether its end was seen.
