@@ -25,6 +25,7 @@ mod legacy;
 mod line;
 mod log;
 pub mod model;
+mod number;
 mod option;
 mod proxy;
 mod resolve;

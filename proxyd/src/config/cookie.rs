@@ -1,12 +1,14 @@
 //! `cookie` of a backend: persistence.
 
-use super::draft::{At, Settings};
+use super::draft::{At, Section, Settings};
 use super::line::{Line, code};
+use super::model::{ServerAddress, ServerPort};
 use super::value::Unit;
-use crate::balance::persist::{CookieMode, CookieSettings};
+use crate::balance::persist::{self, CookieMode, CookieSettings};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::suggest;
 use shared_config::words::Word;
+use std::net::SocketAddr;
 
 /// The options, for suggestions.
 const OPTIONS: [&str; 14] = [
@@ -90,4 +92,16 @@ fn unknown(line: &mut Line<'_, '_>, word: &Word) {
         diagnostic = diagnostic.help(format!("did you mean `{nearest}`?"));
     }
     line.out.push(diagnostic);
+}
+
+/// The cookie value that `cookie … dynamic` gives a server without one of its own.
+pub(super) fn dynamic(section: &Section, address: &ServerAddress, port: ServerPort) -> Option<String> {
+    let key = section.settings.dynamic_cookie_key.as_ref()?;
+    section.settings.cookie.as_ref().filter(|cookie| cookie.value.dynamic)?;
+    let ServerAddress::Ip(ip) = address else { return None };
+    let port = match port {
+        ServerPort::Fixed(port) => port,
+        ServerPort::Mapped(offset) => u16::try_from(offset).unwrap_or(0),
+    };
+    Some(persist::dynamic::value(key, SocketAddr::new(*ip, port)))
 }

@@ -2,6 +2,7 @@
 
 use super::bind::BindDraft;
 use super::check;
+use super::cookie;
 use super::draft::{Flag, FormatDraft, LogEntry, Section, Settings};
 use super::global::Extra;
 use super::line::code;
@@ -9,6 +10,7 @@ use super::model::{
     Agent, Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogFormat, LogTarget,
     Mode, Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
 };
+use super::number::number;
 use super::proxy::Tools;
 use super::rules::{self, Names};
 use super::sections::Others;
@@ -16,7 +18,6 @@ use super::server::{self, ServerDraft};
 use super::stats;
 use super::track;
 use crate::balance::Algorithm;
-use crate::balance::persist::dynamic;
 use crate::health::Pace;
 use crate::ids::{BackendId, FrontendId};
 use crate::rules::Rules;
@@ -25,7 +26,6 @@ use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::{Sources, Span};
 use shared_config::suggest;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The time between two checks where no `inter` is given.
@@ -170,20 +170,6 @@ fn proxy_ids(sections: &[(Section, Rules)], first: u32, sources: &Sources, out: 
     }
     let given: Vec<_> = sections.iter().map(|(section, _)| section.id.as_ref().map(|id| id.value)).collect();
     number(&given, first)
-}
-
-/// Numbers as haproxy gives them: each takes its place in the order, or the next that is free. A given number uses up a place.
-fn number(given: &[Option<u32>], first: u32) -> Vec<u32> {
-    let taken: HashSet<u32> = given.iter().flatten().copied().collect();
-    let mut next = first;
-    let mut number = |given: &Option<u32>| {
-        while given.is_none() && taken.contains(&next) {
-            next += 1;
-        }
-        next += 1;
-        given.unwrap_or(next - 1)
-    };
-    given.iter().map(&mut number).collect()
 }
 
 /// `file:line`, as haproxy names places within messages.
@@ -579,7 +565,7 @@ impl Completion<'_> {
         });
         self.server_rules(section, draft, &address);
         let check = settings.check.then(|| self.check(section, draft, &address, port));
-        let cookie = settings.cookie.clone().or_else(|| dynamic_cookie(section, &address, port));
+        let cookie = settings.cookie.clone().or_else(|| cookie::dynamic(section, &address, port));
         Server {
             name: draft.name.clone(),
             puid,
@@ -702,18 +688,6 @@ fn splice(settings: &Settings) -> Splice {
     Splice { request: one(Flag::SpliceRequest), response: one(Flag::SpliceResponse) }
 }
 
-/// The cookie value that `cookie … dynamic` gives a server without one of its own.
-fn dynamic_cookie(section: &Section, address: &ServerAddress, port: ServerPort) -> Option<String> {
-    let key = section.settings.dynamic_cookie_key.as_ref()?;
-    section.settings.cookie.as_ref().filter(|cookie| cookie.value.dynamic)?;
-    let ServerAddress::Ip(ip) = address else { return None };
-    let port = match port {
-        ServerPort::Fixed(port) => port,
-        ServerPort::Mapped(offset) => u16::try_from(offset).unwrap_or(0),
-    };
-    Some(dynamic::value(key, SocketAddr::new(*ip, port)))
-}
-
 /// What is unset and falls back to another time.
 fn timeouts(settings: &Settings) -> Timeouts {
     let set = &settings.timeouts;
@@ -733,21 +707,5 @@ fn usable(algorithm: Algorithm, is_http: bool) -> Algorithm {
         | Algorithm::First
         | Algorithm::Random { .. }
         | Algorithm::Hash(_) => algorithm,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number;
-
-    /// As haproxy 2.6 numbered servers, and sections beside a `stats socket`, which has the first number.
-    #[test]
-    fn a_given_number_uses_up_a_place() {
-        assert_eq!(number(&[Some(9), None, None], 1), [9, 2, 3]);
-        let mut nine = [None; 9];
-        nine[0] = Some(9);
-        assert_eq!(number(&nine, 1), [9, 2, 3, 4, 5, 6, 7, 8, 10]);
-        assert_eq!(number(&[None, Some(7), None, None], 1), [1, 7, 3, 4]);
-        assert_eq!(number(&[None, Some(7), None, None], 2), [2, 7, 4, 5]);
     }
 }
