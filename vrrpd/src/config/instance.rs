@@ -20,6 +20,9 @@ use shared_config::words::Word;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The interface that every host has, and that leads to no other host.
+const LOOPBACK: &str = "lo";
+
 /// An instance as far as its own block tells.
 pub(super) struct Draft<'a> {
     pub(super) name: &'a Word,
@@ -207,15 +210,7 @@ impl Lowering<'_> {
             "unicast_peer" => self.unicast_peers(statement, draft),
             "authentication" => self.authentication(statement, draft),
             "auth_hmac" => draft.auth.hmac = Some(statement.span),
-            "interface" => {
-                draft.interface = statement.argument(1);
-                if let Some(word) = draft.interface
-                    && !self.host.has_interface(word.as_str())
-                {
-                    let message = format!("WARNING - interface {} for vrrp_instance {name} doesn't exist", word.text);
-                    self.warn("no-interface", word.span, message);
-                }
-            }
+            "interface" => draft.interface = self.interface(statement, name),
             "use_vmac" => draft.vmac = Some(self.vmac(statement, VmacKind::Macvlan)),
             "use_ipvlan" => draft.vmac = Some(self.vmac(statement, VmacKind::Ipvlan)),
             _ => {
@@ -227,6 +222,21 @@ impl Lowering<'_> {
                 }
             }
         }
+    }
+
+    /// The interface to speak on.
+    fn interface<'a>(&mut self, statement: &'a Statement, instance: &str) -> Option<&'a Word> {
+        let word = statement.argument(1)?;
+        if word.as_str() == LOOPBACK {
+            let message = format!("({instance}) cannot use a loopback interface ({LOOPBACK}) for vrrp - ignoring");
+            self.warn("loopback-interface", word.span, message);
+            return None;
+        }
+        if !self.host.has_interface(word.as_str()) {
+            let message = format!("WARNING - interface {} for vrrp_instance {instance} doesn't exist", word.text);
+            self.warn("no-interface", word.span, message);
+        }
+        Some(word)
     }
 
     fn addresses<'a>(&mut self, list: &'a Statement, draft: &mut Draft<'a>) {
