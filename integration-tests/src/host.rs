@@ -153,6 +153,9 @@ impl Host {
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = self.command(program);
         command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        // When a group of processes loses its last relative in the session and one of them is stopped, all of them are sent
+        // SIGHUP and SIGCONT: a test that stops a daemon must not share a group with the daemons of other tests.
+        command.process_group(0);
         Process::spawn(&mut command, name, log)
     }
 
