@@ -62,6 +62,12 @@ fn stream<'a>(
     }
 }
 
+/// The same of an exchange that is only looked at. Rules that change a message borrow its parts one by one.
+fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) -> Stream<'e> {
+    let Exchange { session, client, transaction, server_index, account, .. } = exchange;
+    stream(session, client, backend, Some(transaction), *server_index, account.now)
+}
+
 /// `tcp-request connection` and `session`: whether the connection may go on at all.
 pub fn admits(session: &Session, client: &Conn) -> bool {
     let rules = &session.frontend.section.rules;
@@ -167,17 +173,7 @@ fn content_verdict(exchange: &mut Exchange<'_>, rules: &Rules, complete: bool, a
     let begins_http = exchange.request_wire.is_none() && peek(exchange);
     let raw = if exchange.request_wire.is_some() { &[] } else { exchange.client.input.bytes() };
     let content = Content::new(Side::Request, raw, complete, begins_http);
-    let stream = Stream {
-        content: Some(&content),
-        ..stream(
-            exchange.session,
-            exchange.client,
-            exchange.backend,
-            Some(&exchange.transaction),
-            exchange.server_index,
-            exchange.account.now,
-        )
-    };
+    let stream = Stream { content: Some(&content), ..seen(exchange, exchange.backend) };
     let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
     rules.tcp_request_content(&context, at)
 }
@@ -290,17 +286,7 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
         None
     } else {
         let content = content(exchange);
-        let stream = Stream {
-            content: content.as_ref(),
-            ..stream(
-                session,
-                exchange.client,
-                None,
-                Some(&exchange.transaction),
-                exchange.server_index,
-                exchange.account.now,
-            )
-        };
+        let stream = Stream { content: content.as_ref(), ..seen(exchange, None) };
         rules.choose_backend(&Context { request: exchange.visible_request(), response: None, stream: &stream })
     };
     let backend = ruled.or(session.frontend.default_backend).and_then(|id| session.view.backend(id));
@@ -327,30 +313,13 @@ pub fn demanded_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<us
 /// Looks at the request as rules of the backend see it.
 pub fn with_request<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl FnOnce(&Context<'_>) -> T) -> T {
     let content = content(exchange);
-    let stream = Stream {
-        content: content.as_ref(),
-        ..stream(
-            exchange.session,
-            exchange.client,
-            Some(view),
-            Some(&exchange.transaction),
-            exchange.server_index,
-            exchange.account.now,
-        )
-    };
+    let stream = Stream { content: content.as_ref(), ..seen(exchange, Some(view)) };
     look(&Context { request: exchange.visible_request(), response: None, stream: &stream })
 }
 
 /// Looks at the response, as far as there is one, as rules of the backend see it.
 pub fn with_response<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl FnOnce(&Context<'_>) -> T) -> T {
-    let stream = stream(
-        exchange.session,
-        exchange.client,
-        Some(view),
-        Some(&exchange.transaction),
-        exchange.server_index,
-        exchange.account.now,
-    );
+    let stream = seen(exchange, Some(view));
     let response = exchange.response_wire.map(|_| &exchange.response);
     look(&Context { request: exchange.visible_request(), response, stream: &stream })
 }
@@ -433,14 +402,7 @@ pub fn monitor_fails(exchange: &Exchange<'_>) -> bool {
     if rules.monitor_fail.is_empty() {
         return false;
     }
-    let stream = stream(
-        exchange.session,
-        exchange.client,
-        None,
-        Some(&exchange.transaction),
-        exchange.server_index,
-        exchange.account.now,
-    );
+    let stream = seen(exchange, None);
     rules.any(&rules.monitor_fail, &Context { request: Some(&exchange.request), response: None, stream: &stream })
 }
 
@@ -449,14 +411,7 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
     if section.rules.stats_admin.is_empty() {
         return false;
     }
-    let stream = stream(
-        exchange.session,
-        exchange.client,
-        exchange.backend,
-        Some(&exchange.transaction),
-        exchange.server_index,
-        exchange.account.now,
-    );
+    let stream = seen(exchange, exchange.backend);
     let context = Context { request: Some(&exchange.request), response: None, stream: &stream };
     section.rules.any(&section.rules.stats_admin, &context)
 }
@@ -465,14 +420,7 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
 pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destination<'_>) {
     let session = exchange.session;
     let sample = |expression: &Expression| {
-        let stream = stream(
-            session,
-            exchange.client,
-            exchange.backend,
-            Some(&exchange.transaction),
-            exchange.server_index,
-            exchange.account.now,
-        );
+        let stream = seen(exchange, exchange.backend);
         let context = Context {
             request: exchange.request_wire.map(|_| &exchange.request),
             response: exchange.response_wire.map(|_| &exchange.response),
