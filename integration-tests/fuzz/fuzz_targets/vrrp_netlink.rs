@@ -8,7 +8,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vrrpd::io::netlink::frame::{Answer, HEADER, align, attributes, frames};
+use vrrpd::io::netlink::frame::{Answer, HEADER, align, attribute, attributes, frames};
 use vrrpd::io::netlink::report::{self, reports};
 
 /// Types of messages with the octets of their header (`linux/rtnetlink.h`), and those that answer requests.
@@ -32,15 +32,6 @@ impl Octets<'_> {
     fn take(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.next()).collect()
     }
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    let mut bytes = length.to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize(align(bytes.len()), 0);
-    bytes
 }
 
 /// Attributes of up to 31 octets, where the next octet says how many there are.

@@ -13,6 +13,7 @@ use crate::stick::{Column, DataType, KeyType};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::{Sources, Span};
+use shared_config::value::{Problem, size};
 use shared_config::words::Word;
 
 /// Bytes of a `string` or `binary` key where no `len` is given.
@@ -311,20 +312,14 @@ impl<'a> Reader<'_, 'a, '_, '_> {
     }
 }
 
-/// A number with `k`, `m` or `g`, up to 32 bits; the error is where it cannot be read.
+/// A size of up to 32 bits; the error is where haproxy finds that it cannot be read.
 fn entries(text: &str) -> Result<u32, usize> {
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.as_bytes() {
-        [] => 0,
-        [b'k' | b'K'] => 10,
-        [b'm' | b'M'] => 20,
-        [b'g' | b'G'] => 30,
-        [b'k' | b'K' | b'm' | b'M' | b'g' | b'G', _, ..] => return Err(digits + 1),
-        [_, ..] => return Err(digits),
-    };
-    let number: u64 = number.parse().map_err(|_| digits)?;
-    number.checked_shl(shift).and_then(|entries| u32::try_from(entries).ok()).ok_or(digits)
+    let unit = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    match size::parse(text) {
+        Ok(size) => u32::try_from(size).map_err(|_| unit),
+        Err(error) if error.problem == Problem::TooLarge => Err(unit),
+        Err(error) => Err(error.range.start),
+    }
 }
 
 #[cfg(test)]
@@ -342,6 +337,7 @@ mod tests {
             ("3000000000", Ok(3_000_000_000)),
             ("1kb", Err(2)),
             ("5g", Err(1)),
+            ("17179869184g", Err(11)),
             ("x", Err(0)),
             ("-5", Err(0)),
             ("", Err(0)),

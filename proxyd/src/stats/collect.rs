@@ -4,7 +4,7 @@ use super::row::{Column, Kind, Row};
 use super::{Count, Event, Timing, Traffic};
 use crate::balance::server_state::{AdminState, Report, ServerState, WEIGHT_SCALE};
 use crate::generation::Generation;
-use crate::health::{CheckStatus, Observe};
+use crate::health::{CheckResult, CheckStatus, Observe};
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::settings::Mode;
 use crate::proxy::{Backend, Frontend, Section, Server};
@@ -345,16 +345,8 @@ fn checks(row: &mut Row, state: &ServerState) {
         (Column::CheckFall, settings.fall.into()),
         (Column::CheckHealth, state.health_counter().into()),
     ]);
-    let (last, running) = (&report.last, if report.checking { "* " } else { "" });
-    row.set(Column::CheckStatus, format!("{running}{}", last.status.code()));
-    row.set(Column::CheckDesc, last.status.description());
-    if last.status != CheckStatus::Initializing {
-        row.set(Column::CheckCode, last.code.map(|code| u64::from(code.cast_unsigned())));
-        row.set(Column::CheckDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
-    }
-    if !last.info.is_empty() && !report.checking {
-        row.set(Column::LastChk, last.info.clone());
-    }
+    let columns = [Column::CheckStatus, Column::CheckDesc, Column::CheckCode, Column::CheckDuration, Column::LastChk];
+    found(row, columns, &report.last, report.checking);
 }
 
 /// What the agent of a server said.
@@ -366,15 +358,22 @@ fn agent(row: &mut Row, state: &ServerState) {
         (Column::AgentFall, 1),
         (Column::AgentHealth, u64::from(!state.agent_down())),
     ]);
-    let (last, running) = (&report.last_agent, if report.asking { "* " } else { "" });
-    row.set(Column::AgentStatus, format!("{running}{}", last.status.code()));
-    row.set(Column::AgentDesc, last.status.description());
+    let columns = [Column::AgentStatus, Column::AgentDesc, Column::AgentCode, Column::AgentDuration, Column::LastAgt];
+    found(row, columns, &report.last_agent, report.asking);
+}
+
+/// What the last check found: its status, what that means, its code, how long it took and what was said. `*` stands for
+/// one that is under way.
+fn found(row: &mut Row, columns: [Column; 5], last: &CheckResult, running: bool) {
+    let [status, description, code, duration, info] = columns;
+    row.set(status, format!("{}{}", if running { "* " } else { "" }, last.status.code()));
+    row.set(description, last.status.description());
     if last.status != CheckStatus::Initializing {
-        row.set(Column::AgentCode, last.code.map(|code| u64::from(code.cast_unsigned())));
-        row.set(Column::AgentDuration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
+        row.set(code, last.code.map(|code| u64::from(code.cast_unsigned())));
+        row.set(duration, u64::try_from(last.duration.as_millis()).unwrap_or(u64::MAX));
     }
-    if !last.info.is_empty() && !report.asking {
-        row.set(Column::LastAgt, last.info.clone());
+    if !last.info.is_empty() && !running {
+        row.set(info, last.info.clone());
     }
 }
 

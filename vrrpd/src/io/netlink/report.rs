@@ -167,16 +167,9 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::attribute;
     use super::super::socket::message;
     use super::*;
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(super::super::frame::align(bytes.len()), 0);
-        bytes
-    }
 
     fn link_payload(family: u8, flags: u32) -> Vec<u8> {
         let mut payload = vec![family, 0, 1, 0];

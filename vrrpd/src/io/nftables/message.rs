@@ -1,6 +1,6 @@
 //! Messages of `nf_tables`, as bytes. Numbers are those of `linux/netfilter/nf_tables.h`, in network byte order.
 
-use crate::io::netlink::frame::align;
+use crate::io::netlink::frame::attribute;
 use crate::io::netlink::socket::{ACKNOWLEDGE, APPEND, CREATE, message};
 
 /// `NFNL_SUBSYS_NFTABLES`
@@ -83,15 +83,6 @@ fn verb(verb: Verb, table: Table, payload: &[u8]) -> Vec<u8> {
         Verb::DelTable | Verb::DelElement => 0,
     };
     message(SUBSYSTEM << 8 | verb as u16, ACKNOWLEDGE | create, &bytes)
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    let mut bytes = length.to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize(align(bytes.len()), 0);
-    bytes
 }
 
 fn nested(kind: u16, parts: &[Vec<u8>]) -> Vec<u8> {
