@@ -49,7 +49,7 @@ fn used_scripts(model: &Model) -> BTreeSet<ScriptId> {
 }
 
 fn router_instance(model: &Model, instance: &Instance) -> router::Instance {
-    router::Instance { vrrp: vrrp_settings(model, instance), notify: notify_settings(&instance.notify) }
+    router::Instance { vrrp: vrrp_settings(model, instance), notify: notify_settings(instance.notify()) }
 }
 
 fn router_group(model: &Model, group: &SyncGroup) -> router::Group {
@@ -115,8 +115,8 @@ fn vrrp_settings(model: &Model, instance: &Instance) -> vrrp::Settings {
         dont_track_primary: !instance.track.primary,
         garp: garp(instance),
         track: references(model, &instance.track),
-        notify_priority_changes: instance.notify.priority_changes,
-        notify_deleted: instance.notify.deleted.is_some(),
+        notify_priority_changes: instance.notify().priority_changes,
+        notify_deleted: instance.notify().deleted.is_some(),
     }
 }
 

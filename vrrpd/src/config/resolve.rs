@@ -27,7 +27,7 @@ impl Lowering<'_> {
         let static_rules = self.static_rules(lines.rules, groups);
         self.drop_weights_of_members(&mut draft);
         self.unused_scripts(&draft);
-        let mut instances = Vec::new();
+        let mut instances = Vec::with_capacity(draft.instances.len());
         let mut places = Vec::new();
         for instance in draft.instances {
             let (name, vrid) = (instance.name.span, instance.head.span);

@@ -35,7 +35,7 @@ pub(super) fn write(f: &mut Formatter<'_>, view: &View<'_>, instance: &Instance)
         addresses(f, settings, model, instance.phase() == Phase::Master)?;
         peers(f, model)?;
         tracked(f, view, model)?;
-        writeln!(f, "   Using smtp notification = {}", if model.notify.smtp_alert { "yes" } else { "no" })?;
+        writeln!(f, "   Using smtp notification = {}", if model.notify().smtp_alert { "yes" } else { "no" })?;
     }
     writeln!(f, "   Notify deleted = {}", if settings.notify_deleted { "Deleted" } else { "Fault" })?;
     if let Some(settings) = view.router.notify_settings(&settings.name) {

@@ -71,7 +71,7 @@ impl Json<'_> {
         write!(f, ",\"preempt_delay\":{}", settings.preempt_delay.as_secs_f64())?;
         write!(f, ",\"state\":{state},\"wantstate\":{state}")?;
         write!(f, ",\"version\":{}", settings.version.number())?;
-        write!(f, ",\"smtp_alert\":{}", model.is_some_and(|model| model.notify.smtp_alert))?;
+        write!(f, ",\"smtp_alert\":{}", model.is_some_and(|model| model.notify().smtp_alert))?;
         write!(f, ",\"notify_deleted\":{}", settings.notify_deleted)?;
         self.scripts(f, settings)?;
         if let Some(model) = model {

@@ -10,7 +10,7 @@ use crate::packet::Family;
 use crate::router::event::Object;
 use crate::router::{self, Output};
 use crate::vrrp::Settings;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -201,12 +201,13 @@ impl Kernel {
     }
 }
 
-/// Addresses that are nobody's own, as (device, address).
-fn virtuals<'a>(instances: impl Iterator<Item = &'a Settings>) -> HashSet<(String, IpAddr)> {
-    let mut virtuals = HashSet::new();
+/// Addresses that are nobody's own, by device.
+fn virtuals<'a>(instances: impl Iterator<Item = &'a Settings>) -> HashMap<String, HashSet<IpAddr>> {
+    let mut virtuals: HashMap<String, HashSet<IpAddr>> = HashMap::new();
     for instance in instances.filter(|vrrp| !vrrp.is_owner()) {
         for vip in instance.all_addresses() {
-            virtuals.extend(instance.device_of(vip).map(|device| (device.to_owned(), vip.address)));
+            let Some(device) = instance.device_of(vip) else { continue };
+            virtuals.entry(device.to_owned()).or_default().insert(vip.address);
         }
     }
     virtuals

@@ -89,8 +89,8 @@ pub struct Netlink {
     ours: HashSet<(u32, IpAddr)>,
     /// Removals of ours whose report is still to come.
     removing: HashMap<(u32, IpAddr), u32>,
-    /// Addresses that are nobody's own, as (device, address): adverts never leave from them.
-    virtuals: HashSet<(String, IpAddr)>,
+    /// Addresses that are nobody's own, by device: adverts never leave from them.
+    virtuals: HashMap<String, HashSet<IpAddr>>,
     /// Virtual interfaces: they count as running when they are up. The carrier is that of the interface below, which is
     /// told on its own, perhaps with a delay (`interface_up_down_delays`).
     stacked: HashSet<String>,
@@ -108,15 +108,15 @@ impl Netlink {
             links: BTreeMap::new(),
             ours: HashSet::new(),
             removing: HashMap::new(),
-            virtuals: HashSet::new(),
+            virtuals: HashMap::new(),
             stacked: HashSet::new(),
             routes: BTreeMap::new(),
             rules: BTreeMap::new(),
         })
     }
 
-    /// Says which addresses are virtual, and on which device.
-    pub fn set_virtuals(&mut self, virtuals: HashSet<(String, IpAddr)>) {
+    /// Says which addresses are virtual, by the device that they are for.
+    pub fn set_virtuals(&mut self, virtuals: HashMap<String, HashSet<IpAddr>>) {
         self.virtuals = virtuals;
     }
 
@@ -365,13 +365,15 @@ impl Netlink {
     }
 
     fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
-        self.links.get(&index).is_some_and(|link| self.virtuals.contains(&(link.report.name.clone(), address)))
+        let virtuals = self.links.get(&index).and_then(|link| self.virtuals.get(&link.report.name));
+        virtuals.is_some_and(|virtuals| virtuals.contains(&address))
     }
 
     fn interface(&self, index: u32) -> Option<Interface> {
         let link = self.links.get(&index)?;
         let name = &link.report.name;
-        let own = link.addresses.iter().filter(|(address, _)| !self.virtuals.contains(&(name.clone(), *address)));
+        let virtuals = self.virtuals.get(name);
+        let own = link.addresses.iter().filter(|(address, _)| virtuals.is_none_or(|known| !known.contains(address)));
         Some(Interface {
             name: name.clone(),
             index,

@@ -61,6 +61,8 @@ impl History {
         if let Some(oldest) = oldest.filter(|_| self.senders.len() >= SENDERS_MAX) {
             self.senders.remove(oldest);
         }
+        // Most hear one, and thousands of them would keep room for four.
+        self.senders.reserve_exact(1);
         self.senders.push(Sender { address, priority, interval, at: now, count: 1 });
     }
 

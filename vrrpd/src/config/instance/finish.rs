@@ -1,7 +1,7 @@
 //! An instance with its defaults, after the whole file was read: what its words mean together.
 
 use super::super::model::{
-    Authentication, Destination, Family, Garp, InitialState, Instance, OldChecksum, Transport, Unicast, Version,
+    Authentication, Destination, Family, Garp, InitialState, Instance, Notify, OldChecksum, Transport, Unicast, Version,
 };
 use super::super::{Lowering, global::Globals};
 use super::{AuthKind, Draft};
@@ -74,9 +74,9 @@ impl Lowering<'_> {
             promote_secondaries: draft.promote_secondaries,
             transport,
             track: draft.track,
-            notify: draft.notify.finish(globals),
+            notify: Some(draft.notify.finish(globals)).filter(|notify| notify != Notify::NOBODY).map(Box::new),
             garp: finish_garp(&draft.garp, strict, globals),
-            vmac: draft.vmac,
+            vmac: draft.vmac.map(Box::new),
             vmac_addresses: draft.vmac_addresses,
             vrf: draft.vrf,
             accept: draft.accept.unwrap_or(!strict || priority == OWNER),

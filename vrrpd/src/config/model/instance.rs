@@ -47,12 +47,12 @@ pub struct Instance {
     pub transport: Transport,
     /// What it watches.
     pub track: Track,
-    /// Whom it tells.
-    pub notify: Notify,
+    /// Whom it tells; apart, since most of thousands tell nobody. See [`Instance::notify`].
+    pub notify: Option<Box<Notify>>,
     /// The `garp_*` words.
     pub garp: Garp,
     /// `use_vmac` or `use_ipvlan`
-    pub vmac: Option<Vmac>,
+    pub vmac: Option<Box<Vmac>>,
     /// `use_vmac_addr`: virtual interfaces also for addresses that are not on the instance's interface.
     pub vmac_addresses: bool,
     /// `vrf`
@@ -79,6 +79,13 @@ pub struct Instance {
     pub sync_group: Option<SyncGroupId>,
     /// `lvs_sync_daemon_interface` names it, or the global `lvs_sync_daemon` does.
     pub lvs_sync: bool,
+}
+
+impl Instance {
+    /// Whom it tells.
+    pub fn notify(&self) -> &Notify {
+        self.notify.as_deref().unwrap_or(Notify::NOBODY)
+    }
 }
 
 /// `authentication`
@@ -124,6 +131,21 @@ pub struct Notify {
     pub smtp_alert: bool,
     /// `notify_priority_changes`
     pub priority_changes: bool,
+}
+
+impl Notify {
+    /// Nobody is told.
+    pub const NOBODY: &Self = &Self {
+        master: None,
+        backup: None,
+        fault: None,
+        stop: None,
+        deleted: None,
+        master_rx_lower_priority: None,
+        any: None,
+        smtp_alert: false,
+        priority_changes: false,
+    };
 }
 
 /// Gratuitous ARP and unsolicited neighbour advertisements.
