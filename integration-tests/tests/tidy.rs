@@ -29,6 +29,7 @@ const PROXYD: &[(&str, Layer)] = &[
     ("log", Decide),
     ("proxy", Decide),
     ("proxy_protocol", Decide),
+    ("resolvers", Decide),
     ("rules", Decide),
     ("sample", Decide),
     ("stats", Decide),

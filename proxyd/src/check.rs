@@ -25,7 +25,8 @@ use crate::health::observe::Evidence;
 use crate::health::script::run::Script;
 use crate::health::{InitState, Pace};
 use crate::net::connect::{Options, Target};
-use crate::proxy::address::SendProxy;
+use crate::proxy::address::{SendProxy, ServerAddress, ServerPort};
+use crate::proxy::{Endpoint, Place};
 pub use program::Program;
 use watch::Watch;
 
@@ -94,8 +95,8 @@ pub enum Method {
 pub struct Probe {
     /// What is said and expected; shared by the servers of a backend.
     pub script: Arc<Script>,
-    /// Where to connect to.
-    pub target: Target,
+    /// Where to connect to, as far as that is not where the server is.
+    pub endpoint: Endpoint,
     /// How.
     pub options: Options,
     /// A PROXY header comes first.
@@ -156,9 +157,9 @@ impl Checks {
         self.apply(farm, index, |_, _| Vec::new());
     }
 
-    /// Where a server's agent is now.
-    pub fn agent_place(&self, farm: &Arc<Farm>, index: usize) -> Option<Target> {
-        self.watch(farm, index)?.agent_place()
+    /// Where a server's check and its agent are now, as far as that is not where the server is.
+    pub fn endpoints(&self, farm: &Arc<Farm>, index: usize) -> (Option<Endpoint>, Option<Endpoint>) {
+        self.watch(farm, index).map_or((None, None), |watch| watch.endpoints())
     }
 
     /// Traffic has told too often that something is wrong with a server.
@@ -168,9 +169,30 @@ impl Checks {
         }
     }
 
+    /// Another place for a server's check; false if it has none that connects.
+    pub fn redirect_check(&self, farm: &Arc<Farm>, index: usize, change: impl FnOnce(&mut Endpoint)) -> bool {
+        self.watch(farm, index).is_some_and(|watch| watch.redirect_check(change))
+    }
+
     /// Another place or another text for a server's agent; false if it has none.
     pub fn redirect_agent(&self, farm: &Arc<Farm>, index: usize, change: AgentChange) -> bool {
         self.watch(farm, index).is_some_and(|watch| watch.redirect_agent(change))
+    }
+}
+
+/// Where to connect to for a server that is at `place`. `None` where there is no address, or no port.
+pub fn target(endpoint: Endpoint, place: &Place) -> Option<Target> {
+    let port = endpoint.port.or(match place.port {
+        ServerPort::Fixed(port) => Some(port),
+        ServerPort::Mapped(_) => None,
+    });
+    let tcp = |address| port.map(|port| Target::Tcp((address, port).into()));
+    match (endpoint.address, &place.address) {
+        (Some(address), _) => tcp(address),
+        (None, ServerAddress::Ip(address)) => tcp(*address),
+        (None, ServerAddress::Unix(path)) => Some(Target::Unix(path.clone())),
+        (None, ServerAddress::Abstract(name)) => Some(Target::Abstract(name.clone())),
+        (None, ServerAddress::Destination | ServerAddress::Unresolved) => None,
     }
 }
 

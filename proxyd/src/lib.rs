@@ -31,6 +31,7 @@ pub mod net;
 pub mod process;
 pub mod proxy;
 pub mod proxy_protocol;
+pub mod resolvers;
 pub mod rules;
 pub mod running;
 pub mod sample;

@@ -9,11 +9,13 @@ pub mod address;
 pub mod backend;
 pub mod frontend;
 pub mod listen;
+pub mod place;
 pub mod settings;
 pub mod userlist;
 
 pub use backend::{Backend, Server};
 pub use frontend::{Frontend, Listener};
+pub use place::{Endpoint, Location, Place};
 
 use crate::log::target::Logger;
 use crate::rules::Rules;

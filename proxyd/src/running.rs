@@ -17,8 +17,8 @@ use crate::health::{Observation, OnMarkedDown, OnMarkedUp};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
 use crate::log::target::Logger;
-use crate::proxy::address::{ServerAddress, ServerPort};
-use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::proxy::address::ServerAddress;
+use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Section, Server};
 use crate::rules::Rule;
 use crate::rules::switch::BackendName;
 use crate::sample::Expression;
@@ -188,11 +188,14 @@ impl Builder<'_> {
         let known = self.backends.get(&*backend.proxy.name).copied();
         let servers = known.into_iter().flat_map(|known| &known.servers);
         let servers: HashMap<&str, &Server> = servers.map(|server| (&*server.name, &**server)).collect();
+        let farm = farm(backend, fullconn, known);
+        let locations = farm.servers().iter().map(|state| Arc::clone(state.location()));
+        let live = backend.servers.iter().zip(locations);
         Backend {
             section: self.section(&backend.proxy, known.map(|known| &known.section)),
             listen: backend.listen,
-            servers: backend.servers.iter().map(|server| Arc::new(self.server(server, &servers))).collect(),
-            farm: farm(backend, fullconn, known),
+            servers: live.map(|(server, location)| Arc::new(self.server(server, location, &servers))).collect(),
+            farm,
             dispatch: backend.dispatch,
             transparent: backend.transparent,
             retries: backend.retries,
@@ -208,7 +211,7 @@ impl Builder<'_> {
         }
     }
 
-    fn server(&self, server: &model::Server, known: &HashMap<&str, &Server>) -> Server {
+    fn server(&self, server: &model::Server, location: Arc<Location>, known: &HashMap<&str, &Server>) -> Server {
         let same = known.get(&*server.name);
         Server {
             name: server.name.as_str().into(),
@@ -219,15 +222,17 @@ impl Builder<'_> {
                 let server = backend.servers.get(index.index()).map_or("", |server| &server.name);
                 format!("{}/{server}", backend.proxy.name)
             }),
-            host: server.host.clone(),
-            check_place: server.check.as_ref().map_or((None, None), |check| (check.address, check.port)),
+            srv_record: None,
+            check_place: server
+                .check
+                .as_ref()
+                .map_or_else(Endpoint::default, |check| Endpoint { address: check.address, port: check.port }),
             agent_place: match (&server.agent, &server.check) {
-                (Some(agent), _) => (agent.address, Some(agent.port)),
-                (None, Some(check)) => (check.address, check.port),
-                (None, None) => (None, None),
+                (Some(agent), _) => Endpoint { address: agent.address, port: Some(agent.port) },
+                (None, Some(check)) => Endpoint { address: check.address, port: check.port },
+                (None, None) => Endpoint::default(),
             },
-            address: server.address.clone(),
-            port: server.port,
+            location,
             redir: server.redir.clone(),
             send_proxy: server.send_proxy,
             source: server.source.clone(),
@@ -273,6 +278,7 @@ fn farm(backend: &model::Backend, fullconn: u32, known: Option<&Backend>) -> Arc
         all_backups: backend.allbackups,
         fullconn,
         cookie: backend.cookie.clone(),
+        dynamic_cookie_key: backend.dynamic_cookie_key.clone(),
         redispatch: backend.redispatch,
         persist: backend.persist,
     };
@@ -281,11 +287,11 @@ fn farm(backend: &model::Backend, fullconn: u32, known: Option<&Backend>) -> Arc
     let states: HashMap<&str, &Arc<ServerState>> = states.map(|state| (state.name(), state)).collect();
     let state = |server: &model::Server| {
         let settings = server_settings(server);
-        let same = states.get(&*server.name).filter(|state| *state.settings() == settings);
+        let same = states.get(&*server.name).filter(|state| settings.is_same(state.settings()));
         same.map_or_else(|| Arc::new(ServerState::new(settings)), |same| Arc::clone(same))
     };
     let servers: Vec<_> = backend.servers.iter().map(state).collect();
-    match running {
+    let farm = match running {
         Some(farm) if *farm.settings() == settings && same_servers(farm.servers(), &servers) => Arc::clone(farm),
         Some(farm) => {
             let next = Farm::new(settings, servers);
@@ -293,6 +299,20 @@ fn farm(backend: &model::Backend, fullconn: u32, known: Option<&Backend>) -> Arc
             next
         }
         None => Farm::new(settings, servers),
+    };
+    look_up_anew(backend, &farm);
+    farm
+}
+
+/// A name that no resolvers watch was looked up for this configuration: where it leads elsewhere now, its server moves.
+fn look_up_anew(backend: &model::Backend, farm: &Farm) {
+    for (index, (server, state)) in backend.servers.iter().zip(farm.servers()).enumerate() {
+        let now = state.location().get();
+        let moved = now.address != server.address && server.address != ServerAddress::Unresolved;
+        if moved && server.host.is_some() && now.host.as_deref() == server.host.as_deref() && !server.is_watched() {
+            let place = Place { address: server.address.clone(), ..Place::clone(&now) };
+            farm.set_place(index, place);
+        }
     }
 }
 
@@ -301,17 +321,7 @@ fn same_servers(running: &[Arc<ServerState>], wanted: &[Arc<ServerState>]) -> bo
 }
 
 fn server_settings(server: &model::Server) -> ServerSettings {
-    let address = match (&server.address, server.port) {
-        (ServerAddress::Ip(ip), ServerPort::Fixed(port)) => Some((*ip, port).into()),
-        (ServerAddress::Ip(ip), ServerPort::Mapped(_)) => Some((*ip, 0).into()),
-        (
-            ServerAddress::Destination
-            | ServerAddress::Unix(_)
-            | ServerAddress::Abstract(_)
-            | ServerAddress::Unresolved,
-            _,
-        ) => None,
-    };
+    let host = server.host.as_deref().map(Arc::from);
     let pace = server.check.as_ref().map(|check| check.pace).unwrap_or_default();
     ServerSettings {
         id: server.puid,
@@ -324,13 +334,8 @@ fn server_settings(server: &model::Server) -> ServerSettings {
         cookie: server.cookie.clone(),
         checked: server.check.is_some() || server.track.is_some(),
         tracks: server.track.is_some(),
-        // A server without an address waits in maintenance until somebody gives it one.
-        admin: if server.disabled || server.address == ServerAddress::Unresolved {
-            AdminState::Maint
-        } else {
-            AdminState::Ready
-        },
-        address,
+        admin: if server.disabled { AdminState::Maint } else { AdminState::Ready },
+        place: Place { address: server.address.clone(), port: server.port, host },
         fall: pace.fall,
         rise: pace.rise,
         agent: server.agent.is_some(),

@@ -4,15 +4,18 @@
 //! moments when the state of a server changes. Changes end in a new epoch, by which each worker's
 //! [`Dispatcher`](super::dispatcher::Dispatcher) notices that its own view is stale.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use arc_swap::{ArcSwap, Guard};
+
 use super::Algorithm;
 use super::hash::{HashKey, HashType};
+use super::persist::values::{Computed, Values};
 use super::persist::{CookieSettings, Redispatch};
 use super::queue::Queues;
 use super::server_state::{AdminState, Report, Running, ServerState, Shut};
+use crate::proxy::place::Place;
 
 /// What the configuration says of a backend, as far as balancing cares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct FarmSettings {
     pub fullconn: u32,
     /// `cookie`.
     pub cookie: Option<CookieSettings>,
+    /// `dynamic-cookie-key`.
+    pub dynamic_cookie_key: Option<String>,
     /// `option redispatch`.
     pub redispatch: Option<Redispatch>,
     /// `option persist`: a dead server is tried when persistence says so.
@@ -66,8 +71,9 @@ pub struct Change {
 pub struct Farm {
     settings: FarmSettings,
     servers: Box<[Arc<ServerState>]>,
-    /// Which servers each cookie value means, in the order of their lines.
-    by_cookie: HashMap<Vec<u8>, Vec<usize>>,
+    /// Which servers each cookie value means, and how values are computed.
+    cookie_values: ArcSwap<Values>,
+    computed: Mutex<Computed>,
     /// Whether some server's limit depends on the number of requests in the backend.
     dynamic: bool,
     epoch: AtomicU32,
@@ -90,14 +96,13 @@ impl Farm {
             let settings = server.settings();
             settings.minconn != 0 && settings.minconn < settings.maxconn
         });
-        let mut by_cookie: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
-        for (index, server) in servers.iter().enumerate() {
-            if let Some(cookie) = &server.settings().cookie {
-                by_cookie.entry(cookie.clone().into_bytes()).or_default().push(index);
-            }
-        }
+        let computed = Computed {
+            enabled: settings.cookie.as_ref().is_some_and(|cookie| cookie.dynamic),
+            key: settings.dynamic_cookie_key.clone(),
+        };
         let farm = Self {
-            by_cookie,
+            cookie_values: ArcSwap::from_pointee(Values::new(&servers, &computed)),
+            computed: Mutex::new(computed),
             queues: Queues::new(servers.len()),
             settings,
             servers: servers.into(),
@@ -143,9 +148,16 @@ impl Farm {
         &self.servers
     }
 
-    /// The servers that a cookie value means, in the order of their lines.
-    pub fn servers_of_cookie(&self, value: &[u8]) -> &[usize] {
-        self.by_cookie.get(value).map_or(&[], Vec::as_slice)
+    /// The values of the persistence cookie as they are now.
+    pub fn cookie_values(&self) -> Guard<Arc<Values>> {
+        self.cookie_values.load()
+    }
+
+    /// Changes how cookie values are computed.
+    pub fn compute_cookies(&self, change: impl FnOnce(&mut Computed)) {
+        let mut computed = self.computed.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut computed);
+        self.cookie_values.store(Arc::new(Values::new(&self.servers, &computed)));
     }
 
     /// Changes whenever a server's eligibility or weight does.
@@ -268,6 +280,18 @@ impl Farm {
     /// What health has found.
     pub fn set_running(&self, index: usize, running: Running) -> Change {
         self.change(index, |server| server.set_running(running))
+    }
+
+    /// Another place. What is computed of addresses is so anew.
+    pub fn set_place(&self, index: usize, place: Place) -> Change {
+        let change = self.change(index, |server| server.location().set(place));
+        self.compute_cookies(|_| ());
+        change
+    }
+
+    /// Whether its name has no address, which takes it out of service.
+    pub fn set_unresolved(&self, index: usize, unresolved: bool) -> Change {
+        self.change(index, |server| server.set_unresolved(unresolved))
     }
 
     /// A new weight, 0 to 256.

@@ -2,11 +2,13 @@
 //!
 //! [`read`] is called with the request's `Cookie` lines before a server is chosen, [`write`] with the response's
 //! `Set-Cookie` lines once one has answered. Both return what is to be changed and change nothing themselves.
-//! [`crumbs`] cuts and mends the lines, [`date`] knows the dates inside of dated cookies, [`dynamic`] computes values.
+//! [`crumbs`] cuts and mends the lines, [`date`] knows the dates inside of dated cookies, [`dynamic`] computes values,
+//! [`values`] knows whom each value means.
 
 mod crumbs;
 mod date;
 pub mod dynamic;
+pub mod values;
 
 use std::time::Duration;
 
@@ -244,7 +246,8 @@ fn read_ours(
 /// The first server with this cookie that can be reached; with `option persist` and `force-persist` the first one in any state.
 fn server_of(farm: &Farm, id: &[u8], forced: bool) -> (Option<usize>, Found) {
     let mut found = Found::Invalid;
-    for &index in farm.servers_of_cookie(id) {
+    let values = farm.cookie_values();
+    for &index in values.servers(id) {
         let Some(server) = farm.servers().get(index) else { continue };
         if server.reachable() {
             return (Some(index), Found::Valid);
@@ -281,7 +284,8 @@ pub fn write<'a>(
 ) -> CookieWrite {
     let mut write = CookieWrite::default();
     let Some(settings) = &farm.settings().cookie else { return write };
-    let id = farm.servers().get(server).and_then(|server| server.settings().cookie.as_deref());
+    let values = farm.cookie_values();
+    let id = values.of(server);
     for (line, bytes) in set_cookies.into_iter().enumerate() {
         let mut crumb = crumbs::set_cookie(bytes);
         if crumb.name == settings.name.as_bytes() && crumb.value.is_some() {

@@ -44,7 +44,7 @@ impl Ring {
             sum
         }));
         for (index, (server, &weight)) in farm.servers().iter().zip(&self.weights).enumerate() {
-            let base = server_key(farm.settings().hash_key, server.settings());
+            let base = server_key(farm.settings().hash_key, server);
             let first = base.wrapping_mul(POINTS_PER_ID);
             self.points.extend((0..weight).map(|point| (mix(first.wrapping_add(point)), index)));
         }
@@ -96,9 +96,9 @@ fn slots(farm: &Farm, factor: u32) -> Option<u64> {
     (factor != 0).then(|| ((requests + 1) * u64::from(factor)).div_ceil(100))
 }
 
-fn server_key(key: HashKey, settings: &super::server_state::ServerSettings) -> u32 {
-    match (key, settings.address) {
-        (HashKey::Id, _) | (_, None) => settings.id,
+fn server_key(key: HashKey, server: &super::server_state::ServerState) -> u32 {
+    match (key, server.location().get().socket()) {
+        (HashKey::Id, _) | (_, None) => server.settings().id,
         (HashKey::Addr, Some(address)) => super::hash::of_address(address.ip()),
         (HashKey::AddrPort, Some(address)) => super::hash::of_address(address.ip()) ^ mix(u32::from(address.port())),
     }

@@ -3,12 +3,13 @@
 //! Everything a worker reads on its way is an atomic. The control thread writes; it goes through
 //! [`Farm`](super::farm::Farm), which tells the workers and the queues that something changed.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::health::{CheckResult, Observation};
+use crate::proxy::address::ServerAddress;
+use crate::proxy::place::{Location, Place};
 
 /// Ceiling of a configured weight.
 pub const WEIGHT_MAX: u32 = 256;
@@ -57,7 +58,7 @@ pub struct ServerSettings {
     pub minconn: u32,
     /// Requests that may wait for this very server; 0 means no limit.
     pub maxqueue: u32,
-    /// The value of the persistence cookie that means this server.
+    /// The value of the persistence cookie that means this server; without one it may be computed.
     pub cookie: Option<String>,
     /// Whether its health is checked, by itself or through the server it tracks.
     pub checked: bool,
@@ -65,8 +66,8 @@ pub struct ServerSettings {
     pub tracks: bool,
     /// Where it starts: `disabled` on its line means maintenance.
     pub admin: AdminState,
-    /// Its address, for rings that are keyed by addresses.
-    pub address: Option<SocketAddr>,
+    /// Where it is at first. One without an address waits in maintenance until it has one.
+    pub place: Place,
     /// Failed checks a settled server survives, and checks a dead one must pass: `fall` and `rise`, for display.
     pub fall: u32,
     /// See `fall`.
@@ -95,7 +96,19 @@ pub enum Shut {
 /// The lower bits of `ServerState::shut` say why, the others how often.
 const SHUT_COUNT: u32 = 4;
 
+impl ServerSettings {
+    /// Whether a server with these settings is the one that had the others: where both are found by the same name, it does not
+    /// matter where that led.
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.place.host.is_none() || self.place.host != other.place.host {
+            return self == other;
+        }
+        *self == Self { place: self.place.clone(), ..other.clone() }
+    }
+}
+
 impl Default for ServerSettings {
+    /// A server at no address in particular, but at one.
     fn default() -> Self {
         Self {
             id: 0,
@@ -109,7 +122,7 @@ impl Default for ServerSettings {
             checked: false,
             tracks: false,
             admin: AdminState::Ready,
-            address: None,
+            place: Place { address: ServerAddress::Destination, ..Place::default() },
             fall: 3,
             rise: 2,
             agent: false,
@@ -133,6 +146,7 @@ const ELIGIBLE: u32 = 1 << 4;
 #[derive(Debug)]
 pub struct ServerState {
     settings: ServerSettings,
+    location: Arc<Location>,
     status: AtomicU32,
     weight: AtomicU32,
     /// Percentage of weight and limit granted during a slow start, 100 outside of one.
@@ -142,6 +156,8 @@ pub struct ServerState {
     /// What the server that it tracks hands on to it, and what was said of itself; both count.
     inherited: AtomicU32,
     own: AtomicU32,
+    /// It has no address, or its name none any more; that counts as maintenance.
+    unresolved: AtomicBool,
     /// The agent says that it is not well.
     agent_down: AtomicBool,
     /// An administrator stopped asking the agent.
@@ -188,14 +204,18 @@ pub struct Report {
 impl ServerState {
     /// A server at start: up with little credit (one failed check takes it down), or in maintenance.
     pub fn new(settings: ServerSettings) -> Self {
-        let status = admin_bits(settings.admin);
+        let own = admin_bits(settings.admin);
+        let unresolved = settings.place.address == ServerAddress::Unresolved;
+        let status = own | if unresolved { MAINT } else { 0 };
         Self {
+            location: Arc::new(Location::new(settings.place.clone())),
+            unresolved: AtomicBool::new(unresolved),
             status: AtomicU32::new(status),
             weight: AtomicU32::new(settings.weight.min(WEIGHT_MAX)),
             ramp: AtomicU32::new(100),
-            health: AtomicU32::new(if settings.admin == AdminState::Maint { 0 } else { settings.rise }),
+            health: AtomicU32::new(if status & MAINT != 0 { 0 } else { settings.rise }),
             inherited: AtomicU32::new(0),
-            own: AtomicU32::new(status),
+            own: AtomicU32::new(own),
             agent_down: AtomicBool::new(false),
             agent_paused: AtomicBool::new(false),
             check_paused: AtomicBool::new(false),
@@ -214,6 +234,11 @@ impl ServerState {
     /// What was configured.
     pub fn settings(&self) -> &ServerSettings {
         &self.settings
+    }
+
+    /// Where it is.
+    pub fn location(&self) -> &Arc<Location> {
+        &self.location
     }
 
     /// The name.
@@ -241,6 +266,11 @@ impl ServerState {
     /// What the administrator said of this very server, or of the one that it tracks.
     pub fn admin_by(&self, inherited: bool) -> AdminState {
         admin_state(if inherited { &self.inherited } else { &self.own }.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is in maintenance because its name has no address.
+    pub fn is_unresolved(&self) -> bool {
+        self.unresolved.load(Ordering::Relaxed)
     }
 
     /// Whether a request that must go to this server may be sent to it: neither dead nor in maintenance.
@@ -377,11 +407,12 @@ impl ServerState {
     }
 
     /// The state as the statistics show it, without the name of a tracked server: `UP`, `UP 1/3`, `DOWN 1/2`, `DOWN (agent)`, `NOLB`, `DRAIN`, `DRAIN (agent)`, `MAINT`,
-    /// `no check`.
+    /// `MAINT (resolution)`, `no check`.
     pub fn status_text(&self) -> String {
         let (rise, fall) = (self.settings.rise, self.settings.fall);
         let health = self.health.load(Ordering::Relaxed);
         match (self.admin(), self.running()) {
+            (AdminState::Maint, _) if self.is_unresolved() => "MAINT (resolution)".into(),
             (AdminState::Maint, _) => "MAINT".into(),
             (_, Running::Down) if self.agent_down() => "DOWN (agent)".into(),
             (AdminState::Drain, Running::Up | Running::Stopping) if self.asks_agent() => "DRAIN (agent)".into(),
@@ -417,10 +448,21 @@ impl ServerState {
 
     /// The caller holds the farm's lock.
     pub(super) fn set_admin(&self, admin: AdminState, inherited: bool) {
-        let (changed, other) = if inherited { (&self.inherited, &self.own) } else { (&self.own, &self.inherited) };
-        let bits = admin_bits(admin);
-        changed.store(bits, Ordering::Relaxed);
-        self.replace_bits(MAINT | DRAIN, bits | other.load(Ordering::Relaxed));
+        if inherited { &self.inherited } else { &self.own }.store(admin_bits(admin), Ordering::Relaxed);
+        self.sum_up();
+    }
+
+    /// The caller holds the farm's lock.
+    pub(super) fn set_unresolved(&self, unresolved: bool) {
+        self.unresolved.store(unresolved, Ordering::Relaxed);
+        self.sum_up();
+    }
+
+    /// All that is said of it, by itself, by the server it tracks and by the name servers.
+    fn sum_up(&self) {
+        let unresolved = if self.is_unresolved() { MAINT } else { 0 };
+        let said = self.own.load(Ordering::Relaxed) | self.inherited.load(Ordering::Relaxed);
+        self.replace_bits(MAINT | DRAIN, said | unresolved);
     }
 
     pub(super) fn set_eligible(&self, eligible: bool) {

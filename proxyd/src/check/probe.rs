@@ -35,8 +35,8 @@ pub(super) enum Answer {
 }
 
 /// Checks a server once; `state` is a header line for requests. How long it took is for the caller to note.
-pub(super) async fn run(probe: &Probe, inter: Duration, state: String) -> Answer {
-    converse(probe, &probe.target, inter, &mut Run::new(&probe.script, state)).await
+pub(super) async fn run(probe: &Probe, target: &Target, inter: Duration, state: String) -> Answer {
+    converse(probe, target, inter, &mut Run::new(&probe.script, state)).await
 }
 
 /// Asks an agent once, where it is and with what is said to it now.
@@ -179,10 +179,10 @@ fn plain_text(error: &io::Error) -> String {
 }
 
 /// `http-check send-state`: the header that tells a server how it is seen.
-pub(super) fn state_header(probe: &Probe, member: &Member) -> String {
+pub(super) fn state_header(probe: &Probe, target: &Target, member: &Member) -> String {
     let (Some(node), Some(server)) = (&probe.send_state, member.server()) else { return String::new() };
     let mut line = format!("x-haproxy-server-state: {}; ", server.status_text());
-    if let Target::Tcp(address) = &probe.target {
+    if let Target::Tcp(address) = target {
         let _ = write!(line, "address={}; port={}; ", address.ip(), address.port());
     }
     let farm = &member.farm;

@@ -12,6 +12,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::health::{CheckResult, CheckStatus};
+use crate::proxy::Place;
+use crate::proxy::address::{ServerAddress, ServerPort};
 
 /// What is said where there is no address or no port.
 const NOT_USED: &str = "NOT_USED";
@@ -29,8 +31,6 @@ pub struct Program {
     pub path: Option<String>,
     /// Address and port of the first listener, where there is one.
     pub listener: (Option<String>, Option<u16>),
-    /// Address and port of the server, or the path of its socket.
-    pub server: (String, Option<u16>),
     /// Everything else that the environment tells, but for the connections that the server has.
     pub environment: Vec<(&'static str, String)>,
     /// `timeout check`, instead of the interval.
@@ -49,22 +49,36 @@ impl Drop for Group {
     }
 }
 
+/// Address and port of a server, or the path of its socket.
+fn server(place: &Place) -> (String, Option<u16>) {
+    let port = match place.port {
+        ServerPort::Fixed(port) => Some(port),
+        ServerPort::Mapped(_) => None,
+    };
+    match &place.address {
+        ServerAddress::Ip(ip) => (ip.to_string(), port),
+        ServerAddress::Unix(path) => (path.display().to_string(), None),
+        ServerAddress::Abstract(name) => (name.clone(), None),
+        ServerAddress::Destination | ServerAddress::Unresolved => (String::new(), port),
+    }
+}
+
 /// Runs the program once. How long it took is for the caller to note.
-pub(super) async fn run(program: &Program, inter: Duration, connections: u32) -> CheckResult {
+pub(super) async fn run(program: &Program, place: &Place, inter: Duration, connections: u32) -> CheckResult {
     let result = |status, code: i32| CheckResult { status, code: Some(code), ..CheckResult::default() };
     let text = |port: Option<u16>, none: &str| port.map_or_else(|| none.to_owned(), |port| port.to_string());
     let (listener, listener_port) = &program.listener;
-    let (server, server_port) = &program.server;
+    let (server, server_port) = server(place);
     let mut command = Command::new(&program.command);
     command
         .args([listener.as_deref().unwrap_or(NOT_USED), &text(*listener_port, NOT_USED)])
-        .args([server, &text(*server_port, NOT_USED)])
+        .args([&server, &text(server_port, NOT_USED)])
         .env_clear()
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
         .env("HAPROXY_PROXY_ADDR", listener.as_deref().unwrap_or_default())
         .env("HAPROXY_PROXY_PORT", text(*listener_port, ""))
-        .env("HAPROXY_SERVER_ADDR", server)
-        .env("HAPROXY_SERVER_PORT", text(*server_port, ""))
+        .env("HAPROXY_SERVER_ADDR", &server)
+        .env("HAPROXY_SERVER_PORT", text(server_port, ""))
         .env("HAPROXY_SERVER_CURCONN", connections.to_string())
         .envs(program.path.iter().map(|path| ("PATH", path)))
         .stdin(Stdio::null())

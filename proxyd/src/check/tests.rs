@@ -17,7 +17,8 @@ use crate::health::change::Event;
 use crate::health::script::run::Script;
 use crate::health::script::{CheckKind, Expect, ExpectPattern, TcpStep};
 use crate::health::{InitState, Pace};
-use crate::net::connect::{Options, Target};
+use crate::net::connect::Options;
+use crate::proxy::Endpoint;
 
 fn farm(count: u32) -> Arc<Farm> {
     let servers = (1..=count).map(|id| {
@@ -44,7 +45,7 @@ fn plan(farm: &Arc<Farm>, kind: &CheckKind, address: std::net::SocketAddr) -> Pl
 fn probe(kind: &CheckKind, address: std::net::SocketAddr) -> Probe {
     Probe {
         script: Arc::new(Script::compile(kind, false).unwrap()),
-        target: Target::Tcp(address),
+        endpoint: Endpoint { address: Some(address.ip()), port: Some(address.port()) },
         options: Options::default(),
         send_proxy: None,
         send_state: None,

@@ -1,7 +1,6 @@
 //! One server that is watched: its checks, its agent, its slow start, and those that follow it.
 
-use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::probe::{self, Answer};
 use super::slowstart::Ramp;
-use super::{AgentChange, Common, Method, Plan, program};
+use super::{AgentChange, Common, Method, Plan, program, target};
 use crate::balance::server_state::{AdminState, Running, ServerState};
 use crate::clock;
 use crate::health::change::{self, Event, Leader, Subject};
@@ -19,7 +18,7 @@ use crate::health::observe::Evidence;
 use crate::health::script::CheckKind;
 use crate::health::script::run::Script;
 use crate::health::{CheckResult, CheckStatus, Health};
-use crate::net::connect::Target;
+use crate::proxy::Endpoint;
 
 /// A server and what is done about its health.
 #[derive(Debug)]
@@ -28,8 +27,10 @@ pub(super) struct Watch {
     server: Arc<ServerState>,
     common: Rc<Common>,
     ramp: RefCell<Ramp>,
+    /// Where the check is, now.
+    check_at: Cell<Option<Endpoint>>,
     /// Where the agent is and what is said to it, now.
-    agent: RefCell<Option<(Target, Arc<Script>)>>,
+    agent: RefCell<Option<(Endpoint, Arc<Script>)>>,
     /// The next check is due earlier than was thought.
     hurry: Notify,
 }
@@ -38,9 +39,13 @@ impl Watch {
     /// `None` if the farm has no such server.
     pub(super) fn new(plan: Plan, common: Rc<Common>) -> Option<Self> {
         let server = Arc::clone(plan.member.server()?);
-        let agent = plan.agent.as_ref().map(|(probe, _)| (probe.target.clone(), Arc::clone(&probe.script)));
+        let agent = plan.agent.as_ref().map(|(probe, _)| (probe.endpoint, Arc::clone(&probe.script)));
+        let check_at = Cell::new(match &plan.check {
+            Some(Method::Probe(probe)) => Some(probe.endpoint),
+            Some(Method::Program(_)) | None => None,
+        });
         let (ramp, agent) = (RefCell::default(), RefCell::new(agent));
-        Some(Self { plan, server, common, ramp, agent, hurry: Notify::new() })
+        Some(Self { plan, server, common, ramp, check_at, agent, hurry: Notify::new() })
     }
 
     /// Puts a server that was never checked into its first state. One that lived before this configuration keeps its own.
@@ -124,8 +129,13 @@ impl Watch {
             if self.server.admin() != AdminState::Maint && self.server.is_checked() {
                 self.server.report().checking = true;
                 let started = clock::now();
-                let mut result = self.check(method).await;
+                let result = self.check(method).await;
                 self.server.report().checking = false;
+                // It lost its address meanwhile, or the check its port: nothing was found out.
+                let Some(mut result) = result else {
+                    due = clock::now() + self.interval();
+                    continue;
+                };
                 result.duration = clock::now() - started;
                 let (pace, every) = (&self.plan.pace, self.plan.log_every);
                 self.apply(|subject, now_ms| change::checked(subject, pace, result, every, now_ms));
@@ -134,15 +144,19 @@ impl Watch {
         }
     }
 
-    async fn check(&self, method: &Method) -> CheckResult {
+    /// `None` where there is nowhere to connect to.
+    async fn check(&self, method: &Method) -> Option<CheckResult> {
         let inter = self.plan.pace.inter;
+        let place = Arc::clone(&self.server.location().get());
         match method {
-            Method::Program(program) => program::run(program, inter, self.server.served()).await,
+            Method::Program(program) => Some(program::run(program, &place, inter, self.server.served()).await),
             Method::Probe(probe) => {
-                match probe::run(probe, inter, probe::state_header(probe, &self.plan.member)).await {
+                let target = target(self.check_at.get()?, &place)?;
+                let state = probe::state_header(probe, &target, &self.plan.member);
+                Some(match probe::run(probe, &target, inter, state).await {
                     Answer::Result(result) => result,
                     Answer::Reply(reply) => reply.result(),
-                }
+                })
             }
         }
     }
@@ -156,8 +170,10 @@ impl Watch {
         let mut due = first;
         loop {
             sleep_until(due.into()).await;
-            let settings = self.agent.borrow().clone();
-            if let Some((target, script)) = settings.filter(|_| self.server.asks_agent()) {
+            let settings = self.agent.borrow().clone().filter(|_| self.server.asks_agent());
+            let place = Arc::clone(&self.server.location().get());
+            let settings = settings.and_then(|(endpoint, script)| Some((target(endpoint, &place)?, script)));
+            if let Some((target, script)) = settings {
                 self.server.report().asking = true;
                 let started = clock::now();
                 let answer = probe::ask(probe, &target, &script, *inter).await;
@@ -174,22 +190,25 @@ impl Watch {
         }
     }
 
-    /// Where the agent is now.
-    pub(super) fn agent_place(&self) -> Option<Target> {
-        self.agent.borrow().as_ref().map(|(target, _)| target.clone())
+    /// Where the check and the agent are now, as far as that is not where the server is.
+    pub(super) fn endpoints(&self) -> (Option<Endpoint>, Option<Endpoint>) {
+        (self.check_at.get(), self.agent.borrow().as_ref().map(|(endpoint, _)| *endpoint))
+    }
+
+    pub(super) fn redirect_check(&self, change: impl FnOnce(&mut Endpoint)) -> bool {
+        let Some(mut endpoint) = self.check_at.get() else { return false };
+        change(&mut endpoint);
+        self.check_at.set(Some(endpoint));
+        true
     }
 
     pub(super) fn redirect_agent(&self, change: AgentChange) -> bool {
         let mut agent = self.agent.borrow_mut();
-        let Some((target, script)) = &mut *agent else { return false };
-        match (change, &mut *target) {
-            (AgentChange::Address(ip), Target::Tcp(address)) => address.set_ip(ip),
-            (AgentChange::Port(port), Target::Tcp(address)) => address.set_port(port),
-            (AgentChange::Address(ip), Target::Unix(_) | Target::Abstract(_)) => {
-                *target = Target::Tcp(SocketAddr::new(ip, 0));
-            }
-            (AgentChange::Port(_), Target::Unix(_) | Target::Abstract(_)) => return false,
-            (AgentChange::Send(text), _) => match Script::compile(&CheckKind::Agent(text.into_bytes()), false) {
+        let Some((endpoint, script)) = &mut *agent else { return false };
+        match change {
+            AgentChange::Address(ip) => endpoint.address = Some(ip),
+            AgentChange::Port(port) => endpoint.port = Some(port),
+            AgentChange::Send(text) => match Script::compile(&CheckKind::Agent(text.into_bytes()), false) {
                 Ok(compiled) => *script = Arc::new(compiled),
                 Err(_) => return false,
             },

@@ -7,9 +7,8 @@ use crate::balance::server_state::{AdminState, Running, ServerState};
 use crate::check::Checks;
 use crate::generation::Generation;
 use crate::health::saved;
-use crate::net::connect::Target;
 use crate::proxy::address::{ServerAddress, ServerPort};
-use crate::proxy::{Backend, Server};
+use crate::proxy::{Backend, Endpoint, Place, Server};
 
 /// The backends that are asked for: all, or the one of this name or `#number`.
 fn chosen<'a>(
@@ -31,13 +30,9 @@ pub(super) fn state(
     let mut out = format!("{}\n{}\n", saved::VERSION, saved::HEADER);
     for backend in chosen(generation, backend)? {
         for (index, (server, state)) in backend.servers.iter().zip(backend.farm.servers()).enumerate() {
-            let agent = match checks.agent_place(&backend.farm, index) {
-                // Where it is asked at the server's own address, no other is named.
-                Some(Target::Tcp(at)) if server.address == ServerAddress::Ip(at.ip()) => (None, Some(at.port())),
-                Some(Target::Tcp(at)) => (Some(at.ip()), Some(at.port())),
-                Some(Target::Unix(_) | Target::Abstract(_)) | None => server.agent_place,
-            };
-            state_line(&mut out, (backend, server, state), agent, now_ms);
+            let (check, agent) = checks.endpoints(&backend.farm, index);
+            let endpoints = (check.unwrap_or(server.check_place), agent.unwrap_or(server.agent_place));
+            state_line(&mut out, (backend, server, state), endpoints, now_ms);
         }
     }
     Ok(out)
@@ -46,22 +41,22 @@ pub(super) fn state(
 fn state_line(
     out: &mut String,
     (backend, server, state): (&Backend, &Server, &ServerState),
-    (agent_address, agent_port): (Option<IpAddr>, Option<u16>),
+    (check, agent): (Endpoint, Endpoint),
     now_ms: u64,
 ) {
     let (settings, report) = (state.settings(), state.report());
-    let (check_address, check_port) = server.check_place;
+    let place = state.location().get();
     // A String takes everything.
     let _ = writeln!(
         out,
-        "{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} - 0 {} {} {} {}",
+        "{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} 0 {} {} {} {}",
         backend.section.id,
         backend.name(),
         server.id,
         server.name,
-        address(server),
+        address(&place),
         operational(state),
-        administrative(server, state),
+        administrative(state),
         state.weight(),
         settings.weight,
         now_ms.saturating_sub(report.since_ms) / 1000 + report.before.as_secs(),
@@ -72,12 +67,13 @@ fn state_line(
         agent_bits(state, report.asking),
         u8::from(backend.section.forced_id),
         u8::from(server.forced_id),
-        server.host.as_deref().unwrap_or("-"),
-        port(server),
-        check_port.unwrap_or(0),
-        or_dash(check_address),
-        or_dash(agent_address),
-        agent_port.unwrap_or(0),
+        place.host.as_deref().unwrap_or("-"),
+        port(&place),
+        server.srv_record.as_deref().unwrap_or("-"),
+        check.port.unwrap_or(0),
+        or_dash(check.address),
+        or_dash(agent.address),
+        agent.port.unwrap_or(0),
     );
 }
 
@@ -85,16 +81,16 @@ fn or_dash(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "-".to_owned(), |address| address.to_string())
 }
 
-fn address(server: &Server) -> String {
-    or_dash(match &server.address {
+fn address(place: &Place) -> String {
+    or_dash(match &place.address {
         ServerAddress::Ip(ip) => Some(*ip),
         ServerAddress::Destination => Some(std::net::Ipv4Addr::UNSPECIFIED.into()),
         ServerAddress::Unix(_) | ServerAddress::Abstract(_) | ServerAddress::Unresolved => None,
     })
 }
 
-fn port(server: &Server) -> i32 {
-    match server.port {
+fn port(place: &Place) -> i32 {
+    match place.port {
         ServerPort::Fixed(port) => port.into(),
         ServerPort::Mapped(offset) => offset,
     }
@@ -109,12 +105,11 @@ fn operational(state: &ServerState) -> u8 {
     }
 }
 
-fn administrative(server: &Server, state: &ServerState) -> u8 {
+fn administrative(state: &ServerState) -> u8 {
     let configured = state.settings().admin == AdminState::Maint;
     let own = match state.admin_by(false) {
         AdminState::Ready => 0,
         AdminState::Drain => saved::DRAIN,
-        AdminState::Maint if server.address == ServerAddress::Unresolved => return saved::UNRESOLVED,
         AdminState::Maint => saved::MAINT,
     };
     let inherited = match state.admin_by(true) {
@@ -122,7 +117,8 @@ fn administrative(server: &Server, state: &ServerState) -> u8 {
         AdminState::Drain => saved::INHERITED_DRAIN,
         AdminState::Maint => saved::INHERITED_MAINT,
     };
-    own | inherited | if configured { saved::CONFIGURED_MAINT } else { 0 }
+    let unresolved = if state.is_unresolved() { saved::UNRESOLVED } else { 0 };
+    own | inherited | unresolved | if configured { saved::CONFIGURED_MAINT } else { 0 }
 }
 
 fn check_bits(state: &ServerState, checking: bool) -> u8 {
@@ -152,7 +148,7 @@ pub(super) fn connections(generation: &Generation, backend: Option<&str>) -> Res
     for backend in chosen(generation, backend)? {
         for (server, state) in backend.servers.iter().zip(backend.farm.servers()) {
             let limit = server.pool_max_conn.map_or(-1, i64::from);
-            let idle = server.idle.current();
+            let (idle, place) = (server.idle.current(), state.location().get());
             let _ = write!(
                 out,
                 "{}/{} {}/{} {} {} - {} {} {} {} {idle} 0 {limit} {idle}",
@@ -160,8 +156,8 @@ pub(super) fn connections(generation: &Generation, backend: Option<&str>) -> Res
                 server.name,
                 backend.section.id,
                 server.id,
-                address(server),
-                port(server),
+                address(&place),
+                port(&place),
                 server.pool_purge_delay.as_millis(),
                 state.served(),
                 state.served_max(),

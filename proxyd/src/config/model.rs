@@ -19,6 +19,7 @@ pub use crate::proxy::settings::{
     Network, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
+use crate::resolvers::{self, Wish};
 use crate::rules::Rules;
 use crate::rules::effect::Effect;
 use crate::sample::Expression;
@@ -40,6 +41,8 @@ pub struct Model {
     pub userlists: Vec<Userlist>,
     /// `TableId` indexes it.
     pub tables: Vec<stick::Settings>,
+    /// The `resolvers` sections that servers ask.
+    pub resolvers: Vec<resolvers::Settings>,
 }
 
 impl Model {
@@ -416,6 +419,8 @@ pub struct Server {
     pub port: ServerPort,
     /// The name it was found by, where the file has a name.
     pub host: Option<String>,
+    /// `resolvers`: how name servers are asked about its name while the process runs.
+    pub resolution: Option<Wish>,
     /// `weight`, 0 to 256.
     pub weight: u16,
     /// `maxconn`. `None`: no limit.
@@ -474,6 +479,13 @@ pub struct Server {
     pub tfo: bool,
     /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
     pub ssl: bool,
+}
+
+impl Server {
+    /// Whether name servers are asked about its name while the process runs.
+    pub fn is_watched(&self) -> bool {
+        self.resolution.is_some()
+    }
 }
 
 /// How a server is checked.

@@ -1,5 +1,6 @@
 //! From drafts to the model: names become ids, what was not said gets its default.
 
+use super::address::Port;
 use super::bind::BindDraft;
 use super::check;
 use super::cookie;
@@ -12,9 +13,11 @@ use super::model::{
 };
 use super::number::number;
 use super::proxy::Tools;
+use super::resolvers;
 use super::rules::{self, Names};
 use super::sections::Others;
-use super::server::{self, ServerDraft};
+use super::server::{self, NotFound, ServerDraft};
+use super::state_file::LastAddresses;
 use super::stats;
 use super::track;
 use crate::balance::Algorithm;
@@ -49,6 +52,8 @@ struct Completion<'a> {
     global: &'a Global,
     extra: &'a Extra,
     others: &'a Others,
+    resolvers: Vec<crate::resolvers::Settings>,
+    last: LastAddresses,
     names: &'a Names,
     sources: &'a Sources,
     tools: &'a mut Tools,
@@ -86,6 +91,8 @@ pub(super) fn complete(
     let mut completion = Completion {
         global: &global,
         extra: &extra,
+        resolvers: others.resolvers.clone(),
+        last: LastAddresses::default(),
         others: &others,
         names,
         sources,
@@ -105,8 +112,9 @@ pub(super) fn complete(
             backends.push(completion.backend(section, proxy, halves.frontend));
         }
     }
+    let resolvers = completion.resolvers;
     track::tracking(&sections, &mut backends, names, out);
-    Model { global, frontends, backends, userlists, tables }
+    Model { global, frontends, backends, userlists, tables, resolvers }
 }
 
 /// Which model entries a section becomes.
@@ -488,7 +496,8 @@ impl Completion<'_> {
     /// Servers at one address cannot be told apart by values that are computed of it.
     fn dynamic_cookies(&mut self, section: &Section, servers: &[Server]) {
         let computed = |(draft, server): (&ServerDraft, &Server)| {
-            server.cookie.clone().filter(|_| draft.settings.cookie.is_none()).map(|cookie| (cookie, draft.span))
+            let computed = cookie::dynamic(section, &server.address, server.port);
+            computed.filter(|_| draft.settings.cookie.is_none()).map(|cookie| (cookie, draft.span))
         };
         let cookies: Vec<_> = section.servers.iter().zip(servers).filter_map(computed).collect();
         for (rank, (cookie, span)) in cookies.iter().enumerate() {
@@ -552,20 +561,11 @@ impl Completion<'_> {
 
     fn server(&mut self, section: &Section, draft: &ServerDraft, puid: u32) -> Server {
         let settings = &draft.settings;
-        let located = server::locate(draft, &mut self.tools.resolver, self.ignore_unresolved);
-        let (address, port, host) = located.unwrap_or_else(|name| {
-            let message = format!("'server {}/{}' : could not resolve address '{name}'.", section.name, draft.name);
-            self.out.push(
-                Diagnostic::error(code::UNRESOLVED, draft.address_span, message)
-                    .place(Place::Bare)
-                    .label("this name has no address now")
-                    .help("add `init-addr libc,none` to start without it, or start with `-dr`"),
-            );
-            (ServerAddress::Unresolved, ServerPort::Mapped(0), Some(name))
-        });
+        let last = |name: &str| self.last.of(self.global, section, draft, name);
+        let located = server::locate(draft, &mut self.tools.resolver, last);
+        let (address, port, host) = located.unwrap_or_else(|lost| self.not_found(section, draft, lost));
         self.server_rules(section, draft, &address);
         let check = settings.check.then(|| self.check(section, draft, &address, port));
-        let cookie = settings.cookie.clone().or_else(|| cookie::dynamic(section, &address, port));
         Server {
             name: draft.name.clone(),
             puid,
@@ -573,6 +573,7 @@ impl Completion<'_> {
             address,
             port,
             host,
+            resolution: resolvers::wish(draft, &mut self.resolvers),
             weight: settings.weight,
             maxconn: settings.maxconn,
             minconn: settings.minconn,
@@ -580,7 +581,7 @@ impl Completion<'_> {
             backup: settings.backup,
             non_stick: settings.non_stick,
             disabled: settings.disabled,
-            cookie,
+            cookie: settings.cookie.clone(),
             redir: settings.redir.clone(),
             check,
             agent: settings.agent_port.or(settings.check_port).filter(|_| settings.agent_check).map(|port| Agent {
@@ -611,6 +612,38 @@ impl Completion<'_> {
         }
     }
 
+    /// A name that leads nowhere at start.
+    fn not_found(
+        &mut self,
+        section: &Section,
+        draft: &ServerDraft,
+        lost: NotFound,
+    ) -> (ServerAddress, ServerPort, Option<String>) {
+        let start = format!("'server {}/{}' : ", section.name, draft.name);
+        let name = &lost.name;
+        let diagnostic = if !lost.looked_up {
+            let message = format!("{start}no method found to resolve address '{name}'.");
+            Some(Diagnostic::error(code::UNRESOLVED, draft.address_span, message))
+        } else if lost.disables {
+            let message = format!("{start}could not resolve address '{name}', disabling server.");
+            Some(Diagnostic::warning(code::UNRESOLVED, draft.address_span, message))
+        } else if !self.ignore_unresolved {
+            let message = format!("{start}could not resolve address '{name}'.");
+            let help = "add `init-addr libc,none` to start without it, or start with `-dr`";
+            Some(Diagnostic::error(code::UNRESOLVED, draft.address_span, message).help(help))
+        } else {
+            None
+        };
+        if let Some(diagnostic) = diagnostic {
+            self.out.push(diagnostic.place(Place::Bare).label("this name has no address now"));
+        }
+        let port = match draft.address.port {
+            Port::One(port) if port > 0 => ServerPort::Fixed(port),
+            _ => ServerPort::Mapped(0),
+        };
+        (ServerAddress::Unresolved, port, Some(lost.name))
+    }
+
     /// What must go together on a server line.
     fn server_rules(&mut self, section: &Section, draft: &ServerDraft, _address: &ServerAddress) {
         let settings = &draft.settings;
@@ -635,7 +668,7 @@ impl Completion<'_> {
             self.out.push(Diagnostic::error(code::CONFLICT, draft.span, message).place(Place::Bare));
         }
         if let Some(name) = &settings.resolvers
-            && !self.others.resolvers.contains_key(name)
+            && resolvers::find(&mut self.resolvers, name).is_none()
         {
             let (word, proxy, server) = (section.word(), &section.name, &draft.name);
             let message = format!("{word} '{proxy}', server '{server}': unable to find required resolvers '{name}'");

@@ -1,4 +1,4 @@
-//! The sections that are checked but serve nothing yet: `peers`, `resolvers`, `mailers`, `cache`, `ring`, `program` and
+//! The sections that are neither `global` nor proxies nor userlists. All but `resolvers` are checked and serve nothing yet: `peers`, `mailers`, `cache`, `ring`, `program` and
 //! their like. What other sections refer to is kept: names, and the error files of `http-errors`.
 
 use super::address::{self, Accept};
@@ -6,6 +6,7 @@ use super::line::{Line, code};
 use super::model::ErrorFile;
 use super::option::Negation;
 use super::proxy::{self, Tools};
+use super::resolvers;
 use super::settings::read_error_file;
 use super::stick;
 use super::value::{self, Unit};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 /// What the proxies may refer to.
 #[derive(Debug, Default)]
 pub(super) struct Others {
-    pub resolvers: HashMap<String, Span>,
+    pub resolvers: Vec<crate::resolvers::Settings>,
     pub mailers: HashMap<String, Span>,
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// `peers/table`
@@ -51,6 +52,7 @@ pub(super) fn lower(
     report(kind, ast.head.span, tools, out);
     let mut errors = Vec::new();
     let mut has_size = false;
+    let mut resolvers = (kind == SectionKind::Resolvers).then(|| resolvers::Draft::new(&text));
     for statement in &ast.statements {
         let mut words = statement.words();
         let negated = Words::take(&mut words, "no").is_some();
@@ -70,15 +72,18 @@ pub(super) fn lower(
             others.peer_tables.extend(stick::table(&mut line, format!("{text}/{}", table.text), tools));
             continue;
         }
-        check(&mut line, row, tools, &mut errors);
+        match &mut resolvers {
+            Some(draft) => draft.read(&mut line, row, tools),
+            None => check(&mut line, row, tools, &mut errors),
+        }
     }
+    others.resolvers.extend(resolvers.map(|draft| draft.finish(ast.head.span, out)));
     match kind {
         SectionKind::Cache if !has_size && !text.is_empty() => {
             let message = format!("Size not specified for cache '{text}'");
             out.push(Diagnostic::error(code::MISSING_ARGUMENT, ast.head.span, message).whole_file());
         }
         SectionKind::HttpErrors => drop(others.http_errors.insert(text, errors)),
-        SectionKind::Resolvers => drop(others.resolvers.insert(text, ast.head.span)),
         SectionKind::Mailers => drop(others.mailers.insert(text, ast.head.span)),
         _ => {}
     }
@@ -99,7 +104,7 @@ fn duplicate(name: &Word, kind: SectionKind, others: &mut Others, out: &mut Diag
 fn report(kind: SectionKind, at: Span, tools: &mut Tools, out: &mut Diagnostics) {
     match kind {
         SectionKind::LogForward => tools.support.unsupported("log-forward", at, out),
-        SectionKind::HttpErrors => {}
+        SectionKind::HttpErrors | SectionKind::Resolvers => {}
         _ => tools.support.no_effect(&format!("section {}", kind.name()), at, out),
     }
 }
@@ -127,26 +132,7 @@ fn unknown(first: &Word, kind: SectionKind, out: &mut Diagnostics) {
 fn check(line: &mut Line<'_, '_>, row: &'static Keyword, tools: &mut Tools, errors: &mut Vec<Arc<ErrorFile>>) {
     match (line.section, row.name) {
         (SectionKind::HttpErrors, "errorfile") => errors.extend(read_error_file(line).map(Arc::new)),
-        (SectionKind::Resolvers, "nameserver") => target(line, "nameserver", tools),
         (SectionKind::Mailers, "mailer") => target(line, "mailer", tools),
-        (SectionKind::Resolvers, "hold") => hold(line),
-        (SectionKind::Resolvers, "timeout") => {
-            let missing = "'timeout' expects 'retry' or 'resolve' and <time> as arguments.";
-            if let (Some(event), Some(word)) = (line.expect(missing), line.words.next()) {
-                let what = format!("timeout {}", event.text);
-                line.time_at(word, Unit::Milliseconds, &what, Place::ParsingLine);
-            }
-        }
-        (SectionKind::Resolvers, "accepted_payload_size") => {
-            if let Some(word) = line.words.next() {
-                let number = value::leading_integer(&word.text).0;
-                if !(12..=65_535).contains(&number) {
-                    let message =
-                        format!("'accepted_payload_size' must be between 12 and 65535 inclusive (was {number}).");
-                    line.error(code::BAD_VALUE, word.span, message);
-                }
-            }
-        }
         (_, name) if name.starts_with("timeout ") => {
             if let Some(word) = line.expect(format!("'{name}' expects <time> as argument.")) {
                 line.time_at(word, Unit::Milliseconds, name, Place::ParsingLine);
@@ -188,20 +174,4 @@ fn target(line: &mut Line<'_, '_>, what: &str, tools: &mut Tools) {
     }) {
         line.error(code::BAD_VALUE, word.span, format!("'{what} {}' : {message}", name.text));
     }
-}
-
-fn hold(line: &mut Line<'_, '_>) {
-    let missing = "'hold' expects an <event> and a <time> as arguments.";
-    let (Some(event), Some(word)) = (line.words.next(), line.words.next()) else {
-        let here = line.words.here();
-        return line.error(code::MISSING_ARGUMENT, here, missing);
-    };
-    if !["nx", "obsolete", "other", "refused", "timeout", "valid"].contains(&&*event.text) {
-        let message = format!(
-            "'hold' unknown event: '{}', expects either 'nx', 'timeout', 'valid', 'obsolete' or 'other'.",
-            event.text
-        );
-        line.error(code::UNKNOWN_NAME, event.span, message);
-    }
-    line.time_at(word, Unit::Milliseconds, "hold", Place::ParsingLine);
 }

@@ -3,10 +3,12 @@
 use super::address::{Accept, Address, Host, Port, Resolver};
 use super::line::{Line, code};
 use super::model::{SendProxy, ServerAddress, ServerPort, Source};
+use super::resolvers;
 use super::server_param::ServerParam;
 use super::support::Support;
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::resolvers::Choice;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::{self, Param, SERVER_PARAMS};
 use shared_config::keyword::Support as Row;
@@ -62,7 +64,10 @@ pub(super) struct ServerSettings {
     pub verify_none: Option<bool>,
     pub ca_file: bool,
     pub resolvers: Option<String>,
-    pub init_addr: InitAddr,
+    pub choice: Choice,
+    pub ignore_weight: bool,
+    /// `None`: not said.
+    pub init_addr: Option<Vec<InitAddr>>,
     pub agent_check: bool,
     pub agent_port: Option<u16>,
     pub agent_address: Option<IpAddr>,
@@ -70,13 +75,27 @@ pub(super) struct ServerSettings {
     pub agent_send: Vec<u8>,
 }
 
-/// What `init-addr` allows when the name cannot be looked up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct InitAddr {
+/// A way of `init-addr` to an address at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InitAddr {
+    /// `last`: the one in the state file.
+    Last,
+    /// `libc`: as the system looks it up.
+    Libc,
     /// `none`: the server starts without an address.
-    pub none: bool,
-    /// A fixed address to start with.
-    pub fixed: Option<IpAddr>,
+    None,
+    /// This one.
+    Fixed(IpAddr),
+}
+
+/// A server whose name leads nowhere at start.
+pub(super) struct NotFound {
+    /// The name.
+    pub name: String,
+    /// The system was asked for it, or would have been.
+    pub looked_up: bool,
+    /// It is taken out of service, rather than that the start fails.
+    pub disables: bool,
 }
 
 impl Default for ServerSettings {
@@ -122,7 +141,9 @@ impl Default for ServerSettings {
             verify_none: None,
             ca_file: false,
             resolvers: None,
-            init_addr: InitAddr::default(),
+            choice: Choice::default(),
+            ignore_weight: false,
+            init_addr: None,
             agent_check: false,
             agent_port: None,
             agent_address: None,
@@ -338,12 +359,12 @@ fn unknown(line: &mut Line<'_, '_>, word: &Word, target: &Target<'_>) {
     line.out.push(diagnostic);
 }
 
-/// Where a server is, its name looked up. The error is the name that was not found.
+/// Where a server is, its name looked up. `last` is its address in the state file; the error is a name that was not found.
 pub(super) fn locate(
     draft: &ServerDraft,
     resolver: &mut Resolver,
-    ignore_unresolved: bool,
-) -> Result<(ServerAddress, ServerPort, Option<String>), String> {
+    last: impl FnOnce(&str) -> Option<IpAddr>,
+) -> Result<(ServerAddress, ServerPort, Option<String>), NotFound> {
     let port = match draft.address.port {
         Port::One(port) if port > 0 => ServerPort::Fixed(port),
         Port::Offset(offset) => ServerPort::Mapped(offset),
@@ -356,17 +377,40 @@ pub(super) fn locate(
         Host::Ip(ip) => (ServerAddress::Ip(*ip), port, None),
         Host::Unix(path) => (ServerAddress::Unix(path.into()), none, None),
         Host::Abstract(name) | Host::AbstractZero(name) => (ServerAddress::Abstract(name.clone()), none, None),
-        Host::Name(name) => {
-            let address = match resolver.resolve(name, draft.address.family) {
-                Some(ip) => ServerAddress::Ip(ip),
-                None => match draft.settings.init_addr {
-                    InitAddr { fixed: Some(ip), .. } => ServerAddress::Ip(ip),
-                    InitAddr { none, .. } if none || ignore_unresolved => ServerAddress::Unresolved,
-                    InitAddr { .. } => return Err(name.clone()),
-                },
-            };
-            (address, port, Some(name.clone()))
+        // A service is no host: which hosts and ports there are is told by its records.
+        Host::Name(name) if draft.settings.resolvers.is_some() && resolvers::is_service(name) => {
+            (ServerAddress::Unresolved, none, None)
         }
+        Host::Name(name) => (first_address(draft, name, resolver, last)?, port, Some(name.clone())),
         Host::SocketPair(_) | Host::Fd(_) | Host::ReverseHttp(_) => (ServerAddress::Unresolved, none, None),
     })
+}
+
+/// The address to start with, by the first way of `init-addr` that leads to one.
+fn first_address(
+    draft: &ServerDraft,
+    name: &str,
+    resolver: &mut Resolver,
+    last: impl FnOnce(&str) -> Option<IpAddr>,
+) -> Result<ServerAddress, NotFound> {
+    let ways = draft.settings.init_addr.as_deref().unwrap_or(&[InitAddr::Last, InitAddr::Libc]);
+    let (mut last, mut looked_up) = (Some(last), false);
+    for way in ways {
+        let found = match way {
+            InitAddr::Last => last.take().and_then(|last| last(name)),
+            InitAddr::Libc => {
+                looked_up = true;
+                // A name of a service cannot be looked up this way.
+                let host = Some(name).filter(|name| !resolvers::is_service(name));
+                host.and_then(|name| resolver.resolve(name, draft.address.family))
+            }
+            InitAddr::None => return Ok(ServerAddress::Unresolved),
+            InitAddr::Fixed(ip) => Some(*ip),
+        };
+        if let Some(ip) = found {
+            return Ok(ServerAddress::Ip(ip));
+        }
+    }
+    let disables = draft.settings.resolvers.is_some();
+    Err(NotFound { name: name.to_owned(), looked_up: looked_up && !resolvers::is_service(name), disables })
 }

@@ -8,6 +8,8 @@ use super::source;
 use super::value::{self, TimeProblem, Unit};
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::resolvers::Network;
+use crate::resolvers::message::Kind;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::Param;
 use shared_config::source::Span;
@@ -15,6 +17,8 @@ use shared_config::words::Word;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// Networks of one `resolve-net`.
+const NETWORKS_MAX: usize = 5;
 /// The highest weight.
 const WEIGHT_MAX: i64 = 256;
 
@@ -144,7 +148,9 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "ssl" | "no-ssl" | "check-ssl" | "no-check-ssl" | "verify" | "ca-file" | "crt" => self.tls(row.name, s),
             "pool-max-conn" | "pool-low-conn" | "pool-purge-delay" | "max-reuse" | "maxconn" | "minconn"
             | "maxqueue" | "tcp-ut" | "tfo" | "no-tfo" => self.limits(row.name, s),
-            "init-addr" | "resolvers" | "source" | "usesrc" => self.addresses(row.name, s, resolver),
+            "init-addr" | "resolvers" | "resolve-prefer" | "resolve-net" | "resolve-opts" | "source" | "usesrc" => {
+                self.addresses(row.name, s, resolver)
+            }
             _ => self.others(row, s),
         }
     }
@@ -183,12 +189,6 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                     && !["auto", "h1", "h2"].contains(&&*word.text)
                 {
                     self.error(word.span, "'ws' has to be 'auto', 'h1' or 'h2'");
-                }
-            }
-            "resolve-prefer" => {
-                let word = self.argument("either ipv4 or ipv6");
-                if let Some(word) = word.filter(|word| !["ipv4", "ipv6"].contains(&&*word.text)) {
-                    self.error(word.span, "'resolve-prefer' expects either ipv4 or ipv6 as argument.");
                 }
             }
             "log-proto" => {
@@ -439,6 +439,26 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                     self.init_addr(word, s);
                 }
             }
+            "resolve-prefer" => {
+                let Some(word) = self.argument("either ipv4 or ipv6") else { return };
+                match &*word.text {
+                    "ipv4" => s.choice.prefer = Kind::A,
+                    "ipv6" => s.choice.prefer = Kind::Aaaa,
+                    _ => self.error(word.span, "'resolve-prefer' expects either ipv4 or ipv6 as argument."),
+                }
+            }
+            "resolve-net" => match self.line.words.next() {
+                Some(word) => self.resolve_net(word, s),
+                None => {
+                    let here = self.line.words.here();
+                    self.error(here, "'resolve-net' expects a list of networks.");
+                }
+            },
+            "resolve-opts" => {
+                if let Some(word) = self.line.words.next() {
+                    self.resolve_opts(word, s);
+                }
+            }
             _ => {
                 let prefix = self.target.prefix.clone();
                 let found = source::read(self.line, resolver, &source::Wording::Server { prefix: &prefix });
@@ -448,14 +468,15 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
     }
 
     fn init_addr(&mut self, word: &Word, s: &mut ServerSettings) {
-        s.init_addr = InitAddr::default();
+        let mut ways = Vec::new();
         for method in word.text.split(',').filter(|method| !method.is_empty()) {
             match method {
-                "last" | "libc" => {}
-                "none" => s.init_addr.none = true,
+                "last" => ways.push(InitAddr::Last),
+                "libc" => ways.push(InitAddr::Libc),
+                "none" => ways.push(InitAddr::None),
                 _ => {
                     if let Ok(ip) = method.parse() {
-                        s.init_addr.fixed = s.init_addr.fixed.or(Some(ip));
+                        ways.push(InitAddr::Fixed(ip));
                     } else {
                         let message = format!(
                             "'init-addr' : unknown init-addr method '{method}', supported methods are 'libc', 'last', \
@@ -463,6 +484,44 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                         );
                         self.error(word.span, &message);
                     }
+                }
+            }
+        }
+        s.init_addr = Some(ways);
+    }
+
+    fn resolve_net(&mut self, word: &Word, s: &mut ServerSettings) {
+        let mut networks = Vec::new();
+        for text in word.text.split(',').filter(|text| !text.is_empty()) {
+            let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+            let network = address.parse().ok().and_then(|address: IpAddr| {
+                let width = if address.is_ipv4() { 32 } else { 128 };
+                let bits = if bits.is_empty() { width } else { bits.parse().ok().filter(|bits| *bits <= width)? };
+                Some(Network { address, bits })
+            });
+            match network {
+                Some(_) if networks.len() >= NETWORKS_MAX => {
+                    return self.error(word.span, &format!("'resolve-net' exceed {NETWORKS_MAX} networks."));
+                }
+                Some(network) => networks.push(network),
+                None => return self.error(word.span, &format!("'resolve-net' invalid network '{text}'.")),
+            }
+        }
+        s.choice.networks = networks;
+    }
+
+    fn resolve_opts(&mut self, word: &Word, s: &mut ServerSettings) {
+        for option in word.text.split(',').filter(|option| !option.is_empty()) {
+            match option {
+                "allow-dup-ip" => s.choice.shares = true,
+                "prevent-dup-ip" => s.choice.shares = false,
+                "ignore-weight" => s.ignore_weight = true,
+                _ => {
+                    let message = format!(
+                        "'resolve-opts' : unknown resolve-opts option '{option}', supported methods are \
+                         'allow-dup-ip', 'ignore-weight', and 'prevent-dup-ip'."
+                    );
+                    self.error(word.span, &message);
                 }
             }
         }

@@ -13,6 +13,7 @@ use super::{CheckResult, CheckStatus, Health, OnError, Outcome, Pace};
 use crate::balance::farm::{Change, Farm};
 use crate::balance::server_state::{AdminState, Report, Running, ServerState, Shut};
 use crate::log::syslog::Level;
+use crate::proxy::Place;
 
 /// A line for the backend's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,19 @@ enum Cause<'a> {
     Operator,
     /// What a file says of the process before this one.
     Restored,
+}
+
+/// Who says in which way a server is administered.
+#[derive(Debug, Clone, Copy)]
+enum Order<'a> {
+    /// An administrator.
+    Own(AdminState),
+    /// The server that it tracks.
+    Followed(Leader<'a>),
+    /// The name that it is found by leads somewhere again.
+    Resolves(&'a str),
+    /// It does not, and why.
+    DoesNotResolve(&'a str),
 }
 
 /// A server by its rank in a farm.
@@ -273,7 +287,7 @@ pub struct Leader<'a> {
 /// A server follows the one it tracks.
 pub fn followed(subject: Subject<'_>, leader: Leader<'_>, now_ms: u64) -> Vec<Event> {
     let Some(server) = subject.server() else { return Vec::new() };
-    let mut events = administer(subject, leader.admin, Some(leader), now_ms);
+    let mut events = administer(subject, Order::Followed(leader), now_ms);
     let mut report = server.report();
     server.set_agent_down(leader.agent_down);
     if server.admin() != AdminState::Maint {
@@ -284,30 +298,76 @@ pub fn followed(subject: Subject<'_>, leader: Leader<'_>, now_ms: u64) -> Vec<Ev
 
 /// Carries out an administrator's order; nothing happens if it is already so.
 pub fn administered(subject: Subject<'_>, wanted: AdminState, now_ms: u64) -> Vec<Event> {
-    administer(subject, wanted, None, now_ms)
+    administer(subject, Order::Own(wanted), now_ms)
 }
 
-/// With a leader the order was about that one.
-fn administer(subject: Subject<'_>, wanted: AdminState, leader: Option<Leader<'_>>, now_ms: u64) -> Vec<Event> {
+/// A server is at another address. `by` says who knows: `dns/ns1`.
+pub fn moved(subject: Subject<'_>, place: Place, by: &str) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let _one_at_a_time = server.report();
+    let shown = |place: &Place| place.ip().map_or_else(|| "(none)".to_owned(), |ip| ip.to_string());
+    let (before, after) = (shown(&server.location().get()), shown(&place));
+    subject.farm.set_place(subject.index, place);
+    if before == after {
+        return Vec::new();
+    }
+    let text = format!("{} changed its IP from {before} to {after} by {by}.", subject.name(server));
+    vec![Event { level: Level::Notice, text }]
+}
+
+/// The name of a server has another address, or one again. `own_answer`: it was asked for, rather than told along with an SRV
+/// record.
+pub fn resolved(subject: Subject<'_>, place: Place, by: &str, own_answer: bool, now_ms: u64) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let host = place.host.clone().unwrap_or_default();
+    let mut events = moved(subject, place, by);
+    if server.is_unresolved() {
+        events.extend(administer(subject, Order::Resolves(&host), now_ms));
+        if own_answer {
+            let text = format!(
+                "{} {} administratively READY thanks to valid DNS answer.",
+                prefix(server),
+                subject.name(server)
+            );
+            events.push(Event { level: Level::Notice, text });
+        }
+    }
+    events
+}
+
+/// The name of a server has no address any more: `DNS NX status`. It is left at `place`.
+pub fn unresolved(subject: Subject<'_>, place: Place, reason: &str, now_ms: u64) -> Vec<Event> {
+    let events = administer(subject, Order::DoesNotResolve(reason), now_ms);
+    subject.farm.set_place(subject.index, place);
+    events
+}
+
+/// Nothing happens if it is already so.
+fn carry_out(subject: Subject<'_>, server: &ServerState, order: Order<'_>) -> Option<Change> {
+    let (farm, index) = (subject.farm, subject.index);
+    match order {
+        Order::Own(wanted) => (server.admin_by(false) != wanted).then(|| farm.set_admin(index, wanted)),
+        Order::Followed(leader) => {
+            (server.admin_by(true) != leader.admin).then(|| farm.set_inherited_admin(index, leader.admin))
+        }
+        Order::Resolves(_) => server.is_unresolved().then(|| farm.set_unresolved(index, false)),
+        Order::DoesNotResolve(_) => (!server.is_unresolved()).then(|| farm.set_unresolved(index, true)),
+    }
+}
+
+fn administer(subject: Subject<'_>, order: Order<'_>, now_ms: u64) -> Vec<Event> {
     let Some(server) = subject.server() else { return Vec::new() };
     let mut report = server.report();
     let (before, was_running, sessions) = (server.admin(), server.running(), server.served());
-    if server.admin_by(leader.is_some()) == wanted {
-        return Vec::new();
-    }
-    let change = match leader {
-        Some(_) => subject.farm.set_inherited_admin(subject.index, wanted),
-        None => subject.farm.set_admin(subject.index, wanted),
-    };
+    let Some(mut change) = carry_out(subject, server, order) else { return Vec::new() };
     let after = server.admin();
-    let mut change = change;
     if before == AdminState::Maint && after != AdminState::Maint {
         // It comes back as it was at start: up, with little credit.
         server.set_health_counter(server.settings().rise);
-        let running = match leader {
-            Some(leader) => leader.running,
-            None if server.agent_down() => Running::Down,
-            None => Running::Up,
+        let running = match order {
+            Order::Followed(leader) => leader.running,
+            Order::Own(_) | Order::Resolves(_) | Order::DoesNotResolve(_) if server.agent_down() => Running::Down,
+            Order::Own(_) | Order::Resolves(_) | Order::DoesNotResolve(_) => Running::Up,
         };
         let again = subject.farm.set_running(subject.index, running);
         change = Change { usable: again.usable, found_first: change.found_first || again.found_first, ..change };
@@ -315,12 +375,13 @@ fn administer(subject: Subject<'_>, wanted: AdminState, leader: Option<Leader<'_
     let mut events = Vec::new();
     let level = if after == AdminState::Maint && before != after && was_running != Running::Down {
         report.downs += 1;
-        Level::Alert
+        let was_drained = matches!(order, Order::DoesNotResolve(_)) && before == AdminState::Drain;
+        if was_drained { Level::Notice } else { Level::Alert }
     } else {
         Level::Notice
     };
     let name = format!("{} {}", prefix(server), subject.name(server));
-    for text in admin_texts(&name, server, (before, was_running), leader, |went_down| {
+    for text in admin_texts(&name, server, (before, was_running), order, |went_down| {
         if went_down { left(server, change, sessions) } else { online(server, change) }
     }) {
         events.push(Event { level, text });
@@ -341,23 +402,41 @@ fn admin_texts(
     name: &str,
     server: &ServerState,
     (before, was_running): (AdminState, Running),
-    leader: Option<Leader<'_>>,
+    order: Order<'_>,
     counted: impl Fn(bool) -> String,
 ) -> Vec<String> {
-    let via = leader.map_or_else(String::new, |leader| format!(" via {}", leader.name));
+    let (via, maintenance) = match order {
+        Order::Own(_) => (String::new(), "leaving forced maintenance"),
+        Order::Followed(leader) => (format!(" via {}", leader.name), "leaving maintenance"),
+        Order::Resolves(_) => (String::new(), "resolves again"),
+        Order::DoesNotResolve(reason) => (format!(" ({reason})"), ""),
+    };
+    let found = match order {
+        Order::Resolves(host) => format!(" ('{host}')"),
+        Order::Own(_) | Order::Followed(_) | Order::DoesNotResolve(_) => String::new(),
+    };
     let state = if server.running() == Running::Down { "DOWN" } else { "UP" };
-    let maintenance = if leader.is_some() { "maintenance" } else { "forced maintenance" };
     match (before, server.admin()) {
-        (AdminState::Maint, AdminState::Maint) => vec![format!("{name} remains in forced maintenance.")],
+        (AdminState::Maint, AdminState::Maint) => match order {
+            Order::Own(AdminState::Maint) if !server.is_unresolved() => {
+                vec![format!("{name} remains in forced maintenance.")]
+            }
+            Order::Own(AdminState::Ready | AdminState::Drain) if server.is_unresolved() => {
+                vec![format!("{name} is leaving forced maintenance but remains in maintenance.")]
+            }
+            Order::Resolves(_) => vec![format!("{name}{found} resolves again but remains in maintenance.")],
+            Order::Own(AdminState::Maint) | Order::DoesNotResolve(_) => Vec::new(),
+            Order::Own(_) | Order::Followed(_) => vec![format!("{name} remains in forced maintenance.")],
+        },
         (AdminState::Drain, AdminState::Drain) => vec![format!("{name} remains in forced drain mode.")],
         (AdminState::Ready, AdminState::Ready) => Vec::new(),
         (_, AdminState::Maint) if was_running == Running::Down => {
             vec![format!("{name} was DOWN and now enters maintenance{via}.")]
         }
         (_, AdminState::Maint) => vec![format!("{name} is going DOWN for maintenance{via}.{}", counted(true))],
-        (AdminState::Maint, AdminState::Ready) => vec![format!("{name} is {state}/READY (leaving {maintenance}).")],
+        (AdminState::Maint, AdminState::Ready) => vec![format!("{name}{found} is {state}/READY ({maintenance}).")],
         (AdminState::Maint, AdminState::Drain) => vec![
-            format!("{name} is {state}/DRAIN (leaving {maintenance})."),
+            format!("{name}{found} is {state}/DRAIN ({maintenance})."),
             format!("{name} remains in forced drain mode."),
         ],
         (AdminState::Ready, AdminState::Drain) => {

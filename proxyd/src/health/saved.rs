@@ -4,6 +4,7 @@
 
 use super::{CheckStatus, Outcome};
 use crate::balance::server_state::{AdminState, Running};
+use std::net::IpAddr;
 
 /// The first line.
 pub const VERSION: &str = "1";
@@ -33,6 +34,8 @@ pub const CONFIGURED_MAINT: u8 = 0x04;
 pub const DRAIN: u8 = 0x08;
 /// A bit of `srv_admin_state`: in maintenance because it has no address.
 pub const UNRESOLVED: u8 = 0x20;
+/// A bit of `srv_admin_state`: its name was not the configuration's word, but an administrator's or an SRV record's.
+pub const OTHER_NAME: u8 = 0x40;
 /// A bit of `srv_check_state`: there is a check.
 pub const CONFIGURED: u8 = 0x02;
 /// A bit of `srv_check_state`: it is not stopped by an administrator.
@@ -96,6 +99,14 @@ pub struct Saved {
     pub configured_weight: u32,
     /// Since its last change, in seconds.
     pub seconds: u64,
+    /// Its address then.
+    pub address: Option<IpAddr>,
+    /// The name it was found by.
+    pub host: Option<String>,
+    /// Its port, or what was added to the client's.
+    pub port: i32,
+    /// The record of the service it served.
+    pub srv_record: Option<String>,
     operational: u8,
     administrative: u8,
     status: usize,
@@ -141,6 +152,7 @@ pub fn read(text: &str) -> Option<Vec<Saved>> {
 fn read_line(line: &str) -> Option<Saved> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let number = |index: usize| words.get(index)?.parse::<u64>().ok();
+    let text = |index: usize| words.get(index).filter(|word| **word != "-").map(ToString::to_string);
     let small = |index: usize| u8::try_from(number(index)?).ok();
     let weight = |index: usize| u32::try_from(number(index)?).ok().filter(|&weight| weight <= 256);
     Some(Saved {
@@ -152,6 +164,10 @@ fn read_line(line: &str) -> Option<Saved> {
         configured_weight: weight(8)?,
         seconds: number(9)?,
         status: usize::try_from(number(10)?).ok()?,
+        address: words.get(4).and_then(|word| word.parse().ok()),
+        host: text(17),
+        port: words.get(18).and_then(|word| word.parse().ok()).unwrap_or(0),
+        srv_record: text(19),
     })
 }
 

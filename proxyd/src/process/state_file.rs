@@ -1,30 +1,29 @@
 //! `load-server-state-from-file`: at its start a process takes over what the one before it knew of the servers.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use nix::errno::Errno;
+use std::path::Path;
 
 use super::voice::Voice;
 use crate::config::model::{Model, ServerStateFrom};
+use crate::config::state_file::{self, Unread};
 use crate::generation::Generation;
 use crate::health::change::{Subject, restored};
-use crate::health::saved::{self, Saved};
+use crate::health::saved::Saved;
 use crate::proxy::Backend;
 
 /// Applies the files that the configuration names. One that cannot be read is a warning: the servers start as they would without.
 pub(super) fn load(model: &Model, generation: &Generation, voice: Voice) {
     let wants_global = |from| model.backends.iter().any(|backend| backend.server_state == from);
-    let global = model.global.server_state_file.as_deref().filter(|_| wants_global(ServerStateFrom::Global));
-    let global = global.and_then(|file| read(model, file, voice, &Whose::Everybody)).unwrap_or_default();
+    let global = state_file::path(&model.global, None).filter(|_| wants_global(ServerStateFrom::Global));
+    let global = global.and_then(|file| read(&file, voice, &Whose::Everybody)).unwrap_or_default();
     for (backend, live) in model.backends.iter().zip(&generation.backends) {
         match backend.server_state {
             ServerStateFrom::None => {}
             ServerStateFrom::Global => apply(live, &global, voice),
             ServerStateFrom::Local => {
-                let name = backend.server_state_file.as_deref().filter(|name| *name != Path::new("use-backend-name"));
-                let file = name.unwrap_or_else(|| Path::new(&backend.proxy.name));
-                if let Some(saved) = read(model, file, voice, &Whose::Backend(&backend.proxy.name)) {
+                let name = &backend.proxy.name;
+                let file = backend.server_state_file.as_deref().unwrap_or(Path::new(""));
+                let file = state_file::path(&model.global, Some((file, name)));
+                if let Some(saved) = file.and_then(|file| read(&file, voice, &Whose::Backend(name))) {
                     apply(live, &saved, voice);
                 }
             }
@@ -37,38 +36,27 @@ enum Whose<'a> {
     Backend(&'a str),
 }
 
-fn read(model: &Model, file: &Path, voice: Voice, whose: &Whose<'_>) -> Option<Vec<Saved>> {
-    let path = model.global.server_state_base.as_ref().map_or_else(|| PathBuf::from(file), |base| base.join(file));
+fn read(path: &Path, voice: Voice, whose: &Whose<'_>) -> Option<Vec<Saved>> {
     let shown = path.display();
-    let text = match std::fs::read(&path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => {
-            let reason = reason(&error);
-            voice.warning(&match whose {
-                Whose::Everybody => format!("config : config: Can't open global server state file '{shown}': {reason}"),
-                Whose::Backend(name) => {
-                    format!("config : Proxy '{name}': Can't open server state file '{shown}': {reason}.")
-                }
-            });
-            return None;
-        }
+    let unread = match state_file::read(path) {
+        Ok(saved) => return Some(saved),
+        Err(unread) => unread,
     };
-    let saved = saved::read(&text);
-    if saved.is_none() {
-        voice.warning(&match whose {
-            Whose::Everybody => {
-                format!("config : config: Can't get version of the global server state file '{shown}'.")
-            }
-            Whose::Backend(name) => {
-                format!("config : Proxy '{name}': Can't get version of the server state file '{shown}'.")
-            }
-        });
-    }
-    saved
-}
-
-fn reason(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |code| Errno::from_raw(code).desc().to_owned())
+    voice.warning(&match (unread, whose) {
+        (Unread::Failed(reason), Whose::Everybody) => {
+            format!("config : config: Can't open global server state file '{shown}': {reason}")
+        }
+        (Unread::Failed(reason), Whose::Backend(name)) => {
+            format!("config : Proxy '{name}': Can't open server state file '{shown}': {reason}.")
+        }
+        (Unread::Version, Whose::Everybody) => {
+            format!("config : config: Can't get version of the global server state file '{shown}'.")
+        }
+        (Unread::Version, Whose::Backend(name)) => {
+            format!("config : Proxy '{name}': Can't get version of the server state file '{shown}'.")
+        }
+    });
+    None
 }
 
 fn apply(backend: &Backend, saved: &[Saved], voice: Voice) {

@@ -1,12 +1,13 @@
 //! What requests are sent to.
 
 use super::Section;
-use super::address::{SendProxy, ServerAddress, ServerPort, Source};
+use super::address::{SendProxy, Source};
+use super::place::{Endpoint, Location};
 use super::settings::{HttpReuse, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
 use crate::stats::{Gauge, Traffic};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,16 +66,14 @@ pub struct Server {
     pub forced_id: bool,
     /// The server that it tracks, as `backend/server`.
     pub tracked: Option<String>,
-    /// The name it was found by.
-    pub host: Option<String>,
+    /// The SRV record that says where it is.
+    pub srv_record: Option<String>,
     /// `addr` and `port` of its check, where they are given.
-    pub check_place: (Option<IpAddr>, Option<u16>),
+    pub check_place: Endpoint,
     /// `agent-addr` and `agent-port`, likewise.
-    pub agent_place: (Option<IpAddr>, Option<u16>),
-    /// Where it is.
-    pub address: ServerAddress,
-    /// Its port.
-    pub port: ServerPort,
+    pub agent_place: Endpoint,
+    /// Where it is. Outlives a generation with its state.
+    pub location: Arc<Location>,
     /// `redir`: requests are redirected to this prefix instead of forwarded.
     pub redir: Option<String>,
     /// `send-proxy` and its kin.
@@ -104,8 +103,7 @@ pub struct Server {
 impl Server {
     /// Whether a connection that was made to the one may carry requests for the other, kept under the same limits.
     pub fn is_reached_as(&self, other: &Self) -> bool {
-        self.address == other.address
-            && self.port == other.port
+        Arc::ptr_eq(&self.location, &other.location)
             && self.send_proxy == other.send_proxy
             && self.source == other.source
             && self.pool_max_conn == other.pool_max_conn

@@ -1,18 +1,18 @@
 //! From the model of a configuration to the plans of its health checks.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::{Member, Method, Plan, Probe, Program};
+use crate::check::{self, Member, Method, Plan, Probe, Program};
 use crate::config::model::{self, Agent, Check, ListenAddress, Mode, Model};
 use crate::generation::Generation;
 use crate::health::script::run::Script;
 use crate::health::script::{CheckKind, External};
 use crate::ids::{BackendId, ServerIndex};
-use crate::net::connect::{Options, Target};
-use crate::proxy::Backend;
-use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source};
+use crate::net::connect::Options;
+use crate::proxy::address::{SendProxy, ServerAddress, Source};
+use crate::proxy::{Backend, Endpoint, Place};
 
 /// The plans for all servers of this generation whose health is watched; the error names a check that cannot be made.
 pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String> {
@@ -49,13 +49,13 @@ struct Settings<'m> {
 impl Settings<'_> {
     fn plan(&self, live: &Backend, index: usize, script: &Arc<Script>) -> Result<Plan, String> {
         let Self { backend, server, .. } = self;
-        let agent = server.agent.as_ref().map(|agent| self.agent(agent)).transpose()?.flatten();
+        let agent = server.agent.as_ref().map(|agent| self.agent(agent)).transpose()?;
         Ok(Plan {
             member: Member { farm: Arc::clone(&live.farm), index },
             trackers: Vec::new(),
             pace: server.check.as_ref().map(|check| check.pace).unwrap_or_default(),
             init_state: server.init_state,
-            check: server.check.as_ref().map(|check| self.check(check, script)).transpose()?.flatten(),
+            check: server.check.as_ref().map(|check| self.check(check, script)).transpose()?,
             agent,
             log_every: backend.log_health_checks,
             slowstart: server.slowstart,
@@ -63,23 +63,22 @@ impl Settings<'_> {
         })
     }
 
-    /// The health check. A server without an address waits in maintenance until somebody gives it one.
-    fn check(&self, check: &Check, script: &Arc<Script>) -> Result<Option<Method>, String> {
+    /// The health check. A server without an address waits in maintenance until it has one.
+    fn check(&self, check: &Check, script: &Arc<Script>) -> Result<Method, String> {
         let server = self.server;
         if let CheckKind::External(external) = &self.backend.health_check {
-            return Ok(Some(Method::Program(self.program(external))));
+            return Ok(Method::Program(self.program(external)));
         }
-        if server.address == ServerAddress::Unresolved && check.address.is_none() {
-            return Ok(None);
-        }
-        let target = target(server, check).ok_or_else(|| {
+        let endpoint = Endpoint { address: check.address, port: check.port };
+        let place = Place { address: server.address.clone(), port: server.port, host: None };
+        if server.address != ServerAddress::Unresolved && check::target(endpoint, &place).is_none() {
             let backend = &self.backend.proxy.name;
-            format!("health check of '{backend}/{}': the server has no address to check.", server.name)
-        })?;
-        let mut probe = self.probe(Arc::clone(script), target);
+            return Err(format!("health check of '{backend}/{}': the server has no address to check.", server.name));
+        }
+        let mut probe = self.probe(Arc::clone(script), endpoint);
         // A check elsewhere uses the text form unless the server's own form is known.
         probe.send_proxy = check.send_proxy.then(|| server.send_proxy.unwrap_or(SendProxy::V1));
-        Ok(Some(Method::Probe(probe)))
+        Ok(Method::Probe(probe))
     }
 
     fn program(&self, external: &External) -> Program {
@@ -90,22 +89,11 @@ impl Settings<'_> {
             Some(ListenAddress::Unix(path)) => (Some(path.display().to_string()), None),
             Some(ListenAddress::Abstract(_) | ListenAddress::Fd(_)) | None => (None, None),
         };
-        let port = match server.port {
-            ServerPort::Fixed(port) => Some(port),
-            ServerPort::Mapped(_) => None,
-        };
-        let address = match &server.address {
-            ServerAddress::Ip(ip) => (ip.to_string(), port),
-            ServerAddress::Unix(path) => (path.display().to_string(), None),
-            ServerAddress::Abstract(name) => (name.clone(), None),
-            ServerAddress::Destination | ServerAddress::Unresolved => (String::new(), port),
-        };
         let protocol = if backend.proxy.mode == Mode::Http { "h1" } else { "tcp" };
         Program {
             command: external.command.clone(),
             path: external.path.clone(),
             listener,
-            server: address,
             environment: vec![
                 ("HAPROXY_PROXY_ID", backend.proxy.id.to_string()),
                 ("HAPROXY_PROXY_NAME", backend.proxy.name.clone()),
@@ -119,23 +107,18 @@ impl Settings<'_> {
         }
     }
 
-    /// The agent. Without an address of its own, a server without one has none either.
-    fn agent(&self, agent: &Agent) -> Result<Option<(Probe, Duration)>, String> {
-        let address = match (agent.address, &self.server.address) {
-            (Some(address), _) => address,
-            (None, ServerAddress::Ip(address)) => *address,
-            (None, _) => return Ok(None),
-        };
+    /// The agent. Where neither it nor the server has an address, it is not asked.
+    fn agent(&self, agent: &Agent) -> Result<(Probe, Duration), String> {
         let script = Script::compile(&CheckKind::Agent(agent.send.clone()), false)?;
-        let target = Target::Tcp(SocketAddr::new(address, agent.port));
-        Ok(Some((self.probe(Arc::new(script), target), agent.inter)))
+        let endpoint = Endpoint { address: agent.address, port: Some(agent.port) };
+        Ok((self.probe(Arc::new(script), endpoint), agent.inter))
     }
 
-    fn probe(&self, script: Arc<Script>, target: Target) -> Probe {
+    fn probe(&self, script: Arc<Script>, endpoint: Endpoint) -> Probe {
         let source = self.server.source.as_ref();
         Probe {
             script,
-            target,
+            endpoint,
             options: Options {
                 source: source.and_then(source_address),
                 interface: source.and_then(|source| source.interface.clone()),
@@ -152,21 +135,6 @@ impl Settings<'_> {
 /// The source of a check: its address; a range of ports is for traffic.
 fn source_address(source: &Source) -> Option<SocketAddr> {
     source.address.map(|address| SocketAddr::new(address, 0))
-}
-
-fn target(server: &model::Server, check: &Check) -> Option<Target> {
-    let port = check.port.or(match server.port {
-        ServerPort::Fixed(port) => Some(port),
-        ServerPort::Mapped(_) => None,
-    });
-    let tcp = |address: IpAddr| port.map(|port| Target::Tcp((address, port).into()));
-    match (check.address, &server.address) {
-        (Some(address), _) => tcp(address),
-        (None, ServerAddress::Ip(address)) => tcp(*address),
-        (None, ServerAddress::Unix(path)) => Some(Target::Unix(path.clone())),
-        (None, ServerAddress::Abstract(name)) => Some(Target::Abstract(name.clone())),
-        (None, ServerAddress::Destination | ServerAddress::Unresolved) => None,
-    }
 }
 
 /// All servers that track this one, directly or through others.

@@ -304,6 +304,8 @@ impl Exchange<'_> {
     /// A new connection.
     async fn connect(&mut self, view: &BackendView) -> Result<(), End> {
         let server = self.server_index.and_then(|index| view.backend.servers.get(index)).map(|server| &**server);
+        // Before the place is looked at: a connection to a place that was left while it was made is of no use later.
+        let moves = server.map_or(0, |server| server.location.moves());
         let (target, options) = self.destination(view, server)?;
         let stream = connect::start(&target, &options).map_err(|_| End::connect(Cause::ServerAbort))?;
         let deadline = view.backend.section.timeouts.connect.map(|limit| clock::now() + limit);
@@ -326,7 +328,7 @@ impl Exchange<'_> {
             let ends = ends.map(|(source, destination)| Ends { source, destination });
             proxy_protocol::write(version, ends, conn.output.space(&self.session.worker.buffers));
         }
-        self.server = Some(ServerConn { conn, requests: 1 });
+        self.server = Some(ServerConn { conn, requests: 1, moves });
         Ok(())
     }
 
@@ -445,18 +447,19 @@ pub fn is_poolable(server: &Server) -> bool {
 
 /// Where a server is, for a client that went to `destination`.
 pub fn target(server: &Server, destination: impl Fn() -> Option<SocketAddr>) -> Option<Target> {
-    let port = |destination: Option<SocketAddr>| match server.port {
+    let place = server.location.get();
+    let port = |destination: Option<SocketAddr>| match place.port {
         ServerPort::Fixed(port) => Some(port),
         ServerPort::Mapped(offset) => u16::try_from(i32::from(destination?.port()) + offset).ok(),
     };
-    match &server.address {
+    match &place.address {
         ServerAddress::Ip(ip) => {
-            let destination = if matches!(server.port, ServerPort::Mapped(_)) { destination() } else { None };
+            let destination = if matches!(place.port, ServerPort::Mapped(_)) { destination() } else { None };
             Some(Target::Tcp(SocketAddr::new(*ip, port(destination)?)))
         }
         ServerAddress::Destination => {
             let destination = destination()?;
-            let port = if server.port == ServerPort::Fixed(0) { destination.port() } else { port(Some(destination))? };
+            let port = if place.port == ServerPort::Fixed(0) { destination.port() } else { port(Some(destination))? };
             Some(Target::Tcp(SocketAddr::new(destination.ip(), port)))
         }
         ServerAddress::Unix(path) => Some(Target::Unix(path.clone())),

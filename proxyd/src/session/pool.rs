@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use crate::limits::IDLE_CONNECTIONS_MAX;
-use crate::proxy::Server;
+use crate::proxy::{Location, Server};
 use crate::stats::Gauge;
 use crate::worker::Worker;
 
@@ -18,6 +18,8 @@ pub struct ServerConn {
     pub conn: Conn,
     /// Requests sent over it, the current one included.
     pub requests: u32,
+    /// How often the server had moved when it was made.
+    pub moves: u32,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,7 @@ struct Idle {
 #[derive(Debug)]
 pub struct Pool {
     idle: RefCell<VecDeque<Idle>>,
+    location: Arc<Location>,
     /// Shown in the statistics. Shared by all workers, so it is brought up to date now and then, not per request.
     shown: Arc<Gauge>,
     shown_here: Cell<usize>,
@@ -45,6 +48,7 @@ impl Pool {
         let most = server.pool_max_conn.map_or(IDLE_CONNECTIONS_MAX, |most| most as usize);
         Self {
             idle: RefCell::default(),
+            location: Arc::clone(&server.location),
             shown: Arc::clone(&server.idle),
             shown_here: Cell::new(0),
             most,
@@ -63,7 +67,7 @@ impl Pool {
                 continue;
             }
             let Some(Idle { mut conn, .. }) = idle.remove(index) else { continue };
-            if conn.conn.stream().is_quiet() {
+            if conn.moves == self.location.moves() && conn.conn.stream().is_quiet() {
                 return Some(conn);
             }
             conn.conn.release(&worker.buffers);
@@ -73,7 +77,8 @@ impl Pool {
 
     /// Keeps a connection whose request is complete. One with bytes left over, or with too many requests, is closed.
     pub fn give(&self, worker: &Worker, mut conn: ServerConn, now: Instant) {
-        let clean = conn.conn.input.is_empty() && conn.conn.output.is_empty() && !conn.conn.ended;
+        let here = conn.moves == self.location.moves();
+        let clean = here && conn.conn.input.is_empty() && conn.conn.output.is_empty() && !conn.conn.ended;
         conn.conn.release(&worker.buffers);
         let mut idle = self.idle.borrow_mut();
         if clean && idle.len() < self.most && conn.requests < self.requests {
@@ -84,8 +89,11 @@ impl Pool {
     /// Closes what has been idle for too long, and what the server has closed; then shows how many are left.
     pub fn purge(&self, worker: &Worker, now: Instant) {
         let mut idle = self.idle.borrow_mut();
+        let moves = self.location.moves();
         idle.retain_mut(|idle| {
-            let keep = now.saturating_duration_since(idle.since) < self.longest && idle.conn.conn.stream().is_quiet();
+            let keep = idle.conn.moves == moves
+                && now.saturating_duration_since(idle.since) < self.longest
+                && idle.conn.conn.stream().is_quiet();
             if !keep {
                 idle.conn.conn.release(&worker.buffers);
             }

@@ -4,12 +4,10 @@ use super::policy;
 use super::stream::Exchange;
 use crate::ids::TableId;
 use crate::proxy::Server;
-use crate::proxy::address::{ServerAddress, ServerPort};
 use crate::sample::Live as _;
 use crate::stick::table::ServerKey;
 use crate::stick::{DataType, Key, Table};
 use crate::worker::view::BackendView;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Evaluates the `stick` rules on the request, once; the server that the tables name, if it can take the client.
@@ -76,16 +74,6 @@ pub fn store(exchange: &mut Exchange<'_>) {
 fn server_key(server: &Server, table: &Table) -> Option<String> {
     match table.settings().server_key {
         ServerKey::Name => Some(server.name.to_string()),
-        ServerKey::Address => match (&server.address, server.port) {
-            (ServerAddress::Ip(ip), ServerPort::Fixed(port)) => Some(SocketAddr::new(*ip, port).to_string()),
-            (ServerAddress::Ip(ip), ServerPort::Mapped(_)) => Some(SocketAddr::new(*ip, 0).to_string()),
-            (
-                ServerAddress::Destination
-                | ServerAddress::Unix(_)
-                | ServerAddress::Abstract(_)
-                | ServerAddress::Unresolved,
-                _,
-            ) => None,
-        },
+        ServerKey::Address => server.location.get().socket().map(|socket| socket.to_string()),
     }
 }

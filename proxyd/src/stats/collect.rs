@@ -150,8 +150,8 @@ impl Reader {
 
     fn backend(&self, backend: &Backend, rows: &mut Vec<Row>) {
         let (section, traffic) = (&backend.section, &*backend.section.traffic);
-        for (server, state) in backend.servers.iter().zip(backend.farm.servers()) {
-            rows.push(self.server(section, server, state));
+        for (index, (server, state)) in backend.servers.iter().zip(backend.farm.servers()).enumerate() {
+            rows.push(self.server(backend, index, server, state));
         }
         let mut row = self.row(Kind::Backend, section, "BACKEND", traffic);
         Self::sessions(&mut row, traffic, backend.farm.settings().fullconn.into());
@@ -192,7 +192,8 @@ impl Reader {
         rows.push(row);
     }
 
-    fn server(&self, section: &Section, server: &Server, state: &ServerState) -> Row {
+    fn server(&self, backend: &Backend, index: usize, server: &Server, state: &ServerState) -> Row {
+        let section = &backend.section;
         let (traffic, settings) = (&*server.traffic, state.settings());
         let mut row = self.row(Kind::Server, section, &server.name, traffic);
         Self::sessions(&mut row, traffic, 0);
@@ -236,8 +237,8 @@ impl Reader {
             agent(&mut row, state);
         }
         if self.legends {
-            row.set(Column::Addr, settings.address.map(|address| address.to_string()));
-            row.set(Column::Cookie, settings.cookie.clone());
+            row.set(Column::Addr, state.location().get().socket().map(|address| address.to_string()));
+            row.set(Column::Cookie, backend.farm.cookie_values().of(index).map(str::to_owned));
         }
         row
     }

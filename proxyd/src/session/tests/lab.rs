@@ -15,10 +15,10 @@ use crate::limits::PIPE_SIZE;
 use crate::log::format::Program;
 use crate::log::target::Logger;
 use crate::log_sink::LogSettings;
-use crate::proxy::address::{ServerAddress, ServerPort};
 use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Splice, Timeouts, Tune};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::proxy::{Endpoint, Location, Place};
 use crate::rules::Rules;
 use crate::stats::Traffic;
 use crate::stats::admin::Action;
@@ -180,11 +180,10 @@ fn server(index: usize, address: SocketAddr) -> Server {
         forced_id: false,
         non_stick: false,
         tracked: None,
-        host: None,
-        check_place: (None, None),
-        agent_place: (None, None),
-        address: ServerAddress::Ip(address.ip()),
-        port: ServerPort::Fixed(address.port()),
+        srv_record: None,
+        check_place: Endpoint::default(),
+        agent_place: Endpoint::default(),
+        location: Arc::new(Location::new(Place::at(address))),
         redir: None,
         send_proxy: None,
         source: None,

@@ -1,0 +1,212 @@
+//! `resolvers` sections, and what servers say of them.
+
+use super::address::{Accept, Host, Port, TARGET, Transport};
+use super::line::{Line, code};
+use super::proxy::Tools;
+use super::server::ServerDraft;
+use super::value::{self, Unit};
+use crate::resolvers::message::Name;
+use crate::resolvers::{Nameserver, Settings, Wish};
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
+use shared_config::haproxy::keyword::Keyword;
+use shared_config::source::Span;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Where the system says who is to be asked.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// The section that is there without being written: who the system asks.
+const DEFAULT: &str = "default";
+/// The port of name servers.
+const PORT: u16 = 53;
+
+/// A section being read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    settings: Settings,
+    names: HashMap<String, Span>,
+}
+
+impl Draft {
+    pub(super) fn new(name: &str) -> Self {
+        Self { settings: Settings::new(name), names: HashMap::new() }
+    }
+
+    /// The section, and a word where nobody is asked in it.
+    pub(super) fn finish(self, head: Span, out: &mut Diagnostics) -> Settings {
+        if self.settings.nameservers.is_empty() {
+            let message = format!("resolvers '{}' has no nameservers configured!", self.settings.name);
+            out.push(Diagnostic::warning(code::MISSING_ARGUMENT, head, message).whole_file());
+        }
+        self.settings
+    }
+
+    /// One line of the section.
+    pub(super) fn read(&mut self, line: &mut Line<'_, '_>, row: &'static Keyword, tools: &mut Tools) {
+        match row.name {
+            "nameserver" => self.nameserver(line, tools),
+            "parse-resolv-conf" => self.resolv_conf(line),
+            "hold" => self.hold(line),
+            "timeout" => self.timeout(line),
+            "resolve_retries" => {
+                if let Some(tries) = line.integer("'resolve_retries' expects <nb> as argument.") {
+                    self.settings.tries = u32::try_from(tries).unwrap_or(0);
+                }
+            }
+            "accepted_payload_size" => self.payload_size(line),
+            _ => drop(line.words.rest()),
+        }
+    }
+
+    fn nameserver(&mut self, line: &mut Line<'_, '_>, tools: &mut Tools) {
+        let missing = "'nameserver' expects <name> and <addr>[:<port>] as arguments.";
+        let (Some(name), Some(word)) = (line.words.next(), line.words.next()) else {
+            let here = line.words.here();
+            return line.error(code::MISSING_ARGUMENT, here, missing);
+        };
+        let accept = Accept { datagram: true, ..TARGET };
+        let parsed = tools.resolver.parse(&word.text, accept).and_then(|address| {
+            let ip = match address.host {
+                Host::Any | Host::Ip(_) | Host::Name(_) => Some(tools.resolver.ip(&address, &word.text)?),
+                Host::Unix(_)
+                | Host::Abstract(_)
+                | Host::AbstractZero(_)
+                | Host::SocketPair(_)
+                | Host::Fd(_)
+                | Host::ReverseHttp(_) => None,
+            };
+            Ok((address, ip))
+        });
+        let (address, ip) = match parsed {
+            Ok(parsed) => parsed,
+            Err(message) => {
+                let message = format!("'nameserver {}' : {message}", name.text);
+                return line.error(code::BAD_VALUE, word.span, message);
+            }
+        };
+        if self.names.insert(name.text.to_string(), name.span).is_some() {
+            let message = format!("nameserver '{}' has same name as another nameserver.", name.text);
+            line.error(code::DUPLICATE, name.span, message);
+        }
+        match (address.transport, ip, address.port) {
+            (Transport::Default | Transport::Datagram, Some(ip), Port::One(port)) => {
+                let nameserver = Nameserver { name: name.text.to_string(), address: SocketAddr::new(ip, port) };
+                self.settings.nameservers.push(nameserver);
+            }
+            // Asked over a stream, or by a socket of the file system.
+            _ => tools.support.unsupported("nameserver … of another kind than udp", word.span, line.out),
+        }
+    }
+
+    fn resolv_conf(&mut self, line: &mut Line<'_, '_>) {
+        match read_resolv_conf() {
+            Ok(found) => {
+                for nameserver in found {
+                    if !self.names.contains_key(&nameserver.name) {
+                        self.names.insert(nameserver.name.clone(), line.keyword);
+                        self.settings.nameservers.push(nameserver);
+                    }
+                }
+            }
+            Err(_) => line.error(code::BAD_VALUE, line.keyword, format!("failed to open {RESOLV_CONF}.")),
+        }
+    }
+
+    fn hold(&mut self, line: &mut Line<'_, '_>) {
+        let missing = "'hold' expects an <event> and a <time> as arguments.";
+        let (Some(event), Some(word)) = (line.words.next(), line.words.next()) else {
+            let here = line.words.here();
+            return line.error(code::MISSING_ARGUMENT, here, missing);
+        };
+        let time = line.time_at(word, Unit::Milliseconds, "hold", Place::ParsingLine);
+        let hold = &mut self.settings.hold;
+        match (&*event.text, time) {
+            // For how long a good answer counts: the question is repeated earlier than that.
+            ("valid", _) => {}
+            ("nx", Some(time)) => hold.nx = time,
+            ("obsolete", Some(time)) => hold.obsolete = time,
+            ("other", Some(time)) => hold.other = Some(time),
+            ("refused", Some(time)) => hold.refused = Some(time),
+            ("timeout", Some(time)) => hold.timeout = Some(time),
+            ("nx" | "obsolete" | "other" | "refused" | "timeout", None) => {}
+            _ => {
+                let message = format!(
+                    "'hold' unknown <event>: '{}', expects either 'nx', 'timeout', 'valid', 'obsolete' or 'other'.",
+                    event.text
+                );
+                line.error(code::UNKNOWN_NAME, event.span, message);
+            }
+        }
+    }
+
+    fn timeout(&mut self, line: &mut Line<'_, '_>) {
+        let missing = "'timeout' expects 'retry' or 'resolve' and <time> as arguments.";
+        let Some(event) = line.expect(missing) else { return };
+        let slot: fn(&mut Settings) -> &mut Duration = match &*event.text {
+            "retry" => |settings| &mut settings.retry,
+            "resolve" => |settings| &mut settings.resolve,
+            other => {
+                let message = format!("'timeout' expects 'retry' or 'resolve' and <time> as arguments got '{other}'.");
+                return line.error(code::UNKNOWN_NAME, event.span, message);
+            }
+        };
+        let what = format!("timeout {}", event.text);
+        let Some(word) = line.expect(format!("'{what}' expects <time> as argument.")) else { return };
+        if let Some(time) = line.time_at(word, Unit::Milliseconds, &what, Place::ParsingLine) {
+            *slot(&mut self.settings) = time;
+        }
+    }
+
+    fn payload_size(&mut self, line: &mut Line<'_, '_>) {
+        let Some(word) = line.expect("'accepted_payload_size' expects <nb> as argument.") else { return };
+        let number = value::leading_integer(&word.text).0;
+        match u16::try_from(number).ok().filter(|size| *size >= 12) {
+            Some(size) => self.settings.payload_size = size,
+            None => {
+                let message = format!("'accepted_payload_size' must be between 12 and 65535 inclusive (was {number}).");
+                line.error(code::BAD_VALUE, word.span, message);
+            }
+        }
+    }
+}
+
+/// Those whom the system asks. The name of each is its address.
+fn read_resolv_conf() -> std::io::Result<Vec<Nameserver>> {
+    let text = std::fs::read_to_string(RESOLV_CONF)?;
+    let addresses = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let word = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+        let ip: IpAddr = word.parse().ok()?;
+        Some(Nameserver { name: word.to_owned(), address: SocketAddr::new(ip, PORT) })
+    });
+    Ok(addresses.collect())
+}
+
+/// The section of this name by its rank; the one of the system is made when it is first named.
+pub(super) fn find(sections: &mut Vec<Settings>, name: &str) -> Option<usize> {
+    if let Some(rank) = sections.iter().position(|section| &*section.name == name) {
+        return Some(rank);
+    }
+    let nameservers = (name == DEFAULT).then(read_resolv_conf)?.unwrap_or_default();
+    sections.push(Settings { nameservers, ..Settings::new(DEFAULT) });
+    Some(sections.len() - 1)
+}
+
+/// Whether a name is that of a service rather than of a host.
+pub(super) fn is_service(name: &str) -> bool {
+    name.starts_with('_')
+}
+
+/// What a server wants of name servers: nothing, unless it has a name and says who is to be asked.
+pub(super) fn wish(draft: &ServerDraft, sections: &mut Vec<Settings>) -> Option<Wish> {
+    let Host::Name(name) = &draft.address.host else { return None };
+    let section = find(sections, draft.settings.resolvers.as_deref()?)?;
+    Some(Wish {
+        section,
+        name: Name::new(name)?,
+        service: is_service(name),
+        choice: draft.settings.choice.clone(),
+        ignore_weight: draft.settings.ignore_weight,
+    })
+}
