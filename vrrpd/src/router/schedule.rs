@@ -4,6 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+/// Instances that are dealt with at once. Where a thousand become master together, the first of them has sent its advert
+/// and has its addresses before the last one decides, and what is to be done does not have to be remembered for all.
+pub(super) const DUE_MAX: usize = 64;
+
 /// The deadlines of the instances, by their place in the router.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Schedule {
@@ -37,9 +41,10 @@ impl Schedule {
         self.queue.first().map(|&(at, _)| at)
     }
 
-    /// The places that are due, in the order of the file: an instance that became due first has no right to go first.
+    /// The places that are due, no more than [`DUE_MAX`], in the order of the file: an instance that became due first has
+    /// no right to go first. Who waits longest is among them.
     pub(super) fn due(&self, now: Instant) -> Vec<usize> {
-        let due = self.queue.iter().take_while(|&&(at, _)| at <= now);
+        let due = self.queue.iter().take_while(|&&(at, _)| at <= now).take(DUE_MAX);
         let mut places: Vec<usize> = due.map(|&(_, place)| place).collect();
         places.sort_unstable();
         places
@@ -65,6 +70,11 @@ mod tests {
         assert_eq!(schedule.due(at(100)), [0, 1, 2]);
         schedule.set(0, None);
         assert_eq!(schedule.next(), Some(at(10)));
+        for place in 0..2 * DUE_MAX {
+            schedule.set(place, Some(at(1000 - u64::try_from(place).unwrap())));
+        }
+        let last: Vec<usize> = (DUE_MAX..2 * DUE_MAX).collect();
+        assert_eq!(schedule.due(at(1000)), last, "those that wait longest, in the order of the file");
         schedule.clear();
         assert_eq!((schedule.next(), schedule.due(at(100))), (None, vec![]));
     }
