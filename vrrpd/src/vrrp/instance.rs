@@ -354,4 +354,6 @@ impl Instance {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

@@ -42,6 +42,7 @@ impl Instance {
                 if advert.priority == 0 {
                     self.counters.priority_zero_received += 1;
                 }
+                self.meet(&advert);
                 if let Some(mismatch) = mismatch {
                     self.report_mismatch(now, &mismatch, out);
                 }
@@ -60,6 +61,19 @@ impl Instance {
                 self.history.refuse(now, datagram.source, &rejected);
                 self.report_rejected(now, &rejected, out);
             }
+        }
+    }
+
+    /// What was said about the master before is said again about the next one.
+    fn meet(&mut self, advert: &Advert) {
+        let State::Backup { master, delay_over } = self.state else { return };
+        let follows = match election::for_backup(self.candidate(), self.settings.preempt, advert) {
+            ForBackup::Follow => true,
+            ForBackup::Worse => !delay_over,
+            ForBackup::Resigned => false,
+        };
+        if follows && master.is_none_or(|known| known.address != advert.source) {
+            self.reported = 0;
         }
     }
 
@@ -107,10 +121,6 @@ impl Instance {
             let (from, to) = (known.as_millis(), advert.interval.as_millis());
             let line = format!("advertisement interval updated from {from}ms to {to}ms by master");
             self.log_provoked(now, Level::Info, &line, out);
-        }
-        if master.is_none_or(|known| known.address != advert.source) {
-            // All but what this very advert may just have been reported for.
-            self.reported &= 1 << REPORTED_ADDRESSES;
         }
         let heard = Heard { address: advert.source, priority: advert.priority, interval: advert.interval };
         self.state = State::Backup { master: Some(heard), delay_over };

@@ -7,16 +7,16 @@ use crate::vrrp::settings::{InitialState, OldChecksum, Transport, VirtualAddress
 use std::net::IpAddr;
 
 /// An instance on a clock of its own, with what it did as text.
-struct Bench {
-    instance: Instance,
-    start: Instant,
-    at: Duration,
+pub(super) struct Bench {
+    pub(super) instance: Instance,
+    pub(super) start: Instant,
+    pub(super) at: Duration,
 }
 
-const OURS: [u8; 4] = [10, 99, 0, 5];
-const UP: Link = Link { up: true, source: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 5))) };
+pub(super) const OURS: [u8; 4] = [10, 99, 0, 5];
+pub(super) const UP: Link = Link { up: true, source: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 99, 0, 5))) };
 
-fn settings(priority: u8) -> Settings {
+pub(super) fn settings(priority: u8) -> Settings {
     let mut settings = Settings::new("VI_1", "eth0", 51);
     settings.priority = priority;
     settings.addresses = vec![VirtualAddress::new(IpAddr::from([10, 99, 0, 50]), 24)];
@@ -42,34 +42,39 @@ fn text(output: &Output) -> Option<String> {
 }
 
 impl Bench {
-    fn new(settings: Settings) -> Self {
-        let mut bench = Self { instance: Instance::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+    fn unlinked(settings: Settings) -> Self {
+        let instance = Instance::new(settings);
+        Self { instance, start: crate::clock::now(), at: Duration::ZERO }
+    }
+
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut bench = Self::unlinked(settings);
         bench.feed(Input::Link(UP));
         bench
     }
 
-    fn started(settings: Settings) -> Self {
+    pub(super) fn started(settings: Settings) -> Self {
         let mut bench = Self::new(settings);
         bench.feed(Input::Start);
         bench
     }
 
     /// Started and left alone until it is master.
-    fn master(settings: Settings) -> Self {
+    pub(super) fn master(settings: Settings) -> Self {
         let mut bench = Self::started(settings);
         bench.run(4000);
         assert_eq!(bench.instance.phase(), Phase::Master);
         bench
     }
 
-    fn feed(&mut self, input: Input<'_>) -> Vec<String> {
+    pub(super) fn feed(&mut self, input: Input<'_>) -> Vec<String> {
         let mut out = Outputs::new();
         self.instance.handle(self.start + self.at, input, &mut out);
         out.iter().filter_map(text).collect()
     }
 
     /// Lets time pass, waking the instance whenever it wants to be.
-    fn run(&mut self, ms: u64) -> Vec<String> {
+    pub(super) fn run(&mut self, ms: u64) -> Vec<String> {
         let end = self.at + Duration::from_millis(ms);
         let mut all = Vec::new();
         while let Some(due) = self.instance.next_deadline().map(|due| due - self.start).filter(|&due| due <= end) {
@@ -80,14 +85,18 @@ impl Bench {
         all
     }
 
-    fn advert(&mut self, priority: u8, last: u8) -> Vec<String> {
-        let sender = Settings { priority, ..self.instance.settings.clone() };
+    pub(super) fn advert(&mut self, priority: u8, last: u8) -> Vec<String> {
+        self.advert_as(&self.instance.settings.clone(), priority, last)
+    }
+
+    /// An advert of somebody with these settings.
+    pub(super) fn advert_as(&mut self, sender: &Settings, priority: u8, last: u8) -> Vec<String> {
         let mut sent = Outputs::new();
         let source = Some(IpAddr::from([10, 99, 0, last]));
-        transmit::advertise(&sender, Moment { source, priority, id: 1, old_checksum: false }, &mut sent);
+        transmit::advertise(sender, Moment { source, priority, id: 1, old_checksum: false }, &mut sent);
         let Some(Output::Advertise(advert)) = sent.first() else { panic!("nothing sent") };
-        let destination = match sender.transport {
-            Transport::Multicast { group, .. } => group,
+        let destination = match &sender.transport {
+            Transport::Multicast { group, .. } => *group,
             Transport::Unicast { .. } => IpAddr::from(OURS),
         };
         let message = &advert.message;
@@ -353,7 +362,7 @@ fn the_last_words_leave_from_the_address_that_went() {
     (settings.version, settings.family) = (Version::V3, Family::Inet6);
     settings.transport = Transport::Multicast { group: "ff02::12".parse().unwrap(), source: None };
     settings.addresses = vec![VirtualAddress::new("fe80::50".parse().unwrap(), 64)];
-    let mut bench = Bench { instance: Instance::new(settings), start: crate::clock::now(), at: Duration::ZERO };
+    let mut bench = Bench::unlinked(settings);
     bench.feed(Input::Link(Link { up: true, source: Some(own) }));
     bench.feed(Input::Start);
     bench.run(5000);
