@@ -199,8 +199,8 @@ fn spans(line: &Line, range: Range<usize>) -> Vec<(usize, Span)> {
 fn cover(line: &Line, range: Range<usize>) -> Span {
     let mut spans = spans(line, range).into_iter().map(|(_, span)| span);
     let first = spans.next().or_else(|| line.pieces.first().map(|piece| piece.span));
-    let Some(first) = first else { unreachable!("a line that has words has pieces") };
-    spans.fold(first, Span::to)
+    // A line without pieces came from nowhere.
+    first.map_or(Span::default(), |first| spans.fold(first, Span::to))
 }
 
 /// A word that reads as this part of the line does.
