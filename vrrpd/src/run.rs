@@ -39,20 +39,14 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Starts the router of a process that replaces another, of whose instances these were masters until a moment ago.
-    pub fn resume(&mut self, masters: HashSet<String>) {
-        self.router.handle(clock::now(), Input::Resume(masters), &mut self.outputs);
-        self.perform();
-    }
-
     /// Whether an instance changed its state since this was last asked.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// Starts the router.
-    pub fn start(&mut self) {
-        self.router.handle(clock::now(), Input::Start, &mut self.outputs);
+    /// Starts the router. These instances were masters of a process before this one until a moment ago.
+    pub fn start(&mut self, masters: HashSet<String>) {
+        self.router.handle(clock::now(), Input::Resume(masters), &mut self.outputs);
         self.perform();
     }
 

@@ -3,7 +3,7 @@
 //!
 //! `vrrp-failover [ROUNDS]` (5). In each round both are measured at the same time, each in a lab of its own, so that
 //! what else the machine does is the same for both. The event comes in the middle between two adverts. Where a daemon
-//! replaces its process so fast that its peer misses nothing, the address stays where it is: that is 0.
+//! is back so fast that its peer misses nothing, the address stays where it is: that is 0.
 
 use anyhow::{Context, Result};
 use integration_tests::capture::Capture;
@@ -39,6 +39,7 @@ enum Event {
     KillParent,
     KillWorker,
     KillAll,
+    KillAllRestart,
     LinkDown,
     CableOut,
     Stall,
@@ -61,11 +62,12 @@ const PACES: [Pace; 3] = [
     Pace { name: "v3, 10 ms", version: 3, interval: Duration::from_millis(10) },
 ];
 
-const EVENTS: [Event; 9] = [
+const EVENTS: [Event; 10] = [
     Event::Stop,
     Event::KillParent,
     Event::KillWorker,
     Event::KillAll,
+    Event::KillAllRestart,
     Event::LinkDown,
     Event::CableOut,
     Event::Stall,
@@ -80,6 +82,7 @@ impl Event {
             Self::KillParent => "kill -9 of the parent",
             Self::KillWorker => "kill -9 of the VRRP process",
             Self::KillAll => "kill -9 of all processes",
+            Self::KillAllRestart => "kill -9 of all processes, started again",
             Self::LinkDown => "ip link set eth0 down",
             Self::CableOut => "cable pulled",
             Self::Stall => "SIGSTOP of the VRRP process",
@@ -97,10 +100,16 @@ impl Event {
             | Self::KillParent
             | Self::KillWorker
             | Self::KillAll
+            | Self::KillAllRestart
             | Self::LinkDown
             | Self::CableOut
             | Self::Stall => None,
         }
+    }
+
+    /// Whether a daemon may be back before its peer misses it.
+    fn may_go_unnoticed(self) -> bool {
+        matches!(self, Self::KillWorker | Self::KillAllRestart)
     }
 
     /// Checks count in seconds, so they are measured with the slowest adverts only.
@@ -118,6 +127,11 @@ impl Event {
             Self::KillParent => node.signal(Signal::SIGKILL),
             Self::KillWorker => to_worker(Signal::SIGKILL),
             Self::KillAll => node.signal_all(Signal::SIGKILL),
+            Self::KillAllRestart => {
+                node.signal_all(Signal::SIGKILL)?;
+                node.ends()?;
+                node.start()
+            }
             Self::LinkDown => node.host.sh("ip link set eth0 down").map(drop),
             Self::CableOut => node.host.cut(),
             Self::Stall => to_worker(Signal::SIGSTOP),
@@ -171,8 +185,7 @@ fn measure(speaker: Speaker, event: Event, pace: Pace) -> Result<Cost> {
         }
         let stays =
             || capture.find_all(|frame| frame.port == from && frame.at > at && frame.packet.is_advert(150)).len();
-        (event == Event::KillWorker && stays() >= STAYS && master.has(VIP) && !backup.has(VIP))
-            .then_some(Duration::ZERO)
+        (event.may_go_unnoticed() && stays() >= STAYS && master.has(VIP) && !backup.has(VIP)).then_some(Duration::ZERO)
     })
     .with_context(|| backup.log())?;
     let goodbye = capture.find(|frame| frame.port == from && frame.at > at && frame.packet.is_advert(0));

@@ -58,6 +58,32 @@ fn a_vrrp_process_that_is_killed_is_replaced_before_anybody_misses_it() {
     assert!(!second.has(IpAddr::from(VIP)));
 }
 
+/// As systemd does after a kill -9 of its whole group.
+#[test]
+fn a_daemon_that_is_killed_whole_and_started_again_takes_its_addresses_over() {
+    let Some(lab) = Lab::or_skip() else { return };
+    let capture = lab.capture().unwrap();
+    let (mut first, second) = pair(&lab);
+    let [a, b] = [&first, &second].map(|node| node.host.port_index());
+    let adverts = || capture.find_all(|frame| frame.port == a && frame.packet.is_advert(150)).len();
+    first.signal_all(Signal::SIGKILL).unwrap();
+    first.ends().unwrap();
+    let before = adverts();
+    first.start().unwrap();
+    first.logs("(VI_1) was MASTER until its process was replaced, going on").unwrap();
+    // More than the backup waits for.
+    wait::until("adverts", SLACK, || (adverts() > before + 4).then_some(())).unwrap();
+    assert_eq!(count(&first, "removing VIPs"), 1, "at the first start only:\n{}", first.log());
+    assert!(first.has(IpAddr::from(VIP)) && !second.has(IpAddr::from(VIP)));
+    assert_eq!(count(&second, "Entering MASTER STATE"), 0, "{}", second.log());
+    assert!(capture.find(|frame| frame.port == b && frame.packet.announces(IpAddr::from(VIP))).is_none());
+    // In good order nothing is left to the next one.
+    first.host.sh("test -s /run/vrrp.masters").unwrap();
+    first.signal(Signal::SIGTERM).unwrap();
+    first.ends().unwrap();
+    first.host.sh("test ! -e /run/vrrp.masters").unwrap();
+}
+
 #[test]
 fn a_vrrp_process_that_is_replaced_goes_on_with_the_file_of_the_start_when_the_new_one_is_broken() {
     let Some(lab) = Lab::or_skip() else { return };

@@ -62,7 +62,7 @@ pub(super) fn run(
     reload: &mut Reload<'_>,
 ) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let Inheritance { signals, relay, again, memory } = inheritance;
+    let Inheritance { signals, relay, memory } = inheritance;
     let memory = Memory::new(memory);
     let Some(plan) = plan.map_or_else(|| current(reload), Some) else { return Ok(EXIT_CONFIG) };
     runtime.block_on(async {
@@ -77,7 +77,7 @@ pub(super) fn run(
         };
         setup::vrrp(&plan.model.global.process, None);
         let model = Arc::clone(&plan.model);
-        let Some(daemon) = begin(plan, options, again.then_some(&memory)).await? else { return Ok(EXIT_CONFIG) };
+        let Some(daemon) = begin(plan, options, &memory).await? else { return Ok(EXIT_CONFIG) };
         let mut look = tokio::time::interval(reload_time::LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let status = Server::listen(options.status_socket.as_deref(), options.metrics_address);
@@ -92,7 +92,8 @@ pub(super) fn run(
         live.serve(&mut handlers, reload).await?;
         tracing::info!("Stopping");
         live.tell(State::Stopping, None);
-        let Live { daemon, status, .. } = live;
+        let Live { daemon, status, memory, .. } = live;
+        memory.forget();
         daemon.stop(options.release).await;
         drop(status);
         drop(file);
@@ -119,7 +120,7 @@ fn current(reload: &mut Reload<'_>) -> Option<Plan> {
 }
 
 /// Opens and starts, unless the configuration names an interface that must be there and is not.
-async fn begin(mut plan: Plan, options: &Options, before: Option<&Memory>) -> io::Result<Option<Daemon>> {
+async fn begin(mut plan: Plan, options: &Options, before: &Memory) -> io::Result<Option<Daemon>> {
     for remark in vet::vet(&mut plan.router, plan.script_security) {
         tracing::warn!("{}", remark.line);
     }
@@ -134,10 +135,7 @@ async fn begin(mut plan: Plan, options: &Options, before: Option<&Memory>) -> io
         return Ok(None);
     }
     tracing::info!(target: PROCESS, "Startup complete");
-    match before.map(|memory| memory.masters(clock::monotonic_usec(), daemon.router())) {
-        Some(masters) => daemon.resume(masters),
-        None => daemon.start(),
-    }
+    daemon.start(before.masters(clock::monotonic_usec(), daemon.router()));
     Ok(Some(daemon))
 }
 

@@ -4,9 +4,10 @@
 //! It does nothing that can fail in odd ways: no runtime, no network, no configuration. So whichever of the two is
 //! killed, the addresses are in good hands: a dead VRRP process is replaced at once, and the new one takes away or
 //! takes over what the old one left; a dead parent makes the VRRP process stop in good order (`PR_SET_PDEATHSIG`), with an
-//! advert of priority 0. Only when both are killed at once does an address stay behind, until the next start.
+//! advert of priority 0. Only when both are killed at once does an address stay behind, until the next start, which takes
+//! it over where nobody can have missed the master yet (`memory`).
 
-use super::{EXIT_CONFIG, EXIT_FATAL, Options, Plan, signals};
+use super::{EXIT_CONFIG, EXIT_FATAL, Options, Plan, memory, signals};
 use crate::log::PROCESS;
 use crate::sys::{self, BlockedSignals, Fork};
 use crate::{clock, systemd};
@@ -33,8 +34,6 @@ pub(super) struct Inheritance {
     pub(super) signals: BlockedSignals,
     /// Messages to the service manager go here.
     pub(super) relay: UnixDatagram,
-    /// Not the first VRRP process of this parent.
-    pub(super) again: bool,
     /// What it leaves to the next one, and what the one before left.
     pub(super) memory: File,
 }
@@ -59,11 +58,10 @@ enum End {
 /// the first of them, and the parent forgets it.
 pub(super) fn supervise(options: &Options, plan: &mut Option<Plan>) -> io::Result<Role> {
     let own = std::process::id();
-    let mut again = false;
     let mut died_early = false;
     // They arrive here from the first moment on, and are kept from a child until it can take them.
     let signals = BlockedSignals::block(&signals::of_parent())?;
-    let memory = sys::memory_file()?;
+    let memory = memory::open(&options.vrrp_pid_file)?;
     loop {
         let (relay, theirs) = UnixDatagram::pair()?;
         let begun = clock::now();
@@ -72,7 +70,7 @@ pub(super) fn supervise(options: &Options, plan: &mut Option<Plan>) -> io::Resul
                 if !sys::follow_parent(own)? {
                     return Err(io::Error::other("the parent has ended already"));
                 }
-                return Ok(Role::Vrrp(Inheritance { signals, relay: theirs, again, memory }));
+                return Ok(Role::Vrrp(Inheritance { signals, relay: theirs, memory }));
             }
             Fork::Parent(child) => child,
         };
@@ -82,9 +80,11 @@ pub(super) fn supervise(options: &Options, plan: &mut Option<Plan>) -> io::Resul
         relay.set_nonblocking(true)?;
         tracing::info!(target: PROCESS, "Starting VRRP child process, pid={child}");
         let End::Died(pid, status) = watch(child, &signals, &relay, options.child_wait)? else {
+            memory::remove(&options.vrrp_pid_file);
             return Ok(Role::Parent(super::EXIT_OK));
         };
         if let Some(code) = permanent(pid, status) {
+            memory::remove(&options.vrrp_pid_file);
             return Ok(Role::Parent(code));
         }
         if !options.respawn {
@@ -93,7 +93,6 @@ pub(super) fn supervise(options: &Options, plan: &mut Option<Plan>) -> io::Resul
             return Ok(Role::Parent(super::EXIT_OK));
         }
         tracing::error!(target: PROCESS, "VRRP child process({pid}) died: Respawning");
-        again = true;
         let early = clock::now().saturating_duration_since(begun) < RESPAWN_PAUSE;
         if early && died_early && stopped_within(RESPAWN_PAUSE, &signals)? {
             return Ok(Role::Parent(super::EXIT_OK));
