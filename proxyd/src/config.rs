@@ -187,7 +187,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn userlist(&mut self, ast: &ast::Section) {
-        if let Some(list) = userlist::lower(ast, &mut self.tools.support, &mut self.out) {
+        if let Some(list) = userlist::lower(ast, &mut self.out) {
             if self.userlists.iter().any(|other| other.name == list.name) {
                 let message = format!("ignoring duplicated userlist '{}'.", list.name);
                 let warning = Diagnostic::warning(line::code::DUPLICATE, ast.head.span, message);

@@ -62,12 +62,14 @@ pub struct System {
     pub utc_offset: fn(i64) -> i32,
     /// Whether an address is one of this host's.
     pub is_local: fn(IpAddr) -> bool,
+    /// Whether a password is the one kept in the form of crypt(3).
+    pub is_password: fn(&[u8], &str) -> bool,
 }
 
 impl Default for System {
-    /// A host in UTC of which only the loopback address is known.
+    /// A host in UTC of which only the loopback address is known, and that knows no form of kept passwords.
     fn default() -> Self {
-        Self { utc_offset: |_| 0, is_local: |ip| ip.is_loopback() }
+        Self { utc_offset: |_| 0, is_local: |ip| ip.is_loopback(), is_password: |_, _| false }
     }
 }
 

@@ -99,7 +99,7 @@ impl Builder<'_> {
             description: global.description.clone(),
             tune: global.tune.clone(),
             variables: live::first_variables(&global.variables, crate::clock::date()),
-            system: System { utc_offset: crate::sys::utc_offset, is_local },
+            system: System { utc_offset: crate::sys::utc_offset, is_local, is_password: crate::sys::is_password },
             workers: self.facts.workers,
         }
     }

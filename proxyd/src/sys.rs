@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "this is the one place for it; every block says why it is sound")]
 
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -84,9 +85,57 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Working memory of crypt(3), in bytes: the largest `struct crypt_data` there has been, glibc's own before libxcrypt's.
+const CRYPT_DATA: usize = 131_232;
+
+#[link(name = "crypt")]
+unsafe extern "C" {
+    fn crypt_r(
+        phrase: *const libc::c_char,
+        setting: *const libc::c_char,
+        data: *mut libc::c_void,
+    ) -> *const libc::c_char;
+}
+
+/// Whether a password is the one that is kept in a form of crypt(3): all those that the system's libcrypt knows (crypt(5)).
+pub fn is_password(password: &[u8], kept: &str) -> bool {
+    let (Ok(phrase), Ok(setting)) = (CString::new(password), CString::new(kept)) else { return false };
+    // Words of eight bytes, so that it is aligned for whatever stands in it.
+    let mut data = vec![0_u64; CRYPT_DATA / size_of::<u64>()];
+    // SAFETY: two strings that end in NUL and memory as large and as aligned as the function needs, zero as it wants it
+    // before its first use, live until after the result was read.
+    let made = unsafe { crypt_r(phrase.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast()) };
+    if made.is_null() {
+        return false;
+    }
+    // SAFETY: what is not null is a string that ends in NUL, within `data`.
+    let made = unsafe { CStr::from_ptr(made) };
+    crate::proxy::userlist::same(made.to_bytes(), kept.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What `mkpasswd` and `openssl passwd` made of "secret".
+    #[test]
+    fn every_form_of_a_kept_password_is_known() {
+        for kept in [
+            "abNANd1rDfiNc",
+            "$1$saltsalt$9xy1btjgzLYfb7hivXtC//",
+            "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA",
+            "$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/",
+            "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+            "$y$j9T$saltsaltsalt$AnbE4uovRUrp5W/7h65lVXbBxJijULPRqRjd39xI5w9",
+        ] {
+            assert!(is_password(b"secret", kept), "{kept}");
+            assert!(!is_password(b"secret ", kept) && !is_password(b"", kept), "{kept}");
+        }
+        for kept in ["", "*", "*0", "*1", "secret", "$9$none$such", "$6$", "$2y$99$abcdefghijklmnopqrstuu"] {
+            assert!(!is_password(b"secret", kept) && !is_password(b"", kept), "{kept}");
+        }
+        assert!(!is_password(b"with\0a zero", "$1$abc$"));
+    }
 
     #[test]
     fn an_offset_is_within_a_day() {

@@ -18,6 +18,8 @@ defaults
     timeout tarpit 50ms
 userlist u
     user joe insecure-password pw
+userlist kept
+    user joe password $5$saltsalt$0rl.MZtoLLPP3X0Rdl8riRnphIcAXJY27/aOAyK2hB5
 frontend f
     bind {front}
 RULES
@@ -71,6 +73,7 @@ const CASES: &[&[&str]] = &[
     &["redirect prefix /q drop-query append-slash if METH_GET"],
     &["http-request allow", "redirect location /after-allow"],
     &["http-request auth realm \"my realm\" unless { http_auth(u) }"],
+    &["http-request deny unless { http_auth(kept) }"],
     &["http-request return status 200 content-type text/plain string hello"],
     &["http-request return status 404 content-type text/x lf-string \"p=%[path]\" hdr X-Y %[method]"],
     &["http-request return"],

@@ -2,7 +2,6 @@
 
 use super::line::code;
 use super::model::{Password, User, Userlist};
-use super::support::Support;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Section;
 use shared_config::source::Span;
@@ -20,7 +19,7 @@ struct Membership {
 }
 
 /// Lowers a section. `None` where it has no name.
-pub(super) fn lower(ast: &Section, support: &mut Support, out: &mut Diagnostics) -> Option<Userlist> {
+pub(super) fn lower(ast: &Section, out: &mut Diagnostics) -> Option<Userlist> {
     let mut words = ast.head.words();
     let _keyword = words.next();
     let Some(name) = words.next() else {
@@ -34,10 +33,7 @@ pub(super) fn lower(ast: &Section, support: &mut Support, out: &mut Diagnostics)
         let mut words = statement.words();
         let Some(first) = words.next() else { continue };
         match &*first.text {
-            "user" => {
-                encrypted(words.clone(), support, out);
-                user(words, &mut list, &mut members, &mut known, out);
-            }
+            "user" => user(words, &mut list, &mut members, &mut known, out),
             "group" => group(words, &mut list, &mut members, out),
             other => {
                 let mut diagnostic = Diagnostic::error(
@@ -54,14 +50,6 @@ pub(super) fn lower(ast: &Section, support: &mut Support, out: &mut Diagnostics)
     }
     join(&mut list, members, &known, out);
     Some(list)
-}
-
-/// Passwords in the form of crypt(3) cannot be checked yet: whoever has one would be locked out.
-fn encrypted(mut words: Words<'_>, support: &mut Support, out: &mut Diagnostics) {
-    let _name = words.next();
-    if let Some(word) = words.find(|word| &*word.text == "password") {
-        support.unsupported("user … password", word.span, out);
-    }
 }
 
 fn problem(out: &mut Diagnostics, kind: &'static str, at: Span, message: impl Into<String>) {

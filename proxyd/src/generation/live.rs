@@ -54,7 +54,7 @@ impl Live for Generation {
 
     fn admitted(&self, userlist: UserlistId, user: &[u8], password: &[u8]) -> Option<Groups> {
         let list = self.userlists.get(userlist.index())?;
-        let user = list.admit(user, password)?;
+        let user = list.admit(user, password, self.global.system.is_password)?;
         Some(Groups(list.groups_of(user).map(str::to_owned).collect()))
     }
 

@@ -32,13 +32,13 @@ pub enum Password {
 }
 
 impl Userlist {
-    /// The user of that name, if the password is right.
-    pub fn admit(&self, name: &[u8], password: &[u8]) -> Option<&User> {
+    /// The user of that name, if the password is right. `is_crypt` tells whether a password is the one kept in the form of crypt(3),
+    /// which may take milliseconds: that is what those forms are for.
+    pub fn admit(&self, name: &[u8], password: &[u8], is_crypt: fn(&[u8], &str) -> bool) -> Option<&User> {
         let user = self.users.iter().find(|user| user.name.as_bytes() == name)?;
         let right = match user.password.as_ref()? {
             Password::Clear(clear) => same(clear.as_bytes(), password),
-            // Passwords in crypt(3) form are refused when the configuration is read, as they cannot be checked yet.
-            Password::Crypt(_) => false,
+            Password::Crypt(kept) => is_crypt(password, kept),
         };
         right.then_some(user)
     }
@@ -59,12 +59,21 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// Stands for crypt(3).
+    fn backwards(password: &[u8], kept: &str) -> bool {
+        kept.bytes().rev().eq(password.iter().copied())
+    }
+
     #[test]
     fn only_the_right_password_admits() {
         let user = |name: &str, password| User { name: name.into(), password, groups: vec![1] };
         let list = Userlist {
             name: "staff".into(),
-            users: vec![user("a", Some(Password::Clear("secret".into()))), user("b", None)],
+            users: vec![
+                user("a", Some(Password::Clear("secret".into()))),
+                user("b", None),
+                user("d", Some(Password::Crypt("terces".into()))),
+            ],
             groups: vec!["x".into(), "admins".into()],
         };
         for (name, password, admitted) in [
@@ -74,10 +83,13 @@ mod tests {
             ("a", "", false),
             ("b", "", false),
             ("c", "", false),
+            ("d", "secret", true),
+            ("d", "terces", false),
         ] {
-            assert_eq!(list.admit(name.as_bytes(), password.as_bytes()).is_some(), admitted, "{name} {password}");
+            let found = list.admit(name.as_bytes(), password.as_bytes(), backwards);
+            assert_eq!(found.is_some(), admitted, "{name} {password}");
         }
-        let admitted = list.admit(b"a", b"secret").unwrap();
+        let admitted = list.admit(b"a", b"secret", backwards).unwrap();
         assert_eq!(list.groups_of(admitted).collect::<Vec<_>>(), ["admins"]);
     }
 }
