@@ -55,9 +55,13 @@ pub struct Global {
     pub workers: usize,
 }
 
-/// Questions to the system that rules ask; the functions are handed in where the process begins.
-#[derive(Debug, Clone, Copy)]
+/// What rules ask of the system; the functions are handed in where the process begins.
+#[derive(Debug, Clone)]
 pub struct System {
+    /// The host's name.
+    pub hostname: String,
+    /// The process's number, after the last fork.
+    pub pid: u32,
     /// Seconds between UTC and local time at a moment given in seconds since 1970.
     pub utc_offset: fn(i64) -> i32,
     /// Whether an address is one of this host's.
@@ -69,7 +73,13 @@ pub struct System {
 impl Default for System {
     /// A host in UTC of which only the loopback address is known, and that knows no form of kept passwords.
     fn default() -> Self {
-        Self { utc_offset: |_| 0, is_local: |ip| ip.is_loopback(), is_password: |_, _| false }
+        Self {
+            hostname: String::new(),
+            pid: 0,
+            utc_offset: |_| 0,
+            is_local: |ip| ip.is_loopback(),
+            is_password: |_, _| false,
+        }
     }
 }
 

@@ -73,6 +73,41 @@ pub struct Record<'a> {
     pub early: bool,
 }
 
+impl<'a> Record<'a> {
+    /// A connection or request of which nothing is known but where and when it came.
+    pub fn begun(frontend: &'a str, accepted: Date) -> Self {
+        Self {
+            frontend,
+            listener: "",
+            backend: None,
+            server: Responder::Nobody,
+            tls: false,
+            client: None,
+            destination: None,
+            source: None,
+            target: None,
+            accepted,
+            requested: accepted,
+            timers: Timers::default(),
+            status: None,
+            bytes_out: 0,
+            bytes_in: 0,
+            termination: *b"--",
+            cookies: *b"--",
+            load: Load::default(),
+            request: None,
+            captured_request: &[],
+            captured_response: &[],
+            request_cookie: None,
+            response_cookie: None,
+            unique_id: None,
+            log_counter: 0,
+            request_counter: 0,
+            early: false,
+        }
+    }
+}
+
 /// Who answered a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Responder<'a> {

@@ -99,7 +99,13 @@ impl Builder<'_> {
             description: global.description.clone(),
             tune: global.tune.clone(),
             variables: live::first_variables(&global.variables, crate::clock::date()),
-            system: System { utc_offset: crate::sys::utc_offset, is_local, is_password: crate::sys::is_password },
+            system: System {
+                hostname: self.facts.hostname.clone(),
+                pid: std::process::id(),
+                utc_offset: crate::sys::utc_offset,
+                is_local,
+                is_password: crate::sys::is_password,
+            },
             workers: self.facts.workers,
         }
     }
@@ -155,6 +161,7 @@ impl Builder<'_> {
             maxconn: frontend.maxconn.map_or(maxconn, u64::from),
             rate_limit_sessions: frontend.rate_limit_sessions,
             logs_destination: log_format.shows(&[Alias::FrontendIp, Alias::FrontendPort]),
+            logs_id: log_format.shows(&[Alias::UniqueId]),
             log_lines: log_format.shows(&[Alias::LogCounter]).then_some(log_lines),
             log_format,
             dontlognull: frontend.dontlognull,
@@ -172,6 +179,7 @@ impl Builder<'_> {
             capture_request: frontend.capture_request.clone(),
             capture_response: frontend.capture_response.clone(),
             capture_cookie: frontend.capture_cookie.clone(),
+            unique_id_format: frontend.unique_id_format.clone(),
             unique_id_header: frontend.unique_id_header.clone(),
             grace: frontend.proxy.grace,
             accepting: known.map(|known| Arc::clone(&known.accepting)).unwrap_or_default(),

@@ -152,6 +152,10 @@ pub struct Worker {
     started: Instant,
     draining: Cell<bool>,
     connections: Cell<usize>,
+    /// How many workers there are.
+    workers: u64,
+    /// Exchanges that began here.
+    exchanges: Cell<u64>,
     /// Told when the last connection ends.
     empty: Notify,
 }
@@ -160,6 +164,7 @@ impl Worker {
     fn new(settings: &Settings, now: Instant) -> Self {
         let mut reader = settings.handle.reader();
         let view = Rc::new(View::new(Arc::clone(reader.current()), settings.index));
+        let workers = view.generation.global.workers as u64;
         Self {
             index: settings.index,
             timers: Timers::new(now),
@@ -173,6 +178,8 @@ impl Worker {
             started: settings.started,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            workers,
+            exchanges: Cell::new(0),
             empty: Notify::new(),
         }
     }
@@ -186,6 +193,14 @@ impl Worker {
             *view = Rc::new(View::after(&view, Arc::clone(generation)));
         }
         Rc::clone(&view)
+    }
+
+    /// The number of an exchange that begins now. Each worker has every `workers`-th number, so that none is shared; with one worker
+    /// they are haproxy's.
+    pub fn next_exchange(&self) -> u64 {
+        let before = self.exchanges.get();
+        self.exchanges.set(before + 1);
+        before * self.workers + self.index as u64
     }
 
     /// Milliseconds since the process started.

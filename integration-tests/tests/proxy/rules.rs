@@ -10,6 +10,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 const CONFIG: &str = "
+global
+    nbthread 1
 defaults
     mode http
     timeout client 2s
@@ -160,6 +162,19 @@ const CASES: &[&[&str]] = &[
         "http-request set-var(proc.never,ifnotexists) str(2)",
         "http-request set-header X-V \"%[var(proc.never)]\"",
     ],
+    &[
+        "unique-id-format %{+X}o\\ %ci_%fi_%rt_%HM_%[path]_%{-X}rt_%b_%s_%[var(txn.a)]_%hr",
+        "unique-id-header X-Unique-ID",
+        "option forwardfor",
+        "capture request header x-a len 4",
+        "http-request set-var(txn.a) str(later)",
+        "http-request set-header X-V \"<%ID>\"",
+        "http-request set-header X-W \"<%[unique-id]> <%ID>\" if { path /p }",
+    ],
+    &["unique-id-format \"  %{+X}o  <%[hdr(none)]>   %[hdr(none)]   x %ID  %b  \"", "unique-id-header x"],
+    &["unique-id-header x", "http-request set-header X-V \"<%ID>\""],
+    &["http-request set-header X-V \"%{+Q}f %{+X}ci %{+Q,+X}fi %{+Q}HU <%{+Q}s> <%s> %{+E}r %HP %HPO %HQ %HV %ST\""],
+    &["http-response set-header X-V \"%b %s %ST %HM %r %hr\""],
 ];
 
 #[test]

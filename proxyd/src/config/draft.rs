@@ -69,7 +69,8 @@ pub(super) struct Settings {
     pub rate_limit_sessions: Option<u32>,
     pub send_name_header: Option<String>,
     pub unique_id_header: Option<String>,
-    pub unique_id_format: Option<String>,
+    /// Compiled once the section is complete.
+    pub unique_id_format: Option<Word>,
     pub server_state: ServerStateFrom,
     pub server_state_file: Option<PathBuf>,
     pub email_alert: EmailAlert,

@@ -43,7 +43,8 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
         }
         "unique-id-format" => {
             let missing = "unique-id-format expects an argument.";
-            settings.unique_id_format = line.expect(missing).map(|word| word.text.to_string());
+            settings.unique_id_format = line.expect(missing).cloned();
+            only_one(line, "unique-id-format");
         }
         "log-format" => log_format(line, section),
         "capture request header" | "capture response header" => header_capture(line, section),
@@ -55,13 +56,18 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
 
 fn log_format(line: &mut Line<'_, '_>, section: &mut Section) {
     let Some(word) = line.expect("log-format expects an argument.") else { return };
-    if let Some(extra) = line.words.next() {
-        let message = "log-format expects only one argument, don't forget to escape spaces!";
-        return line
-            .out
-            .push(Diagnostic::error(code::EXTRA_ARGUMENT, extra.span, message).help("or put the format into quotes"));
+    if !only_one(line, "log-format") {
+        return;
     }
     set_log_format(line, FormatDraft::Custom(word.clone()), section);
+}
+
+/// Whether the format was one word. Whoever forgot to escape the blanks in it is told.
+fn only_one(line: &mut Line<'_, '_>, keyword: &str) -> bool {
+    let Some(extra) = line.words.next() else { return true };
+    let message = format!("{keyword} expects only one argument, don't forget to escape spaces!");
+    line.out.push(Diagnostic::error(code::EXTRA_ARGUMENT, extra.span, message).help("or put the format into quotes"));
+    false
 }
 
 fn header_capture(line: &mut Line<'_, '_>, section: &mut Section) {

@@ -321,8 +321,8 @@ pub struct Frontend {
     pub capture_cookie: Option<CookieCapture>,
     /// `unique-id-header`.
     pub unique_id_header: Option<String>,
-    /// `unique-id-format`, as written.
-    pub unique_id_format: Option<String>,
+    /// `unique-id-format`.
+    pub unique_id_format: Option<crate::sample::text::Text>,
 }
 
 /// What sends requests to servers.

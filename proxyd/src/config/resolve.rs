@@ -4,17 +4,17 @@ use super::address::Port;
 use super::bind::BindDraft;
 use super::check;
 use super::cookie;
-use super::draft::{Flag, FormatDraft, LogEntry, Section, Settings};
+use super::draft::{Flag, LogEntry, Section, Settings};
 use super::global::Extra;
 use super::line::code;
 use super::model::{
-    Agent, Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogFormat, LogTarget,
-    Mode, Model, Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
+    Agent, Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogTarget, Mode, Model,
+    Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
 };
 use super::number::number;
 use super::proxy::Tools;
 use super::resolvers;
-use super::rules::{self, Names};
+use super::rules::Names;
 use super::sections::Others;
 use super::server::{self, NotFound, ServerDraft};
 use super::state_file::LastAddresses;
@@ -30,6 +30,8 @@ use shared_config::source::{Sources, Span};
 use shared_config::suggest;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+
+mod format;
 
 /// The time between two checks where no `inter` is given.
 const INTER_DEFAULT: Duration = Duration::from_secs(2);
@@ -294,37 +296,7 @@ impl Completion<'_> {
             capture_response: section.capture_response.clone(),
             capture_cookie: section.capture_cookie.clone(),
             unique_id_header: settings.unique_id_header.clone(),
-            unique_id_format: settings.unique_id_format.clone(),
-        }
-    }
-
-    /// haproxy logs an HTTP line of a TCP section as a TCP line.
-    fn log_format(&mut self, section: &Section, own: FrontendId) -> LogFormat {
-        let Some(format) = &section.settings.log_format else { return LogFormat::Connect };
-        let is_http = section.mode() == Mode::Http;
-        match &format.value {
-            FormatDraft::Http if is_http => LogFormat::Http,
-            FormatDraft::HttpClf if is_http => LogFormat::HttpClf,
-            FormatDraft::Https if is_http => LogFormat::Https,
-            FormatDraft::Tcp | FormatDraft::Http | FormatDraft::HttpClf | FormatDraft::Https => LogFormat::Tcp,
-            FormatDraft::Custom(word) => {
-                let place = rules::Section {
-                    kind: section.kind,
-                    name: &section.name,
-                    mode: section.mode(),
-                    frontend: Some(own),
-                    backend: None,
-                    request_captures: section.capture_request.len(),
-                    response_captures: section.capture_response.len(),
-                };
-                let mut found = Diagnostics::new();
-                let program = rules::log_format(&place, word, self.names, &mut found);
-                if self.formats.insert(word.span) {
-                    self.out.extend(found);
-                }
-                // Where it is wrong, the model is not run.
-                program.map_or(LogFormat::Connect, LogFormat::Custom)
-            }
+            unique_id_format: self.unique_id_format(section, own),
         }
     }
 

@@ -144,6 +144,16 @@ pub fn log_format(
     Lowering::new(section, names, out).log_format(word)
 }
 
+/// Compiles a `unique-id-format`, likewise.
+pub fn unique_id_format(
+    section: &Section<'_>,
+    word: &Word,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<sample::text::Text> {
+    Lowering::new(section, names, out).unique_id_format(word)
+}
+
 /// Checks and compiles an expression outside rules: `balance hash`, `%[…]` of a log format. `before` is what haproxy says in
 /// front of a problem, `<…>` not included. `None` where it is wrong or does not work yet, which has been reported.
 pub fn expression(

@@ -99,6 +99,17 @@ impl Live for Generation {
         &self.global.variables
     }
 
+    fn unique_id(&self, context: &Context<'_>) -> Option<Vec<u8>> {
+        let format = self.frontend(context.stream.frontend.0)?.unique_id_format.as_ref()?;
+        let mut id = Vec::new();
+        format.write_raw(context, &mut id);
+        Some(id)
+    }
+
+    fn host(&self) -> (&str, u32) {
+        (&self.global.system.hostname, self.global.system.pid)
+    }
+
     fn random(&self) -> u32 {
         random()
     }
@@ -114,70 +125,6 @@ fn random() -> u32 {
 struct Beginning(ProcessVariables);
 
 impl Live for Beginning {
-    fn backend_named(&self, _: &[u8]) -> Option<BackendId> {
-        None
-    }
-
-    fn servers_up(&self, _: BackendId) -> u64 {
-        0
-    }
-
-    fn server_up(&self, _: BackendId, _: ServerIndex) -> bool {
-        false
-    }
-
-    fn server_sessions(&self, _: BackendId, _: ServerIndex) -> u64 {
-        0
-    }
-
-    fn backend_sessions(&self, _: BackendId) -> u64 {
-        0
-    }
-
-    fn queued(&self, _: BackendId) -> u64 {
-        0
-    }
-
-    fn frontend_sessions(&self, _: FrontendId) -> u64 {
-        0
-    }
-
-    fn admitted(&self, _: UserlistId, _: &[u8], _: &[u8]) -> Option<Groups> {
-        None
-    }
-
-    fn server_named(&self, _: &[u8]) -> Option<(BackendId, ServerIndex)> {
-        None
-    }
-
-    fn has_frontend(&self, _: &[u8]) -> bool {
-        false
-    }
-
-    fn figure(&self, _: Figure, _: &Stream<'_>) -> Option<i64> {
-        None
-    }
-
-    fn default_backend(&self, _: FrontendId) -> Option<&str> {
-        None
-    }
-
-    fn is_stopping(&self) -> bool {
-        false
-    }
-
-    fn is_local(&self, _: IpAddr) -> bool {
-        false
-    }
-
-    fn utc_offset(&self, _: i64) -> i32 {
-        0
-    }
-
-    fn table(&self, _: TableId) -> Option<&Arc<Table>> {
-        None
-    }
-
     fn variables(&self) -> &ProcessVariables {
         &self.0
     }
@@ -203,6 +150,8 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         now_ms: 0,
         first_request: false,
         now,
+        accepted: now,
+        number: 0,
         content: None,
         variables: &Variables::default(),
         counters: &Counters::default(),

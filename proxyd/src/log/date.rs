@@ -15,7 +15,7 @@ pub struct Date {
 
 /// A second as most lines of a log need it. A busy log has thousands of lines in one second, and the calendar is the same
 /// for all of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Second {
     seconds: u64,
     utc_offset: i32,

@@ -158,7 +158,7 @@ impl<E> Program<E> {
         let mut after_blank = self.start.write(out, false);
         for Step { value, flags, after } in &self.steps {
             let before = out.len();
-            let mut writer = Writer { out, flags: *flags };
+            let mut writer = Writer { out, flags: *flags, absent: b"-" };
             match value {
                 Value::Alias(alias) => alias.write(&mut writer, record, process),
                 Value::Expression(expression) => writer.sample(evaluate(expression).as_deref()),
@@ -166,6 +166,11 @@ impl<E> Program<E> {
             after_blank = after.write(out, after_blank && out.len() == before);
         }
     }
+}
+
+/// Appends one variable by itself, as texts outside the log have it: what is not there leaves nothing.
+pub fn write_one(alias: Alias, flags: Flags, out: &mut Vec<u8>, record: &Record<'_>, process: Process<'_>) {
+    alias.write(&mut Writer { out, flags, absent: b"" }, record, process);
 }
 
 /// Characters that are written as `#` and two hexadecimal digits; each is a bit of [`SPECIAL`].
@@ -216,6 +221,8 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 struct Writer<'o> {
     out: &'o mut Vec<u8>,
     flags: Flags,
+    /// What stands for a text that is not there.
+    absent: &'static [u8],
 }
 
 impl Writer<'_> {
@@ -253,11 +260,11 @@ impl Writer<'_> {
         self.quote();
     }
 
-    /// A text that need not be there: `-`, or `""` where quoted.
+    /// A text that need not be there: `-` in a log, or `""` where quoted.
     fn optional(&mut self, text: Option<&[u8]>, encode: Encode) {
         let text = text.unwrap_or_default();
         if text.is_empty() && !self.flags.quoted {
-            return self.out.push(b'-');
+            return self.out.extend_from_slice(self.absent);
         }
         self.quote();
         self.encoded(text, encode);
@@ -303,23 +310,23 @@ impl Writer<'_> {
 
     fn ip(&mut self, address: Option<SocketAddr>) {
         let Some(address) = address else { return self.optional(None, Encode::Url) };
-        self.quote();
         let ip = address.ip().to_canonical();
         if self.flags.hexadecimal {
-            match ip {
+            // haproxy never quotes it in this form.
+            return match ip {
                 std::net::IpAddr::V4(ip) => self.hex_bytes(&ip.octets()),
                 std::net::IpAddr::V6(ip) => self.hex_bytes(&ip.octets()),
-            }
-        } else {
-            digits::ip(self.out, ip);
+            };
         }
+        self.quote();
+        digits::ip(self.out, ip);
         self.quote();
     }
 
     fn port(&mut self, address: Option<SocketAddr>) {
         match address {
             Some(address) => self.hexadecimal(address.port().into(), 4),
-            None => self.out.push(b'-'),
+            None => self.out.extend_from_slice(self.absent),
         }
     }
 

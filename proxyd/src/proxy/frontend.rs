@@ -30,6 +30,8 @@ pub struct Frontend {
     pub log_format: Program<Expression>,
     /// Whether the line shows the address the client connected to, which costs a system call.
     pub logs_destination: bool,
+    /// Whether the line shows the exchange's id (`%ID`).
+    pub logs_id: bool,
     /// Lines logged so far, where the line shows that (`%lc`). Outlives a generation.
     pub log_lines: Option<Arc<AtomicU64>>,
     /// `option dontlognull`.
@@ -62,7 +64,9 @@ pub struct Frontend {
     pub capture_response: Vec<HeaderCapture>,
     /// `capture cookie`.
     pub capture_cookie: Option<CookieCapture>,
-    /// `unique-id-header`.
+    /// `unique-id-format`
+    pub unique_id_format: Option<crate::sample::text::Text>,
+    /// `unique-id-header`: servers are sent the id in it.
     pub unique_id_header: Option<String>,
     /// `grace` of 1.4: how long it goes on accepting after a soft stop was asked for.
     pub grace: Duration,

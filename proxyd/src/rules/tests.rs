@@ -4,18 +4,16 @@ use super::redirect::Target;
 use super::switch::BackendName;
 use super::*;
 use crate::http::Version;
-use crate::ids::{FrontendId, TableId, UserlistId};
-use crate::sample::fetch::Figure;
+use crate::ids::FrontendId;
 use crate::sample::fetch::{HeaderFetch, Side, TargetPart};
 use crate::sample::pattern::Method;
 use crate::sample::prefix_map::Case;
 use crate::sample::text::{Piece, Text};
 use crate::sample::variable::ProcessVariables;
-use crate::sample::{Expression, Fetch, Groups, Live, Patterns};
-use crate::stick::Table;
+use crate::sample::{Expression, Fetch, Live, Patterns};
 use proptest::prelude::*;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 struct Process;
@@ -30,50 +28,15 @@ impl Live for Process {
     fn server_up(&self, _: BackendId, _: ServerIndex) -> bool {
         true
     }
-    fn server_sessions(&self, _: BackendId, _: ServerIndex) -> u64 {
-        0
-    }
-    fn backend_sessions(&self, _: BackendId) -> u64 {
-        0
-    }
-    fn queued(&self, _: BackendId) -> u64 {
-        0
-    }
-    fn frontend_sessions(&self, _: FrontendId) -> u64 {
-        0
-    }
-    fn admitted(&self, _: UserlistId, _: &[u8], _: &[u8]) -> Option<Groups> {
-        None
-    }
-    fn server_named(&self, _: &[u8]) -> Option<(BackendId, ServerIndex)> {
-        None
-    }
-    fn has_frontend(&self, _: &[u8]) -> bool {
-        false
-    }
-    fn figure(&self, _: Figure, _: &Stream<'_>) -> Option<i64> {
-        None
-    }
-    fn default_backend(&self, _: FrontendId) -> Option<&str> {
-        None
-    }
-    fn is_stopping(&self) -> bool {
-        false
-    }
     fn is_local(&self, ip: IpAddr) -> bool {
         ip.is_loopback()
-    }
-    fn utc_offset(&self, _: i64) -> i32 {
-        0
-    }
-    fn table(&self, _: TableId) -> Option<&Arc<Table>> {
-        None
     }
 
     fn variables(&self) -> &ProcessVariables {
         static VARIABLES: LazyLock<ProcessVariables> = LazyLock::new(ProcessVariables::default);
         &VARIABLES
     }
+
     fn random(&self) -> u32 {
         0
     }
@@ -97,6 +60,8 @@ fn stream() -> Stream<'static> {
         now_ms: 0,
         first_request: true,
         now: Duration::from_secs(5),
+        accepted: Duration::ZERO,
+        number: 0,
         live: &Process,
     }
 }

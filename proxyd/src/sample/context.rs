@@ -50,6 +50,10 @@ pub struct Stream<'a> {
     pub first_request: bool,
     /// Time since 1970.
     pub now: Duration,
+    /// When the connection was accepted, since 1970.
+    pub accepted: Duration,
+    /// How many exchanges the process had before this one.
+    pub number: u64,
     /// Bytes of the connection that nothing has read yet, where rules look at those.
     pub content: Option<&'a Content<'a>>,
     /// `sess` variables.
@@ -60,6 +64,14 @@ pub struct Stream<'a> {
     pub transaction: Option<&'a Transaction>,
     /// State of the process that changes while it runs.
     pub live: &'a dyn Live,
+}
+
+impl<'a> Context<'a> {
+    /// The exchange's id, made now if nobody asked for it before; `None` where the frontend has no `unique-id-format`.
+    pub fn unique_id(&self) -> Option<&'a [u8]> {
+        let stream = self.stream;
+        stream.transaction?.unique_id.get(|| stream.live.unique_id(self))
+    }
 }
 
 impl<'a> Stream<'a> {
@@ -130,40 +142,81 @@ impl Stream<'_> {
     }
 }
 
-/// State of the running process that rules may ask for.
+/// State of the running process that rules may ask for. What does not say otherwise answers as before the process runs, when there
+/// is nothing yet.
 pub trait Live {
     /// A backend by its name, for names that are made at run time.
-    fn backend_named(&self, name: &[u8]) -> Option<BackendId>;
+    fn backend_named(&self, _: &[u8]) -> Option<BackendId> {
+        None
+    }
     /// Servers of a backend that can take traffic (`nbsrv`).
-    fn servers_up(&self, backend: BackendId) -> u64;
+    fn servers_up(&self, _: BackendId) -> u64 {
+        0
+    }
     /// Whether one server can take traffic (`srv_is_up`).
-    fn server_up(&self, backend: BackendId, server: ServerIndex) -> bool;
+    fn server_up(&self, _: BackendId, _: ServerIndex) -> bool {
+        false
+    }
     /// Sessions of a server (`srv_conn`).
-    fn server_sessions(&self, backend: BackendId, server: ServerIndex) -> u64;
+    fn server_sessions(&self, _: BackendId, _: ServerIndex) -> u64 {
+        0
+    }
     /// Sessions of a backend (`be_conn`).
-    fn backend_sessions(&self, backend: BackendId) -> u64;
+    fn backend_sessions(&self, _: BackendId) -> u64 {
+        0
+    }
     /// Requests waiting in a backend and its servers (`queue`).
-    fn queued(&self, backend: BackendId) -> u64;
+    fn queued(&self, _: BackendId) -> u64 {
+        0
+    }
     /// Connections of a frontend (`fe_conn`).
-    fn frontend_sessions(&self, frontend: FrontendId) -> u64;
+    fn frontend_sessions(&self, _: FrontendId) -> u64 {
+        0
+    }
     /// Whether the user of that list has that password, and which groups the user is in; `None`: no.
-    fn admitted(&self, userlist: UserlistId, user: &[u8], password: &[u8]) -> Option<Groups>;
+    fn admitted(&self, _: UserlistId, _: &[u8], _: &[u8]) -> Option<Groups> {
+        None
+    }
     /// A server by `backend/server`.
-    fn server_named(&self, name: &[u8]) -> Option<(BackendId, ServerIndex)>;
+    fn server_named(&self, _: &[u8]) -> Option<(BackendId, ServerIndex)> {
+        None
+    }
     /// Whether a frontend has that name.
-    fn has_frontend(&self, name: &[u8]) -> bool;
+    fn has_frontend(&self, _: &[u8]) -> bool {
+        false
+    }
     /// A figure that has no question of its own here; `None` where there is none.
-    fn figure(&self, figure: Figure, stream: &Stream<'_>) -> Option<i64>;
+    fn figure(&self, _: Figure, _: &Stream<'_>) -> Option<i64> {
+        None
+    }
     /// The name of a frontend's `default_backend`.
-    fn default_backend(&self, frontend: FrontendId) -> Option<&str>;
+    fn default_backend(&self, _: FrontendId) -> Option<&str> {
+        None
+    }
     /// Whether the process ends once its connections have.
-    fn is_stopping(&self) -> bool;
+    fn is_stopping(&self) -> bool {
+        false
+    }
     /// Whether an address is one of this host's.
-    fn is_local(&self, ip: IpAddr) -> bool;
+    fn is_local(&self, _: IpAddr) -> bool {
+        false
+    }
     /// Seconds between UTC and local time at that moment.
-    fn utc_offset(&self, seconds: i64) -> i32;
+    fn utc_offset(&self, _: i64) -> i32 {
+        0
+    }
     /// A stick table.
-    fn table(&self, table: TableId) -> Option<&Arc<Table>>;
+    fn table(&self, _: TableId) -> Option<&Arc<Table>> {
+        None
+    }
+    /// The id that the frontend's `unique-id-format` makes for an exchange; `None` where it has none.
+    fn unique_id(&self, _: &Context<'_>) -> Option<Vec<u8>> {
+        None
+    }
+    /// The host's name and the process's number.
+    fn host(&self) -> (&str, u32) {
+        ("", 0)
+    }
     /// The variables of the process.
     fn variables(&self) -> &ProcessVariables;
     /// A random number, different at every call.

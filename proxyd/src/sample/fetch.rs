@@ -304,6 +304,8 @@ pub enum Fetch {
     Stopping,
     /// `thread`
     Worker,
+    /// `unique-id`
+    UniqueId,
     /// `uuid`
     Uuid,
     /// `srv_name`, `srv_id`
@@ -453,6 +455,7 @@ impl Fetch {
             }
             Self::Stopping => Some(Value::Bool(stream.live.is_stopping())),
             Self::Worker => Some(Value::Int(stream.worker.into())),
+            Self::UniqueId => context.unique_id().map(Value::text),
             Self::Uuid => Some(Value::Str(Cow::Owned(uuid(stream)))),
             Self::Server(fact) => {
                 let (id, name) = stream.server?;

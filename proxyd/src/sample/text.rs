@@ -2,7 +2,12 @@
 
 use super::Expression;
 use super::context::Context;
-use std::net::SocketAddr;
+use super::transaction::{Captured, Transaction};
+use crate::http::Head;
+use crate::log::date::{Date, Second};
+use crate::log::format::{Alias, Flags, Process, write_one};
+use crate::log::{Record, RequestLine, Responder};
+use std::cell::RefCell;
 
 /// A piece of such a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,37 +16,44 @@ pub enum Piece {
     Literal(Box<[u8]>),
     /// `%[…]`: the sample; nothing where there is none.
     Sample(Expression),
-    /// `%ci` and the like.
-    Variable(Variable),
+    /// `%ci` and the like, of those that [`in_rules`] takes.
+    Alias(Alias, Flags),
 }
 
-/// A log-format variable that has a value while a request is processed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Variable {
-    /// `%ci`: the client's address.
-    ClientIp,
-    /// `%cp`: the client's port.
-    ClientPort,
-    /// `%fi`: where it connected to.
-    FrontendIp,
-    /// `%fp`: the port it connected to.
-    FrontendPort,
-    /// `%f`: the frontend's name.
-    FrontendName,
-    /// `%b`: the backend's name.
-    BackendName,
-    /// `%HM`: the method.
-    HttpMethod,
-    /// `%HU`: the target.
-    HttpTarget,
-    /// `%HV`: the version.
-    HttpVersion,
-    /// `%HP`: the path.
-    HttpPath,
-    /// `%HQ`: the query string with its question mark.
-    HttpQuery,
-    /// `%Ts`: seconds since 1970.
-    Seconds,
+/// Whether a variable of log-formats has a value while an exchange is under way.
+pub fn in_rules(alias: Alias) -> bool {
+    matches!(
+        alias,
+        Alias::AcceptDate
+            | Alias::AcceptMillis
+            | Alias::BackendName
+            | Alias::ClientIp
+            | Alias::ClientPort
+            | Alias::FrontendIp
+            | Alias::FrontendName
+            | Alias::FrontendNameTransport
+            | Alias::FrontendPort
+            | Alias::GmtDate
+            | Alias::Hostname
+            | Alias::LocalDate
+            | Alias::Method
+            | Alias::Path
+            | Alias::PathOnly
+            | Alias::Pid
+            | Alias::Query
+            | Alias::Request
+            | Alias::RequestCounter
+            | Alias::RequestHeaderList
+            | Alias::RequestHeaders
+            | Alias::ResponseHeaderList
+            | Alias::ResponseHeaders
+            | Alias::ServerName
+            | Alias::Status
+            | Alias::Timestamp
+            | Alias::UniqueId
+            | Alias::Uri
+            | Alias::Version
+    )
 }
 
 /// A text.
@@ -85,7 +97,7 @@ impl Text {
                         push(&value.into_written(), out);
                     }
                 }
-                Piece::Variable(variable) => variable.write(context, out),
+                Piece::Alias(alias, flags) => write_alias(*alias, *flags, context, out),
             }
         }
     }
@@ -107,41 +119,48 @@ fn push_encoded(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-impl Variable {
-    fn write(self, context: &Context<'_>, out: &mut Vec<u8>) {
-        let stream = context.stream;
-        let ip = |out: &mut Vec<u8>, address: Option<SocketAddr>| {
-            let text = address.map_or_else(|| "-".to_owned(), |address| address.ip().to_canonical().to_string());
-            out.extend_from_slice(text.as_bytes());
-        };
-        let number = |out: &mut Vec<u8>, number: u64| out.extend_from_slice(number.to_string().as_bytes());
-        let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port().into());
-        match self {
-            Self::ClientIp => ip(out, stream.source),
-            Self::ClientPort => number(out, port(stream.source)),
-            Self::FrontendIp => ip(out, stream.destination),
-            Self::FrontendPort => number(out, port(stream.destination)),
-            Self::FrontendName => out.extend_from_slice(stream.frontend.1.as_bytes()),
-            Self::BackendName => {
-                // Before a backend is chosen, haproxy names the frontend here.
-                out.extend_from_slice(stream.backend.map_or(stream.frontend.1, |(_, name)| name).as_bytes());
-            }
-            Self::Seconds => number(out, stream.now.as_secs()),
-            Self::HttpMethod | Self::HttpTarget | Self::HttpVersion | Self::HttpPath | Self::HttpQuery => {
-                let Some(request) = context.request else { return };
-                match self {
-                    Self::HttpMethod => out.extend_from_slice(request.method()),
-                    Self::HttpTarget => out.extend_from_slice(request.target()),
-                    Self::HttpVersion => out.extend_from_slice(&request.version().text()),
-                    Self::HttpPath => out.extend_from_slice(request.path()),
-                    _ => {
-                        if let Some(query) = request.query() {
-                            out.push(b'?');
-                            out.extend_from_slice(query);
-                        }
-                    }
-                }
-            }
-        }
+/// Writes a variable as the log would, had the exchange ended here.
+fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<u8>) {
+    let stream = context.stream;
+    let live = stream.live;
+    let offset = || live.utc_offset(i64::try_from(stream.accepted.as_secs()).unwrap_or(i64::MAX));
+    let dated = matches!(alias, Alias::AcceptDate | Alias::GmtDate | Alias::LocalDate);
+    let accepted = Date { since_epoch: stream.accepted, utc_offset: if dated { offset() } else { 0 } };
+    let version = context.request.map(|request| request.version().text());
+    let first = stream.transaction.and_then(|transaction| transaction.first_line.get());
+    let request = context.request.map(|request| RequestLine {
+        method: first.map_or_else(|| request.method(), |first| &first.method),
+        target: first.map_or_else(|| request.target(), |first| &first.target),
+        version: version.as_ref().map_or(&b""[..], |version| version),
+    });
+    let captured = |of: fn(&Transaction) -> &RefCell<Vec<Captured>>| -> Vec<Option<Vec<u8>>> {
+        let places = stream.transaction.map(|transaction| of(transaction).borrow());
+        places.map(|places| places.iter().map(|place| place.text.clone()).collect()).unwrap_or_default()
+    };
+    let (mut of_request, mut of_response) = (Vec::new(), Vec::new());
+    if matches!(alias, Alias::RequestHeaders | Alias::RequestHeaderList) {
+        of_request = captured(|transaction| &transaction.captured_request);
     }
+    if matches!(alias, Alias::ResponseHeaders | Alias::ResponseHeaderList) {
+        of_response = captured(|transaction| &transaction.captured_response);
+    }
+    let of_request: Vec<Option<&[u8]>> = of_request.iter().map(Option::as_deref).collect();
+    let of_response: Vec<Option<&[u8]>> = of_response.iter().map(Option::as_deref).collect();
+    let record = Record {
+        backend: stream.backend.map(|(_, name)| name),
+        server: stream.server.map_or(Responder::Nobody, |(_, name)| Responder::Server(name)),
+        client: stream.source,
+        destination: stream.destination,
+        status: context.response.map(Head::status),
+        request,
+        captured_request: &of_request,
+        captured_response: &of_response,
+        // It shows an id that somebody has asked for; only the sample `unique-id` makes one.
+        unique_id: stream.transaction.and_then(|transaction| transaction.unique_id.made()),
+        request_counter: stream.number,
+        ..Record::begun(stream.frontend.1, accepted)
+    };
+    let (hostname, pid) = live.host();
+    let now = if alias == Alias::AcceptDate { Second::of(accepted) } else { Second::default() };
+    write_one(alias, flags, out, &record, Process { hostname, pid, now: &now });
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 /// Kept for one exchange.
 #[derive(Debug, Default)]
 pub struct Transaction {
+    /// How many exchanges the process had before this one.
+    pub number: u64,
     /// `txn`, `req` and `res` variables.
     pub variables: Variables,
     /// Captured from the request: `capture request header` and the `capture` action.
@@ -42,6 +44,8 @@ pub struct Transaction {
     pub mark: Cell<Option<u32>>,
     /// `set-tos`: of the client's socket.
     pub tos: Cell<Option<u8>>,
+    /// What `unique-id-format` made, once somebody asked.
+    pub unique_id: UniqueId,
 }
 
 /// What a request line said before rules changed it.
@@ -81,4 +85,47 @@ pub enum LogLevel {
     Silent,
     /// That of syslog.
     Level(Level),
+}
+
+/// The id of an exchange, made when it is first asked for.
+#[derive(Debug, Default)]
+pub struct UniqueId {
+    made: OnceCell<Option<Vec<u8>>>,
+    /// Its own format asks for it.
+    making: Cell<bool>,
+}
+
+impl UniqueId {
+    /// The id, if it was made.
+    pub fn made(&self) -> Option<&[u8]> {
+        self.made.get()?.as_deref()
+    }
+
+    /// The id, made now if it was not. A format that names itself finds nothing there.
+    pub fn get(&self, make: impl FnOnce() -> Option<Vec<u8>>) -> Option<&[u8]> {
+        if self.making.replace(true) {
+            return None;
+        }
+        let id = self.made.get_or_init(make).as_deref();
+        self.making.set(false);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_made_once_and_not_out_of_itself() {
+        let id = UniqueId::default();
+        assert_eq!(id.made(), None);
+        let made = id.get(|| {
+            assert_eq!(id.get(|| unreachable!("it is being made")), None);
+            Some(b"1".to_vec())
+        });
+        assert_eq!(made, Some(&b"1"[..]));
+        assert_eq!(id.get(|| unreachable!("it was made")), made);
+        assert_eq!(id.made(), made);
+    }
 }

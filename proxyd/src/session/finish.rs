@@ -282,6 +282,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         (transaction.captured_request.borrow(), transaction.captured_response.borrow());
     let captured_request: Vec<Option<&[u8]>> = request_captures.iter().map(|place| place.text.as_deref()).collect();
     let captured_response: Vec<Option<&[u8]>> = response_captures.iter().map(|place| place.text.as_deref()).collect();
+    let unique_id = if frontend.logs_id { policy::unique_id(exchange) } else { None };
     let record = Record {
         frontend: frontend.name(),
         listener: session.listener_name(),
@@ -310,9 +311,9 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         captured_response: &captured_response,
         request_cookie: captures.request_cookie.as_deref(),
         response_cookie: captures.response_cookie.as_deref(),
-        unique_id: None,
+        unique_id: unique_id.as_deref(),
         log_counter: frontend.log_lines.as_ref().map_or(0, |lines| lines.fetch_add(1, Ordering::Relaxed)),
-        request_counter: 0,
+        request_counter: transaction.number,
         early: frontend.logasap && end.is_none(),
     };
     let failed = end.is_some_and(|end| end.cause != Cause::Local) || account.retries > 0;

@@ -182,9 +182,13 @@ fn mode(exchange: &Exchange<'_>) -> ConnectionMode {
 pub fn send_head(exchange: &mut Exchange<'_>) {
     let close = mode(exchange) != ConnectionMode::KeepAlive;
     let (session, backend) = (exchange.session, exchange.backend);
+    let id = session.frontend.unique_id_header.as_deref().zip(policy::unique_id(exchange));
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
     write_request(&exchange.request, out);
+    if let Some((name, id)) = id {
+        write_lower(out, name, &id);
+    }
     if exchange.source().is_some() {
         let sections = (&session.frontend.section, backend.map(|view| &view.backend.section));
         if let Some(setting) =
@@ -206,7 +210,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     let out = server.conn.output.space(&session.worker.buffers);
     if let Some(name) = backend.and_then(|view| view.backend.send_name_header.as_ref()) {
         let index = exchange.server_index.and_then(|index| backend?.backend.servers.get(index));
-        write_lower(out, name, index.map_or("", |server| &server.name));
+        write_lower(out, name, index.map_or("", |server| &server.name).as_bytes());
     }
     let old = exchange.request.version().sent() == Version::HTTP_10;
     match (close, old) {
@@ -224,13 +228,13 @@ fn forward_for(exchange: &mut Exchange<'_>, setting: &ForwardFor, address: &str)
         return;
     }
     if let Some(server) = &mut exchange.server {
-        write_lower(server.conn.output.space(&session.worker.buffers), &setting.header, address);
+        write_lower(server.conn.output.space(&session.worker.buffers), &setting.header, address.as_bytes());
     }
 }
 
-fn write_lower(out: &mut Vec<u8>, name: &str, value: &str) {
+fn write_lower(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     let start = out.len();
-    header::write(out, name.as_bytes(), value.as_bytes());
+    header::write(out, name.as_bytes(), value);
     if let Some(name) = out.get_mut(start..start + name.len()) {
         name.make_ascii_lowercase();
     }

@@ -54,6 +54,8 @@ fn stream<'a>(
         now_ms: session.worker.milliseconds(now),
         first_request: session.requests == 0,
         now: clock::date(),
+        accepted: session.accepted,
+        number: transaction.map_or(0, |noted| noted.number),
         content: None,
         variables: &session.variables,
         counters: &session.counters,
@@ -394,6 +396,15 @@ fn sections<'s>(exchange: &Exchange<'s>) -> [Option<&'s Section>; 2] {
     let session = exchange.session;
     let backend = exchange.backend.filter(|view| view.backend.listen != Some(session.frontend_id));
     [backend.map(|view| &view.backend.section), Some(&session.frontend.section)]
+}
+
+/// The exchange's id, made now if no rule has asked for it; `None` where the frontend has no `unique-id-format`.
+pub fn unique_id(exchange: &Exchange<'_>) -> Option<Vec<u8>> {
+    exchange.session.frontend.unique_id_format.as_ref()?;
+    // It never names the server, which may change with the next attempt.
+    let stream = Stream { server: None, ..seen(exchange, exchange.backend) };
+    let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
+    context.unique_id().map(<[u8]>::to_vec)
 }
 
 /// `monitor fail`: whether the monitor page says that we cannot serve.

@@ -174,7 +174,7 @@ impl<'s> Exchange<'s> {
             answer: None,
             keep_alive: false,
             captures: Captures::default(),
-            transaction: Transaction::default(),
+            transaction: Transaction { number: session.worker.next_exchange(), ..Transaction::default() },
             peeked: false,
             account,
             backend_use: None,

@@ -258,6 +258,7 @@ fn connection(name: &str) -> Option<Fetch> {
         "fe_defbe" => Fetch::DefaultBackend,
         "stopping" => Fetch::Stopping,
         "thread" => Fetch::Worker,
+        "unique-id" => Fetch::UniqueId,
         "uuid" => Fetch::Uuid,
         "srv_name" => Fetch::Server(ServerFact::Name),
         "srv_id" => Fetch::Server(ServerFact::Id),

@@ -31,7 +31,7 @@ impl Lowering<'_> {
                 Piece::Alias(alias) if alias.name.as_str() == "o" => {
                     inherited = self.flags(inherited, &alias.style.flags);
                 }
-                Piece::Alias(alias) => match self.alias(alias) {
+                Piece::Alias(alias) => match self.alias(alias, PREFIX, Place::ParsingFormat, |_| true) {
                     Some(known) => items.push(Item::Alias(known, self.flags(inherited, &alias.style.flags))),
                     None => complete = false,
                 },
@@ -47,29 +47,38 @@ impl Lowering<'_> {
         complete.then(|| Program::new(items))
     }
 
-    fn alias(&mut self, alias: &log_format::Alias) -> Option<Alias> {
+    /// The variable of that name, if it is one of those that have a value here.
+    pub(super) fn alias(
+        &mut self,
+        alias: &log_format::Alias,
+        prefix: &str,
+        place: Place,
+        has_value: fn(Alias) -> bool,
+    ) -> Option<Alias> {
         let name = alias.name.as_str();
         let known = Alias::from_name(name);
-        if known.is_none() && log_format::ALIASES.contains(&name) {
-            report::unsupported(self.out, &format!("%{name} in a log-format"), alias.span);
-        } else if known.is_none() {
-            let message = format!(
-                "{PREFIX}no such format variable '{name}'. If you wanted to emit the '%' character verbatim, you need to use \
-                 '%%'."
-            );
-            let mut diagnostic =
-                Diagnostic::error(code::BAD_EXPRESSION, alias.span, message).place(Place::ParsingFormat);
-            if let Some(near) = nearest(name, Alias::names()) {
-                diagnostic = diagnostic.help(format!("did you mean `%{near}`?"));
-            }
-            self.out.push(diagnostic);
+        if known.is_some_and(has_value) {
+            return known;
         }
-        known
+        if known.is_some() || log_format::ALIASES.contains(&name) {
+            let here = if prefix == PREFIX { "a log-format" } else { "the argument of a rule" };
+            report::unsupported(self.out, &format!("%{name} in {here}"), alias.span);
+            return None;
+        }
+        let message = format!(
+            "{prefix}no such format variable '{name}'. If you wanted to emit the '%' character verbatim, you need to use '%%'."
+        );
+        let mut diagnostic = Diagnostic::error(code::BAD_EXPRESSION, alias.span, message).place(place);
+        if let Some(near) = nearest(name, Alias::names()) {
+            diagnostic = diagnostic.help(format!("did you mean `%{near}`?"));
+        }
+        self.out.push(diagnostic);
+        None
     }
 
     /// Flags on top of those that hold for the whole format. Letters that mean nothing are ignored, as haproxy ignores them;
     /// encodings do not work yet.
-    fn flags(&mut self, inherited: Flags, written: &[Flag]) -> Flags {
+    pub(super) fn flags(&mut self, inherited: Flags, written: &[Flag]) -> Flags {
         let mut flags = inherited;
         for flag in written {
             match flag.name.as_str() {

@@ -3,8 +3,9 @@
 use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, arguments};
+use crate::log::format::Flags;
 use crate::sample;
-use crate::sample::text::{Piece, Text, Variable};
+use crate::sample::text::{Piece, Text, in_rules};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr::{Call, Expression};
 use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, find_fetch};
@@ -19,12 +20,20 @@ impl Lowering<'_> {
             self.out.push(report::sentence(error).into_diagnostic(code::BAD_EXPRESSION, prefix).place(place));
         }
         let mut pieces = Some(Vec::new());
+        let mut inherited = Flags::default();
         for piece in &format.pieces {
             let lowered = match piece {
                 log_format::Piece::Literal(text) => {
                     Some(Piece::Literal(shared_config::source::encode(&text.text).into()))
                 }
-                log_format::Piece::Alias(alias) => self.variable(alias),
+                // It writes nothing: its flags are those of all that follows.
+                log_format::Piece::Alias(alias) if alias.name.as_str() == "o" => {
+                    inherited = self.flags(inherited, &alias.style.flags);
+                    continue;
+                }
+                log_format::Piece::Alias(alias) => self
+                    .alias(alias, prefix, place, in_rules)
+                    .map(|known| Piece::Alias(known, self.flags(inherited, &alias.style.flags))),
                 log_format::Piece::Sample(sample) => self.sample(sample, prefix, place, places),
             };
             pieces = pieces.zip(lowered).map(|(mut pieces, piece)| {
@@ -33,6 +42,26 @@ impl Lowering<'_> {
             });
         }
         Some(Text { pieces: pieces?.into() })
+    }
+
+    /// `unique-id-format`, whose samples may look at the request. Blanks that follow each other are one, and none comes first.
+    pub(super) fn unique_id_format(&mut self, word: &Word) -> Option<Text> {
+        let places = FetchPlaces::of(FetchPlace::FrontendHttpRequestHeader);
+        let mut text = self.text(word, "failed to parse unique-id : ", Place::ParsingFormat, places)?;
+        let mut after_blank = true;
+        for piece in &mut text.pieces {
+            let Piece::Literal(bytes) = piece else {
+                after_blank = false;
+                continue;
+            };
+            let merged = bytes.iter().copied().filter(|&byte| {
+                let repeated = byte == b' ' && after_blank;
+                after_blank = byte == b' ';
+                !repeated
+            });
+            *bytes = merged.collect();
+        }
+        Some(text)
     }
 
     fn sample(
@@ -84,30 +113,6 @@ impl Lowering<'_> {
             return None;
         }
         lowered.expression
-    }
-
-    fn variable(&mut self, alias: &log_format::Alias) -> Option<Piece> {
-        let variable = match alias.name.as_str() {
-            "ci" => Variable::ClientIp,
-            "cp" => Variable::ClientPort,
-            "fi" => Variable::FrontendIp,
-            "fp" => Variable::FrontendPort,
-            "f" | "ft" => Variable::FrontendName,
-            "b" => Variable::BackendName,
-            "HM" => Variable::HttpMethod,
-            "HU" => Variable::HttpTarget,
-            "HV" => Variable::HttpVersion,
-            "HP" => Variable::HttpPath,
-            "HQ" => Variable::HttpQuery,
-            "Ts" => Variable::Seconds,
-            // It only sets flags for what follows.
-            "o" => return Some(Piece::Literal(Box::new([]))),
-            name => {
-                report::unsupported(self.out, &format!("%{name} in the argument of a rule"), alias.span);
-                return None;
-            }
-        };
-        Some(Piece::Variable(variable))
     }
 }
 

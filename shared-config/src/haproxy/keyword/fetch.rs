@@ -567,7 +567,7 @@ pub const FETCHES: &[FetchRow] = &[
     fetch("txn.status", &[], "...........YYYYYYYYY..", Sint, Works),
     fetch("txn.timer.total", &[], "..YYYYYYYYYYYYYYYYY...", Sint, Unsupported),
     fetch("txn.timer.user", &[], "..YYYYYYYYYYYYYYYYY...", Sint, Unsupported),
-    fetch("unique-id", &[], "YYYYYYYYYYYYYYYYYYYYYY", Str, Unsupported),
+    fetch("unique-id", &[], "YYYYYYYYYYYYYYYYYYYYYY", Str, Works),
     fetch("uptime", &[], "YYYYYYYYYYYYYYYYYYYYYY", Sint, Works),
     fetch("url", &[], "..YYYYYYYYY...........", Str, Works),
     fetch("url32", &[], "..YYYYYYYYY...........", Sint, Works),
