@@ -11,6 +11,7 @@ mod election;
 mod forged;
 mod interfaces;
 mod kernel_state;
+mod mail;
 mod mistakes;
 mod namespace;
 mod operator_dump;
