@@ -257,7 +257,7 @@ impl Router {
     /// `masters` were masters until a moment ago; a group only as a whole.
     fn start(&mut self, now: Instant, masters: &HashSet<String>, out: &mut Outputs) {
         self.started = true;
-        self.report_unwatched(&[], out);
+        self.report_pitfalls(&[], out);
         self.add_statics(out);
         let delay = self.members.iter().map(|member| member.machine.settings().startup_delay).max().unwrap_or_default();
         if !delay.is_zero() {

@@ -8,7 +8,7 @@ use crate::daemon::{self, Options, Plan, Which};
 use crate::io::vet;
 use crate::log::{self, Log, PROCESS};
 use crate::status::client;
-use crate::{clock, notify, running};
+use crate::{clock, notify, running, systemd};
 use shared_config::diagnostic::{Diagnostic, Severity};
 use shared_config::render::{self, Colour};
 use shared_config::source::{Sources, encode};
@@ -162,6 +162,7 @@ fn check(args: &Args) -> u8 {
 fn run(args: &Args, called: &str) -> u8 {
     let log = log_of(args);
     log::init(log.clone());
+    systemd::find();
     let read = match in_place(args) {
         Ok(read) => read,
         Err((name, error)) => {

@@ -5,6 +5,11 @@
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::OnceLock;
+
+/// The way to a manager whose address is an abstract one: those belong to a network namespace, and the daemon may enter
+/// another one than it was started in.
+static MANAGER: OnceLock<UnixDatagram> = OnceLock::new();
 
 /// What the service manager is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,20 +40,49 @@ impl State {
     }
 }
 
+/// Finds the manager before the daemon enters another network namespace.
+pub fn find() {
+    let Some(name) = address().and_then(|path| path.strip_prefix('@').map(str::to_owned)) else { return };
+    match connect(&name) {
+        // It is called once.
+        Ok(socket) => drop(MANAGER.set(socket)),
+        Err(error) => complain(&format!("@{name}"), &error),
+    }
+}
+
+fn connect(name: &str) -> std::io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+    Ok(socket)
+}
+
+fn address() -> Option<String> {
+    std::env::var("NOTIFY_SOCKET").ok().filter(|path| !path.is_empty())
+}
+
+fn complain(path: &str, error: &std::io::Error) {
+    tracing::warn!(
+        target: crate::log::PROCESS,
+        "cannot notify the service manager at {path}: {error}; with Type=notify it waits in vain"
+    );
+}
+
 /// Sends a message to `$NOTIFY_SOCKET`. Without a manager, or when it does not listen, nothing happens.
 pub fn notify(message: &str) {
-    let Some(path) = std::env::var("NOTIFY_SOCKET").ok().filter(|path| !path.is_empty()) else { return };
+    let Some(path) = address() else { return };
     if let Err(error) = send(&path, message) {
-        tracing::warn!(target: crate::log::PROCESS, "cannot notify the service manager at {path}: {error}");
+        complain(&path, &error);
     }
 }
 
 fn send(path: &str, message: &str) -> std::io::Result<()> {
-    let address = match path.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(path)?,
+    let sent = match (path.starts_with('@'), MANAGER.get()) {
+        (true, Some(manager)) => manager.send(message.as_bytes()),
+        // What could not be found has been said.
+        (true, None) => return Ok(()),
+        (false, _) => UnixDatagram::unbound()?.send_to(message.as_bytes(), path),
     };
-    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
+    sent.map(drop)
 }
 
 #[cfg(test)]

@@ -45,6 +45,22 @@ fn an_interface_vanishes_and_comes_back() {
 }
 
 #[test]
+fn an_interface_loses_its_carrier() {
+    const UNPLUGGED: Step = Sh(A, "ip link set p1 down");
+    const PLUGGED_IN: Step = Sh(A, "ip link set p1 up");
+    let tracked = with_second("track_interface {\n    eth1\n  }");
+    let out_and_in: &[Step] = &[
+        UNPLUGGED,
+        Logs(A, "Netlink reports eth1 down"),
+        Logs(A, "(VI_1) Entering FAULT STATE"),
+        Holder(B),
+        PLUGGED_IN,
+        Logs(A, "Netlink reports eth1 up"),
+    ];
+    play_all(&[scenario("a cable", tracked, conf(100), &[&[SECOND], SETTLED, out_and_in, TAKES_BACK])]);
+}
+
+#[test]
 fn an_interface_is_renamed() {
     // While it is up, which Linux allows since 6.2.
     const OTHER_NAME: Step = Sh(A, "ip link set eth1 name strange0");

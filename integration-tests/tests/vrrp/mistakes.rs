@@ -1,9 +1,10 @@
 //! Scenarios 5, 9 and 10: pairs that do not understand each other, with both masters as a result.
 
 use crate::conf::{Conf, conf};
-use crate::scenario::Step::{Both, Calm, Holder, Logs, Sh, Start};
+use crate::scenario::Step::{Both, Calm, Check, Holder, Logs, Sh, Start};
 use crate::scenario::Who::{A, B};
-use crate::scenario::{Step, play_all, scenario};
+use crate::scenario::{Step, demand, play_all, scenario};
+use std::net::IpAddr;
 
 /// Each becomes master and stays it.
 const NEVER_MEET: &[Step] = &[Start(A), Holder(A), Start(B), Both, Calm(400), Both];
@@ -79,6 +80,7 @@ fn s10_unicast() {
     let (a, b) = right();
     let (_, c) = right();
     let (d, _) = right();
+    let peer = "unicast_peer {\n    192.0.2.12\n  }";
     let both_wrong = unicast(100, "192.0.2.98");
     play_all(&[
         scenario(
@@ -118,6 +120,23 @@ fn s10_unicast() {
             ]],
         )
         .on_purpose(A, "keepalived looks for the address once, when it starts"),
+        scenario(
+            "the source of one instance is the virtual address of another",
+            conf(150).instance("VI_2", 52, 150, "192.0.2.60/24").set("unicast_src_ip 192.0.2.50").set(peer),
+            conf(100),
+            &[&[
+                Start(A),
+                Logs(A, "bind unicast_src 192.0.2.50 failed 99"),
+                Logs(A, "(VI_2) Entering FAULT STATE"),
+                Holder(A),
+                Calm(300),
+                Check(|stage| {
+                    let has = stage.nodes[0].has(IpAddr::from([192, 0, 2, 60]));
+                    demand(!has, "an instance that hears nobody has its address")
+                }),
+            ]],
+        )
+        .without("is a virtual address of VI_1", "the remedy is said by ours only"),
         scenario("A tells somebody else", unicast(150, "192.0.2.98"), c, &[NEVER_MEET]).elections_at_will(),
         scenario("B tells somebody else", d, both_wrong, &[&[Start(A), Holder(A), Start(B), Calm(600), Holder(A)]]),
         scenario(

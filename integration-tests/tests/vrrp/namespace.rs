@@ -10,7 +10,9 @@ use integration_tests::speaker::{Node, SLACK, Speaker};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
 use nix::sys::signal::Signal;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
 /// Writes down where it runs and which files it sees there.
@@ -112,6 +114,31 @@ fn everything_is_in_the_namespace() {
         assert!(has(": Changing syslog ident to Keepalived_blue_one"), "{lines:?}");
         assert!(has(" Keepalived_blue_one[") && has(" Keepalived_vrrp_blue_one["), "{lines:?}");
     }
+}
+
+/// An abstract socket belongs to the namespace in which the daemon is started, not to the one in which it works.
+#[test]
+fn the_service_manager_is_told_from_inside() {
+    const MANAGER: &str = "vrrpd-lab-manager";
+    let Some(lab) = Lab::or_skip() else { return };
+    let host = host(&lab, "blue", 11);
+    let bind = || UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(MANAGER)?);
+    let manager = host.netns().within(bind).unwrap().unwrap();
+    manager.set_read_timeout(Some(SLACK)).unwrap();
+    let hear = || {
+        let mut buffer = [0; 4096];
+        let length = manager.recv(&mut buffer).expect("the daemon says something");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let file = host.write("keepalived.conf", &text("net_namespace blue")).unwrap().display().to_string();
+    let (program, address) = (Subject::Ours.vrrp().unwrap().display().to_string(), format!("NOTIFY_SOCKET=@{MANAGER}"));
+    let mut daemon =
+        host.spawn("vrrp", Path::new("env"), &[&address, &program, "-n", "-l", "-D", "-f", &file]).unwrap();
+    assert!(hear().starts_with("READY=1\nSTATUS="), "{}", daemon.log());
+    until(&host, &daemon, "ip -n blue address show dev eth0", "192.0.2.50/24");
+    daemon.signal(Signal::SIGTERM).unwrap();
+    while !hear().starts_with("STOPPING=1") {}
+    assert!(daemon.wait(SLACK).unwrap().success(), "{}", daemon.log());
 }
 
 #[test]

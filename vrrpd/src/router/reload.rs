@@ -12,7 +12,7 @@ impl Router {
     /// A reload is a diff: what keeps its identity keeps its state, the rest ends or begins.
     pub(super) fn reload(&mut self, now: Instant, mut settings: Settings, out: &mut Outputs) {
         let before = out.len();
-        let unwatched = self.unwatched_lines();
+        let known = self.pitfalls();
         self.log_unknown_vrids = settings.log_unknown_vrids;
         self.trackers.reload(&mut settings, out);
         self.reload_statics(settings.statics, out);
@@ -48,7 +48,7 @@ impl Router {
             self.feed(now, index, vrrp::Input::Start, out);
         }
         self.trackers.start(now, out);
-        self.report_unwatched(&unwatched, out);
+        self.report_pitfalls(&known, out);
         if settings.states_on_reload {
             self.tell_states(out);
         }

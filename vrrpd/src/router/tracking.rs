@@ -126,16 +126,31 @@ impl Router {
         self.refresh_all(now, out);
     }
 
-    pub(super) fn unwatched_lines(&self) -> Vec<String> {
+    /// What is configured and cannot work as it is meant, as lines for the log.
+    pub(super) fn pitfalls(&self) -> Vec<String> {
         let line = |(owner, lost): (&str, &Unwatched)| {
             format!("({owner}) runs UNTRACKED by {}, which is not watched: {}", lost.what, lost.why)
         };
-        self.unwatched().map(line).collect()
+        self.unwatched().map(line).chain(self.borrowed_sources()).collect()
     }
 
-    /// Says what nobody watches, as far as that is news.
-    pub(super) fn report_unwatched(&self, known: &[String], out: &mut Outputs) {
-        let news = self.unwatched_lines().into_iter().filter(|line| !known.contains(line));
+    /// Adverts that would leave from an address which is here only while another instance is master.
+    fn borrowed_sources(&self) -> impl Iterator<Item = String> {
+        let settings = || self.members.iter().map(|member| member.machine.settings());
+        settings().filter(|own| own.local_source).filter_map(move |own| {
+            let source = own.source()?;
+            let other = settings().find(|other| other.all_addresses().any(|vip| vip.address == source))?;
+            Some(format!(
+                "({}) unicast_src_ip {source} is a virtual address of {}: no adverts can leave from it, use an address that \
+                 this host always has",
+                own.name, other.name
+            ))
+        })
+    }
+
+    /// Says what nobody watches and what else cannot work, as far as that is news.
+    pub(super) fn report_pitfalls(&self, known: &[String], out: &mut Outputs) {
+        let news = self.pitfalls().into_iter().filter(|line| !known.contains(line));
         out.extend(news.map(|line| Output::Log(Level::Error, line)));
     }
 
