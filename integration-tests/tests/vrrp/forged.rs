@@ -2,21 +2,25 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use crate::conf::{Conf, conf};
-use crate::craft::{Craft, craft};
+use crate::craft::{Craft, GROUP6, craft};
 use crate::scenario::Step::{Calm, Holder, Inject, Logs, Start};
 use crate::scenario::Who::{A, B};
-use crate::scenario::{Step, play_all, scenario};
+use crate::scenario::{Step, VIP, play_all, scenario};
 use integration_tests::lab::Lab;
 use integration_tests::process::children;
 use integration_tests::speaker::{Node, Speaker};
 use integration_tests::wait;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Priority 200, interval 100 ms, the right address.
 const V3: Craft = craft(&[0x31, 51, 200, 1, 0, 10, 0, 0, 192, 0, 2, 50]);
 /// Priority 200, interval 1 s, the right address, no password.
 const V2: Craft = craft(&[0x21, 51, 200, 1, 0, 1, 0, 0, 192, 0, 2, 50, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+/// The shared address of IPv6.
+const VIP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x50));
 
 /// A is master, and stays it whatever it receives.
 fn ignores(name: &'static str, conf: Conf, packet: Craft, log: &'static str) -> crate::scenario::Scenario {
@@ -127,17 +131,18 @@ fn processor(node: &mut Node) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-fn flooded(speaker: Speaker, packet: Craft) -> Cost {
+fn flooded(speaker: Speaker, conf: &Conf, packet: Craft) -> Cost {
     let lab = Lab::new().unwrap();
     let mut node = Node::new(&lab, "a", speaker, 11).unwrap();
     let stranger = lab.host("stranger", "eth0", "192.0.2.99/24").unwrap();
-    node.configure(&conf(150).set("advert_int 1").global("log_unknown_vrids").to_string()).unwrap();
+    let conf = conf.clone().set("advert_int 1").global("log_unknown_vrids").global("vrrp_check_unicast_src");
+    node.configure(&conf.to_string()).unwrap();
     node.start().unwrap();
     node.logs("(VI_1) Entering MASTER STATE").unwrap();
     let (before, lines) = (processor(&mut node), node.log().lines().count());
     packet.flood(&stranger, FLOOD).unwrap();
     // Behind the flood, and answered when that is over.
-    let has = |node: &Node| node.has(std::net::IpAddr::from([192, 0, 2, 50]));
+    let has = |node: &Node| node.has(VIP) || node.has(VIP6);
     wait::pause(Duration::from_millis(500));
     assert!(has(&node), "{speaker} is master all the time");
     let changes = node.log().matches("Entering").count();
@@ -152,6 +157,13 @@ const LINES: usize = 200;
 /// What the steps of the kernel's clock, and other work on the machine, may add to processor time.
 const BLUR: Duration = Duration::from_millis(150);
 
+/// keepalived has the kernel drop wrong checksums of IPv6 and never sees them; so much may it cost to count them.
+const COUNTED: Duration = Duration::from_millis(200);
+const LOWER: Craft = craft(&[0x31, 51, 50, 1, 0, 100, 0, 0, 192, 0, 2, 50]);
+const LOWER6: Craft =
+    craft(&[0x31, 51, 50, 1, 0, 100, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50]).to(GROUP6);
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+
 #[test]
 fn a_flood_of_forged_adverts_is_bounded() {
     if Lab::or_skip().is_none() {
@@ -161,25 +173,33 @@ fn a_flood_of_forged_adverts_is_bounded() {
         assert!(std::env::var_os("CI").is_none(), "{why}, and in CI a skip is an error");
         return;
     }
+    let multicast = conf(150);
+    let unicast = conf(150).set("unicast_peer {\n    192.0.2.12\n  }");
+    let inet6 = conf(150).addresses(&["fe80::50/64"]);
     let kinds = [
-        ("checksum", V3.bad_checksum()),
-        ("TTL", V3.ttl(254)),
-        ("version", V2),
-        ("unknown router", craft(&[0x31, 99, 200, 1, 0, 10, 0, 0, 192, 0, 2, 50])),
-        ("a lower priority", craft(&[0x31, 51, 50, 1, 0, 100, 0, 0, 192, 0, 2, 50])),
-        ("three octets", craft(&[0x31, 51, 200])),
+        ("checksum", &multicast, V3.bad_checksum()),
+        ("TTL", &multicast, V3.ttl(254)),
+        ("version", &multicast, V2),
+        ("unknown router", &multicast, craft(&[0x31, 99, 200, 1, 0, 10, 0, 0, 192, 0, 2, 50])),
+        ("a lower priority", &multicast, LOWER),
+        ("three octets", &multicast, craft(&[0x31, 51, 200])),
+        ("IPv6, checksum", &inet6, LOWER6.bad_checksum()),
+        ("IPv6, a lower priority", &inet6, LOWER6),
+        ("unicast, checksum", &unicast, V3.bad_checksum().to(HERE)),
+        ("unicast, not a peer", &unicast, LOWER.to(HERE)),
     ];
     std::thread::scope(|scope| {
-        for (name, packet) in kinds {
+        for (name, conf, packet) in kinds {
             scope.spawn(move || {
-                let (ours, theirs) = (flooded(Speaker::Vrrpd, packet), flooded(Speaker::Keepalived, packet));
+                let [ours, theirs] =
+                    [Speaker::Vrrpd, Speaker::Keepalived].map(|speaker| flooded(speaker, conf, packet));
                 let figures = format!(
                     "{name}: ours {:?} and {} lines, keepalived {:?} and {} lines",
                     ours.processor, ours.lines, theirs.processor, theirs.lines
                 );
                 let _ = writeln!(std::io::stderr(), "{figures}");
                 assert!(ours.lines <= LINES, "{figures}");
-                assert!(ours.processor <= theirs.processor + BLUR, "{figures}");
+                assert!(ours.processor <= theirs.processor.max(COUNTED) + BLUR, "{figures}");
             });
         }
     });

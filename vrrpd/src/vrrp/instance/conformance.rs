@@ -5,7 +5,7 @@ use super::tests::{Bench, OURS, UP, settings};
 use super::*;
 use crate::packet::Version;
 use crate::vrrp::event::Reason;
-use crate::vrrp::settings::{Garp, InitialState, Peer, Transport, VirtualAddress};
+use crate::vrrp::settings::{Auth, Garp, InitialState, Peer, Transport, VirtualAddress};
 
 const NOTHING: [&str; 0] = [];
 
@@ -385,4 +385,19 @@ fn only_nopreempt_follows_a_worse_master() {
         }
         assert_eq!(bench.instance.phase(), expected, "preempt {preempt}, {priority}");
     }
+}
+
+/// AH and HMAC are not spoken. To leave them out would make two masters, so the instance takes no part.
+#[test]
+fn an_authentication_that_is_not_spoken_is_a_fault_for_good() {
+    let mut bench = Bench::new(Settings { auth: Auth::Unsupported("auth_type AH"), ..settings(100) });
+    let lines = bench.feed(Input::Start);
+    let line = "auth_type AH is not supported: without it this node would not hear its peers - staying in FAULT state";
+    assert!(lines.contains(&line.to_owned()), "{lines:?}");
+    assert_eq!(bench.instance.phase(), Phase::Fault);
+    assert_eq!(bench.run(60_000), NOTHING);
+    bench.feed(Input::Tracked(weighted(10)));
+    bench.feed(Input::Link(Link { up: false, ..UP }));
+    bench.feed(Input::Link(UP));
+    assert_eq!(bench.instance.phase(), Phase::Fault);
 }
