@@ -21,6 +21,7 @@ mod random;
 mod ring;
 mod roundrobin;
 pub mod server_state;
+pub mod sync;
 #[cfg(test)]
 mod tests;
 

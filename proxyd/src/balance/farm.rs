@@ -4,8 +4,8 @@
 //! moments when the state of a server changes. Changes end in a new epoch, by which each worker's
 //! [`Dispatcher`](super::dispatcher::Dispatcher) notices that its own view is stale.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -15,6 +15,7 @@ use super::persist::values::{Computed, Values};
 use super::persist::{CookieSettings, Redispatch};
 use super::queue::Queues;
 use super::server_state::{AdminState, Report, Running, ServerState, Shut};
+use super::sync::{AtomicU32, Mutex, MutexGuard};
 use crate::proxy::place::Place;
 
 /// What the configuration says of a backend, as far as balancing cares.
@@ -92,10 +93,8 @@ pub struct Farm {
 impl Farm {
     /// A farm of these servers, in the order of their lines.
     pub fn new(settings: FarmSettings, servers: Vec<Arc<ServerState>>) -> Arc<Self> {
-        let dynamic = servers.iter().any(|server| {
-            let settings = server.settings();
-            settings.minconn != 0 && settings.minconn < settings.maxconn
-        });
+        // A `maxconn` that is no more than the `minconn` may be raised later.
+        let dynamic = servers.iter().any(|server| server.settings().minconn != 0);
         let computed = Computed {
             enabled: settings.cookie.as_ref().is_some_and(|cookie| cookie.dynamic),
             key: settings.dynamic_cookie_key.clone(),

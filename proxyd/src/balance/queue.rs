@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::farm::Farm;
 use super::server_state::raise;
+use super::sync::{AtomicU32, Mutex, MutexGuard};
 
 /// Where a request stands among those who wait.
 ///
@@ -348,7 +349,7 @@ impl Drop for Stay {
 }
 
 #[cfg(test)]
-mod interleavings;
+mod schedules;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -3,10 +3,11 @@
 //! Everything a worker reads on its way is an atomic. The control thread writes; it goes through
 //! [`Farm`](super::farm::Farm), which tells the workers and the queues that something changed.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::sync::{AtomicU32, Mutex, MutexGuard};
 use crate::health::{CheckResult, Observation};
 use crate::proxy::address::ServerAddress;
 use crate::proxy::place::{Location, Place};

@@ -1,5 +1,10 @@
 //! Random arrivals, completions, departures, failures and orders, one after the other, on several workers' dispatchers;
-//! what must hold is looked at after every one of them.
+//! what must hold is looked at after every one of them:
+//!
+//! - no server has more requests than its limit, which is computed here once more from the requests that are in the backend;
+//! - of those who wait for a slot, whoever gets it has the lowest class, and in it came first (offsets counted in);
+//! - no slot is idle while somebody waits who may have it;
+//! - every request ends once: served, refused, or gone by itself.
 //!
 //! `PROXYD_QUEUE_SEEDS` sets how many seeds are tried (500 without it); a failure names its seed.
 
@@ -10,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{Place, Priority};
+use super::{Outcome, Place, Priority};
 use crate::balance::dispatcher::{Choice, Dispatcher, Slot, Wait, Waited, Wanted};
 use crate::balance::farm::{Farm, FarmSettings, Presence};
 use crate::balance::persist::Redispatch;
@@ -62,6 +67,16 @@ struct World {
     given_up: u64,
     refused: u64,
     served_before: Vec<u32>,
+    /// The most requests that were in the backend since everything was last looked at.
+    highest: u32,
+}
+
+/// A place as a key.
+fn rank(place: Place) -> usize {
+    match place {
+        Place::Backend => usize::MAX,
+        Place::Server(index) => index,
+    }
 }
 
 fn algorithms(random: &mut Random) -> Algorithm {
@@ -88,13 +103,16 @@ impl World {
             let maxconn = u32::try_from(1 + random.below(3)).unwrap();
             let minconn = u32::from(dynamic);
             let backup = random.below(5) == 0;
-            Arc::new(ServerState::new(ServerSettings { id, backup, maxconn, minconn, ..ServerSettings::default() }))
+            let maxqueue = [0, 0, 1, 2][random.below(4)];
+            let settings = ServerSettings { id, backup, maxconn, minconn, maxqueue, ..ServerSettings::default() };
+            Arc::new(ServerState::new(settings))
         });
         let servers: Vec<_> = servers.collect();
         let settings = FarmSettings {
             algorithm,
             redispatch: (random.below(2) == 0).then_some(Redispatch { interval: -1 }),
             fullconn: if dynamic { 6 } else { 0 },
+            persist: random.below(4) == 0,
             all_backups: random.below(2) == 0,
             ..FarmSettings::default()
         };
@@ -110,6 +128,7 @@ impl World {
             given_up: 0,
             refused: 0,
             served_before: vec![0; farm.servers().len()],
+            highest: 0,
             farm,
         }
     }
@@ -121,17 +140,40 @@ impl World {
             hash: Some(u32::try_from(self.random.below(1000)).unwrap()).filter(|hash| hash % 4 != 0),
             server: (self.random.below(4) == 0).then(|| self.random.below(count)),
             avoid: (self.random.below(8) == 0).then(|| self.random.below(count)),
-            priority: Priority { class, time_ms: 0 },
+            priority: Priority { class, time_ms: i64::try_from(self.random.below(3)).unwrap() },
         };
         let worker = self.random.below(self.workers.len());
         let presence = self.farm.enter();
         self.arrivals += 1;
+        self.highest = self.highest.max(self.in_backend() + 1);
         self.choose(worker, wanted, presence);
     }
 
+    /// Requests that are served, wait, or have a slot that they do not know of yet.
+    fn in_backend(&self) -> u32 {
+        u32::try_from(self.slots.len() + self.waiters.len()).unwrap()
+    }
+
+    /// What a server may have at a time with so many requests in the backend, by the manual.
+    fn limit(&self, server: &ServerState, requests: u32) -> u32 {
+        let (minconn, maxconn, fullconn) = (server.settings().minconn, server.maxconn(), self.farm.settings().fullconn);
+        let limit = if minconn == 0 || minconn == maxconn || requests >= fullconn {
+            maxconn
+        } else {
+            (requests * maxconn / fullconn).max(minconn)
+        };
+        (limit * server.ramp() / 100).max(1)
+    }
+
     fn choose(&mut self, worker: usize, wanted: Wanted, presence: Presence) {
+        let queued: Vec<u32> = self.farm.servers().iter().map(|server| server.queued()).collect();
+        let queued_in_backend = self.farm.queued();
         match self.workers[worker].choose(&wanted) {
-            Choice::Slot(slot) => self.slots.push((slot, presence)),
+            Choice::Slot(slot) => {
+                let eligible = slot.server().unwrap().eligible();
+                assert!(queued[slot.index()] == 0 && (queued_in_backend == 0 || !eligible), "overtook those who wait");
+                self.slots.push((slot, presence));
+            }
             Choice::Wait(wait) => {
                 let id = wait.sequence();
                 let waiter = Waiter {
@@ -144,7 +186,11 @@ impl World {
                     worker,
                     was_waiting: false,
                 };
-                self.waiters.insert(id, waiter);
+                if let Place::Server(index) = waiter.place {
+                    let maxqueue = self.farm.servers()[index].settings().maxqueue;
+                    assert!(maxqueue == 0 || queued[index] < maxqueue, "more wait for a server than may");
+                }
+                assert!(self.waiters.insert(id, waiter).is_none(), "two of one number");
                 self.poll(id);
             }
             Choice::QueueFull | Choice::NoServer => self.refused += 1,
@@ -200,6 +246,10 @@ impl World {
                 let maxconn = u32::try_from(1 + self.random.below(4)).unwrap();
                 self.farm.set_maxconn(index, maxconn);
             }
+            18 => {
+                let percent = [100, 100, 50, 1][self.random.below(4)];
+                self.farm.set_ramp(index, percent);
+            }
             _ => self.poll_woken(),
         }
     }
@@ -213,45 +263,56 @@ impl World {
     }
 
     fn look(&mut self) {
-        let mut still = BTreeMap::<usize, Vec<_>>::new();
-        let mut granted = BTreeMap::<usize, Vec<_>>::new();
-        let place = |place: Place| match place {
-            Place::Backend => usize::MAX,
-            Place::Server(index) => index,
-        };
         let mut woken = 0;
-        for waiter in self.waiters.values_mut() {
+        let mut still = BTreeMap::<usize, Vec<_>>::new();
+        let mut granted = Vec::new();
+        let ended = self.farm.queues.lock().ended.clone();
+        for (id, waiter) in &mut self.waiters {
             let wakes = waiter.woken.0.load(Ordering::SeqCst);
             assert!(wakes <= 1, "woken {wakes} times");
+            assert_eq!(wakes == 1, ended.contains_key(id), "woken in vain, or not at all");
             woken += wakes;
             if std::mem::replace(&mut waiter.was_waiting, wakes == 0) {
-                let side = if wakes == 0 { &mut still } else { &mut granted };
-                side.entry(place(waiter.place)).or_default().push(waiter.key);
+                match ended.get(id) {
+                    Some((Outcome::Granted(index), _)) => granted.push((*index, waiter.place, waiter.key)),
+                    Some((Outcome::Redistributed, _)) => {}
+                    None => still.entry(rank(waiter.place)).or_default().push(waiter.key),
+                }
             }
         }
-        // Whoever was woken had waited longest, and nobody was woken in vain.
-        for (place, granted) in &granted {
-            if let (Some(last), Some(first)) =
-                (granted.iter().max(), still.get(place).and_then(|keys| keys.iter().min()))
-            {
-                assert!(last < first, "overtaken: {last:?} {first:?}");
-            }
+        let first = |place| still.get(&rank(place)).and_then(|keys| keys.iter().min());
+        for &(index, place, key) in &granted {
+            // Whoever got a slot came before all who still wait in the same queue, and before those who wait in the
+            // other queue of the server.
+            let other = if place == Place::Backend || self.farm.servers()[index].eligible() {
+                [Place::Backend, Place::Server(index)].map(first)
+            } else {
+                [first(place), None]
+            };
+            assert!(other.into_iter().flatten().all(|waiting| key < *waiting), "{key:?} overtook {other:?}");
         }
         assert_eq!(self.farm.queued_in_total(), u32::try_from(self.waiters.len()).unwrap() - woken);
+        self.look_at_servers();
+        let held = u32::try_from(self.slots.len()).unwrap();
+        let taken: u32 = self.farm.servers().iter().map(|server| server.served()).sum();
+        assert!(held <= taken && taken <= held + woken, "{held} held, {taken} taken, {woken} woken");
+    }
+
+    fn look_at_servers(&mut self) {
+        let now = self.in_backend();
+        let highest = std::mem::replace(&mut self.highest, now).max(now);
         for (index, server) in self.farm.servers().iter().enumerate() {
-            let (served, limit) = (server.served(), self.farm.limit(index));
-            // A limit that depends on the requests in the backend may have been higher a moment ago.
-            let highest = if server.settings().minconn == 0 { limit } else { server.maxconn() };
-            assert!(served <= highest.max(self.served_before[index]), "{served} served, {highest} allowed");
+            let (served, limit) = (server.served(), self.limit(server, now));
+            assert_eq!(limit, self.farm.limit(index));
+            // Nobody is thrown out when a limit falls, but nobody comes in either.
+            let allowed = self.limit(server, highest).max(self.served_before[index]);
+            assert!(served <= allowed, "{served} served, {allowed} allowed");
             self.served_before[index] = served;
             if served < limit {
                 assert_eq!(server.queued(), 0, "an idle slot of a server that is waited for");
                 assert!(!server.eligible() || self.farm.queued() == 0, "an idle slot while others wait");
             }
         }
-        let held = u32::try_from(self.slots.len()).unwrap();
-        let taken: u32 = self.farm.servers().iter().map(|server| server.served()).sum();
-        assert!(held <= taken && taken <= held + woken, "{held} held, {taken} taken, {woken} woken");
     }
 
     /// Everything ends well: all servers come back and all who wait are served.
@@ -260,6 +321,7 @@ impl World {
             self.farm.set_running(index, Running::Up);
             self.farm.set_admin(index, AdminState::Ready);
             self.farm.set_weight(index, 1);
+            self.farm.set_ramp(index, 100);
             self.look();
             self.farm.set_maxconn(index, 2);
             self.look();
