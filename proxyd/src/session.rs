@@ -16,6 +16,7 @@ pub mod capture;
 pub mod conn;
 pub mod cookies;
 pub mod finish;
+pub mod form;
 pub mod h1;
 pub mod policy;
 pub mod pool;

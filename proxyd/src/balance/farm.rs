@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use arc_swap::{ArcSwap, Guard};
 
 use super::Algorithm;
-use super::hash::{HashKey, HashType};
+use super::hash::{Affinity, HashType};
 use super::persist::values::{Computed, Values};
 use super::persist::{CookieSettings, Redispatch};
 use super::queue::Queues;
@@ -29,8 +29,8 @@ pub struct FarmSettings {
     pub hash_type: HashType,
     /// `hash-balance-factor` in percent of the average load; 0 means unbounded.
     pub balance_factor: u32,
-    /// `hash-key` of the servers.
-    pub hash_key: HashKey,
+    /// `hash-preserve-affinity`.
+    pub affinity: Affinity,
     /// `option allbackups`: all backup servers share the load, not only the first one.
     pub all_backups: bool,
     /// `fullconn`: with so many requests in the backend, servers with a `minconn` reach their `maxconn`.

@@ -1,4 +1,5 @@
-//! Hash functions and the ways a hash becomes a server: `hash-type`, `hash-balance-factor`, `hash-key`.
+//! Hash functions and the ways a hash becomes a server: `hash-type`, `hash-balance-factor`, `hash-key`,
+//! `hash-preserve-affinity`.
 
 use std::net::IpAddr;
 
@@ -44,6 +45,18 @@ pub enum Function {
     Crc32,
     /// The key is a number already.
     None,
+}
+
+/// `hash-preserve-affinity`: whether a key keeps its server on the ring when that server is busy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// It waits for it.
+    #[default]
+    Always,
+    /// It goes on to the next server on the ring when the server has reached its `maxconn`.
+    MaxConn,
+    /// It does so when the server's queue has reached its `maxqueue`.
+    MaxQueue,
 }
 
 /// `hash-key`: what places a server on the consistent ring.

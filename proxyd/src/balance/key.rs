@@ -22,11 +22,7 @@ pub trait RequestKey {
     fn form(&self) -> Option<&[u8]> {
         None
     }
-    /// The value of a cookie of a Remote Desktop connection request.
-    fn rdp_cookie(&self, _name: &str) -> Option<&[u8]> {
-        None
-    }
-    /// The result of the backend's `hash` expression.
+    /// The result of the backend's `hash` expression, or the cookie that `rdp-cookie` names.
     fn expression(&self) -> Option<Cow<'_, [u8]>> {
         None
     }
@@ -58,8 +54,7 @@ pub fn hash(settings: &FarmSettings, request: &impl RequestKey) -> Option<u32> {
             let value = request.header(name).filter(|value| !value.is_empty())?;
             Some(hash_type.hash(if *domain_only { domain_label(value) } else { value }))
         }
-        KeySource::RdpCookie { name } => request.rdp_cookie(name).map(|value| hash_type.hash(value)),
-        KeySource::Expression => request.expression().map(|value| hash_type.hash(&value)),
+        KeySource::RdpCookie { .. } | KeySource::Expression => request.expression().map(|value| hash_type.hash(&value)),
     }
 }
 
@@ -91,7 +86,7 @@ fn path_start(target: &[u8]) -> usize {
 
 /// The value of a parameter in a query or a form.
 fn parameter<'a>(list: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    list.split(|&byte| byte == b'&' || byte == b';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
+    list.split(|&byte| byte == b'&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
 
 /// `use_domain_only`: of `www.example.com`, the label `example`.
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn values_of_parameters_and_domains() {
-        assert_eq!(parameter(b"a=1&u=x;b=2", b"u"), Some(&b"x"[..]));
+        assert_eq!(parameter(b"a=1&u=x;b=2", b"u"), Some(&b"x;b=2"[..]));
         assert_eq!(parameter(b"uu=1", b"u"), None);
         assert_eq!(parameter(b"u=", b"u"), Some(&b""[..]));
         assert_eq!(domain_label(b"www.example.com:80"), b"example");

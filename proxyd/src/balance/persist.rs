@@ -3,11 +3,12 @@
 //! [`read`] is called with the request's `Cookie` lines before a server is chosen, [`write`] with the response's
 //! `Set-Cookie` lines once one has answered. Both return what is to be changed and change nothing themselves.
 //! [`crumbs`] cuts and mends the lines, [`date`] knows the dates inside of dated cookies, [`dynamic`] computes values,
-//! [`values`] knows whom each value means.
+//! [`rdp`] reads those of Remote Desktop, [`values`] knows whom each value means.
 
 mod crumbs;
 mod date;
 pub mod dynamic;
+pub mod rdp;
 pub mod values;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@
 
 use super::Picked;
 use super::farm::Farm;
-use super::hash::{HashKey, mix};
+use super::hash::{Affinity, HashKey, mix};
 use super::server_state::{WEIGHT_MAX, WEIGHT_SCALE};
 
 /// Points of different servers start so far apart before they are mixed.
@@ -44,7 +44,7 @@ impl Ring {
             sum
         }));
         for (index, (server, &weight)) in farm.servers().iter().zip(&self.weights).enumerate() {
-            let base = server_key(farm.settings().hash_key, server);
+            let base = server_key(server);
             let first = base.wrapping_mul(POINTS_PER_ID);
             self.points.extend((0..weight).map(|point| (mix(first.wrapping_add(point)), index)));
         }
@@ -69,14 +69,22 @@ impl Ring {
         let &(previous_position, previous) = self.points.get(before)?;
         let (to_next, to_previous) = (next_position.wrapping_sub(hash), hash.wrapping_sub(previous_position));
         let (start, nearest) = if to_previous <= to_next { (before, previous) } else { (after, next) };
-        let factor = farm.settings().balance_factor;
-        if factor == 0 && avoid != Some(nearest) {
+        let (factor, affinity) = (farm.settings().balance_factor, farm.settings().affinity);
+        if factor == 0 && avoid != Some(nearest) && !is_busy(farm, affinity, nearest) {
             return Some(nearest);
         }
         let slots = slots(farm, factor);
-        let acceptable = |index: &usize| avoid != Some(*index) && self.has_room(farm, slots, *index);
-        let ring = (0..count).filter_map(|step| self.points.get((start + step) % count).map(|&(_, index)| index));
-        Some(ring.into_iter().find(acceptable).unwrap_or(nearest))
+        let acceptable = |index: &usize| {
+            avoid != Some(*index) && self.has_room(farm, slots, *index) && !is_busy(farm, affinity, *index)
+        };
+        let mut ring = (0..count).filter_map(|step| self.points.get((start + step) % count).map(|&(_, index)| index));
+        ring.find(acceptable).or(match affinity {
+            Affinity::Always => Some(nearest),
+            // Where all are busy, it waits for the one that was asked last.
+            Affinity::MaxConn | Affinity::MaxQueue => {
+                self.points.get((start + count - 1) % count).map(|&(_, index)| index)
+            }
+        })
     }
 
     /// Whether a server has not used up its share of the slots. Shares are whole numbers that add up to all slots; every
@@ -96,8 +104,19 @@ fn slots(farm: &Farm, factor: u32) -> Option<u64> {
     (factor != 0).then(|| ((requests + 1) * u64::from(factor)).div_ceil(100))
 }
 
-fn server_key(key: HashKey, server: &super::server_state::ServerState) -> u32 {
-    match (key, server.location().get().socket()) {
+/// Whether `hash-preserve-affinity` passes a server over.
+fn is_busy(farm: &Farm, affinity: Affinity, index: usize) -> bool {
+    let Some(server) = farm.servers().get(index) else { return false };
+    let (limit, maxqueue) = (farm.limit(index), server.settings().maxqueue);
+    match affinity {
+        Affinity::Always => false,
+        Affinity::MaxConn => limit != 0 && server.served() >= limit,
+        Affinity::MaxQueue => limit != 0 && maxqueue != 0 && server.queued() >= maxqueue,
+    }
+}
+
+fn server_key(server: &super::server_state::ServerState) -> u32 {
+    match (server.settings().hash_key, server.location().get().socket()) {
         (HashKey::Id, _) | (_, None) => server.settings().id,
         (HashKey::Addr, Some(address)) => super::hash::of_address(address.ip()),
         (HashKey::AddrPort, Some(address)) => super::hash::of_address(address.ip()) ^ mix(u32::from(address.port())),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::hash::HashKey;
 use super::sync::{AtomicU32, Mutex, MutexGuard};
 use crate::health::{CheckResult, Observation};
 use crate::proxy::address::ServerAddress;
@@ -69,6 +70,8 @@ pub struct ServerSettings {
     pub admin: AdminState,
     /// Where it is at first. One without an address waits in maintenance until it has one.
     pub place: Place,
+    /// What places it on a consistent ring: `hash-key`.
+    pub hash_key: HashKey,
     /// Failed checks a settled server survives, and checks a dead one must pass: `fall` and `rise`, for display.
     pub fall: u32,
     /// See `fall`.
@@ -124,6 +127,7 @@ impl Default for ServerSettings {
             tracks: false,
             admin: AdminState::Ready,
             place: Place { address: ServerAddress::Destination, ..Place::default() },
+            hash_key: HashKey::Id,
             fall: 3,
             rise: 2,
             agent: false,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::dispatcher::{Choice, Dispatcher, Wanted};
 use super::farm::{Farm, FarmSettings};
-use super::hash::{Function, HashType, Method};
+use super::hash::{Affinity, Function, HashKey, HashType, Method};
 use super::key::{RequestKey, hash};
 use super::server_state::{ServerSettings, ServerState};
 use super::{Algorithm, KeySource};
+use crate::proxy::place::Place;
 
 fn farm_with(algorithm: Algorithm, hash_type: HashType, weights: &[u32]) -> Rc<Dispatcher> {
     let servers = weights.iter().zip(1..).map(|(&weight, id)| {
@@ -128,12 +129,95 @@ fn recorded_sequences() {
             "lcW123" => (Algorithm::LeastConn, &[1, 2, 3]),
             "first3" => (Algorithm::First, &[1, 1, 1]),
             "rr_w0" => (Algorithm::RoundRobin, &[0, 1, 1]),
-            _ => continue,
+            "default" => (Algorithm::default(), &[1, 1, 1]),
+            _ if columns[2].contains('=') => continue,
+            other => panic!("unknown vector {other}"),
         };
-        let expected = columns[2].trim();
+        let expected = columns[2].trim().replace(',', " ");
         let count = expected.split(' ').count();
         assert_eq!(sequence(&farm(algorithm, weights), count), expected, "{}", columns[0]);
     }
+}
+
+/// `hash-preserve-affinity`: a key leaves its server while that one is busy, and comes back.
+#[test]
+fn keys_of_busy_servers_go_on_round_the_ring() {
+    let dispatcher = |affinity| {
+        let servers = (1..=3).map(|id| {
+            let limits = ServerSettings { maxconn: 1, maxqueue: 1, ..ServerSettings::default() };
+            Arc::new(ServerState::new(ServerSettings { id, name: format!("s{id}"), ..limits }))
+        });
+        let hash_type = HashType { method: Method::Consistent, function: Function::Sdbm, avalanche: true };
+        let algorithm = Algorithm::Hash(KeySource::Source);
+        let settings = FarmSettings { algorithm, hash_type, affinity, ..FarmSettings::default() };
+        Dispatcher::new(Farm::new(settings, servers.collect()), 1)
+    };
+    let wanted = Wanted { hash: Some(0x1234_5678), ..Wanted::default() };
+    let told = |choice: &Choice| match choice {
+        Choice::Slot(slot) => format!("{}", slot.index()),
+        Choice::Wait(wait) => format!("wait {:?}", wait.place()),
+        Choice::QueueFull => "queue full".to_owned(),
+        Choice::NoServer => "no server".to_owned(),
+    };
+    let story = |affinity| {
+        let dispatcher = dispatcher(affinity);
+        let choices: Vec<Choice> = (0..7).map(|_| dispatcher.choose(&wanted)).collect();
+        let story: Vec<String> = choices.iter().map(told).collect();
+        drop(choices);
+        assert_eq!(told(&dispatcher.choose(&wanted)), story[0], "it comes back");
+        story
+    };
+    let always = story(Affinity::Always);
+    let home = &always[0];
+    assert_eq!(always[1], format!("wait Server({home})"));
+    assert!(always[2..].iter().all(|told| told == "queue full"), "{always:?}");
+
+    let by_limit = story(Affinity::MaxConn);
+    let mut visited = by_limit[..3].to_vec();
+    visited.sort();
+    assert_eq!(visited, ["0", "1", "2"], "{by_limit:?}");
+    assert!(by_limit[3].starts_with("wait Server("), "{by_limit:?}");
+
+    // Slot and queue of one server, then those of the next.
+    let by_queue = story(Affinity::MaxQueue);
+    let place = |nth: usize| by_queue[nth].trim_start_matches("wait Server(").trim_end_matches(')');
+    assert!(
+        by_queue[0] == *home && place(0) == place(1) && place(2) == place(3) && place(4) == place(5),
+        "{by_queue:?}"
+    );
+    assert_eq!(by_queue[6], "queue full");
+}
+
+/// `hash-key`: keyed by addresses, the order of the lines does not matter.
+#[test]
+fn rings_keyed_by_addresses_agree_whatever_the_order() {
+    let owners = |hash_key, ports: [u16; 3]| {
+        let servers = ports.iter().zip(1..).map(|(port, id)| {
+            let place = Place::at(([192, 0, 2, u8::try_from(port % 100).unwrap()], *port).into());
+            Arc::new(ServerState::new(ServerSettings {
+                id,
+                name: port.to_string(),
+                place,
+                hash_key,
+                ..ServerSettings::default()
+            }))
+        });
+        let hash_type = HashType { method: Method::Consistent, function: Function::Sdbm, avalanche: true };
+        let algorithm = Algorithm::Hash(KeySource::Source);
+        let settings = FarmSettings { algorithm, hash_type, ..FarmSettings::default() };
+        let dispatcher = Dispatcher::new(Farm::new(settings, servers.collect()), 1);
+        let key = |nth: u32| Wanted { hash: Some(nth.wrapping_mul(0x9e37_79b9)), ..Wanted::default() };
+        (0..300).map(|nth| choose(&dispatcher, &key(nth))).collect::<Vec<_>>()
+    };
+    for hash_key in [HashKey::Addr, HashKey::AddrPort] {
+        let owned = owners(hash_key, [8001, 8002, 8003]);
+        assert_eq!(owned, owners(hash_key, [8003, 8001, 8002]));
+        for port in ["8001", "8002", "8003"] {
+            let share = owned.iter().filter(|owner| *owner == port).count();
+            assert!((50..150).contains(&share), "{hash_key:?} {port} {share}");
+        }
+    }
+    assert_ne!(owners(HashKey::Id, [8001, 8002, 8003]), owners(HashKey::Id, [8003, 8001, 8002]));
 }
 
 #[test]

@@ -1,16 +1,25 @@
-//! `balance`, `hash-type` and `hash-balance-factor`.
+//! `balance`, `hash-type`, `hash-balance-factor`, `hash-preserve-affinity` and `persist rdp-cookie`.
 
-use super::draft::{At, Settings};
+use super::draft::{At, Section, Settings};
 use super::line::{Line, code};
+use super::rules::{self, Names};
 use super::support::Support;
-use crate::balance::hash::{Function, HashType, Method};
+use crate::balance::hash::{Affinity, Function, HashType, Method};
 use crate::balance::{Algorithm, KeySource};
-use shared_config::diagnostic::Diagnostic;
+use crate::sample::fetch::Side;
+use crate::sample::fetch::content::Part;
+use crate::sample::{Expression, Fetch};
+use shared_config::diagnostic::{Diagnostic, Diagnostics};
 use shared_config::suggest;
 use shared_config::words::Word;
 
 /// How many servers `random` draws.
 const DRAWS_DEFAULT: u32 = 2;
+
+/// The cookie that `balance rdp-cookie` hashes if none is named: it names the user.
+const HASHED_RDP_COOKIE: &str = "mstshash";
+/// The cookie that `persist rdp-cookie` reads if none is named: it names the server.
+const PERSISTENT_RDP_COOKIE: &str = "msts";
 
 /// The algorithms, for suggestions.
 const NAMES: [&str; 12] = [
@@ -45,8 +54,8 @@ pub(super) fn balance(line: &mut Line<'_, '_>, settings: &mut Settings, support:
         "uri" => uri(line),
         "url_param" => url_param(line),
         "hdr" if argument.is_some() => header(line, word, argument.unwrap_or_default()),
-        "rdp-cookie" => rdp_cookie(line, word, argument, support),
-        "hash" => hash(line, settings, support),
+        "rdp-cookie" => rdp_cookie(line, word, argument),
+        "hash" => hash(line, settings),
         "log-hash" | "sticky" => {
             support.unsupported(&format!("balance {name}"), word.span, line.out);
             Some(Algorithm::RoundRobin)
@@ -88,7 +97,7 @@ fn random(line: &mut Line<'_, '_>, word: &Word, argument: Option<&str>) -> Optio
             _ => {
                 let message = match argument.chars().find(|c| !c.is_ascii_digit()) {
                     Some(character) => format!("balance random : unexpected character '{character}' after argument."),
-                    None => "balance random : the number of draws must be at least 1.".to_owned(),
+                    None => "balance random : number of draws must be at least 1.".to_owned(),
                 };
                 line.error(code::BAD_VALUE, word.span, message);
                 return None;
@@ -134,6 +143,10 @@ fn url_param(line: &mut Line<'_, '_>) -> Option<Algorithm> {
     if check_post {
         // An obsolete limit may follow.
         let _limit = line.words.rest();
+    } else if let Some(word) = line.words.next() {
+        let message = format!("balance url_param only accepts 'check_post' modifier (got '{}').", word.text);
+        line.error(code::UNKNOWN_NAME, word.span, message);
+        return None;
     }
     Some(Algorithm::Hash(KeySource::UrlParam { name, check_post }))
 }
@@ -147,20 +160,101 @@ fn header(line: &mut Line<'_, '_>, word: &Word, name: &str) -> Option<Algorithm>
     Some(Algorithm::Hash(KeySource::Header { name: name.to_owned(), domain_only }))
 }
 
-fn rdp_cookie(line: &mut Line<'_, '_>, word: &Word, name: Option<&str>, support: &mut Support) -> Option<Algorithm> {
+fn rdp_cookie(line: &mut Line<'_, '_>, word: &Word, name: Option<&str>) -> Option<Algorithm> {
     if name == Some("") {
         line.error(code::MISSING_ARGUMENT, word.span, "balance rdp-cookie : missing cookie name.");
         return None;
     }
-    support.unsupported("balance rdp-cookie", word.span, line.out);
-    Some(Algorithm::Hash(KeySource::RdpCookie { name: name.unwrap_or("mstshash").to_owned() }))
+    Some(Algorithm::Hash(KeySource::RdpCookie { name: name.unwrap_or(HASHED_RDP_COOKIE).to_owned() }))
 }
 
-fn hash(line: &mut Line<'_, '_>, settings: &mut Settings, support: &mut Support) -> Option<Algorithm> {
+fn hash(line: &mut Line<'_, '_>, settings: &mut Settings) -> Option<Algorithm> {
     let word = line.expect("balance hash requires a sample expression.")?;
-    support.unsupported("balance hash", word.span, line.out);
-    settings.balance_expression = Some(line.joined_with(word));
+    if let Some(extra) = line.words.next() {
+        let message = format!("balance hash takes no other argument (got '{}').", extra.text);
+        line.error(code::EXTRA_ARGUMENT, extra.span, message);
+        let _rest = line.words.rest();
+        return None;
+    }
+    settings.balance_expression = Some(word.clone());
     Some(Algorithm::Hash(KeySource::Expression))
+}
+
+/// Algorithms that look into requests fall back to round robin where there are none.
+pub(super) fn usable(algorithm: Algorithm, is_http: bool) -> Algorithm {
+    match &algorithm {
+        Algorithm::Hash(KeySource::Uri { .. } | KeySource::UrlParam { .. } | KeySource::Header { .. }) if !is_http => {
+            Algorithm::RoundRobin
+        }
+        Algorithm::RoundRobin
+        | Algorithm::StaticRr
+        | Algorithm::LeastConn
+        | Algorithm::First
+        | Algorithm::Random { .. }
+        | Algorithm::Hash(_) => algorithm,
+    }
+}
+
+/// What is hashed, where that is a sample; `head` is where the section begins, as haproxy says it.
+pub(super) fn key(
+    section: &Section,
+    algorithm: &Algorithm,
+    head: &str,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<Expression> {
+    let Algorithm::Hash(source) = algorithm else { return None };
+    match source {
+        KeySource::RdpCookie { name } => {
+            let fetch = Fetch::Content(Side::Request, Part::RdpCookie(Some(name.as_bytes().into())));
+            Some(Expression { fetch, converters: Box::default() })
+        }
+        KeySource::Expression => {
+            let word = section.settings.balance_expression.as_ref()?;
+            let place = rules::Section {
+                kind: section.kind,
+                name: &section.name,
+                mode: section.mode(),
+                frontend: None,
+                backend: None,
+                request_captures: section.capture_request.len(),
+                response_captures: section.capture_response.len(),
+            };
+            rules::balance_hash(&place, word, head, names, out)
+        }
+        KeySource::Source | KeySource::Uri { .. } | KeySource::UrlParam { .. } | KeySource::Header { .. } => None,
+    }
+}
+
+/// `persist rdp-cookie`, with the name in parentheses if there is one.
+pub(super) fn persist_rdp_cookie(line: &mut Line<'_, '_>, method: &str, settings: &mut Settings) {
+    if let Some(extra) = line.words.next() {
+        let message = format!("'persist' cannot handle unexpected argument '{}'.", extra.text);
+        line.error(code::EXTRA_ARGUMENT, extra.span, message);
+        let _rest = line.words.rest();
+        return;
+    }
+    let name = match split(method).1 {
+        None => PERSISTENT_RDP_COOKIE,
+        Some("") => {
+            let message = "persist rdp-cookie(name)' requires an rdp cookie name.";
+            return line.error(code::MISSING_ARGUMENT, line.keyword, message);
+        }
+        Some(name) => name,
+    };
+    settings.rdp_cookie = Some(name.to_owned());
+}
+
+/// The word after `hash-preserve-affinity`.
+pub(super) fn hash_preserve_affinity(line: &mut Line<'_, '_>, settings: &mut Settings) {
+    let wrong = "'hash-preserve-affinity' expects one of 'always', 'maxconn' or 'maxqueue'.";
+    let Some(word) = line.expect(wrong) else { return };
+    settings.hash_affinity = match word.as_str() {
+        "always" => Affinity::Always,
+        "maxconn" => Affinity::MaxConn,
+        "maxqueue" => Affinity::MaxQueue,
+        _ => return line.error(code::UNKNOWN_NAME, word.span, wrong),
+    };
 }
 
 /// The words after `hash-type`.

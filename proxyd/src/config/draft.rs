@@ -10,7 +10,7 @@ use super::model::{
 use super::server::{ServerDraft, ServerSettings};
 use super::stick;
 use crate::balance::Algorithm;
-use crate::balance::hash::HashType;
+use crate::balance::hash::{Affinity, HashType};
 use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::{Dialect, HttpSend, HttpStep, TcpStep};
 use shared_config::haproxy::ast::Statement;
@@ -50,7 +50,9 @@ pub(super) struct Settings {
     pub logs: Vec<LogEntry>,
     pub log_tag: Option<String>,
     pub balance: Option<At<Algorithm>>,
-    pub balance_expression: Option<String>,
+    pub balance_expression: Option<Word>,
+    pub rdp_cookie: Option<String>,
+    pub hash_affinity: Affinity,
     pub hash_type: Option<HashType>,
     pub hash_balance_factor: Option<u32>,
     pub cookie: Option<At<CookieSettings>>,

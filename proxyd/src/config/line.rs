@@ -152,12 +152,6 @@ impl<'a> Line<'a, '_> {
         );
     }
 
-    /// This word and those that are left, joined by spaces.
-    pub(super) fn joined_with(&mut self, first: &Word) -> String {
-        let rest = self.joined();
-        if rest.is_empty() { first.text.to_string() } else { format!("{} {rest}", first.text) }
-    }
-
     /// The words that are left, joined by spaces.
     pub(super) fn joined(&mut self) -> String {
         self.words.rest().iter().map(Word::as_str).collect::<Vec<_>>().join(" ")

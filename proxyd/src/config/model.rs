@@ -5,7 +5,7 @@
 //! model and does not carry it along.
 
 use crate::balance::Algorithm;
-use crate::balance::hash::{HashKey, HashType};
+use crate::balance::hash::{Affinity, HashKey, HashType};
 use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::CheckKind;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace};
@@ -334,8 +334,12 @@ pub struct Backend {
     pub listen: Option<FrontendId>,
     /// `balance`.
     pub balance: Algorithm,
-    /// The expression of `balance hash`, as written.
-    pub balance_expression: Option<String>,
+    /// What `balance hash` or `balance rdp-cookie` hashes.
+    pub balance_key: Option<Expression>,
+    /// `persist rdp-cookie`: the cookie that names the server.
+    pub rdp_cookie: Option<String>,
+    /// `hash-preserve-affinity`.
+    pub hash_affinity: Affinity,
     /// `hash-type`.
     pub hash_type: HashType,
     /// `hash-balance-factor`: per cent of the average load that a server may have. `None`: no bound.

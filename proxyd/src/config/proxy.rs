@@ -195,7 +195,10 @@ pub(super) fn statement(
         return Taken::Rule;
     }
     let mut line = line(words, row.name, keyword, section.kind, negation, out);
-    if is_legacy {
+    if row.name == "persist rdp-cookie" {
+        let method = rest.get(1).map_or("", Word::as_str);
+        balance::persist_rdp_cookie(&mut line, method, &mut section.settings);
+    } else if is_legacy {
         legacy::statement(&mut line, row, section, tools);
     } else {
         dispatch(&mut line, section, tools);
@@ -400,6 +403,7 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         "cookie" => cookie::cookie(line, &mut section.settings),
         "balance" => balance::balance(line, &mut section.settings, &mut tools.support),
         "hash-type" => balance::hash_type(line, &mut section.settings),
+        "hash-preserve-affinity" => balance::hash_preserve_affinity(line, &mut section.settings),
         "hash-balance-factor" => balance::hash_balance_factor(line, &mut section.settings),
         "http-check" => {
             if !matches!(line.name, "http-check disable-on-404" | "http-check send-state") {

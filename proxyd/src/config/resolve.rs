@@ -1,6 +1,7 @@
 //! From drafts to the model: names become ids, what was not said gets its default.
 
 use super::address::Port;
+use super::balance;
 use super::bind::BindDraft;
 use super::check;
 use super::cookie;
@@ -421,11 +422,15 @@ impl Completion<'_> {
         let flag = |flag| settings.flags.get(flag, false);
         let is_http = section.mode() == Mode::Http;
         let algorithm = settings.balance.as_ref().map_or(Algorithm::RoundRobin, |at| at.value.clone());
+        let head = place(self.sources, section.head);
+        let balance_key = balance::key(section, &algorithm, &head, self.names, self.out);
         Backend {
             proxy,
             listen,
-            balance: usable(algorithm, is_http),
-            balance_expression: settings.balance_expression.clone(),
+            balance: balance::usable(algorithm, is_http),
+            balance_key,
+            rdp_cookie: settings.rdp_cookie.clone(),
+            hash_affinity: settings.hash_affinity,
             hash_type: settings.hash_type.unwrap_or_default(),
             hash_balance_factor: settings.hash_balance_factor,
             servers: self.servers(section),
@@ -697,20 +702,4 @@ fn splice(settings: &Settings) -> Splice {
 fn timeouts(settings: &Settings) -> Timeouts {
     let set = &settings.timeouts;
     Timeouts { queue: set.queue.or(set.connect), tarpit: set.tarpit.or(set.connect), ..set.clone() }
-}
-
-/// Algorithms that look into requests fall back to round robin where there are none.
-fn usable(algorithm: Algorithm, is_http: bool) -> Algorithm {
-    use crate::balance::KeySource;
-    match &algorithm {
-        Algorithm::Hash(KeySource::Uri { .. } | KeySource::UrlParam { .. } | KeySource::Header { .. }) if !is_http => {
-            Algorithm::RoundRobin
-        }
-        Algorithm::RoundRobin
-        | Algorithm::StaticRr
-        | Algorithm::LeastConn
-        | Algorithm::First
-        | Algorithm::Random { .. }
-        | Algorithm::Hash(_) => algorithm,
-    }
 }

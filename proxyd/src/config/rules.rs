@@ -51,7 +51,7 @@ use order::Order;
 use report::code;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
-use shared_config::haproxy::expr::Expression;
+use shared_config::haproxy::expr;
 use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
 use shared_config::source::Span;
 use shared_config::words::{Word, Words};
@@ -154,34 +154,47 @@ pub fn unique_id_format(
     Lowering::new(section, names, out).unique_id_format(word)
 }
 
-/// Checks and compiles an expression outside rules: `balance hash`, `%[…]` of a log format. `before` is what haproxy says in
-/// front of a problem, `<…>` not included. `None` where it is wrong or does not work yet, which has been reported.
-pub fn expression(
+/// Checks and compiles the expression of `balance hash`. `line` is where the section begins, as haproxy says it. `None` where
+/// it is wrong or does not work yet, which has been reported.
+pub fn balance_hash(
     section: &Section<'_>,
-    written: &Expression,
-    places: FetchPlaces,
-    before: &str,
+    word: &Word,
+    line: &str,
     names: &Names,
     out: &mut Diagnostics,
 ) -> Option<sample::Expression> {
     let mut lowering = Lowering::new(section, names, out);
-    match lowering.expression(written, &written.fetch.name.text, expression::Voice::Sample) {
-        Ok(lowered) if lowered.places.intersects(places) => lowered.expression,
-        Ok(lowered) => {
-            let message = format!(
-                "{before}sample fetch <{}> may not be reliably used here because it needs '{}' which is not available \
-                 here.",
-                text::word_of(written),
-                text::needs(lowered.places)
-            );
-            lowering.error(code::BAD_EXPRESSION, written.span, message);
-            None
-        }
+    let before = format!("{} '{}' [{line}]: ", section.word(), section.name);
+    let parsed = expr::parse(&mut Words::new(std::slice::from_ref(word), word.span)).and_then(|written| {
+        Ok((lowering.expression(&written, &written.fetch.name.text, expression::Voice::Sample)?, written))
+    });
+    let (lowered, written) = match parsed {
+        Ok(parsed) => parsed,
         Err(problem) => {
-            lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, before));
-            None
+            let before = format!("{before}failed to parse 'balance hash' expression '{}' in : ", word.text);
+            let error = report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, &before);
+            lowering.out.push(error.whole_file());
+            return None;
         }
+    };
+    if !lowered.places.intersects(FetchPlaces::of(FetchPlace::BackendUseServer)) {
+        let message = format!(
+            "{before}error detected while parsing 'balance hash' expression '{}' which requires information from {}, which \
+             is not available here.",
+            word.text,
+            text::needs(lowered.places)
+        );
+        lowering.out.push(Diagnostic::error(code::BAD_EXPRESSION, word.span, message).whole_file());
+        return None;
     }
+    if section.mode == Mode::Http && expression::LAYER_6.contains(&written.fetch.name.as_str()) {
+        let message = format!(
+            "{before}L6 sample fetch <{}> will be ignored in 'balance hash' expression in HTTP mode.",
+            word.text
+        );
+        lowering.out.push(Diagnostic::warning(code::IGNORED, word.span, message).whole_file());
+    }
+    lowered.expression
 }
 
 /// `set-var` and `set-var-fmt` of `global`: variables the process begins with.

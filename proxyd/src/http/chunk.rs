@@ -85,6 +85,23 @@ impl Decoder {
     }
 }
 
+/// The data of the chunks that have come, and whether that is all of the body. Nothing is consumed.
+pub fn data(input: &[u8]) -> (Vec<u8>, bool) {
+    let (mut data, mut rest) = (Vec::new(), input);
+    while let Ok(Some((size, length))) = size_line(rest) {
+        rest = rest.get(length..).unwrap_or_default();
+        if size == 0 {
+            return (data, true);
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
+        let (chunk, after) = rest.split_at(size);
+        data.extend_from_slice(chunk);
+        let Some(next) = after.strip_prefix(b"\r\n") else { break };
+        rest = next;
+    }
+    (data, false)
+}
+
 /// `size [white space] [; extension] CRLF`. The extension is dropped; a lone LF or CR in the line is refused, because
 /// programs disagree about where such a line ends.
 fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, Refused> {

@@ -6,6 +6,7 @@ use super::place::{Endpoint, Location};
 use super::settings::{HttpReuse, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
+use crate::sample::Expression;
 use crate::stats::{Gauge, Traffic};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,10 @@ pub struct Backend {
     pub servers: Vec<Arc<Server>>,
     /// The same servers as balancing and health see them: their state, their slots, the queues.
     pub farm: Arc<Farm>,
+    /// What `balance hash` or `balance rdp-cookie` hashes.
+    pub balance_key: Option<Expression>,
+    /// `persist rdp-cookie`: the cookie that names the server.
+    pub rdp_cookie: Option<String>,
     /// `dispatch` of 1.4.
     pub dispatch: Option<SocketAddr>,
     /// `option transparent`.

@@ -1,6 +1,7 @@
 //! Getting a response from a server: choosing one, waiting for a place on it, connecting, sending, and repeating what may be
 //! repeated.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::pool::ServerConn;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, h1, policy, response_wait, stickiness};
+use super::{cookies, form, h1, policy, response_wait, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -55,6 +56,10 @@ pub struct Key<'a> {
     pub request: Option<&'a Head>,
     /// The client's address.
     pub source: Option<SocketAddr>,
+    /// The sample that the backend names.
+    pub sample: Option<Vec<u8>>,
+    /// The form of a POST.
+    pub form: Option<Cow<'a, [u8]>>,
 }
 
 impl RequestKey for Key<'_> {
@@ -69,6 +74,14 @@ impl RequestKey for Key<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
         let same = |(field, _): &(&[u8], &[u8])| field.eq_ignore_ascii_case(name.as_bytes());
         self.request?.fields().rfind(same).map(|(_, value)| value)
+    }
+
+    fn form(&self) -> Option<&[u8]> {
+        self.form.as_deref()
+    }
+
+    fn expression(&self) -> Option<Cow<'_, [u8]>> {
+        self.sample.as_deref().map(Cow::Borrowed)
     }
 }
 
@@ -161,8 +174,10 @@ impl Exchange<'_> {
             self.account.dequeued.get_or_insert(self.account.now);
             return Ok(());
         }
+        form::wait(self, view).await?;
         let request = self.request_wire.map(|_| &self.request);
-        let key = Key { request, source: self.source() };
+        let sample = policy::balance_key(self, view);
+        let key = Key { request, source: self.source(), sample, form: form::received(self, view) };
         let hash = key::hash(view.backend.farm.settings(), &key);
         let server = if self.avoid.is_none() { self.demanded(view) } else { None };
         let priority = Priority {
@@ -204,7 +219,8 @@ impl Exchange<'_> {
         let cookie = cookies::read(self, view);
         // The tables are asked in any case: they may have something to learn.
         let stuck = stickiness::read(self, view);
-        let demanded = policy::demanded_server(self, view).or(cookie).or(stuck);
+        let token = if cookie.is_none() { policy::rdp_server(self, view) } else { None };
+        let demanded = policy::demanded_server(self, view).or(cookie).or(token).or(stuck);
         self.directed = demanded.is_some();
         demanded
     }

@@ -3,24 +3,29 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use super::Session;
+use super::attempt::InUse;
 use super::conn::Conn;
 use super::service::{self, Answer};
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{Session, attempt::InUse};
+use crate::balance::persist::rdp;
 use crate::clock;
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
 use crate::proxy::Section;
+use crate::proxy::Server;
 use crate::rules::acl::Condition;
 use crate::rules::tcp::TcpVerdict;
 use crate::rules::{self, Rules, Verdict};
 use crate::sample::content::Content;
 use crate::sample::fetch::Side;
+use crate::sample::fetch::content::rdp_cookie;
 use crate::sample::transaction::Transaction;
 use crate::sample::{Context, Expression, Stream};
 use crate::stats::Count;
@@ -299,6 +304,24 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     exchange.backend_use = Some(InUse::enter(&view.backend.section.traffic.sessions));
     exchange.farm_use = Some(view.backend.farm.enter());
     Ok(())
+}
+
+/// What `balance hash` or `balance rdp-cookie` hashes of an exchange.
+pub fn balance_key(exchange: &Exchange<'_>, view: &BackendView) -> Option<Vec<u8>> {
+    let key = view.backend.balance_key.as_ref()?;
+    with_request(exchange, view, |context| key.value(context).map(|value| value.into_bytes().into_owned()))
+}
+
+/// `persist rdp-cookie`: the server that the client's token means, in `mode tcp`, if it can take the client.
+pub fn rdp_server(exchange: &Exchange<'_>, view: &BackendView) -> Option<usize> {
+    let name = view.backend.rdp_cookie.as_ref()?;
+    let content = content(exchange)?;
+    let wanted = rdp::server(rdp_cookie(&content, Some(name.as_bytes()))?)?;
+    let farm = &view.backend.farm;
+    let is_wanted = |server: &Arc<Server>| server.location.get().socket() == Some(wanted.into());
+    let index = view.backend.servers.iter().position(is_wanted)?;
+    let usable = farm.settings().persist || farm.servers().get(index)?.reachable();
+    usable.then_some(index)
 }
 
 /// `use-server`: the server that a rule of the backend demands.

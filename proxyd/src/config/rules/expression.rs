@@ -22,7 +22,7 @@ pub(super) struct Lowered {
 }
 
 /// The fetches that look at the raw bytes of a connection, which a proxy in `mode http` does not show.
-const LAYER_6: [&str; 27] = [
+pub(super) const LAYER_6: [&str; 27] = [
     "payload",
     "payload_lv",
     "rdp_cookie",

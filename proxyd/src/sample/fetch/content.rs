@@ -258,7 +258,7 @@ fn protocols(mut list: &[u8]) -> Vec<u8> {
 }
 
 /// The value of the cookie in an RDP connection request: `Cookie: NAME=VALUE`, after the headers of TPKT and X.224.
-fn rdp_cookie<'a>(content: &'a Content<'a>, name: Option<&[u8]>) -> Option<&'a [u8]> {
+pub fn rdp_cookie<'a>(content: &'a Content<'a>, name: Option<&[u8]>) -> Option<&'a [u8]> {
     const START: &[u8] = b"Cookie:";
     let bytes = content.bytes;
     if bytes.len() < 11 {

@@ -159,6 +159,8 @@ impl Plan {
                 .map(|(index, address)| Arc::new(server(index + 1, *address)))
                 .collect(),
             farm: Farm::new(settings, (1..=self.servers.len()).map(state).collect()),
+            balance_key: None,
+            rdp_cookie: None,
             dispatch: None,
             transparent: false,
             retries: self.retries,

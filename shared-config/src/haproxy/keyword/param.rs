@@ -176,7 +176,7 @@ pub const SERVER_PARAMS: &[Param] = &[
     param("force-tlsv12", NONE, NoEffect).ssl(),
     param("force-tlsv13", NONE, NoEffect).ssl(),
     param("guid", ONE, NoEffect),
-    param("hash-key", ONE, Unsupported),
+    param("hash-key", ONE, Works),
     param("healthcheck", ONE, Unsupported),
     param("id", ONE, Works).not_default(),
     param("idle-ping", ONE, NoEffect),
