@@ -11,6 +11,7 @@
 //!
 //! Standards: RFC 9110 (semantics), RFC 9112 (HTTP/1.1), and haproxy's departures as noted where they are made.
 
+mod blocks;
 pub mod chunk;
 pub mod h1;
 pub mod header;
@@ -26,6 +27,11 @@ struct Span {
 }
 
 impl Span {
+    fn new(start: usize, length: usize) -> Self {
+        let [start, end] = [start, start + length].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        Self { start, end }
+    }
+
     fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -208,16 +214,6 @@ impl Head {
     /// The field appended last, two empty ranges before the first.
     pub(crate) fn last_field(&self) -> (&[u8], &[u8]) {
         self.fields().next_back().unwrap_or_default()
-    }
-
-    /// Appends a line that already has the form `name: value` CRLF, whose name still has its capitals: one copy, which is what
-    /// nearly all lines take.
-    pub(crate) fn append_line(&mut self, line: &[u8], name_length: usize) {
-        let Span { start, end } = self.push(line);
-        let name = Span { start, end: start + u32::try_from(name_length).unwrap_or(0) };
-        self.text[name.range()].make_ascii_lowercase();
-        let value = Span { start: name.end + 2, end: end.saturating_sub(2) };
-        self.fields.push(Field { name, value });
     }
 
     /// Takes back the field appended last.

@@ -123,14 +123,7 @@ impl Seen {
     /// choose another reading.
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refused> {
         for element in value.split(|&byte| byte == b',').map(header::trim) {
-            if element.is_empty() || !element.iter().all(u8::is_ascii_digit) {
-                return Err(Refused::BAD);
-            }
-            let length = element
-                .iter()
-                .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-                .filter(|&length| length <= crate::limits::BODY_MAX)
-                .ok_or(Refused::BAD)?;
+            let length = decimal(element).filter(|&length| length <= crate::limits::BODY_MAX).ok_or(Refused::BAD)?;
             match self.content_length {
                 None => self.content_length = Some(length),
                 Some(earlier) if earlier == length => self.duplicates = true,
@@ -245,6 +238,16 @@ fn write_status(out: &mut Vec<u8>, status: u16) {
         out.push(digit(status / 10));
     }
     out.push(digit(status));
+}
+
+/// A number of digits and nothing else.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let mut sum = digits.first().map(|_| 0_u64)?;
+    for digit in digits {
+        let digit = Some(digit.wrapping_sub(b'0')).filter(|&digit| digit < 10)?;
+        sum = sum.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(sum)
 }
 
 /// `HTTP/x.y`: one digit each, 1.0 at least.

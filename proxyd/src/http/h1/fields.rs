@@ -1,8 +1,12 @@
 //! Field lines: `name: value`, up to the empty line.
 
 use super::{Limits, Refused, Seen, is_plain};
-use crate::http::Head;
+use crate::http::blocks::{self, BLOCK};
 use crate::http::header::{TOKEN_LOWER, is_ows, list};
+use crate::http::{Field, Head, Span};
+
+/// Bytes that are copied before they are looked at: most heads as a whole, and not much of a body behind a short one.
+const AHEAD: usize = 1_024;
 
 /// Reads field lines of `input` from `at` into `head`. `Ok(None)`: not all there yet. Otherwise where the bytes after the
 /// empty line begin. `seen` notes what rules framing; trailers have none.
@@ -18,48 +22,93 @@ pub(crate) fn read(
     limits: Limits,
 ) -> Result<Option<usize>, Refused> {
     loop {
-        match input.get(at..) {
-            Some([b'\r', b'\n', ..]) => return Ok(Some(at + 2)),
-            Some([b'\n', ..]) => return Ok(Some(at + 1)),
-            Some([b'\r'] | []) | None => return Ok(None),
-            Some(_) => {}
+        let rest = input.get(at..).unwrap_or_default();
+        match rest {
+            [b'\r', b'\n', ..] => return Ok(Some(at + 2)),
+            [b'\n', ..] => return Ok(Some(at + 1)),
+            [b'\r'] | [] => return Ok(None),
+            _ => {}
         }
-        let Some((name_end, value_start)) = name(input, at)? else { return Ok(None) };
-        let Some(value) = value(input, value_start)? else { return Ok(None) };
-        if head.field_count() + 1 >= limits.fields {
-            return Err(Refused::BAD);
+        let taken = usual_lines(rest, head, seen.as_deref_mut(), limits)?;
+        if taken > 0 {
+            at += taken;
+            continue;
         }
         let index = head.field_count();
-        let name_length = name_end - at;
-        let line = &input[at..value.next];
-        let canonical = !value.folded
-            && value.start == name_end + 2
-            && value.end + 2 == value.next
-            && line[name_length + 1] == b' ';
-        if canonical && line.ends_with(b"\r\n") {
-            head.append_line(line, name_length);
-        } else {
-            head.append_lower(&input[at..name_end], |text| {
-                if value.folded {
-                    text.extend(unfold(&input[value.start..value.end]));
-                } else {
-                    text.extend_from_slice(&input[value.start..value.end]);
-                }
-            });
-        }
+        let Some(length) = other_line(rest, head, limits)? else { return Ok(None) };
         if let Some(seen) = seen.as_deref_mut() {
             note(index, head, seen)?;
         }
-        at = value.next;
+        at += length;
     }
+}
+
+/// Takes the lines at the front that have the form `name: value` CRLF and are taken as they are, which nearly all are: how many
+/// bytes. They are copied together, and then looked at where they stand.
+fn usual_lines(input: &[u8], head: &mut Head, mut seen: Option<&mut Seen>, limits: Limits) -> Result<usize, Refused> {
+    let Head { text, fields, .. } = head;
+    let start = text.len();
+    text.extend_from_slice(input.get(..AHEAD).unwrap_or(input));
+    // So every byte is in a whole block; a line that reaches it has not ended.
+    text.extend_from_slice(&[0; BLOCK]);
+    let mut at = start;
+    while let Some(lines) = text.get_mut(at..)
+        && let Some((name_length, length)) = usual_line(lines)
+        && fields.len() + 1 < limits.fields
+    {
+        blocks::lower(lines, name_length);
+        let (name, value) = (&lines[..name_length], &lines[name_length + 2..length - 2]);
+        if is_noted(name) {
+            if is_changed(name) {
+                break;
+            }
+            if let Some(seen) = seen.as_deref_mut() {
+                seen.field(fields.len(), name, value)?;
+            }
+        }
+        fields.push(Field { name: Span::new(at, name_length), value: Span::new(at + name_length + 2, value.len()) });
+        at += length;
+    }
+    text.truncate(at);
+    Ok(at - start)
+}
+
+/// The lengths of the name and of the whole of the first line, if it has the form `name: value` CRLF, with a name of letters,
+/// digits and dashes and with something in its value, and is not folded.
+fn usual_line(lines: &[u8]) -> Option<(usize, usize)> {
+    if lines.first() == Some(&b'\r') {
+        return None;
+    }
+    let name_length = blocks::find(lines, |byte| !(byte.is_ascii_alphanumeric() | (byte == b'-')));
+    let [b':', b' ', value @ ..] = lines.get(name_length..)? else { return None };
+    let length = blocks::find(value, |byte| byte <= b'\r');
+    let [last, b'\r', b'\n', next, ..] = value.get(length.checked_sub(1)?..)? else { return None };
+    let bare = !is_ows(value[0]) && !is_ows(*last);
+    (name_length > 0 && bare && !is_ows(*next) && *next != 0).then_some((name_length, name_length + length + 4))
+}
+
+/// Reads a field of any form; its length.
+#[inline(never)]
+fn other_line(lines: &[u8], head: &mut Head, limits: Limits) -> Result<Option<usize>, Refused> {
+    let Some((name_end, value_start)) = name(lines, 0)? else { return Ok(None) };
+    let Some(value) = value(lines, value_start)? else { return Ok(None) };
+    if head.field_count() + 1 >= limits.fields {
+        return Err(Refused::BAD);
+    }
+    let text = &lines[value.start..value.end];
+    head.append_lower(&lines[..name_end], |out| {
+        if value.folded {
+            out.extend(unfold(text));
+        } else {
+            out.extend_from_slice(text);
+        }
+    });
+    Ok(Some(value.next))
 }
 
 /// Lets the field just read have its say, and takes it back where it was meant for us alone.
 fn note(index: usize, head: &mut Head, seen: &mut Seen) -> Result<(), Refused> {
     let (name, value) = head.last_field();
-    if !is_noted(name) {
-        return Ok(());
-    }
     seen.field(index, name, value)?;
     match name {
         b"connection" if is_plain(value) => head.pop_field(),
@@ -82,6 +131,11 @@ fn is_noted(name: &[u8]) -> bool {
         (name.first(), name.len()),
         (Some(b'c'), 10 | 14) | (Some(b't'), 17 | 2) | (Some(b'u'), 7) | (Some(b'e'), 6) | (Some(b'h'), 4)
     )
+}
+
+/// Whether a field with a say may be taken back or changed.
+fn is_changed(name: &[u8]) -> bool {
+    matches!(name, b"connection" | b"te")
 }
 
 /// The end of the name at `at`, and where its value may begin.

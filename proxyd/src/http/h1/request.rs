@@ -2,7 +2,18 @@
 
 use super::{Body, Limits, Progress, Refused, Seen, fields, partial};
 use crate::http::header::{self, TOKEN_LOWER, is_ows, is_target};
-use crate::http::{Head, Version};
+use crate::http::{Head, Version, blocks};
+
+/// What may stand in `host`.
+static HOST: [bool; 256] = {
+    let mut table = [true; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        table[byte as usize] = !(byte.is_ascii_control() || matches!(byte, b'@' | b'/' | b' ' | b','));
+        byte += 1;
+    }
+    table
+};
 
 /// What a request head says about its body and its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +44,7 @@ pub enum Tunnel {
 /// Reads a request head at the start of `input` into `head`, in canonical form. See [`fields::read`] for what is let pass.
 pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<RequestWire>, Refused> {
     let room = &input[..input.len().min(limits.head)];
-    let start = room.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(room.len());
+    let start = skip(room, 0, |byte| matches!(byte, b'\r' | b'\n'));
     let Some(at) = start_line(room, start, head)? else { return partial(input.len(), limits, true) };
     let mut seen = Seen::default();
     let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
@@ -45,24 +56,27 @@ pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<Re
 /// `METHOD SP target SP HTTP/x.y`; where the fields begin.
 fn start_line(input: &[u8], start: usize, head: &mut Head) -> Result<Option<usize>, Refused> {
     let line = &input[start..];
-    let Some(method) = line.iter().position(|&byte| TOKEN_LOWER[usize::from(byte)] == 0) else { return Ok(None) };
-    if method == 0 || !is_ows(line[method]) {
+    let method = skip(line, 0, |byte| TOKEN_LOWER[usize::from(byte)] != 0);
+    let Some(&after) = line.get(method) else { return Ok(None) };
+    if method == 0 || !is_ows(after) {
         return Err(Refused::BAD);
     }
-    let Some(target) = line[method..].iter().position(|&byte| !is_ows(byte)).map(|skip| method + skip) else {
-        return Ok(None);
-    };
-    let Some(target_end) = line[target..].iter().position(|&byte| !is_target(byte)).map(|length| target + length)
-    else {
-        return Ok(None);
-    };
-    if target_end == target || !is_ows(line[target_end]) {
+    let target = skip(line, method, is_ows);
+    let Some(rest) = line.get(target..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
+    let Some(length) = blocks::position(rest, |byte| !is_target(byte)) else { return Ok(None) };
+    let target_end = target + length;
+    if length == 0 || !is_ows(line[target_end]) {
         return Err(Refused::BAD);
     }
-    let Some(text) = line[target_end..].iter().position(|&byte| !is_ows(byte)).map(|skip| target_end + skip) else {
+    let text = skip(line, target_end, is_ows);
+    if text == line.len() {
         return Ok(None);
+    }
+    let length = match line[text..] {
+        [_, _, _, _, _, _, _, _, b'\r', b'\n', ..] => Some(9),
+        ref rest => rest.iter().position(|&byte| byte == b'\n'),
     };
-    let Some(end) = line[text..].iter().position(|&byte| byte == b'\n').map(|length| text + length) else {
+    let Some(end) = length.map(|length| text + length) else {
         // `HTTP/1.1` CR is the longest that may still become a good line.
         let so_far = line[text..].strip_suffix(b"\r").unwrap_or(&line[text..]);
         let possible = so_far.len() <= 8 && so_far.iter().zip(b"HTTP/").all(|(have, want)| have == want);
@@ -72,6 +86,14 @@ fn start_line(input: &[u8], start: usize, head: &mut Head) -> Result<Option<usiz
     let version = super::version(version).ok_or(Refused::BAD)?;
     head.start_request(&line[..method], &line[target..target_end], version);
     Ok(Some(start + end + 1))
+}
+
+/// Where the bytes from `at` on end that `passed` holds for. A plain loop: there are few, and unrolling costs more than it saves.
+fn skip(bytes: &[u8], mut at: usize, passed: impl Fn(u8) -> bool) -> usize {
+    while bytes.get(at).copied().is_some_and(&passed) {
+        at += 1;
+    }
+    at
 }
 
 /// The checks that need the whole head, and the canonical form of what decides framing.
@@ -140,7 +162,7 @@ fn check_target(head: &Head, connect: bool) -> Result<(), Refused> {
 /// Two equal `host` fields become one; different ones, or one that is no host, are refused.
 fn single_host(head: &mut Head, seen: &Seen) -> Result<(), Refused> {
     let Some(host) = head.value(b"host") else { return Ok(()) };
-    if host.iter().any(|byte| matches!(byte, b'@' | b'/' | b' ' | b',') || byte.is_ascii_control()) {
+    if skip(host, 0, |byte| HOST[usize::from(byte)]) < host.len() {
         return Err(Refused::BAD);
     }
     if !seen.duplicates || head.values(b"host").nth(1).is_none() {
