@@ -146,7 +146,7 @@ impl Head {
                 None => b"",
             },
         };
-        path.iter().position(|&byte| byte == b'?').map_or(path, |query| &path[..query])
+        blocks::position(path, |byte| byte == b'?').map_or(path, |query| &path[..query])
     }
 
     /// The part of the target after the first `?`.

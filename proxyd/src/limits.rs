@@ -46,6 +46,9 @@ pub const SPLICE_MIN: u64 = 32_768;
 /// Bytes of a body that are copied behind those before them, rather than written from where they are.
 pub const COPY_MAX: usize = 1_024;
 
+/// Places for exchanges a worker keeps for re-use.
+pub const FUTURES_KEPT: usize = 1_024;
+
 /// Message heads a worker keeps for re-use.
 pub const HEADS_KEPT: usize = 1_024;
 

@@ -16,12 +16,11 @@ pub mod splice;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket.
@@ -51,29 +50,73 @@ impl Stream {
         }
     }
 
-    /// Reads into the free capacity of `block`, which must have some. Zero bytes: the peer will send no more.
-    pub fn poll_read(&mut self, context: &mut Context<'_>, block: &mut Vec<u8>) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => pin!(stream.read_buf(block)).poll(context),
-            Self::Unix(stream) => pin!(stream.read_buf(block)).poll(context),
+    /// Reads into the free capacity of `block`, which must have some, while the socket is ready ([`Self::poll_read_ready`]). Zero
+    /// bytes: the peer will send no more. `WouldBlock`: it is no longer ready.
+    pub fn read(&self, block: &mut Vec<u8>) -> io::Result<usize> {
+        let room = block.capacity() - block.len();
+        let read = match self {
+            Self::Tcp(stream) => stream.try_read_buf(block),
+            Self::Unix(stream) => stream.try_read_buf(block),
+        };
+        if matches!(read, Ok(count) if 0 < count && count < room) {
+            self.not_ready(Interest::READABLE);
+        }
+        read
+    }
+
+    /// The same, waiting until it is ready.
+    pub fn poll_read(&self, context: &mut Context<'_>, block: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_read_ready(context))?;
+            match self.read(block) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
         }
     }
 
     /// Writes what the socket takes of `bytes`.
-    pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+    pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_writing(context, bytes.len(), || match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        })
     }
 
     /// The same with two pieces in one call.
-    pub fn poll_write_both(&mut self, context: &mut Context<'_>, pieces: [&[u8]; 2]) -> Poll<io::Result<usize>> {
+    pub fn poll_write_both(&self, context: &mut Context<'_>, pieces: [&[u8]; 2]) -> Poll<io::Result<usize>> {
+        let length = pieces[0].len() + pieces[1].len();
         let pieces = pieces.map(IoSlice::new);
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, &pieces),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, &pieces),
+        self.poll_writing(context, length, || match self {
+            Self::Tcp(stream) => stream.try_write_vectored(&pieces),
+            Self::Unix(stream) => stream.try_write_vectored(&pieces),
+        })
+    }
+
+    /// Writes, and waits only if that did not go: a socket nearly always takes an answer.
+    fn poll_writing(
+        &self,
+        context: &mut Context<'_>,
+        length: usize,
+        write: impl Fn() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.poll_write_ready(context))?,
+                written => {
+                    if matches!(written, Ok(count) if 0 < count && count < length) {
+                        self.not_ready(Interest::WRITABLE);
+                    }
+                    return Poll::Ready(written);
+                }
+            }
         }
+    }
+
+    /// What was moved is less than was asked for, so the kernel has no more, or no more room: without this, the next call would
+    /// only say so.
+    fn not_ready(&self, interest: Interest) {
+        let _: io::Result<()> = self.try_io(interest, |_| Err(io::ErrorKind::WouldBlock.into()));
     }
 
     /// Ready when a write is worth trying.

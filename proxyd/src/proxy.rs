@@ -60,6 +60,9 @@ pub struct Section {
     pub rules: Rules,
     /// `stats …`: the page this section serves.
     pub stats: Option<Stats>,
+    /// There is a rule or a page that may concern a request before it is sent to a server; most sections have none, which is
+    /// told by one look.
+    pub looks_at_requests: bool,
     /// `description`.
     pub description: Option<String>,
     /// `log-tag`, or the process's.

@@ -142,6 +142,7 @@ impl Builder<'_> {
             error_files: proxy.error_files.clone(),
             rules: proxy.rules.clone(),
             stats: proxy.stats.clone(),
+            looks_at_requests: !proxy.rules.is_empty() || proxy.stats.is_some(),
             description: proxy.description.clone(),
             log_tag: tag.into(),
             logs: proxy.logs.iter().cloned().map(Logger::new).collect(),

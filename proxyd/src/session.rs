@@ -32,9 +32,9 @@ use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::ids::FrontendId;
 use crate::net::accept::{Accepted, Places};
 use crate::net::canonical;
@@ -67,7 +67,7 @@ pub struct Session {
     /// The client's address; `None` for unix sockets.
     pub source: Option<SocketAddr>,
     /// When it was accepted, or its previous request ended.
-    pub since: Instant,
+    pub since: Moment,
     /// The date when it was accepted.
     pub accepted: Duration,
     /// Requests that were completed on it.
@@ -83,6 +83,15 @@ pub struct Session {
     listener_name: OnceCell<String>,
     _places: Places,
     _presence: Presence,
+}
+
+/// A client's connection and what is known of it, in one piece that goes with the request being answered.
+#[derive(Debug)]
+pub struct Link {
+    /// What is known.
+    pub session: Session,
+    /// The connection.
+    pub client: Conn,
 }
 
 impl Session {
@@ -151,7 +160,7 @@ pub struct Entrance {
 pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted: Accepted) -> impl Future<Output = ()> {
     let Entrance { view, frontend, listener } = entrance;
     let Accepted { stream, peer, places } = accepted;
-    let now = clock::now();
+    let now = clock::moment();
     let mut session = Session {
         view,
         timer: worker.timers.timer(),
@@ -177,37 +186,40 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
     if session.frontend.tcp_keep_alive {
         stream.keep_alive();
     }
-    let mut client = Conn::new(stream);
     count_accepted(&session, now);
+    let link = Box::new(Link { session, client: Conn::new(stream) });
     async move {
-        serve(&mut session, &mut client).await;
+        let Link { session, .. } = &*serve(link).await;
         if !session.counters.is_empty() {
-            session.counters.end(session.worker.milliseconds(clock::now()));
+            session.counters.end(session.worker.milliseconds(clock::moment()));
         }
     }
 }
 
 /// Serves the connection. What only some connections need is allocated when they do.
-async fn serve(session: &mut Session, client: &mut Conn) {
+async fn serve(mut link: Box<Link>) -> Box<Link> {
+    let Link { session, client } = &mut *link;
     if session.listener.bind.accept_proxy && !read_proxy_header(session, client).await {
-        return;
+        return link;
     }
     if !policy::admits(session, client) {
-        return;
+        return link;
     }
     if is_monitor(session) {
         Box::pin(service::answer_monitor_net(session, client)).await;
     } else {
         match session.frontend.section.mode {
-            Mode::Http => h1::serve(session, client).await,
+            Mode::Http => link = h1::serve(link).await,
             Mode::Tcp | Mode::Log => Box::pin(tcp::serve(session, client)).await,
             Mode::Health => Box::pin(service::answer_health(session, client)).await,
         }
     }
+    let Link { session, client } = &mut *link;
     client.release(&session.worker.buffers);
     if session.frontend.nolinger {
         client.stream().reset_on_close();
     }
+    link
 }
 
 /// `accept-proxy`: the header that must come first. False: there was none, the connection is closed.
@@ -235,7 +247,7 @@ async fn read_proxy_header(session: &mut Session, client: &mut Conn) -> bool {
     }
 }
 
-fn count_accepted(session: &Session, now: Instant) {
+fn count_accepted(session: &Session, now: Moment) {
     let (index, now_ms) = (session.worker.index, session.worker.milliseconds(now));
     for traffic in [&session.frontend.section.traffic, &session.listener.traffic] {
         let counters = traffic.of(index);

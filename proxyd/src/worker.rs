@@ -5,6 +5,7 @@
 //! it ends when it was told to drain and its last connection is gone, or at once when it was told to stop.
 
 pub mod buffers;
+pub mod kept;
 pub mod pipes;
 pub mod timers;
 pub mod view;
@@ -21,6 +22,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_local};
 
+use crate::clock::{Moment, Wall};
 use crate::generation::{Generation, Handle, Reader};
 use crate::health::observe::Evidence;
 use crate::http::Head;
@@ -34,6 +36,7 @@ use crate::stats::WorkerIndex;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
 use buffers::Buffers;
+use kept::Kept;
 use pipes::{PipeLimits, Pipes};
 use timers::Timers;
 use view::View;
@@ -142,6 +145,8 @@ pub struct Worker {
     pub buffers: Buffers,
     /// Its pipes for bytes that pass through the kernel.
     pub pipes: Pipes,
+    /// Its memory for exchanges.
+    pub futures: Kept,
     /// Its log.
     pub log: LogSink,
     /// The process, for the statistics page.
@@ -149,7 +154,8 @@ pub struct Worker {
     heads: RefCell<Vec<Head>>,
     reader: RefCell<Reader>,
     view: RefCell<Rc<View>>,
-    started: Instant,
+    started: Moment,
+    wall: Wall,
     draining: Cell<bool>,
     connections: Cell<usize>,
     /// How many workers there are.
@@ -161,7 +167,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    fn new(settings: &Settings, now: Instant) -> Self {
+    fn new(settings: &Settings, now: Moment) -> Self {
         let mut reader = settings.handle.reader();
         let view = Rc::new(View::new(Arc::clone(reader.current()), settings.index));
         let workers = view.generation.global.workers as u64;
@@ -170,12 +176,14 @@ impl Worker {
             timers: Timers::new(now),
             buffers: Buffers::new(view.generation.global.tune.bufsize as usize),
             pipes: Pipes::new(Arc::clone(&settings.pipes)),
+            futures: Kept::default(),
             log: LogSink::new(settings.log.clone()),
             process: Arc::clone(&settings.process),
             heads: RefCell::default(),
             reader: RefCell::new(reader),
             view: RefCell::new(view),
-            started: settings.started,
+            started: settings.started.into(),
+            wall: Wall::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
             workers,
@@ -204,8 +212,13 @@ impl Worker {
     }
 
     /// Milliseconds since the process started.
-    pub fn milliseconds(&self, now: Instant) -> u64 {
-        milliseconds(now.saturating_duration_since(self.started))
+    pub fn milliseconds(&self, now: Moment) -> u64 {
+        now.milliseconds_since(self.started)
+    }
+
+    /// The date of a moment, as the time since 1970.
+    pub fn date(&self, at: Moment) -> Duration {
+        self.wall.date(at)
     }
 
     /// A head to read into.
@@ -287,7 +300,7 @@ impl Face {
 }
 
 async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
-    let worker = Rc::new(Worker::new(&settings, crate::clock::now()));
+    let worker = Rc::new(Worker::new(&settings, crate::clock::moment()));
     CURRENT.set(Some(Rc::clone(&worker)));
     spawn_local(worker.timers.clone().drive());
     spawn_local(view::purge_idle(Rc::clone(&worker)));

@@ -55,7 +55,8 @@ pub(super) fn lower(text: &mut [u8], length: usize) {
         let word = u64::from_le_bytes(*bytes);
         // Seven bits of each byte, so that no sum reaches the next: the high bit tells what is `A` or more, and more than `Z`.
         let seven = word & !HIGH;
-        let capital = (seven + LOW * (0x80 - b'A' as u64)) & !(seven + LOW * (0x7f - b'Z' as u64)) & !word & HIGH;
+        let capital =
+            (seven + LOW * (0x80 - u64::from(b'A'))) & !(seven + LOW * (0x7f - u64::from(b'Z'))) & !word & HIGH;
         let within = u64::MAX >> (8 * WORD.saturating_sub(left));
         *bytes = (word | (capital & within) >> 2).to_le_bytes();
         left = left.saturating_sub(WORD);

@@ -6,16 +6,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::Socket;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 use super::{Stream, canonical};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::stats::{Event, Gauge, Traffic};
-use crate::worker::milliseconds;
 use crate::worker::timers::{Elapsed, Timer};
 
 /// A connection just accepted.
@@ -139,7 +138,7 @@ impl Listener {
 #[derive(Debug)]
 pub struct Pace {
     /// When the process started.
-    pub started: Instant,
+    pub started: Moment,
     /// Waits for its turn.
     pub timer: Timer,
 }
@@ -149,8 +148,8 @@ impl Pace {
         loop {
             let limits = limits();
             let (Some(limit), [(traffic, _), _]) = (limits.rate, &limits.traffic) else { return };
-            let now = clock::now();
-            let now_ms = milliseconds(now.saturating_duration_since(self.started));
+            let now = clock::moment();
+            let now_ms = now.milliseconds_since(self.started);
             if traffic.rate(Event::Session, now_ms) < u64::from(limit.max(1)) {
                 return;
             }
@@ -271,7 +270,8 @@ mod tests {
                 waiting: Arc::default(),
             };
             let limits = Rc::new(limits);
-            let pace = Pace { started: clock::now(), timer: crate::worker::timers::Timers::new(clock::now()).timer() };
+            let pace =
+                Pace { started: clock::moment(), timer: crate::worker::timers::Timers::new(clock::moment()).timer() };
             let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
             let accepting =
                 serve(socket.into(), move || Rc::clone(&limits), pace, move |it| sender.try_send(it).unwrap());

@@ -245,7 +245,7 @@ impl Exchange<'_> {
     async fn queue(&mut self, view: &BackendView, wait: Wait) -> Result<Option<Slot>, End> {
         let _queued = InUse::enter(&view.backend.section.traffic.queued);
         let timeouts = &view.backend.section.timeouts;
-        let deadline = timeouts.queue.or(timeouts.connect).map(|limit| clock::now() + limit);
+        let deadline = timeouts.queue.or(timeouts.connect).map(|limit| clock::moment() + limit);
         let place = wait.place();
         let mut wait = Some(wait);
         let (client, session) = (&mut *self.client, self.session);
@@ -324,7 +324,7 @@ impl Exchange<'_> {
         let moves = server.map_or(0, |server| server.location.moves());
         let (target, options) = self.destination(view, server)?;
         let stream = connect::start(&target, &options).map_err(|_| End::connect(Cause::ServerAbort))?;
-        let deadline = view.backend.section.timeouts.connect.map(|limit| clock::now() + limit);
+        let deadline = view.backend.section.timeouts.connect.map(|limit| clock::moment() + limit);
         let (client, session) = (&mut *self.client, self.session);
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {
@@ -436,7 +436,7 @@ impl Exchange<'_> {
     }
 
     async fn pause(&mut self, view: &BackendView, pause: Duration) -> Result<(), End> {
-        let until = clock::now() + pause;
+        let until = clock::moment() + pause;
         let (client, session) = (&mut *self.client, self.session);
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {

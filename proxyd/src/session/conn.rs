@@ -36,16 +36,21 @@ impl Conn {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        ready!(self.stream.poll_read_ready(context))?;
-        let Some(block) = self.input.room(buffers, large) else {
-            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-        };
-        let read = self.stream.poll_read(context, block);
-        if let Poll::Ready(Ok(count)) = read {
-            self.ended = count == 0;
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            let Some(block) = self.input.room(buffers, large) else {
+                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+            };
+            let read = self.stream.read(block);
+            self.input.release(buffers);
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => {
+                    self.ended = matches!(read, Ok(0));
+                    return Poll::Ready(read);
+                }
+            }
         }
-        self.input.release(buffers);
-        read
     }
 
     /// Ready when the peer has closed. Bytes that it sends meanwhile are kept for its next request.

@@ -3,7 +3,6 @@
 use super::policy;
 use super::stream::Exchange;
 use crate::balance::persist::{self, Edit, Written};
-use crate::clock;
 use crate::http::Head;
 use crate::worker::view::BackendView;
 
@@ -16,7 +15,8 @@ pub fn read(exchange: &mut Exchange<'_>, view: &BackendView) -> Option<usize> {
         let rules = &view.backend.section.rules;
         exchange.forced = policy::holds(exchange, view, &rules.force_persist);
         let lines = exchange.request.values(b"cookie");
-        let mut read = persist::read(farm, lines, clock::date().as_secs(), exchange.forced);
+        let now = exchange.date().as_secs();
+        let mut read = persist::read(farm, lines, now, exchange.forced);
         apply(&mut exchange.request, b"cookie", &read.edits);
         if policy::holds(exchange, view, &rules.ignore_persist) {
             read.ignore();
@@ -34,7 +34,7 @@ pub fn write(exchange: &mut Exchange<'_>) {
     let farm = &view.backend.farm;
     let (Some(settings), Some(read)) = (&farm.settings().cookie, &exchange.cookie_read) else { return };
     let is_post = exchange.request.method() == b"POST";
-    let now = clock::date().as_secs();
+    let now = exchange.date().as_secs();
     let write = persist::write(farm, read, server, exchange.response.values(b"set-cookie"), is_post, now);
     let response = &mut exchange.response;
     apply(response, b"set-cookie", &write.edits);

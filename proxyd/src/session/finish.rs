@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Instant;
 
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
 use super::{Session, h1, policy, service};
+use crate::clock::{self, Moment};
 use crate::http::status;
+use crate::log::syslog::Level;
 use crate::log::{Load, Record, RequestLine, Responder, Timers};
 use crate::log_sink::Destination;
 use crate::proxy::settings::Mode;
@@ -15,11 +16,9 @@ use crate::sample::transaction::LogLevel;
 use crate::stats::{Count, Counters, Event, Timing, Traffic};
 use crate::stick::tracked;
 use crate::termination::{Cause, End, Phase, letters};
-use crate::worker::milliseconds;
-use crate::{clock, log::syslog::Level};
 
 /// Ends an exchange, and tells when, if the client's connection may carry another request.
-pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> Option<Instant> {
+pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> Option<Moment> {
     let end = match result {
         Ok(Done) => None,
         Err(end) => answer(exchange, end).await,
@@ -81,7 +80,7 @@ fn drain_upload(exchange: &mut Exchange<'_>) {
 /// Writes what is left for the client, as long as it takes it.
 async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
     let session = exchange.session;
-    let deadline = session.frontend.section.timeouts.client.map(|limit| clock::now() + limit);
+    let deadline = session.frontend.section.timeouts.client.map(|limit| clock::moment() + limit);
     let client = &mut *exchange.client;
     std::future::poll_fn(|context| {
         if let Poll::Ready(flushed) = client.poll_flush(context, &session.worker.buffers) {
@@ -112,7 +111,7 @@ fn is_http(exchange: &Exchange<'_>) -> bool {
     exchange.session.frontend.section.mode == Mode::Http
 }
 
-fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Instant) {
+fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Moment) {
     let (session, account) = (exchange.session, &exchange.account);
     let index = session.worker.index;
     let front = &session.frontend.section.traffic;
@@ -125,19 +124,25 @@ fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Instan
     }
     let server = exchange.backend.zip(exchange.server_index);
     let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &server.traffic);
-    let back = exchange.backend.map(|view| &view.backend.section.traffic);
     let bytes = (account.bytes_in + exchange.upload.moved, account.bytes_out);
-    let counted = [Some(front), Some(&session.listener.traffic), back, server];
-    for traffic in counted.into_iter().flatten() {
+    let status = account.status.map(Count::of_status);
+    let count = |traffic: &Traffic| {
         let counters = traffic.of(index);
         counters.add(Count::BytesIn, bytes.0);
         counters.add(Count::BytesOut, bytes.1);
-        if let Some(status) = account.status {
-            counters.add(Count::of_status(status), 1);
+        if let Some(status) = status {
+            counters.add(status, 1);
         }
+    };
+    count(front);
+    count(&session.listener.traffic);
+    if let Some(view) = exchange.backend {
+        count(&view.backend.section.traffic);
+        count_sent(&view.backend.section.traffic, exchange, end, timers);
     }
-    for traffic in [back, server].into_iter().flatten() {
-        count_sent(traffic, exchange, end, timers);
+    if let Some(server) = server {
+        count(server);
+        count_sent(server, exchange, end, timers);
     }
 }
 
@@ -209,22 +214,20 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
             counters.add(what, 1);
         }
     }
-    let phases = [
-        (Timing::Queue, timers.queue),
-        (Timing::Connect, timers.connect),
-        (Timing::Response, timers.response),
-        (Timing::Total, timers.response.map(|_| timers.total)),
-    ];
-    for (phase, took) in phases {
-        if let Some(took) = took {
-            counters.took(phase, took);
+    let took = |phase, time: Option<u64>| {
+        if let Some(time) = time {
+            counters.took(phase, time);
         }
-    }
+    };
+    took(Timing::Queue, timers.queue);
+    took(Timing::Connect, timers.connect);
+    took(Timing::Response, timers.response);
+    took(Timing::Total, timers.response.map(|_| timers.total));
 }
 
-fn timers(exchange: &Exchange<'_>, now: Instant) -> Timers {
+fn timers(exchange: &Exchange<'_>, now: Moment) -> Timers {
     let (session, account) = (exchange.session, &exchange.account);
-    let between = |from: Option<Instant>, to: Option<Instant>| Some(milliseconds(to?.saturating_duration_since(from?)));
+    let between = |from: Option<Moment>, to: Option<Moment>| Some(to?.milliseconds_since(from?));
     Timers {
         handshake: 0,
         idle: between(Some(session.since), account.first_byte),
@@ -232,7 +235,7 @@ fn timers(exchange: &Exchange<'_>, now: Instant) -> Timers {
         queue: between(account.received, account.dequeued),
         connect: between(account.dequeued, account.connected),
         response: between(account.connected, account.answered),
-        total: milliseconds(now.saturating_duration_since(session.since)),
+        total: now.milliseconds_since(session.since),
     }
 }
 
@@ -259,14 +262,13 @@ pub fn log_early(exchange: &mut Exchange<'_>) {
     exchange.account.logged = true;
 }
 
-fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) {
+fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
     let (session, account) = (exchange.session, &exchange.account);
     if !is_logged(session, exchange, end) {
         return;
     }
     let (frontend, worker) = (&session.frontend, &session.worker);
-    let date = clock::date();
-    let ago = |at: Instant| worker.log.date(date.saturating_sub(now.saturating_duration_since(at)));
+    let date = worker.date(now);
     let view = exchange.backend;
     let server = view.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
     let first = exchange.transaction.first_line.get();
@@ -298,7 +300,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Instant) 
         source: None,
         target: None,
         accepted: worker.log.date(session.accepted),
-        requested: ago(account.first_byte.unwrap_or(session.since)),
+        requested: worker.log.date(worker.date(account.first_byte.unwrap_or(session.since))),
         timers,
         status: account.status,
         bytes_out: account.bytes_out,

@@ -1,15 +1,15 @@
 //! A client's connection that carries HTTP/1, and what of an exchange is particular to that: reading the request, writing the two
 //! heads, and when the connection may go on.
 
+use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
 
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
 use super::transfer::{Transfer, poll_silence};
-use super::{Session, policy, stream};
+use super::{Link, Session, policy, stream};
 use super::{finish, relay};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
 use crate::http::{Version, header};
@@ -17,16 +17,19 @@ use crate::proxy::settings::{ConnectionMode, ForwardFor};
 use crate::stick::tracked;
 use crate::termination::{Cause, End, Phase};
 
-/// Serves the requests of a connection, one after the other. What an exchange needs is allocated with its first byte and given
-/// back with its last: an idle connection is little more than its socket.
-pub async fn serve(session: &mut Session, client: &mut Conn) {
+/// Serves the requests of a connection, one after the other. What an exchange needs is taken from the worker with its first
+/// byte and given back with its last: an idle connection is little more than its socket.
+pub async fn serve(mut link: Box<Link>) -> Box<Link> {
+    let worker = Rc::clone(&link.session.worker);
     loop {
-        let begun = first_bytes(session, client).await;
-        let Some(ended) = Box::pin(stream::run(session, client, begun)).await else { return };
+        let begun = first_bytes(&link.session, &mut link.client).await;
+        let ended;
+        (link, ended) = worker.futures.run(stream::run(link, begun)).await;
+        let (Some(ended), Link { session, client }) = (ended, &mut *link) else { return link };
         session.requests += 1;
         session.since = ended;
         if session.is_closing() && client.input.is_empty() {
-            return;
+            return link;
         }
         session.refresh();
     }
@@ -44,7 +47,7 @@ pub enum NoMore {
 }
 
 /// When a request began, once bytes of it are there.
-pub type Begun = Result<Instant, NoMore>;
+pub type Begun = Result<Moment, NoMore>;
 
 /// Waits for the first bytes of a request.
 async fn first_bytes(session: &Session, client: &mut Conn) -> Begun {
@@ -54,7 +57,7 @@ async fn first_bytes(session: &Session, client: &mut Conn) -> Begun {
     }
     let deadline = first_deadline(session);
     let idle = session.requests > 0;
-    more(session, client, deadline, idle).await.map(|()| clock::now())
+    more(session, client, deadline, idle).await.map(|()| clock::moment())
 }
 
 /// Reads the request's head, of which the first bytes are there.
@@ -112,7 +115,7 @@ fn refuse(exchange: &mut Exchange<'_>, status: u16) -> End {
 }
 
 /// Waits for more bytes of the request. `idle`: none has begun, and none will when everything ends.
-async fn more(session: &Session, client: &mut Conn, deadline: Option<Instant>, idle: bool) -> Result<(), NoMore> {
+async fn more(session: &Session, client: &mut Conn, deadline: Option<Moment>, idle: bool) -> Result<(), NoMore> {
     std::future::poll_fn(|context| {
         match client.poll_fill(context, &session.worker.buffers, false) {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoMore::Ended)),
@@ -129,7 +132,7 @@ async fn more(session: &Session, client: &mut Conn, deadline: Option<Instant>, i
 
 /// Until when a request must have begun: `timeout http-keep-alive` after another one, `timeout http-request` and
 /// `timeout client` where it is not set.
-fn first_deadline(session: &Session) -> Option<Instant> {
+fn first_deadline(session: &Session) -> Option<Moment> {
     let timeouts = &session.frontend.section.timeouts;
     let keep_alive = timeouts.http_keep_alive.filter(|_| session.requests > 0);
     let limit = keep_alive.or(timeouts.http_request).or(timeouts.client)?;
@@ -138,7 +141,7 @@ fn first_deadline(session: &Session) -> Option<Instant> {
 
 /// Until when a request that has begun must have gone on: `timeout http-request` holds for the whole head, of a first request
 /// since the connection was made; `timeout client`, where it is not set, from one part to the next.
-fn rest_deadline(exchange: &Exchange<'_>) -> Option<Instant> {
+fn rest_deadline(exchange: &Exchange<'_>) -> Option<Moment> {
     let (session, timeouts) = (exchange.session, &exchange.session.frontend.section.timeouts);
     let begun = exchange.account.first_byte.filter(|_| session.requests > 0).unwrap_or(session.since);
     match timeouts.http_request {
@@ -157,7 +160,7 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.dontlognull);
     let unanswered = probe || (!begun && session.requests > 0);
     exchange.request.clear();
-    account.now = clock::now();
+    account.now = clock::moment();
     if !unanswered && why != NoMore::Closing {
         policy::track(exchange, &tracked::REQUEST);
         if why == NoMore::Ended {

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use super::Session;
 use super::attempt::InUse;
@@ -14,7 +13,7 @@ use super::service::{self, Answer};
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::balance::persist::rdp;
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
@@ -40,7 +39,7 @@ fn stream<'a>(
     backend: Option<&'a BackendView>,
     transaction: Option<&'a Transaction>,
     server: Option<usize>,
-    now: Instant,
+    now: Moment,
 ) -> Stream<'a> {
     let said = |of: fn(&Transaction) -> &Cell<Option<SocketAddr>>| transaction.and_then(|noted| of(noted).get());
     Stream {
@@ -58,7 +57,7 @@ fn stream<'a>(
             .map(|server| (server.id, &*server.name)),
         now_ms: session.worker.milliseconds(now),
         first_request: session.requests == 0,
-        now: clock::date(),
+        now: session.worker.date(now),
         accepted: session.accepted,
         number: transaction.map_or(0, |noted| noted.number),
         content: None,
@@ -97,14 +96,20 @@ pub fn admits(session: &Session, client: &Conn) -> bool {
 
 /// The frontend's rules on a request, and what it serves itself.
 pub async fn on_frontend(exchange: &mut Exchange<'_>) -> Result<(), End> {
-    let session = exchange.session;
-    on_request(exchange, &session.frontend.section, true).await
+    let section = &exchange.session.frontend.section;
+    if !section.looks_at_requests {
+        count_request(exchange);
+        return Ok(());
+    }
+    on_request(exchange, section, true).await
 }
 
 /// The backend's. The two halves of a `listen` section have the same rules, which apply once.
 pub async fn on_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     match exchange.backend {
-        Some(view) if view.backend.listen != Some(exchange.session.frontend_id) => {
+        Some(view)
+            if view.backend.section.looks_at_requests && view.backend.listen != Some(exchange.session.frontend_id) =>
+        {
             on_request(exchange, &view.backend.section, false).await
         }
         Some(_) | None => Ok(()),
@@ -196,7 +201,7 @@ fn peek(exchange: &mut Exchange<'_>) -> bool {
 }
 
 /// Waits until more bytes have come, no more will come, or the time is over.
-async fn more_content(exchange: &mut Exchange<'_>, deadline: Option<Instant>) {
+async fn more_content(exchange: &mut Exchange<'_>, deadline: Option<Moment>) {
     let session = exchange.session;
     let client = &mut *exchange.client;
     std::future::poll_fn(|context| {
@@ -246,7 +251,7 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
 /// `timeout tarpit`: the client waits, unless it leaves.
 async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let limit = exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect));
-    let until = clock::now() + limit.unwrap_or_default();
+    let until = clock::moment() + limit.unwrap_or_default();
     let (client, session) = (&mut *exchange.client, exchange.session);
     std::future::poll_fn(|context| {
         if client.poll_gone(context, &session.worker.buffers).is_ready() {

@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::conn::Conn;
+use crate::clock::Moment;
 use crate::limits::IDLE_CONNECTIONS_MAX;
 use crate::proxy::{Location, Server};
 use crate::stats::Gauge;
@@ -25,7 +26,7 @@ pub struct ServerConn {
 #[derive(Debug)]
 struct Idle {
     conn: ServerConn,
-    since: Instant,
+    since: Moment,
 }
 
 /// The idle connections to one server. The one that was used last is used first, so that the others may go.
@@ -66,7 +67,9 @@ impl Pool {
             if proven && idle.get(index).is_some_and(|idle| idle.conn.requests < 2) {
                 continue;
             }
-            let Some(Idle { mut conn, .. }) = idle.remove(index) else { continue };
+            let last = index + 1 == idle.len();
+            let taken = if last { idle.pop_back() } else { idle.remove(index) };
+            let Some(Idle { mut conn, .. }) = taken else { continue };
             if conn.moves == self.location.moves() && conn.conn.stream().is_quiet() {
                 return Some(conn);
             }
@@ -76,7 +79,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose request is complete. One with bytes left over, or with too many requests, is closed.
-    pub fn give(&self, worker: &Worker, mut conn: ServerConn, now: Instant) {
+    pub fn give(&self, worker: &Worker, mut conn: ServerConn, now: Moment) {
         let here = conn.moves == self.location.moves();
         let clean = here && conn.conn.input.is_empty() && conn.conn.output.is_empty() && !conn.conn.ended;
         conn.conn.release(&worker.buffers);
@@ -87,13 +90,12 @@ impl Pool {
     }
 
     /// Closes what has been idle for too long, and what the server has closed; then shows how many are left.
-    pub fn purge(&self, worker: &Worker, now: Instant) {
+    pub fn purge(&self, worker: &Worker, now: Moment) {
         let mut idle = self.idle.borrow_mut();
         let moves = self.location.moves();
         idle.retain_mut(|idle| {
-            let keep = idle.conn.moves == moves
-                && now.saturating_duration_since(idle.since) < self.longest
-                && idle.conn.conn.stream().is_quiet();
+            let keep =
+                idle.conn.moves == moves && now.since(idle.since) < self.longest && idle.conn.conn.stream().is_quiet();
             if !keep {
                 idle.conn.conn.release(&worker.buffers);
             }

@@ -82,7 +82,7 @@ impl Relay {
             return Poll::Ready(Ok(Done));
         }
         if active && self.polled {
-            let now = clock::now();
+            let now = clock::moment();
             self.client.broken(now);
             self.server.broken(now);
         }

@@ -79,7 +79,7 @@ impl ResponseWait {
             return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Headers, Some(400))));
         }
         if active && self.polled {
-            let now = clock::now();
+            let now = clock::moment();
             self.client.broken(now);
             self.server.broken(now);
         }

@@ -4,7 +4,7 @@
 //! [`End`] to [`finish`](super::finish), which is reached exactly once per request.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::attempt::InUse;
 use super::capture::{self, Captures};
@@ -13,12 +13,12 @@ use super::h1::Begun;
 use super::pool::ServerConn;
 use super::service::Answer;
 use super::transfer::Transfer;
-use super::{Session, cookies, finish, h1, policy, service, stickiness};
+use super::{Link, Session, cookies, finish, h1, policy, service, stickiness};
 use crate::balance::dispatcher::Slot;
 use crate::balance::farm::Presence;
 use crate::balance::persist::CookieRead;
 use crate::balance::server_state::Shut;
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::http::Head;
 use crate::http::h1::Body;
 use crate::http::h1::request::RequestWire;
@@ -99,17 +99,17 @@ pub struct Exchange<'s> {
 #[derive(Debug)]
 pub struct Account {
     /// When its first byte came.
-    pub first_byte: Option<Instant>,
+    pub first_byte: Option<Moment>,
     /// When its head was complete.
-    pub received: Option<Instant>,
+    pub received: Option<Moment>,
     /// When it had a place on a server.
-    pub dequeued: Option<Instant>,
+    pub dequeued: Option<Moment>,
     /// When it had a connection to the server.
-    pub connected: Option<Instant>,
+    pub connected: Option<Moment>,
     /// When the response's head was complete.
-    pub answered: Option<Instant>,
+    pub answered: Option<Moment>,
     /// The latest time that is known, for steps that need no better one.
-    pub now: Instant,
+    pub now: Moment,
     /// The status sent to the client.
     pub status: Option<u16>,
     /// Bytes of the request, head and body.
@@ -134,7 +134,7 @@ pub struct Account {
 
 impl<'s> Exchange<'s> {
     /// An exchange of which nothing is known.
-    pub fn new(session: &'s Session, client: &'s mut Conn, now: Instant) -> Self {
+    pub fn new(session: &'s Session, client: &'s mut Conn, now: Moment) -> Self {
         let account = Account {
             first_byte: None,
             received: None,
@@ -230,9 +230,14 @@ impl<'s> Exchange<'s> {
     }
 
     /// Reads the clock once for the steps that follow.
-    pub fn tick(&mut self) -> Instant {
-        self.account.now = clock::now();
+    pub fn tick(&mut self) -> Moment {
+        self.account.now = clock::moment();
         self.account.now
+    }
+
+    /// The date of the latest time that is known, since 1970.
+    pub fn date(&self) -> Duration {
+        self.session.worker.date(self.account.now)
     }
 
     /// Whether the kernel may move a direction's bytes by itself: as it does, unless one of the two sections says no and the other
@@ -251,10 +256,13 @@ impl<'s> Exchange<'s> {
 
 /// Takes one request from the connection, of which the first bytes are there, gets it answered, and tells about it. When it ended, if the connection may carry
 /// another.
-pub async fn run(session: &Session, client: &mut Conn, begun: Begun) -> Option<Instant> {
+pub async fn run(mut link: Box<Link>, begun: Begun) -> (Box<Link>, Option<Moment>) {
+    let Link { session, client } = &mut *link;
     let mut exchange = Exchange::new(session, client, session.since);
     let result = answer(&mut exchange, begun).await;
-    finish::finish(&mut exchange, result).await
+    let ended = finish::finish(&mut exchange, result).await;
+    drop(exchange);
+    (link, ended)
 }
 
 /// The story.

@@ -5,10 +5,10 @@
 
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::conn::Conn;
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::http::chunk;
 use crate::http::h1::{Body, Refused};
 use crate::limits::{COPY_MAX, SPLICE_MIN};
@@ -187,6 +187,7 @@ fn poll_move(
     active: &mut bool,
 ) -> Poll<Result<(), Broken>> {
     let buffers = &worker.buffers;
+    let mut waited = true;
     loop {
         if let Some(lent) = &mut transfer.lent {
             let pending = lent.pipe.len();
@@ -223,7 +224,14 @@ fn poll_move(
         match read {
             Ok(0) if transfer.end() => return Poll::Ready(Ok(())),
             Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Source)),
-            Ok(_) => *active = true,
+            Ok(count) => {
+                *active = true;
+                // The rest of a burst may be small; how the next one begins tells what it is.
+                if waited || count >= buffers.size() {
+                    transfer.bulk = count >= buffers.size();
+                }
+                waited = false;
+            }
         }
     }
 }
@@ -248,9 +256,7 @@ fn poll_read(
     buffers: &Buffers,
 ) -> Poll<io::Result<usize>> {
     let large = transfer.is_large(buffers);
-    let count = ready!(source.poll_fill(context, buffers, large))?;
-    transfer.bulk = count >= buffers.size();
-    Poll::Ready(Ok(count))
+    source.poll_fill(context, buffers, large)
 }
 
 /// Fills a pipe, or reads where there is none.
@@ -269,7 +275,6 @@ fn poll_splice(
     match ready!(source.poll_fill_pipe(context, &mut lent.pipe, most)) {
         Ok(count) => {
             transfer.took(count);
-            transfer.bulk = count >= worker.buffers.size();
             Poll::Ready(Ok(count))
         }
         // Not a socket that the kernel can do this with.
@@ -286,39 +291,34 @@ fn poll_splice(
 pub struct Silence {
     /// The timeout in force.
     pub limit: Option<Duration>,
-    since: Instant,
+    since: Moment,
 }
 
 impl Silence {
     /// Counts from now.
-    pub fn new(limit: Option<Duration>, now: Instant) -> Self {
+    pub fn new(limit: Option<Duration>, now: Moment) -> Self {
         Self { limit, since: now }
     }
 
     /// Bytes moved.
-    pub fn broken(&mut self, now: Instant) {
+    pub fn broken(&mut self, now: Moment) {
         self.since = now;
     }
 
     /// When it has lasted too long.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Moment> {
         self.limit.map(|limit| self.since + limit)
     }
 }
 
 /// Sets the timer to the earliest of the deadlines that count, or tells whose has passed. To be called again whenever the
 /// task is woken.
-pub fn poll_silence<T: Copy>(context: &mut Context<'_>, timer: &Timer, waits: &[(Option<Instant>, T)]) -> Poll<T> {
+pub fn poll_silence<T: Copy>(context: &mut Context<'_>, timer: &Timer, waits: &[(Option<Moment>, T)]) -> Poll<T> {
     let next = waits.iter().filter_map(|&(deadline, who)| Some((deadline?, who))).min_by_key(|&(deadline, _)| deadline);
-    // The clock is read only when the timer says so: it keeps the deadline of an earlier call, which may have moved.
-    if timer.poll_expired(context).is_ready()
-        && let Some((_, who)) = next.filter(|&(deadline, _)| deadline <= clock::now())
-    {
-        return Poll::Ready(who);
-    }
-    timer.set(next.map(|(deadline, _)| deadline));
-    match timer.poll_expired(context) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(()) => next.map_or(Poll::Pending, |(_, who)| Poll::Ready(who)),
+    // The clock is read only when the timer says so: what has passed is the deadline of an earlier call, which may have moved.
+    let expired = timer.wait(context, next.map(|(deadline, _)| deadline));
+    match next {
+        Some((deadline, who)) if expired && deadline <= clock::moment() => Poll::Ready(who),
+        Some(_) | None => Poll::Pending,
     }
 }

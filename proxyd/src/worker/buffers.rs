@@ -100,18 +100,25 @@ impl Buffer {
         (self.block.len() < self.block.capacity()).then_some(&mut self.block)
     }
 
-    /// Gives the memory back where no byte is held.
+    /// Gives the memory back where no byte is held. Mostly there is nothing to give, which the caller finds out by itself.
+    #[inline]
     pub fn release(&mut self, buffers: &Buffers) {
-        if self.is_empty() && self.block.capacity() > 0 {
-            buffers.give(std::mem::take(&mut self.block));
-            self.start = 0;
+        if self.block.capacity() > 0 && self.is_empty() {
+            self.give_back(buffers);
         }
     }
 
+    fn give_back(&mut self, buffers: &Buffers) {
+        buffers.give(std::mem::take(&mut self.block));
+        self.start = 0;
+    }
+
     /// Gives bytes and memory back.
+    #[inline]
     pub fn discard(&mut self, buffers: &Buffers) {
-        self.consume(usize::MAX - self.start);
-        self.release(buffers);
+        if self.block.capacity() > 0 {
+            self.give_back(buffers);
+        }
     }
 }
 

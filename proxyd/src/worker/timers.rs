@@ -10,13 +10,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::milliseconds;
-use crate::clock;
+use crate::clock::{self, Moment};
 
 /// How coarse the wheel is.
 pub const TICK: Duration = Duration::from_millis(TICK_MS);
@@ -37,6 +36,15 @@ struct Entry {
     filed: u64,
     expired: bool,
     waker: Option<Waker>,
+}
+
+impl Entry {
+    fn wake_by(&mut self, context: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            waker => *waker = Some(context.waker().clone()),
+        }
+    }
 }
 
 /// The wheel itself, without a clock: ticks are counted from the worker's start.
@@ -62,14 +70,20 @@ impl Wheel {
 
     /// Moves a deadline. True when the entry had to be filed earlier than it was.
     fn set(&mut self, key: usize, deadline: u64) -> bool {
-        let Some(entry) = self.entries.get_mut(key) else { return false };
+        self.set_and(key, deadline, |_| ()).is_some_and(|(earlier, ())| earlier)
+    }
+
+    /// The same, with a look at the entry before.
+    fn set_and<T>(&mut self, key: usize, deadline: u64, look: impl FnOnce(&mut Entry) -> T) -> Option<(bool, T)> {
+        let entry = self.entries.get_mut(key)?;
+        let seen = look(entry);
         entry.deadline = deadline;
         entry.expired = false;
-        if deadline >= entry.filed {
-            return false;
+        let earlier = deadline < entry.filed;
+        if earlier {
+            self.file(key, deadline);
         }
-        self.file(key, deadline);
-        true
+        Some((earlier, seen))
     }
 
     fn file(&mut self, key: usize, deadline: u64) {
@@ -142,7 +156,7 @@ pub struct Timers(Rc<Shared>);
 #[derive(Debug)]
 struct Shared {
     wheel: RefCell<Wheel>,
-    start: Instant,
+    start: Moment,
     /// What the driver sleeps for.
     sleeps_until: Cell<u64>,
     /// Told when a deadline comes before what the driver sleeps for.
@@ -151,7 +165,7 @@ struct Shared {
 
 impl Timers {
     /// A wheel that begins now.
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Moment) -> Self {
         Self(Rc::new(Shared {
             wheel: RefCell::new(Wheel::new()),
             start: now,
@@ -174,12 +188,11 @@ impl Timers {
             match next {
                 None => changed.await,
                 Some(tick) => {
-                    let at = self.0.start + TICK * u32::try_from(tick).unwrap_or(u32::MAX);
                     // Either the time comes, or an earlier deadline does: both mean to look again.
-                    let _ = tokio::time::timeout_at(at.into(), changed).await;
+                    let _ = tokio::time::timeout(self.until(tick), changed).await;
                 }
             }
-            let now = self.tick_before(clock::now());
+            let now = self.tick_before(clock::moment());
             let mut woken = Vec::new();
             self.0.wheel.borrow_mut().advance(now, |waker| woken.push(waker));
             woken.into_iter().for_each(Waker::wake);
@@ -194,8 +207,26 @@ impl Timers {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn tick_before(&self, now: Instant) -> u64 {
-        milliseconds(now.saturating_duration_since(self.0.start)) / TICK_MS
+    fn tick_before(&self, now: Moment) -> u64 {
+        now.milliseconds_since(self.0.start) / TICK_MS
+    }
+
+    /// The tick by which a deadline has passed.
+    fn tick_after(&self, deadline: Option<Moment>) -> u64 {
+        deadline.map_or(NEVER, |deadline| self.tick_before(deadline).saturating_add(1))
+    }
+
+    /// Something was filed for this tick: the driver may sleep for too long.
+    fn is_earlier(&self, tick: u64) {
+        if tick < self.0.sleeps_until.get() {
+            self.0.earlier.notify_one();
+        }
+    }
+
+    /// How long it takes until a tick comes.
+    fn until(&self, tick: u64) -> Duration {
+        let at = self.0.start + TICK * u32::try_from(tick).unwrap_or(u32::MAX);
+        at.since(clock::moment())
     }
 }
 
@@ -212,12 +243,25 @@ pub struct Elapsed;
 
 impl Timer {
     /// Expires at `deadline`; `None`: never.
-    pub fn set(&self, deadline: Option<Instant>) {
-        let shared = &self.timers.0;
-        let tick = deadline.map_or(NEVER, |deadline| self.timers.tick_before(deadline).saturating_add(1));
-        if shared.wheel.borrow_mut().set(self.key, tick) && tick < shared.sleeps_until.get() {
-            shared.earlier.notify_one();
+    pub fn set(&self, deadline: Option<Moment>) {
+        let tick = self.timers.tick_after(deadline);
+        if self.timers.0.wheel.borrow_mut().set(self.key, tick) {
+            self.timers.is_earlier(tick);
         }
+    }
+
+    /// Expires at `deadline`, `None`: never; the task is woken when it does. Says whether the deadline before has passed.
+    pub fn wait(&self, context: &Context<'_>, deadline: Option<Moment>) -> bool {
+        let tick = self.timers.tick_after(deadline);
+        let look = |entry: &mut Entry| {
+            entry.wake_by(context);
+            entry.expired
+        };
+        let (earlier, expired) = self.timers.0.wheel.borrow_mut().set_and(self.key, tick, look).unwrap_or_default();
+        if earlier {
+            self.timers.is_earlier(tick);
+        }
+        expired
     }
 
     /// Whether the deadline has passed; if not, the task is woken when it does.
@@ -227,10 +271,7 @@ impl Timer {
         if entry.expired {
             return Poll::Ready(());
         }
-        match &mut entry.waker {
-            Some(waker) if waker.will_wake(context.waker()) => {}
-            waker => *waker = Some(context.waker().clone()),
-        }
+        entry.wake_by(context);
         Poll::Pending
     }
 
@@ -318,7 +359,7 @@ mod tests {
     fn a_race_is_lost_at_the_deadline_and_won_before() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async {
-            let start = clock::now();
+            let start = clock::moment();
             let timers = Timers::new(start);
             tokio::task::spawn_local(timers.clone().drive());
             let (slow, fast) = (timers.timer(), timers.timer());
@@ -326,7 +367,7 @@ mod tests {
             assert_eq!(slow.race(std::future::ready(7)).await, Ok(7));
             fast.set(Some(start + Duration::from_millis(30)));
             assert_eq!(fast.race(std::future::pending::<()>()).await, Err(Elapsed));
-            assert!(clock::now() >= start + Duration::from_millis(30));
+            assert!(clock::moment() >= start + Duration::from_millis(30));
         });
     }
 }

@@ -4,11 +4,11 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Worker;
 use crate::balance::dispatcher::Dispatcher;
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::generation::Generation;
 use crate::ids::BackendId;
 use crate::proxy::Backend;
@@ -105,7 +105,7 @@ impl View {
     }
 
     /// Closes connections that were idle for too long or that the server has closed.
-    fn purge(&self, worker: &Worker, now: Instant) {
+    fn purge(&self, worker: &Worker, now: Moment) {
         self.pools().for_each(|pool| pool.purge(worker, now));
     }
 }
@@ -114,10 +114,10 @@ impl View {
 pub async fn purge_idle(worker: Rc<Worker>) {
     let timer = worker.timers.timer();
     loop {
-        timer.set(Some(clock::now() + PURGE_INTERVAL));
+        timer.set(Some(clock::moment() + PURGE_INTERVAL));
         let Err(Elapsed) = timer.race(std::future::pending::<std::convert::Infallible>()).await;
         // A worker without idle connections wakes up for this; one system call a second.
         let view = Rc::clone(&worker.view.borrow());
-        view.purge(&worker, clock::now());
+        view.purge(&worker, clock::moment());
     }
 }

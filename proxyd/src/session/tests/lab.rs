@@ -94,6 +94,7 @@ impl Plan {
             error_files: Vec::new(),
             rules: Rules::default(),
             stats: None,
+            looks_at_requests: false,
             description: None,
             log_tag: "proxyd".into(),
             logs: self.logs.clone().into(),
