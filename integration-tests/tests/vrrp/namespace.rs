@@ -15,8 +15,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
-/// Writes down where it runs and which files it sees there.
-const WHERE: &str = "printf '#!/bin/sh\\nreadlink /proc/self/ns/net >/run/where\\nls /run/keepalived >>/run/where\\n' \
+/// Writes down where it runs and which pid files it sees there.
+const WHERE: &str = "printf '#!/bin/sh\\nreadlink /proc/self/ns/net >/run/where\\ncd /run/keepalived\\nls *.pid >>/run/where\\n' \
                      >/run/where.sh; chmod 755 /run/where.sh";
 
 /// A host whose interface is in a network namespace of that name, and which has no other.
