@@ -40,6 +40,7 @@ const PROXYD: &[(&str, Layer)] = &[
     ("cli", Drive),
     ("clock", Drive),
     ("log_sink", Drive),
+    ("name_service", Drive),
     ("net", Drive),
     ("session", Drive),
     ("sys", Drive),

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::check::Checks;
 use crate::clock;
 use crate::generation::{Generation, Handle};
+use crate::name_service::NameService;
 use crate::proxy::Backend;
 use crate::proxy::settings::StatsLevel;
 use crate::stick::show::{Command, Verb};
@@ -41,7 +42,9 @@ pub struct Settings {
     /// When the process started.
     pub started: Instant,
     /// The health checks of that generation.
-    pub checks: RefCell<Checks>,
+    pub checks: Rc<RefCell<Checks>>,
+    /// Who is asked where servers are.
+    pub names: RefCell<NameService>,
     /// `stats timeout`: how long a connection may idle.
     pub timeout: Duration,
     /// `stats maxconn`: connections at the same time over all sockets; more of them wait.

@@ -27,6 +27,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod log_sink;
+pub mod name_service;
 pub mod net;
 pub mod process;
 pub mod proxy;

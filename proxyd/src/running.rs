@@ -5,6 +5,7 @@
 //! and whole farms, with their queues, where none of their servers changed.
 
 pub mod checks;
+pub mod names;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -233,7 +234,7 @@ impl Builder<'_> {
                 let server = backend.servers.get(index.index()).map_or("", |server| &server.name);
                 format!("{}/{server}", backend.proxy.name)
             }),
-            srv_record: None,
+            srv_record: server.resolution.as_ref().filter(|wish| wish.service).map(|wish| wish.name.to_string()),
             check_place: server
                 .check
                 .as_ref()
@@ -298,8 +299,14 @@ fn farm(backend: &model::Backend, fullconn: u32, known: Option<&Backend>) -> Arc
     let states: HashMap<&str, &Arc<ServerState>> = states.map(|state| (state.name(), state)).collect();
     let state = |server: &model::Server| {
         let settings = server_settings(server);
-        let same = states.get(&*server.name).filter(|state| settings.is_same(state.settings()));
-        same.map_or_else(|| Arc::new(ServerState::new(settings)), |same| Arc::clone(same))
+        let known = states.get(&*server.name);
+        if let Some(same) = known.filter(|state| settings.is_same(state.settings())) {
+            return Arc::clone(same);
+        }
+        // Where name servers are asked about the same name as before, it begins where that led.
+        let known = known.filter(|known| settings.watched.is_some() && known.settings().watched == settings.watched);
+        let place = known.map(|known| Place::clone(&known.location().get()));
+        Arc::new(ServerState::beginning_at(place.unwrap_or_else(|| settings.place.clone()), settings))
     };
     let servers: Vec<_> = backend.servers.iter().map(state).collect();
     let farm = match running {
@@ -346,6 +353,7 @@ fn server_settings(server: &model::Server) -> ServerSettings {
         checked: server.check.is_some() || server.track.is_some(),
         tracks: server.track.is_some(),
         admin: if server.disabled { AdminState::Maint } else { AdminState::Ready },
+        watched: server.resolution.as_ref().map(|wish| wish.name.clone()),
         place: Place { address: server.address.clone(), port: server.port, host },
         hash_key: server.hash_key,
         fall: pace.fall,

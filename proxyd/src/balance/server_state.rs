@@ -12,6 +12,7 @@ use super::sync::{AtomicU32, Mutex, MutexGuard};
 use crate::health::{CheckResult, Observation};
 use crate::proxy::address::ServerAddress;
 use crate::proxy::place::{Location, Place};
+use crate::resolvers::message::Name;
 
 /// Ceiling of a configured weight.
 pub const WEIGHT_MAX: u32 = 256;
@@ -68,6 +69,8 @@ pub struct ServerSettings {
     pub tracks: bool,
     /// Where it starts: `disabled` on its line means maintenance.
     pub admin: AdminState,
+    /// The name that name servers are asked about.
+    pub watched: Option<Name>,
     /// Where it is at first. One without an address waits in maintenance until it has one.
     pub place: Place,
     /// What places it on a consistent ring: `hash-key`.
@@ -104,7 +107,8 @@ impl ServerSettings {
     /// Whether a server with these settings is the one that had the others: where both are found by the same name, it does not
     /// matter where that led.
     pub fn is_same(&self, other: &Self) -> bool {
-        if self.place.host.is_none() || self.place.host != other.place.host {
+        let by_name = self.watched.is_some() || self.place.host.is_some();
+        if !by_name || self.watched != other.watched || self.place.host != other.place.host {
             return self == other;
         }
         *self == Self { place: self.place.clone(), ..other.clone() }
@@ -126,6 +130,7 @@ impl Default for ServerSettings {
             checked: false,
             tracks: false,
             admin: AdminState::Ready,
+            watched: None,
             place: Place { address: ServerAddress::Destination, ..Place::default() },
             hash_key: HashKey::Id,
             fall: 3,
@@ -209,11 +214,16 @@ pub struct Report {
 impl ServerState {
     /// A server at start: up with little credit (one failed check takes it down), or in maintenance.
     pub fn new(settings: ServerSettings) -> Self {
+        Self::beginning_at(settings.place.clone(), settings)
+    }
+
+    /// A server at start, at a place that is not the configured one.
+    pub fn beginning_at(place: Place, settings: ServerSettings) -> Self {
         let own = admin_bits(settings.admin);
-        let unresolved = settings.place.address == ServerAddress::Unresolved;
+        let unresolved = place.address == ServerAddress::Unresolved;
         let status = own | if unresolved { MAINT } else { 0 };
         Self {
-            location: Arc::new(Location::new(settings.place.clone())),
+            location: Arc::new(Location::new(place)),
             unresolved: AtomicBool::new(unresolved),
             status: AtomicU32::new(status),
             weight: AtomicU32::new(settings.weight.min(WEIGHT_MAX)),

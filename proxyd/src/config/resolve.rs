@@ -1,6 +1,5 @@
 //! From drafts to the model: names become ids, what was not said gets its default.
 
-use super::address::Port;
 use super::balance;
 use super::bind::BindDraft;
 use super::check;
@@ -17,7 +16,7 @@ use super::proxy::Tools;
 use super::resolvers;
 use super::rules::Names;
 use super::sections::Others;
-use super::server::{self, NotFound, ServerDraft};
+use super::server::{self, ServerDraft};
 use super::state_file::LastAddresses;
 use super::stats;
 use super::track;
@@ -540,7 +539,8 @@ impl Completion<'_> {
         let settings = &draft.settings;
         let last = |name: &str| self.last.of(self.global, section, draft, name);
         let located = server::locate(draft, &mut self.tools.resolver, last);
-        let (address, port, host) = located.unwrap_or_else(|lost| self.not_found(section, draft, lost));
+        let (address, port, host) =
+            located.unwrap_or_else(|lost| server::not_found(section, draft, lost, self.ignore_unresolved, self.out));
         self.server_rules(section, draft, &address);
         let check = settings.check.then(|| self.check(section, draft, &address, port));
         Server {
@@ -587,38 +587,6 @@ impl Completion<'_> {
             tfo: settings.tfo,
             ssl: settings.ssl,
         }
-    }
-
-    /// A name that leads nowhere at start.
-    fn not_found(
-        &mut self,
-        section: &Section,
-        draft: &ServerDraft,
-        lost: NotFound,
-    ) -> (ServerAddress, ServerPort, Option<String>) {
-        let start = format!("'server {}/{}' : ", section.name, draft.name);
-        let name = &lost.name;
-        let diagnostic = if !lost.looked_up {
-            let message = format!("{start}no method found to resolve address '{name}'.");
-            Some(Diagnostic::error(code::UNRESOLVED, draft.address_span, message))
-        } else if lost.disables {
-            let message = format!("{start}could not resolve address '{name}', disabling server.");
-            Some(Diagnostic::warning(code::UNRESOLVED, draft.address_span, message))
-        } else if !self.ignore_unresolved {
-            let message = format!("{start}could not resolve address '{name}'.");
-            let help = "add `init-addr libc,none` to start without it, or start with `-dr`";
-            Some(Diagnostic::error(code::UNRESOLVED, draft.address_span, message).help(help))
-        } else {
-            None
-        };
-        if let Some(diagnostic) = diagnostic {
-            self.out.push(diagnostic.place(Place::Bare).label("this name has no address now"));
-        }
-        let port = match draft.address.port {
-            Port::One(port) if port > 0 => ServerPort::Fixed(port),
-            _ => ServerPort::Mapped(0),
-        };
-        (ServerAddress::Unresolved, port, Some(lost.name))
     }
 
     /// What must go together on a server line.

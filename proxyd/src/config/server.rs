@@ -1,6 +1,7 @@
 //! `server`, `default-server` and `server-template` lines.
 
 use super::address::{Accept, Address, Host, Port, Resolver};
+use super::draft::Section;
 use super::line::{Line, code};
 use super::model::{SendProxy, ServerAddress, ServerPort, Source};
 use super::resolvers;
@@ -9,7 +10,7 @@ use super::support::Support;
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
 use crate::resolvers::Choice;
-use shared_config::diagnostic::{Diagnostic, Place};
+use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::keyword::{self, Param, SERVER_PARAMS};
 use shared_config::keyword::Support as Row;
 use shared_config::source::Span;
@@ -413,4 +414,39 @@ fn first_address(
     }
     let disables = draft.settings.resolvers.is_some();
     Err(NotFound { name: name.to_owned(), looked_up: looked_up && !resolvers::is_service(name), disables })
+}
+
+/// What is said of a name that leads nowhere at start, and what its server starts with.
+pub(super) fn not_found(
+    section: &Section,
+    draft: &ServerDraft,
+    lost: NotFound,
+    ignored: bool,
+    out: &mut Diagnostics,
+) -> (ServerAddress, ServerPort, Option<String>) {
+    let start = format!("'server {}/{}' : ", section.name, draft.name);
+    let name = &lost.name;
+    let at = draft.address_span;
+    let diagnostic = if !lost.looked_up {
+        let message = format!("{start}no method found to resolve address '{name}'.");
+        Some(Diagnostic::error(code::UNRESOLVED, at, message))
+    } else if lost.disables {
+        let message = format!("{start}could not resolve address '{name}', disabling server.");
+        Some(Diagnostic::warning(code::UNRESOLVED, at, message))
+    } else if !ignored {
+        let help = "add `init-addr libc,none` to start without it, or start with `-dr`";
+        let message = format!("{start}could not resolve address '{name}'.");
+        Some(Diagnostic::error(code::UNRESOLVED, at, message).help(help))
+    } else {
+        None
+    };
+    if let Some(diagnostic) = diagnostic {
+        out.push(diagnostic.place(Place::Bare).label("this name has no address now"));
+    }
+    let port = match draft.address.port {
+        Port::One(port) if port > 0 => ServerPort::Fixed(port),
+        Port::Offset(offset) => ServerPort::Mapped(offset),
+        Port::None | Port::One(_) | Port::Range(..) => ServerPort::Mapped(0),
+    };
+    (ServerAddress::Unresolved, port, Some(lost.name))
 }

@@ -14,6 +14,7 @@ use crate::balance::farm::{Change, Farm};
 use crate::balance::server_state::{AdminState, Report, Running, ServerState, Shut};
 use crate::log::syslog::Level;
 use crate::proxy::Place;
+use crate::resolvers::message::Name;
 
 /// A line for the backend's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -313,6 +314,15 @@ pub fn moved(subject: Subject<'_>, place: Place, by: &str) -> Vec<Event> {
     }
     let text = format!("{} changed its IP from {before} to {after} by {by}.", subject.name(server));
     vec![Event { level: Level::Notice, text }]
+}
+
+/// A server has another name. `by` says whose word that is.
+pub fn renamed(subject: Subject<'_>, name: &Name, by: &str) -> Option<Event> {
+    let server = subject.server()?;
+    let place = server.location().get();
+    let before = place.host.as_deref().unwrap_or("(null)");
+    let text = format!("{} changed its FQDN from {before} to {name} by '{by}'", subject.name(server));
+    Some(Event { level: Level::Notice, text })
 }
 
 /// The name of a server has another address, or one again. `own_answer`: it was asked for, rather than told along with an SRV

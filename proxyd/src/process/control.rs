@@ -28,6 +28,7 @@ use crate::health::change::Event;
 use crate::health::observe::Evidence;
 use crate::log::syslog::Level;
 use crate::log_sink::{Destination, LogSettings, LogSink};
+use crate::name_service;
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::settings::StatsLevel;
 use crate::proxy::{Backend, Frontend, Section};
@@ -47,6 +48,8 @@ pub(super) struct Parts {
     pub(super) started: Instant,
     /// The health checks of the generation in force.
     pub(super) checks: Vec<check::Plan>,
+    /// Whom its servers ask where they are.
+    pub(super) names: Vec<name_service::Plan>,
     /// The runtime API and the sockets it listens on.
     pub(super) runtime: (Rc<cli::Settings>, Vec<(Socket, StatsLevel)>),
     /// Where it talks.
@@ -161,6 +164,8 @@ impl Control {
         self.start_runtime();
         let checks = std::mem::take(&mut self.parts.checks);
         self.checks().replace(self.start_checks(checks));
+        let names = std::mem::take(&mut self.parts.names);
+        self.ask_names(names);
         loop {
             let deadline = self.next_deadline();
             let event = tokio::select! {
@@ -220,6 +225,12 @@ impl Control {
         };
         let outlets = Outlets { events: Rc::new(sink), wake: Rc::new(wake) };
         check::start(plans, self.parts.started, self.parts.max_spread_checks, outlets)
+    }
+
+    /// Begins to ask name servers; what they say goes the way of the health checks.
+    fn ask_names(&self, plans: Vec<name_service::Plan>) {
+        let runtime = &self.parts.runtime.0;
+        runtime.names.replace(name_service::start(plans, self.parts.started, &runtime.checks));
     }
 
     /// Logs a line about a backend and says it.
@@ -289,9 +300,10 @@ impl Control {
     }
 
     async fn put_in_force(&mut self, reloaded: Reloaded) {
-        let Reloaded { generation, checks, opened, later } = reloaded;
+        let Reloaded { generation, checks, names, opened, later } = reloaded;
         let before = self.parts.handle.load();
         // Ended before the servers' states have another owner.
+        self.parts.runtime.0.names.take();
         self.checks().take();
         self.parts.handle.store(generation);
         let generation = self.parts.handle.load();
@@ -306,6 +318,7 @@ impl Control {
             let _ = worker.commands.send(Command::Reload(opened)).await;
         }
         self.checks().replace(self.start_checks(checks));
+        self.ask_names(names);
         for name in later {
             self.parts.voice.warning(&format!("a change of '{name}' has no effect before the next start."));
         }

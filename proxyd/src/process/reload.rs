@@ -17,6 +17,7 @@ use super::sockets::{self, ForWorker};
 use crate::check::Plan;
 use crate::config::model::{Global, Model};
 use crate::generation::{Generation, Handle};
+use crate::name_service;
 use crate::running::{self, Facts};
 
 /// Reads the configuration as the start did, and says what is wrong with it; `None` if it cannot be used.
@@ -28,6 +29,8 @@ pub(super) struct Reloaded {
     pub(super) generation: Generation,
     /// Its health checks.
     pub(super) checks: Vec<Plan>,
+    /// Whom its servers ask where they are.
+    pub(super) names: Vec<name_service::Plan>,
     /// Sockets that were not open before, for each worker.
     pub(super) opened: Vec<ForWorker>,
     /// Global settings that changed and hold only after the next start.
@@ -88,8 +91,9 @@ impl Work {
         let previous = self.handle.load();
         let generation = running::build(&model, &self.facts, Some(&previous));
         let checks = running::checks::plans(&model, &generation)?;
+        let names = running::names::plans(&model, &generation);
         let opened = sockets::open_added(&previous, &generation)?;
-        Ok(Box::new(Reloaded { generation, checks, opened, later: later(&self.global, &model.global) }))
+        Ok(Box::new(Reloaded { generation, checks, names, opened, later: later(&self.global, &model.global) }))
     }
 }
 

@@ -81,6 +81,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     let generation = running::build(model, &facts, None);
     state_file::load(model, &generation, voice);
     let checks = running::checks::plans(model, &generation)?;
+    let names = running::names::plans(model, &generation);
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
     let runtime_sockets = sockets::open_runtime(model, voice)?;
     let pidfile = options.pidfile.as_deref().filter(|_| options.daemon || options.master);
@@ -118,7 +119,8 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         started,
         timeout: model.global.stats_timeout,
         connections: Semaphore::new(model.global.stats_maxconn.max(1) as usize),
-        checks: RefCell::default(),
+        checks: Rc::default(),
+        names: RefCell::default(),
     };
     if options.notify {
         systemd::ready();
@@ -128,6 +130,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         workers,
         started,
         checks,
+        names,
         runtime: (Rc::new(runtime), runtime_sockets),
         voice,
         log,

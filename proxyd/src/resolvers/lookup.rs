@@ -81,6 +81,11 @@ impl Lookup {
         Self { name, service, prefer, state, last_good, addresses, services, hosts }
     }
 
+    /// A server has an address: what is known holds from now at least.
+    pub fn hold_from(&mut self, now: u64) {
+        self.last_good = self.last_good.or(Some(now));
+    }
+
     /// The name.
     pub fn name(&self) -> &Name {
         &self.name

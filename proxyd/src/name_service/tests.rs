@@ -1,0 +1,1 @@
+//! A name server of this process, on loopback.
