@@ -10,6 +10,7 @@ pub mod client;
 pub mod clock;
 pub mod host;
 pub mod lab;
+pub mod name_server;
 pub mod netns;
 pub mod origin;
 pub mod pair;

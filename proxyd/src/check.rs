@@ -53,7 +53,8 @@ impl Member {
         Subject { farm: &self.farm, index: self.index }
     }
 
-    fn is(&self, farm: &Arc<Farm>, index: usize) -> bool {
+    /// Whether it is this one.
+    pub fn is(&self, farm: &Arc<Farm>, index: usize) -> bool {
         Arc::ptr_eq(&self.farm, farm) && self.index == index
     }
 }
@@ -79,6 +80,22 @@ pub struct Plan {
     pub slowstart: Option<Duration>,
     /// `spread-checks`: intervals vary by so many percent either way.
     pub spread_percent: u8,
+}
+
+impl Plan {
+    /// Check and agent are where an administrator had put them.
+    pub fn begin_at(&mut self, check: Endpoint, agent: Endpoint) {
+        let moved = |probe: &mut Probe, to: Endpoint| {
+            probe.endpoint.address = to.address.or(probe.endpoint.address);
+            probe.endpoint.port = to.port.or(probe.endpoint.port);
+        };
+        if let Some(Method::Probe(probe)) = &mut self.check {
+            moved(probe, check);
+        }
+        if let Some((probe, _)) = &mut self.agent {
+            moved(probe, agent);
+        }
+    }
 }
 
 /// How a server is checked.

@@ -4,6 +4,8 @@
 //! ends with an empty line, and the connection ends after the line, as it does without `prompt`. Everything else is
 //! answered as unknown.
 
+mod cookie;
+mod place;
 mod server;
 mod servers;
 mod show;
@@ -143,9 +145,12 @@ fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Gene
             Command { verb, words, operator: level >= StatsLevel::Operator, now_ms }.run(&generation.tables, &mut out);
             Ok(out)
         }
+        ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
         ["help"] => Ok(HELP.to_owned()),
         ["set", "server" | "weight" | "maxconn", ..]
         | ["enable" | "disable", "agent" | "health" | "server", ..]
+        | ["set", "dynamic-cookie-key", "backend", ..]
+        | ["enable" | "disable", "dynamic-cookie", "backend", ..]
         | ["shutdown", "sessions", "server", ..]
             if level < StatsLevel::Admin =>
         {
@@ -156,6 +161,12 @@ fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Gene
         ["set", "maxconn", "server", rest @ ..] => server::set_maxconn(settings, generation, rest),
         [word @ ("enable" | "disable"), what @ ("agent" | "health" | "server"), rest @ ..] => {
             server::enable(settings, generation, what, *word == "enable", rest)
+        }
+        ["set", "dynamic-cookie-key", "backend", rest @ ..] => {
+            cookie::change(settings, generation, rest, &cookie::Order::SetKey)
+        }
+        [word @ ("enable" | "disable"), "dynamic-cookie", "backend", rest @ ..] => {
+            cookie::change(settings, generation, rest, &cookie::Order::Enable(*word == "enable"))
         }
         ["shutdown", "sessions", "server", rest @ ..] => server::shutdown_sessions(settings, generation, rest),
         _ => return None,
@@ -170,6 +181,10 @@ fn find_backend<'a>(generation: &'a Generation, name: &str) -> Option<&'a Arc<Ba
         None => backend.name() == name,
     };
     generation.backends.iter().find(is_it)
+}
+
+fn or_none(text: Option<&str>) -> &str {
+    text.unwrap_or("(null)")
 }
 
 /// The parts between separators; one behind a backslash separates nothing.
@@ -205,18 +220,22 @@ fn words(command: &str) -> Vec<String> {
 
 const HELP: &str = "  clear table <table> [<filter>]*         : remove entries of a stick table\n  \
                       disable agent <srv>                     : disable agent checks\n  \
+                      disable dynamic-cookie backend <bk>     : disable dynamic cookies on a specific backend\n  \
                       disable health <srv>                    : disable health checks\n  \
                       disable server <srv>                    : put a server into maintenance\n  \
                       enable agent <srv>                      : enable agent checks\n  \
+                      enable dynamic-cookie backend <bk>      : enable dynamic cookies on a specific backend\n  \
                       enable health <srv>                     : enable health checks\n  \
                       enable server <srv>                     : take a server out of maintenance\n  \
                       get weight <srv>                        : report a server's weight\n  \
                       help                                    : this list\n  \
+                      set dynamic-cookie-key backend <bk> <k> : change a backend secret key for dynamic cookies\n  \
                       set maxconn server <srv> <limit>        : change a server's limit\n  \
-                      set server <srv> <what> [args]          : change state, health, weight or agent of a server\n  \
+                      set server <srv> <what> [args]          : change a server's state, weight, address or ssl\n  \
                       set table <table> key <k> [data.* <v>]* : update or create an entry of a stick table\n  \
                       set weight <srv> <weight>[%]            : change a server's weight\n  \
                       show info                               : report information about the running process\n  \
+                      show resolvers [id]                     : dumps counters from all resolvers section and associated name servers\n  \
                       show servers conn [<backend>]           : dump connections of servers\n  \
                       show servers state [<backend>]          : dump states of servers\n  \
                       show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n  \

@@ -147,6 +147,3 @@ async fn keep_reading(socket: Rc<UdpSocket>, rank: usize, largest: usize, answer
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

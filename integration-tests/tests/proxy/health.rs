@@ -44,14 +44,14 @@ impl Agent {
 }
 
 /// A proxy with a runtime socket.
-struct Proxy {
-    rig: Rig,
+pub(crate) struct Proxy {
+    pub(crate) rig: Rig,
     socket: PathBuf,
 }
 
 impl Proxy {
     /// `{socket}` in the configuration is the runtime socket's path.
-    fn start(name: &str, config: &str, script: Vec<Step>) -> Self {
+    pub(crate) fn start(name: &str, config: &str, script: Vec<Step>) -> Self {
         let socket = std::env::temp_dir().join(format!("{name}-{}.sock", std::process::id()));
         let rig = Rig::start(name, &config.replace("{socket}", &socket.display().to_string()), script);
         // It is opened after those of the frontends.
@@ -59,7 +59,7 @@ impl Proxy {
         Self { rig, socket }
     }
 
-    fn command(&self, command: &str) -> String {
+    pub(crate) fn command(&self, command: &str) -> String {
         let mut socket = UnixStream::connect(&self.socket).unwrap();
         socket.write_all(format!("{command}\n").as_bytes()).unwrap();
         socket.shutdown(Shutdown::Write).unwrap();
@@ -81,7 +81,7 @@ impl Proxy {
     }
 
     /// Columns of a server's statistics, joined by `|`.
-    fn columns(&self, server: &str, columns: &str) -> String {
+    pub(crate) fn columns(&self, server: &str, columns: &str) -> String {
         let csv = self.command("show stat");
         let mut lines = csv.lines();
         let names: Vec<&str> = lines.next().unwrap().trim_start_matches("# ").split(',').collect();
@@ -101,7 +101,7 @@ impl Proxy {
     }
 
     /// Each line must come next, but for those of requests and connections.
-    fn expect_log(&self, lines: &[&str]) {
+    pub(crate) fn expect_log(&self, lines: &[&str]) {
         for expected in lines {
             let mut line = self.log();
             while line.starts_with("Connect from") || line.starts_with("fe ") {

@@ -8,6 +8,7 @@ mod content;
 mod features;
 mod health;
 mod http;
+mod names;
 mod rig;
 mod rules;
 mod samples;

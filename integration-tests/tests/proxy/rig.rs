@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// A running proxy. Its ports are chosen by the rig: `{front}` in the configuration is the one clients connect to, `{server}` the
-/// scripted server's, `{log}` the log collector's, `{dead}` one where nobody listens, `{runtime}` the path of a runtime socket.
+/// scripted server's, `{port}` the port of that, `{log}` the log collector's, `{dead}` one where nobody listens, `{runtime}` the path of a runtime socket.
 pub(crate) struct Rig {
     pub(crate) front: SocketAddr,
     pub(crate) origin: Origin,
@@ -39,6 +39,7 @@ impl Rig {
             .replace("{runtime}", &folder.join("runtime").display().to_string())
             .replace("{front}", &front.to_string())
             .replace("{server}", &origin.address.to_string())
+            .replace("{port}", &origin.address.port().to_string())
             .replace("{dead}", &dead.to_string())
             .replace("{log}", &log.local_addr().unwrap().to_string());
         let file = folder.join("haproxy.cfg");

@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use super::Settings;
+use super::{Settings, place};
 use crate::balance::server_state::{AdminState, Running, ServerState, Shut, WEIGHT_MAX};
 use crate::check::AgentChange;
 use crate::generation::Generation;
 use crate::health::change;
-use crate::proxy::Backend;
+use crate::proxy::{Backend, Endpoint, Server};
 
 const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | \
                      check-port | fqdn | health | ssl | state | weight\n";
 const NO_AGENT: &str = "agent checks are not enabled on this server";
 
 /// A server that a command names, and where it is known.
-struct Named<'a> {
+pub(super) struct Named<'a> {
     settings: &'a Settings,
-    backend: &'a Arc<Backend>,
-    index: usize,
-    state: &'a Arc<ServerState>,
+    pub(super) backend: &'a Arc<Backend>,
+    pub(super) index: usize,
+    pub(super) state: &'a Arc<ServerState>,
 }
 
 /// What is answered: nothing but an empty line where all went well.
-type Answer = Result<String, String>;
+pub(super) type Answer = Result<String, String>;
 
 fn find<'a>(settings: &'a Settings, generation: &'a Generation, words: &[&str]) -> Result<Named<'a>, String> {
     let (backend, server) = words.first().and_then(|name| name.split_once('/')).ok_or("Require 'backend/server'.\n")?;
@@ -38,8 +38,28 @@ fn find<'a>(settings: &'a Settings, generation: &'a Generation, words: &[&str]) 
 }
 
 impl Named<'_> {
-    fn apply(&self, change: impl FnOnce(change::Subject<'_>, u64) -> Vec<change::Event>) {
+    pub(super) fn apply(&self, change: impl FnOnce(change::Subject<'_>, u64) -> Vec<change::Event>) {
         self.settings.checks.borrow().apply(&self.backend.farm, self.index, change);
+    }
+
+    /// How it is reached.
+    pub(super) fn live(&self) -> Option<&Arc<Server>> {
+        self.backend.servers.get(self.index)
+    }
+
+    /// `backend/server`.
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.backend.name(), self.state.name())
+    }
+
+    /// Where its check is, as far as that is not where it is itself.
+    pub(super) fn check_endpoint(&self) -> Endpoint {
+        let (check, _) = self.settings.checks.borrow().endpoints(&self.backend.farm, self.index);
+        check.or_else(|| self.live().map(|live| live.check_place)).unwrap_or_default()
+    }
+
+    pub(super) fn redirect_check(&self, change: impl FnOnce(&mut Endpoint)) {
+        self.settings.checks.borrow().redirect_check(&self.backend.farm, self.index, change);
     }
 
     fn administer(&self, wanted: AdminState) {
@@ -120,7 +140,7 @@ impl Named<'_> {
     }
 }
 
-fn parse_port(word: &str) -> Result<u16, String> {
+pub(super) fn parse_port(word: &str) -> Result<u16, String> {
     let number: i64 = word.parse().map_err(|_| "provided port is not an integer")?;
     u16::try_from(number).map_err(|_| "provided port is invalid".into())
 }
@@ -149,9 +169,12 @@ pub(super) fn set(settings: &Settings, generation: &Generation, words: &[&str]) 
             server.redirect_agent(AgentChange::Send(rest.first().map_or_else(String::new, ToString::to_string)))
         }
         ["weight", rest @ ..] => server.set_weight(rest.first().copied()),
-        [word @ ("addr" | "check-addr" | "check-port" | "fqdn" | "ssl"), ..] => {
-            Err(format!("'set server <srv> {word}' does not work in this version.\n"))
-        }
+        ["addr", rest @ ..] => place::set_address(&server, rest),
+        ["check-addr", rest @ ..] => place::set_check_address(&server, rest),
+        ["check-port", rest @ ..] => place::set_check_port(&server, rest),
+        ["fqdn", rest @ ..] => place::set_name(settings, &server, rest),
+        // No server of this version has TLS.
+        ["ssl", ..] => Err("'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n".into()),
         [..] => Err(USAGE.into()),
     }
 }

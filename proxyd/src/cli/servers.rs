@@ -106,7 +106,8 @@ fn operational(state: &ServerState) -> u8 {
 }
 
 fn administrative(state: &ServerState) -> u8 {
-    let configured = state.settings().admin == AdminState::Maint;
+    let settings = state.settings();
+    let configured = settings.admin == AdminState::Maint;
     let own = match state.admin_by(false) {
         AdminState::Ready => 0,
         AdminState::Drain => saved::DRAIN,
@@ -118,6 +119,10 @@ fn administrative(state: &ServerState) -> u8 {
         AdminState::Maint => saved::INHERITED_MAINT,
     };
     let unresolved = if state.is_unresolved() { saved::UNRESOLVED } else { 0 };
+    // Its name is not the one of its line: that of a service's host, or an administrator's word.
+    let host = state.location().get().host.clone();
+    let renamed = settings.watched.is_some() && host.is_some() && host != settings.place.host;
+    let unresolved = unresolved | if renamed { saved::OTHER_NAME } else { 0 };
     own | inherited | unresolved | if configured { saved::CONFIGURED_MAINT } else { 0 }
 }
 

@@ -202,10 +202,11 @@ pub(super) fn is_service(name: &str) -> bool {
 pub(super) fn wish(draft: &ServerDraft, sections: &mut Vec<Settings>) -> Option<Wish> {
     let Host::Name(name) = &draft.address.host else { return None };
     let section = find(sections, draft.settings.resolvers.as_deref()?)?;
+    let name = Name::new(name)?;
     Some(Wish {
         section,
-        name: Name::new(name)?,
-        service: is_service(name),
+        service: name.is_service(),
+        name,
         choice: draft.settings.choice.clone(),
         ignore_weight: draft.settings.ignore_weight,
     })

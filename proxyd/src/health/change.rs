@@ -199,6 +199,12 @@ pub fn restored(subject: Subject<'_>, saved: &Saved) -> Vec<Event> {
     let Some(server) = subject.server() else { return Vec::new() };
     let mut events = Vec::new();
     let settings = server.settings();
+    let place = saved.place(&server.location().get(), settings.watched.as_ref());
+    let resolves = place.ip().is_some();
+    subject.farm.set_place(subject.index, place);
+    if resolves {
+        subject.farm.set_unresolved(subject.index, false);
+    }
     // Another weight in the configuration is a newer wish.
     if saved.configured_weight == settings.weight {
         subject.farm.set_weight(subject.index, saved.weight);
@@ -314,6 +320,23 @@ pub fn moved(subject: Subject<'_>, place: Place, by: &str) -> Vec<Event> {
     }
     let text = format!("{} changed its IP from {before} to {after} by {by}.", subject.name(server));
     vec![Event { level: Level::Notice, text }]
+}
+
+/// An administrator has moved a server. One whose name led nowhere is back.
+pub fn relocated(subject: Subject<'_>, place: Place, now_ms: u64) -> Vec<Event> {
+    let Some(server) = subject.server() else { return Vec::new() };
+    let host = place.host.clone().unwrap_or_default();
+    subject.farm.set_place(subject.index, place);
+    if server.is_unresolved() { administer(subject, Order::Resolves(&host), now_ms) } else { Vec::new() }
+}
+
+/// Two servers cannot be told apart by the cookie values that are computed of their addresses.
+pub fn equal_cookies(subject: Subject<'_>) -> Vec<Event> {
+    let name = &subject.farm.settings().name;
+    let text = format!(
+        "We generated two equal cookies for two different servers.\nPlease change the secret key for '{name}'."
+    );
+    vec![Event { level: Level::Warning, text }]
 }
 
 /// A server has another name. `by` says whose word that is.

@@ -4,6 +4,9 @@
 
 use super::{CheckStatus, Outcome};
 use crate::balance::server_state::{AdminState, Running};
+use crate::proxy::address::{ServerAddress, ServerPort};
+use crate::proxy::{Endpoint, Place};
+use crate::resolvers::message::Name;
 use std::net::IpAddr;
 
 /// The first line.
@@ -107,6 +110,10 @@ pub struct Saved {
     pub port: i32,
     /// The record of the service it served.
     pub srv_record: Option<String>,
+    /// Where its check was, as far as that was not where it was itself.
+    pub check: Endpoint,
+    /// Where its agent was, likewise.
+    pub agent: Endpoint,
     operational: u8,
     administrative: u8,
     status: usize,
@@ -134,6 +141,40 @@ impl Saved {
         }
     }
 
+    /// Where the server is that is now at `place`: its port, and for one that goes by a name that the configuration does not know,
+    /// an administrator's or an SRV record's, name and address, too. `watched` is the name that name servers are asked about.
+    pub fn place(&self, place: &Place, watched: Option<&Name>) -> Place {
+        let mut restored = place.clone();
+        let port = u16::try_from(self.port).ok().filter(|port| *port > 0);
+        let service = watched.filter(|name| name.is_service());
+        if let Some(service) = service {
+            let same = self.srv_record.as_deref() == Some(service.as_str());
+            let host = self.host.as_deref().filter(|_| same).and_then(Name::new);
+            if let (Some(host), Some(port), Some(ip)) = (host, port, self.address) {
+                restored =
+                    Place { address: ServerAddress::Ip(ip), port: ServerPort::Fixed(port), host: Some(host.shared()) };
+            }
+            return restored;
+        }
+        if let (ServerPort::Fixed(before), Some(port)) = (place.port, port)
+            && before > 0
+        {
+            restored.port = ServerPort::Fixed(port);
+        }
+        let renamed = watched.is_some() && self.administrative & OTHER_NAME != 0;
+        if let (true, Some(host)) = (renamed, self.host.as_deref().and_then(Name::new)) {
+            restored.address = self.address.map_or(ServerAddress::Unresolved, ServerAddress::Ip);
+            restored.host = Some(host.shared());
+        }
+        restored
+    }
+
+    /// Whether it served another service.
+    pub fn is_of_another_service(&self, watched: Option<&Name>) -> bool {
+        let service = watched.filter(|name| name.is_service());
+        service.is_some_and(|service| self.srv_record.as_deref().is_some_and(|record| record != service.as_str()))
+    }
+
     /// How its last check had ended, if there was one.
     pub fn status(&self) -> Option<CheckStatus> {
         STATUSES.get(self.status).copied().flatten()
@@ -153,6 +194,8 @@ fn read_line(line: &str) -> Option<Saved> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let number = |index: usize| words.get(index)?.parse::<u64>().ok();
     let text = |index: usize| words.get(index).filter(|word| **word != "-").map(ToString::to_string);
+    let ip = |index: usize| words.get(index).and_then(|word| word.parse().ok());
+    let port = |index: usize| u16::try_from(number(index)?).ok().filter(|port| *port > 0);
     let small = |index: usize| u8::try_from(number(index)?).ok();
     let weight = |index: usize| u32::try_from(number(index)?).ok().filter(|&weight| weight <= 256);
     Some(Saved {
@@ -164,10 +207,12 @@ fn read_line(line: &str) -> Option<Saved> {
         configured_weight: weight(8)?,
         seconds: number(9)?,
         status: usize::try_from(number(10)?).ok()?,
-        address: words.get(4).and_then(|word| word.parse().ok()),
+        address: ip(4),
         host: text(17),
         port: words.get(18).and_then(|word| word.parse().ok()).unwrap_or(0),
         srv_record: text(19),
+        check: Endpoint { address: ip(22), port: port(21) },
+        agent: Endpoint { address: ip(23), port: port(24) },
     })
 }
 

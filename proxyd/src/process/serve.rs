@@ -79,8 +79,8 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     let voice = Voice::new(options.quiet);
     let (facts, pipes) = facts(model, options, voice)?;
     let generation = running::build(model, &facts, None);
-    state_file::load(model, &generation, voice);
-    let checks = running::checks::plans(model, &generation)?;
+    let mut checks = running::checks::plans(model, &generation)?;
+    state_file::load(model, &generation, &mut checks, voice);
     let names = running::names::plans(model, &generation);
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
     let runtime_sockets = sockets::open_runtime(model, voice)?;

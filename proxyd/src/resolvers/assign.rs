@@ -22,7 +22,9 @@ pub fn addresses(known: &[IpAddr], clients: &[Client]) -> Vec<Option<IpAddr>> {
     for (rank, client) in clients.iter().enumerate() {
         let taken = |ip: IpAddr| {
             let mut others = clients.iter().zip(&chosen).enumerate();
-            others.any(|(other, (them, theirs))| other != rank && them.group == client.group && *theirs == Some(ip))
+            others.any(|(other, (them, theirs))| {
+                other != rank && !them.choice.shares && them.group == client.group && *theirs == Some(ip)
+            })
         };
         let score = |ip: IpAddr| {
             let family = match client.choice.prefer {
@@ -107,6 +109,7 @@ mod tests {
             (vec![client(None, &four), client(Some("10.1.0.1"), &four)], vec!["10.2.0.1", "10.1.0.1"]),
             (vec![client(Some("10.9.0.1"), &four), client(Some("10.9.0.2"), &four)], vec!["10.1.0.1", "10.2.0.1"]),
             (vec![client(None, &shares), client(None, &shares)], vec!["10.1.0.1", "10.1.0.1"]),
+            (vec![client(Some("10.1.0.1"), &shares), client(None, &four)], vec!["10.1.0.1", "10.1.0.1"]),
             (vec![client(Some("10.1.0.1"), &near)], vec!["10.2.0.1"]),
             (vec![client(Some("10.2.0.1"), &four)], vec!["10.2.0.1"]),
         ] {

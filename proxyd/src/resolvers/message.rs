@@ -41,6 +41,11 @@ impl Name {
         &self.0
     }
 
+    /// Whether it is the name of a service rather than of a host.
+    pub fn is_service(&self) -> bool {
+        self.0.starts_with('_')
+    }
+
     /// The text, shared.
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)

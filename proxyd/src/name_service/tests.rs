@@ -1,1 +1,0 @@
-//! A name server of this process, on loopback.
