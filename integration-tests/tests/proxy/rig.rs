@@ -81,9 +81,10 @@ impl Rig {
         let mut socket = wait::until("the runtime socket answers", BOUND, connected).unwrap();
         socket.set_read_timeout(Some(BOUND)).unwrap();
         socket.write_all(format!("{line}\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        answer
+        // What servers say is told as it came.
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// The next line of the log, without the frame of syslog and the client's address and date. Durations that were reached are

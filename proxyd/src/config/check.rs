@@ -450,7 +450,8 @@ fn mysql(line: &mut Line<'_, '_>) -> Vec<TcpStep> {
     if !pre_41 {
         let _version = line.take("post-41");
     }
-    steps.push(TcpStep::Send(mysql_login(user.text.as_bytes(), pre_41)));
+    // The login does not wait for the greeting.
+    steps.insert(0, TcpStep::Send(mysql_login(user.text.as_bytes(), pre_41)));
     // A packet that is not an error packet (0xff).
     steps.push(regular("(?s-u)^....[^\\xff]", 5));
     steps

@@ -3,6 +3,8 @@
 //! [`Script::compile`] is done once per backend, a [`Run`] is made for each check. The driver connects, sends and
 //! receives as told and keeps the time; every judgement is made here.
 
+mod exchange;
+
 use std::fmt::Write as _;
 
 use regex::bytes::Regex;
@@ -16,6 +18,9 @@ use crate::http::h1::{Body, Limits, Progress, request, response};
 
 /// Bytes of an answer that are kept; what comes behind them is not looked at.
 pub const ANSWER_MAX: usize = 16_384;
+
+/// Bytes of the header of a TLS record: with fewer nothing is judged.
+const TLS_RECORD: usize = 5;
 
 /// A hello of SSL 3.0 that offers the common suites: any TLS server answers it, if only with an alert.
 const SSL_HELLO: &[u8] = &[
@@ -266,14 +271,20 @@ impl<'a> Run<'a> {
                 Next::Send([head, self.extra_header.as_bytes(), rest].concat())
             }
             Step::ExpectTls => match self.received.first() {
+                _ if self.received.len() < TLS_RECORD && !self.closed => Next::Receive,
                 Some(0x15 | 0x16) => self.accept(),
-                None if !self.closed => Next::Receive,
-                Some(_) | None => self.reject(CheckStatus::L6Response, String::new()),
+                Some(_) => self.reject(CheckStatus::L6Response, String::new()),
+                None => self.reject(CheckStatus::L6Response, empty_at(self.at)),
             },
             Step::ExpectLine => self.expect_line(),
             Step::ExpectGood => self.expect_http(None),
             Step::Expect(expectation) if self.script.flavour == Flavour::Http => self.expect_http(Some(expectation)),
-            Step::Expect(expectation) => self.expect_bytes(expectation),
+            Step::Expect(expectation) => match self.script.flavour {
+                Flavour::Exchange(dialect) => self.expect_reply(dialect, expectation),
+                Flavour::Tcp | Flavour::TcpScript | Flavour::Http | Flavour::SslHello | Flavour::Agent => {
+                    self.expect_bytes(expectation)
+                }
+            },
         }
     }
 
@@ -366,41 +377,6 @@ impl<'a> Run<'a> {
         CheckResult { status, code, info: info.into(), ..CheckResult::default() }
     }
 
-    /// What is said of a server that answered as it should.
-    fn praised(&self, dialect: Dialect) -> CheckResult {
-        let (code, info) = match dialect {
-            Dialect::Redis => (0, "Redis server is ok".to_owned()),
-            Dialect::Pgsql => (0, "PostgreSQL server is ok".to_owned()),
-            Dialect::Mysql | Dialect::Ldap => (0, String::new()),
-            Dialect::Smtp => {
-                let line = first_line(&self.received);
-                let (code, text) = line.split_at_checked(3).unwrap_or(("", &line));
-                (code.parse().unwrap_or(0), text.trim_start_matches([' ', '-']).to_owned())
-            }
-        };
-        CheckResult { status: CheckStatus::L7Ok, code: Some(code), info, ..CheckResult::default() }
-    }
-
-    /// What is said of one that answered something else.
-    fn blamed(&self, dialect: Dialect) -> CheckResult {
-        let error = CheckStatus::L7Response;
-        let (status, code, info) = match dialect {
-            Dialect::Redis => (CheckStatus::L7Status, Some(0), first_line(&self.received)),
-            Dialect::Smtp => (error, None, first_line(&self.received)),
-            Dialect::Pgsql => (CheckStatus::L7Status, Some(0), "PostgreSQL unknown error".to_owned()),
-            Dialect::Ldap => (error, None, "Not LDAPv3 protocol".to_owned()),
-            // An error packet: length, sequence, 0xff, number, text.
-            Dialect::Mysql => match self.received.as_slice() {
-                [_, _, _, _, 0xff, low, high, text @ ..] => {
-                    let code = i32::from(u16::from_le_bytes([*low, *high]));
-                    (CheckStatus::L7Status, Some(code), first_line(text))
-                }
-                _ => (error, None, String::new()),
-            },
-        };
-        CheckResult { status, code, info, ..CheckResult::default() }
-    }
-
     /// An agent's line is over at its end, or where the agent ends.
     fn expect_line(&mut self) -> Next<'a> {
         let ended = self.received.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
@@ -408,7 +384,7 @@ impl<'a> Run<'a> {
             return Next::Receive;
         }
         if self.received.is_empty() {
-            return self.reject(CheckStatus::L7Response, "TCPCHK got an empty response at step 2".into());
+            return self.reject(CheckStatus::L7Response, empty_at(2));
         }
         match AgentReply::read(&self.received) {
             Ok(reply) => Next::Reply(reply),
@@ -424,7 +400,7 @@ impl<'a> Run<'a> {
         let last = self.closed || self.received.len() >= ANSWER_MAX;
         let step = self.step_number(self.at);
         if self.received.is_empty() && last {
-            return self.reject(CheckStatus::L7Response, format!("TCPCHK got an empty response at step {step}"));
+            return self.reject(CheckStatus::L7Response, empty_at(step));
         }
         if self.received.len() < enough && !last {
             return Next::Receive;
@@ -436,9 +412,6 @@ impl<'a> Run<'a> {
         }
         if found != expectation.negate {
             return self.accept();
-        }
-        if let Flavour::Exchange(dialect) = self.script.flavour {
-            return Next::End(self.blamed(dialect));
         }
         let verb = if found { "matched unwanted content" } else { "did not match content" };
         let mut info = format!("TCPCHK {verb} {} at step {step}", expectation.quoted());
@@ -515,10 +488,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Bytes up to the end of a line.
-fn first_line(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
-    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+/// What is said of a server that closed without a word.
+fn empty_at(step: usize) -> String {
+    format!("TCPCHK got an empty response at step {step}")
 }
 
 /// The data of a chunked body as far as it goes, and whether its end was seen.
