@@ -289,6 +289,7 @@ impl Lowering<'_> {
         let tables = sections.flat_map(|section| section.stick_tables.iter().map(move |draft| (section.word(), draft)));
         let tables = tables.chain(self.others.peer_tables.iter().map(|draft| ("peers", draft)));
         self.tables = stick::collect(tables, names, &self.others, self.sources, &mut self.out);
+        names.http_errors.clone_from(&self.others.http_errors);
         names.stick_counters = self.extra.stick_counters;
         names.environment = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         names.hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();

@@ -21,10 +21,13 @@ pub mod tcp;
 
 use crate::http::Head;
 use crate::ids::{BackendId, ServerIndex};
+use crate::proxy::settings::ErrorAnswer;
+use crate::sample::text::Text;
 use crate::sample::{Context, Stream};
 use acl::{Acl, Condition};
 use http::{HttpAction, Outcome};
 use redirect::Redirect;
+use std::sync::Arc;
 use stick::Stick;
 use switch::Switch;
 use tcp::{TcpAction, TcpVerdict};
@@ -82,6 +85,8 @@ pub struct Answer {
 pub enum Body {
     /// The section's error page for the status, or the built-in one.
     ErrorPage,
+    /// A whole answer that was read from a file, with its own status and fields.
+    File(Arc<ErrorAnswer>),
     /// Exactly these bytes, possibly none.
     Bytes {
         /// `content-type`, where there is one.
@@ -101,6 +106,15 @@ impl Answer {
     pub fn empty(status: u16) -> Self {
         Self { status, fields: Vec::new(), body: Body::Bytes { content_type: None, bytes: Vec::new() } }
     }
+}
+
+/// The server that a `use-server` rule names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerName {
+    /// Known when the configuration was read.
+    Fixed(ServerIndex),
+    /// Made for each request: `%[…]`. Where no server has that name, the rule says nothing, and no other is looked at.
+    Dynamic(Text),
 }
 
 /// All rules of one section.
@@ -127,13 +141,15 @@ pub struct Rules {
     /// `use_backend`
     pub use_backend: Switch,
     /// `use-server`
-    pub use_server: Vec<Rule<ServerIndex>>,
+    pub use_server: Vec<Rule<ServerName>>,
     /// The lengths of what `capture` actions keep of requests, each a place after those the frontend declares.
     pub request_captures: Vec<usize>,
     /// The same of responses.
     pub response_captures: Vec<usize>,
     /// `monitor fail`
     pub monitor_fail: Vec<Condition>,
+    /// `stats http-request`: who may see the statistics page.
+    pub stats_http_request: Vec<Rule<HttpAction>>,
     /// `stats admin`
     pub stats_admin: Vec<Condition>,
     /// `force-persist`: a cookie counts even when its server is down.
@@ -164,6 +180,7 @@ impl Rules {
             request_captures: _,
             response_captures: _,
             monitor_fail,
+            stats_http_request,
             stats_admin,
             force_persist,
             ignore_persist,
@@ -171,7 +188,7 @@ impl Rules {
             stick_response,
         } = self;
         let tcp = [tcp_request_connection, tcp_request_session, tcp_request_content, tcp_response_content];
-        let http = [http_request, http_response, http_after_response];
+        let http = [http_request, http_response, http_after_response, stats_http_request];
         let conditions = [monitor_fail, stats_admin, force_persist, ignore_persist];
         tcp.iter().all(|list| list.is_empty())
             && http.iter().all(|list| list.is_empty())
@@ -185,7 +202,25 @@ impl Rules {
 
     /// `http-request`, then `redirect`. The request's head is changed in place.
     pub fn http_request(&self, request: &mut Head, stream: &Stream<'_>) -> Verdict {
-        for rule in &self.http_request {
+        let verdict = self.on_request(&self.http_request, request, stream);
+        if verdict != Verdict::Continue {
+            return verdict;
+        }
+        let context = Context { request: Some(&*request), response: None, stream };
+        let redirect = self.redirects.iter().find(|rule| rule.holds(&self.acls, &context));
+        match redirect.and_then(|rule| rule.action.answer(&context)) {
+            Some(answer) => Verdict::Reply(answer),
+            None => Verdict::Continue,
+        }
+    }
+
+    /// `stats http-request`: whether the statistics page may be shown.
+    pub fn stats_http_request(&self, request: &mut Head, stream: &Stream<'_>) -> Verdict {
+        self.on_request(&self.stats_http_request, request, stream)
+    }
+
+    fn on_request(&self, rules: &[Rule<HttpAction>], request: &mut Head, stream: &Stream<'_>) -> Verdict {
+        for rule in rules {
             let context = Context { request: Some(&*request), response: None, stream };
             if !rule.holds(&self.acls, &context) {
                 continue;
@@ -196,12 +231,7 @@ impl Rules {
                 Outcome::End(verdict) => return verdict,
             }
         }
-        let context = Context { request: Some(&*request), response: None, stream };
-        let redirect = self.redirects.iter().find(|rule| rule.holds(&self.acls, &context));
-        match redirect.and_then(|rule| rule.action.answer(&context)) {
-            Some(answer) => Verdict::Reply(answer),
-            None => Verdict::Continue,
-        }
+        Verdict::Continue
     }
 
     /// `http-response`. The response's head is changed in place.
@@ -243,7 +273,14 @@ impl Rules {
 
     /// `use-server`: the server of the first rule that holds.
     pub fn choose_server(&self, context: &Context<'_>) -> Option<ServerIndex> {
-        self.use_server.iter().find(|rule| rule.holds(&self.acls, context)).map(|rule| rule.action)
+        match &self.use_server.iter().find(|rule| rule.holds(&self.acls, context))?.action {
+            ServerName::Fixed(server) => Some(*server),
+            ServerName::Dynamic(text) => {
+                let mut name = Vec::new();
+                text.write_raw(context, &mut name);
+                context.stream.live.server_of(context.stream.backend?.0, &name)
+            }
+        }
     }
 
     /// `tcp-request connection`: nothing but addresses is known yet.

@@ -22,6 +22,8 @@ userlist u
     user joe insecure-password pw
 userlist kept
     user joe password $5$saltsalt$0rl.MZtoLLPP3X0Rdl8riRnphIcAXJY27/aOAyK2hB5
+http-errors e
+    errorfile 403 FILE
 frontend f
     bind {front}
 RULES
@@ -41,6 +43,9 @@ const REQUESTS: [&str; 3] = [
 ];
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: echo\r\nX-R: 1\r\nContent-Length: 2\r\n\r\nok";
+
+/// A whole answer; `FILE` stands for it.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proxy/refused.http");
 
 /// The rules of each case, one line of the frontend after the other.
 const CASES: &[&[&str]] = &[
@@ -172,6 +177,19 @@ const CASES: &[&[&str]] = &[
         "http-request set-header X-W \"<%[unique-id]> <%ID>\" if { path /p }",
     ],
     &["unique-id-format \"  %{+X}o  <%[hdr(none)]>   %[hdr(none)]   x %ID  %b  \"", "unique-id-header x"],
+    &["stats uri /p", "stats http-request auth"],
+    &["stats uri /p", "stats http-request auth realm \"of the page\"", "http-response set-header X-No 1"],
+    &["stats uri /p", "stats http-request deny if { http_auth(kept) }"],
+    &["stats uri /a", "stats http-request redirect location /else if { path /a }", "stats http-request deny"],
+    &["stats uri /a", "stats http-request return status 202 content-type a/b string x"],
+    &["http-request deny errorfiles e"],
+    &["http-request deny deny_status 404 errorfiles e"],
+    &["http-request return errorfile FILE"],
+    &[
+        "http-request return status 403 errorfiles e hdr X-H ignored",
+        "http-after-response set-header x-after %[status]",
+    ],
+    &["http-response deny errorfile FILE"],
     &["unique-id-header x", "http-request set-header X-V \"<%ID>\""],
     &["http-request set-header X-V \"%{+Q}f %{+X}ci %{+Q,+X}fi %{+Q}HU <%{+Q}s> <%s> %{+E}r %HP %HPO %HQ %HV %ST\""],
     &["http-response set-header X-V \"%b %s %ST %HM %r %hr\""],
@@ -183,7 +201,11 @@ fn rules_do_what_haproxys_do() {
     let mut all = String::new();
     for (number, rules) in CASES.iter().enumerate() {
         let text = format!("    {}\n", rules.join("\n    "));
-        let rig = Rig::start(&format!("rules-{number}"), &CONFIG.replace("RULES\n", &text), answering(RESPONSE));
+        let rig = Rig::start(
+            &format!("rules-{number}"),
+            &CONFIG.replace("RULES\n", &text).replace("FILE", FILE),
+            answering(RESPONSE),
+        );
         for rule in *rules {
             let _ = writeln!(all, "{rule}");
         }

@@ -160,6 +160,13 @@ pub(super) struct StatsDraft {
     pub scope: Vec<String>,
 }
 
+impl StatsDraft {
+    /// `stats auth` or `stats realm`.
+    pub(super) fn asks_password(&self) -> bool {
+        self.realm.is_some() || !self.auth.is_empty()
+    }
+}
+
 /// What a health check says, put together from `option …-check` and the rules of `http-check` and `tcp-check`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CheckDraft {

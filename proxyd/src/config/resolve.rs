@@ -4,7 +4,7 @@ use super::balance;
 use super::bind::BindDraft;
 use super::check;
 use super::cookie;
-use super::draft::{Flag, LogEntry, Section, Settings};
+use super::draft::{Flag, LogEntry, Section, Settings, StatsDraft};
 use super::global::Extra;
 use super::line::code;
 use super::model::{
@@ -217,14 +217,27 @@ impl Completion<'_> {
             contstats: settings.flags.get(Flag::ContStats, false),
             independent_streams: settings.flags.get(Flag::IndependentStreams, false),
             error_files: self.error_files(section),
-            stats: settings.stats.as_ref().filter(|_| section.mode() == Mode::Http).map(|at| {
-                let description = section.description.as_deref().or(self.global.description.as_deref());
-                stats::complete(&at.value, self.global.node.as_deref(), description)
-            }),
+            stats: self.stats(section, rules),
             inspect_delay: settings.inspect_delay,
             rules: rules.clone(),
             grace: settings.grace,
         }
+    }
+
+    /// The statistics page: rules about it turn it on, too.
+    fn stats(&mut self, section: &Section, rules: &Rules) -> Option<super::model::Stats> {
+        let wanted = !(rules.stats_http_request.is_empty() && rules.stats_admin.is_empty());
+        let page = section.settings.stats.as_ref();
+        if let Some(page) = page.filter(|page| page.value.asks_password() && !rules.stats_http_request.is_empty()) {
+            let (word, name) = (section.word(), &section.name);
+            let message =
+                format!("{word} '{name}': stats 'auth'/'realm' and 'http-request' can't be used at the same time.");
+            self.error(code::CONFLICT, page.span, message);
+        }
+        let page = page.map(|page| page.value.clone()).or(wanted.then(StatsDraft::default));
+        let description = section.description.as_deref().or(self.global.description.as_deref());
+        page.filter(|_| section.mode() == Mode::Http)
+            .map(|page| stats::complete(&page, self.global.node.as_deref(), description))
     }
 
     fn logs(&self, settings: &Settings) -> Vec<LogTarget> {

@@ -42,6 +42,7 @@ pub use pattern_file::changed_file;
 use crate::ids::{BackendId, FrontendId};
 use crate::log::format::Program;
 use crate::proxy::settings::Mode;
+use crate::rules::ServerName;
 use crate::rules::effect::Effect;
 use crate::rules::switch::{BackendName, Switch};
 use crate::rules::{Rule, Rules};
@@ -343,11 +344,14 @@ impl Lowering<'_> {
         let places = FetchPlaces::of(FetchPlace::BackendUseServer);
         let Ok(condition) = self.condition(words, before, places, None) else { return };
         if name.text.contains('%') {
-            self.text(name, "failed to parse use-server rule : ", Place::ParsingFormat, places);
-            return report::unsupported(self.out, "use-server with a name made at run time", name.span);
+            let text = self.text(name, "failed to parse use-server rule : ", Place::ParsingFormat, places);
+            return self
+                .rules
+                .use_server
+                .extend(text.map(|text| Rule { condition, action: ServerName::Dynamic(text) }));
         }
-        if let Some((_, action)) = self.names.server(self.section.name, &name.text) {
-            return self.rules.use_server.push(Rule { condition, action });
+        if let Some((_, server)) = self.names.server(self.section.name, &name.text) {
+            return self.rules.use_server.push(Rule { condition, action: ServerName::Fixed(server) });
         }
         let message = format!(
             "proxy '{}' : unable to find server '{}' referenced in a 'use-server' rule.",

@@ -61,9 +61,13 @@ impl Live for Generation {
     fn server_named(&self, name: &[u8]) -> Option<(BackendId, ServerIndex)> {
         let slash = name.iter().position(|&byte| byte == b'/')?;
         let backend = self.backend_named(&name[..slash])?;
+        Some((backend, self.server_of(backend, &name[slash + 1..])?))
+    }
+
+    fn server_of(&self, backend: BackendId, name: &[u8]) -> Option<ServerIndex> {
         let servers = &self.backend(backend)?.servers;
-        let index = servers.iter().position(|server| server.name.as_bytes() == &name[slash + 1..])?;
-        Some((backend, ServerIndex(u32::try_from(index).ok()?)))
+        let index = servers.iter().position(|server| server.name.as_bytes() == name)?;
+        Some(ServerIndex(u32::try_from(index).ok()?))
     }
 
     fn has_frontend(&self, name: &[u8]) -> bool {

@@ -4,6 +4,7 @@ use super::effect::Effect;
 use super::redirect::Redirect;
 use super::{Answer, Body, Verdict, line_safe};
 use crate::http::Head;
+use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
 use crate::sample::regex::Regex;
 use crate::sample::text::Text;
@@ -11,6 +12,7 @@ use crate::sample::transaction::FirstLine;
 use crate::sample::{Context, Patterns, Stream, Value};
 use crate::stick::tracked;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The message a rule changes, and the other one where there is one.
 pub(super) enum Messages<'m> {
@@ -138,6 +140,8 @@ pub struct Reply {
 pub enum ReplyBody {
     /// The section's error page for the status.
     ErrorPage,
+    /// `errorfile`, `errorfiles`: all of the answer.
+    File(Arc<ErrorAnswer>),
     /// Nothing.
     None,
     /// `string`, `lf-string`, `file`, `lf-file`
@@ -164,6 +168,7 @@ impl Reply {
         let fields = self.fields.iter().map(|(name, text)| (name.to_vec(), line_safe(written(text)))).collect();
         let body = match &self.body {
             ReplyBody::ErrorPage if self.fields.is_empty() => Body::ErrorPage,
+            ReplyBody::File(file) => Body::File(Arc::clone(file)),
             ReplyBody::ErrorPage | ReplyBody::None => Body::Bytes { content_type: None, bytes: Vec::new() },
             ReplyBody::Text { content_type, text } => {
                 Body::Bytes { content_type: Some(content_type.to_vec()), bytes: written(text) }

@@ -28,6 +28,9 @@ impl Live for Process {
     fn server_up(&self, _: BackendId, _: ServerIndex) -> bool {
         true
     }
+    fn server_of(&self, backend: BackendId, name: &[u8]) -> Option<ServerIndex> {
+        (backend == BackendId(3) && name == b"/b").then_some(ServerIndex(7))
+    }
     fn is_local(&self, ip: IpAddr) -> bool {
         ip.is_loopback()
     }
@@ -285,4 +288,25 @@ proptest! {
         let rules = Rules { use_backend: Switch::new(rules, &acls), acls, ..Rules::default() };
         prop_assert_eq!(rules.choose_backend(&context).map(BackendId::index), walk);
     }
+}
+
+#[test]
+fn a_server_may_be_named_at_run_time() {
+    let text = Text { pieces: Box::new([Piece::Sample(fetch(Fetch::Target(TargetPart::Path)))]) };
+    let rules = Rules {
+        use_server: vec![
+            Rule { condition: None, action: ServerName::Dynamic(text) },
+            Rule { condition: None, action: ServerName::Fixed(ServerIndex(1)) },
+        ],
+        ..Rules::default()
+    };
+    let chosen = |target, backend| {
+        let stream = Stream { backend, ..stream() };
+        let request = request(target);
+        rules.choose_server(&Context { request: Some(&request), response: None, stream: &stream })
+    };
+    assert_eq!(chosen("/b", Some((BackendId(3), "b"))), Some(ServerIndex(7)));
+    assert_eq!(chosen("/c", Some((BackendId(3), "b"))), None, "the rule that held has decided");
+    assert_eq!(chosen("/b", Some((BackendId(4), "b"))), None);
+    assert_eq!(chosen("/b", None), None);
 }

@@ -181,6 +181,10 @@ pub trait Live {
     fn server_named(&self, _: &[u8]) -> Option<(BackendId, ServerIndex)> {
         None
     }
+    /// A server of a backend by its name.
+    fn server_of(&self, _: BackendId, _: &[u8]) -> Option<ServerIndex> {
+        None
+    }
     /// Whether a frontend has that name.
     fn has_frontend(&self, _: &[u8]) -> bool {
         false

@@ -269,6 +269,7 @@ async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
 fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, phase: Phase) -> End {
     let mut own = match &answer.body {
         rules::Body::ErrorPage => service::error_answer(exchange, answer.status),
+        rules::Body::File(file) => service::configured_answer(file, answer.status),
         rules::Body::Bytes { content_type, bytes } => {
             let mut own = Answer::new(answer.status, &[], bytes.clone());
             if let Some(content_type) = content_type {
@@ -280,8 +281,9 @@ fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, p
     for (name, value) in &answer.fields {
         own.head.append(name, value);
     }
+    let status = own.head.status();
     exchange.answer = Some(own);
-    End::new(cause, phase, Some(answer.status))
+    End::new(cause, phase, Some(status))
 }
 
 /// The bytes of a TCP client that rules may look at without waiting for more.
@@ -443,6 +445,24 @@ pub fn monitor_fails(exchange: &Exchange<'_>) -> bool {
     }
     let stream = seen(exchange, None);
     rules.any(&rules.monitor_fail, &Context { request: Some(&exchange.request), response: None, stream: &stream })
+}
+
+/// `stats http-request`: whether the statistics page may be shown.
+pub async fn on_statistics(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
+    let rules = &section.rules;
+    if rules.stats_http_request.is_empty() {
+        return Ok(());
+    }
+    let stream = stream(
+        exchange.session,
+        exchange.client,
+        exchange.backend,
+        Some(&exchange.transaction),
+        exchange.server_index,
+        exchange.account.now,
+    );
+    let verdict = rules.stats_http_request(&mut exchange.request, &stream);
+    obey(exchange, verdict).await
 }
 
 /// `stats admin`: whether the page may act on servers.

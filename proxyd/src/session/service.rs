@@ -4,8 +4,7 @@ use super::conn::Conn;
 use super::h1::answer_head;
 use super::stream::Exchange;
 use super::{Session, policy};
-use crate::http::h1::request::{RequestWire, Tunnel};
-use crate::http::h1::{Body, Limits, Progress, response};
+use crate::http::h1::{Body, response};
 use crate::http::{Head, Version, status};
 use crate::proxy::settings::ErrorAnswer;
 use crate::proxy::{Backend, Section};
@@ -54,18 +53,8 @@ impl Answer {
 
     /// The bytes of an error file. One that is no response is left to the built-in page.
     fn file(bytes: &[u8]) -> Option<Self> {
-        let request = RequestWire {
-            body: Body::None,
-            keep_alive: false,
-            tunnel: Tunnel::No,
-            head: false,
-            expects_continue: false,
-        };
-        let mut head = Head::default();
-        match response::read(bytes, &mut head, &request, Limits::default()) {
-            Ok(Progress::Complete { consumed, .. }) => Some(Self { head, body: bytes.get(consumed..)?.to_vec() }),
-            Ok(Progress::Partial) | Err(_) => None,
-        }
+        let (head, consumed) = response::stored(bytes)?;
+        Some(Self { head, body: bytes.get(consumed..)?.to_vec() })
     }
 }
 
@@ -73,10 +62,14 @@ impl Answer {
 pub fn error_answer(exchange: &Exchange<'_>, code: u16) -> Answer {
     let backend = exchange.backend.and_then(|view| view.backend.section.error_answer(code));
     let configured = backend.or_else(|| exchange.session.frontend.section.error_answer(code));
+    configured.map_or_else(|| Answer::page(code), |configured| configured_answer(configured, code))
+}
+
+/// What the configuration says that a status is answered with.
+pub fn configured_answer(configured: &ErrorAnswer, code: u16) -> Answer {
     match configured {
-        Some(ErrorAnswer::Redirect { status, location }) => Answer::redirect(*status, location.as_bytes()),
-        Some(ErrorAnswer::File { bytes, .. }) => Answer::file(bytes).unwrap_or_else(|| Answer::page(code)),
-        None => Answer::page(code),
+        ErrorAnswer::Redirect { status, location } => Answer::redirect(*status, location.as_bytes()),
+        ErrorAnswer::File { bytes, .. } => Answer::file(bytes).unwrap_or_else(|| Answer::page(code)),
     }
 }
 
@@ -115,6 +108,7 @@ pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section) -> Resul
     if !page::is_for_page(settings, exchange.request.method(), exchange.request.target()) {
         return Ok(());
     }
+    policy::on_statistics(exchange, section).await?;
     let form = if exchange.request.method() == b"POST" { read_form(exchange).await? } else { Some(Vec::new()) };
     let (session, request) = (exchange.session, &exchange.request);
     let (worker, generation) = (&session.worker, &session.view.generation);

@@ -28,12 +28,17 @@ pub(super) use shape::check as check_shape;
 /// What an action came to: `None` where it does not work yet, which has been reported.
 type Parsed<A> = Result<Option<A>, Problem>;
 
+/// What the statistics page asks a password for where no `realm` is given.
+const REALM_DEFAULT: &[u8] = b"HAProxy Statistics";
+
 /// Where a rule stands, for the messages about it.
 pub(super) struct RuleAt<'a> {
     /// `error detected in proxy 'f' while parsing 'http-request deny' rule : `
     pub before: String,
     /// Where its samples are taken.
     pub places: FetchPlaces,
+    /// What `auth` asks a password for where the rule does not say it.
+    pub realm: Text,
     /// The action's word.
     pub word: &'a Word,
 }
@@ -51,7 +56,8 @@ impl Lowering<'_> {
                 self.section.places(FetchPlace::FrontendHttpResponseHeader, FetchPlace::BackendHttpResponseHeader),
             ),
         };
-        let Some(rule) = self.http_rule_of(ruleset, places, words) else { return };
+        let realm = Text::literal(self.section.name.as_bytes());
+        let Some(rule) = self.http_rule_of(ruleset, places, realm, words) else { return };
         match ruleset {
             Ruleset::HttpRequest => self.rules.http_request.push(rule),
             Ruleset::HttpResponse => self.rules.http_response.push(rule),
@@ -62,16 +68,15 @@ impl Lowering<'_> {
     /// `stats http-request`: who may see the statistics page.
     pub(super) fn stats_http_request(&mut self, words: &mut Words<'_>) {
         let places = self.section.places(FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader);
-        let at = words.peek().map_or(words.here(), |word| word.span);
-        if self.http_rule_of(Ruleset::HttpRequest, places, words).is_some() {
-            report::unsupported(self.out, "stats http-request", at);
-        }
+        let rule = self.http_rule_of(Ruleset::HttpRequest, places, Text::literal(REALM_DEFAULT), words);
+        self.rules.stats_http_request.extend(rule);
     }
 
     fn http_rule_of(
         &mut self,
         ruleset: Ruleset,
         places: FetchPlaces,
+        realm: Text,
         words: &mut Words<'_>,
     ) -> Option<Rule<HttpAction>> {
         let Some(word) = words.next() else {
@@ -89,7 +94,7 @@ impl Lowering<'_> {
         let name = format!("{} {}", ruleset.name(), word.text);
         let before =
             format!("error detected in {} '{}' while parsing '{name}' rule : ", self.section.word(), self.section.name);
-        let at = RuleAt { before, places, word };
+        let at = RuleAt { before, places, realm, word };
         let action = match self.http_action(row, ruleset, &at, words) {
             Ok(action) => action,
             Err(problem) => {
@@ -215,7 +220,7 @@ impl Lowering<'_> {
 
     fn auth(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
         if words.take("realm").is_none() {
-            return Ok(Some(HttpAction::Auth(Text::literal(self.section.name.as_bytes()))));
+            return Ok(Some(HttpAction::Auth(at.realm.clone())));
         }
         match words.next() {
             Some(realm) => Ok(self.argument_text(realm, at).map(HttpAction::Auth)),

@@ -1,6 +1,7 @@
 //! What rules refer to elsewhere in the configuration, by name.
 
 use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
+use crate::proxy::settings::ErrorFile;
 use crate::sample::pattern_file::PatternFile;
 use crate::stick::KeyType;
 use crate::stick::tracked::COUNTERS_DEFAULT;
@@ -28,6 +29,8 @@ pub struct Names {
     pub changed_files: HashSet<String>,
     /// Files of patterns that can change, read so far.
     pub files: RefCell<HashMap<String, Arc<PatternFile>>>,
+    /// `http-errors` sections, whose answers rules give.
+    pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// The environment, for `env(…)`.
     pub environment: HashMap<String, String>,
     /// The host's name, for `hostname`.

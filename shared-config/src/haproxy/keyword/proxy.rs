@@ -146,7 +146,7 @@ pub const PROXY: &[Keyword] = &[
     row("stats auth", Sections::PROXIES, Arity::at_least(1), Works),
     row("stats enable", Sections::PROXIES, NONE, Works),
     row("stats hide-version", Sections::PROXIES, NONE, Works),
-    row("stats http-request", Sections::NAMED_PROXIES, Arity::at_least(1), Unsupported),
+    row("stats http-request", Sections::NAMED_PROXIES, Arity::at_least(1), Works),
     row("stats realm", Sections::PROXIES, Arity::at_least(1), Works),
     row("stats refresh", Sections::PROXIES, ONE, Works),
     row("stats scope", Sections::PROXIES, ONE, Works),

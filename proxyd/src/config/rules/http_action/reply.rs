@@ -1,22 +1,35 @@
 //! Answers that rules give: `return`, and what `deny` and `tarpit` take of it.
 
 use super::super::arguments::{Problem, problem};
-use super::super::report;
+use super::super::report::{self, code};
 use super::super::{Lowering, is_condition};
 use super::{Parsed, RuleAt, header_name};
+use crate::http::h1::response;
+use crate::proxy::settings::ErrorAnswer;
 use crate::rules::http::{Reply, ReplyBody};
 use crate::sample::text::Text;
+use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::source::encode;
 use shared_config::words::{Word, Words};
 use std::fs::File;
 use std::io::Read as _;
+use std::sync::Arc;
 
 /// The longest file an answer is made of, in bytes: haproxy's is one buffer.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Where a whole answer comes from.
+enum From<'a> {
+    /// `errorfile`
+    File(Arc<ErrorAnswer>),
+    /// `errorfiles`: from the section of that name, by status.
+    Section(&'a Word),
+}
+
 /// What is read of an answer so far.
 #[derive(Default)]
-struct Draft {
+struct Draft<'a> {
+    file: Option<From<'a>>,
     status: Option<u16>,
     fields: Vec<(Box<[u8]>, Text)>,
     content_type: Option<Box<[u8]>>,
@@ -29,17 +42,57 @@ struct Draft {
 impl Lowering<'_> {
     /// `deny` and `tarpit`: the page of `status` unless something else is written after it.
     pub(super) fn reply(&mut self, status: u16, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Reply> {
-        let draft = self.draft(at, words)?;
-        Ok(draft.finish(status, ReplyBody::ErrorPage))
+        self.finished(at, words, status, ReplyBody::ErrorPage)
     }
 
     /// `return`: 200 and nothing unless something is written after it.
     pub(super) fn return_reply(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Reply> {
-        let draft = self.draft(at, words)?;
-        Ok(draft.finish(200, ReplyBody::None))
+        self.finished(at, words, 200, ReplyBody::None)
     }
 
-    fn draft(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Result<Draft, Problem> {
+    fn finished(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>, status: u16, default: ReplyBody) -> Parsed<Reply> {
+        let draft = self.draft(at, words)?;
+        let status = draft.status.unwrap_or(status);
+        let body = match &draft.file {
+            None => return Ok(draft.finish(status, default)),
+            Some(From::File(file)) => ReplyBody::File(Arc::clone(file)),
+            Some(From::Section(name)) => self.error_file_of(name, status).map_or(ReplyBody::None, ReplyBody::File),
+        };
+        let ignored = match &draft.content_type {
+            Some(name) => Some(format!("content-type '{}'", String::from_utf8_lossy(name))),
+            None if draft.fields.is_empty() => None,
+            None => Some("hdr parameters".to_owned()),
+        };
+        if let Some(what) = ignored {
+            let message = format!("{what} ignored by the http reply when used with an erorrfile.");
+            self.out.push(Diagnostic::warning(code::IGNORED, at.word.span, message).place(Place::Parsing));
+        }
+        Ok(Some(Reply { status, fields: Box::new([]), body }))
+    }
+
+    /// What an `http-errors` section says about a status.
+    fn error_file_of(&mut self, name: &Word, status: u16) -> Option<Arc<ErrorAnswer>> {
+        let section = self.section.name;
+        let Some(known) = self.names.http_errors.get(name.as_str()) else {
+            let message =
+                format!("Proxy '{section}': unknown http-errors section '{}' referenced by an http reply .", name.text);
+            let nearest = report::nearest(&name.text, self.names.http_errors.keys());
+            let error = Diagnostic::error(code::UNKNOWN_NAME, name.span, message).whole_file();
+            self.out.push(report::with_help(error.label("no section of this name"), nearest));
+            return None;
+        };
+        let found = known.iter().find(|file| file.status == status);
+        if found.is_none() {
+            let message = format!(
+                "Proxy '{section}': status '{status}' referenced by an http reply not declared in http-errors section '{}'.",
+                name.text
+            );
+            self.out.push(Diagnostic::warning(code::UNKNOWN_NAME, name.span, message).whole_file());
+        }
+        found.map(|file| Arc::new(file.answer.clone()))
+    }
+
+    fn draft<'a>(&mut self, at: &RuleAt<'_>, words: &mut Words<'a>) -> Result<Draft<'a>, Problem> {
         let mut draft = Draft::default();
         while let Some(word) = words.peek().filter(|word| !is_condition(word)) {
             match word.as_str() {
@@ -78,12 +131,12 @@ impl Lowering<'_> {
                     words.next();
                     draft.error_page = true;
                 }
-                "errorfile" | "errorfiles" => {
-                    let shown = format!("{} in a rule", word.text);
-                    argument(words, "expects a name as argument")?;
-                    report::unsupported(self.out, &shown, word.span);
-                    draft.incomplete = true;
+                "errorfile" => {
+                    let path = argument(words, "expects <fmt> as argument")?;
+                    let bytes = error_file(path)?;
+                    draft.file = Some(From::File(ErrorAnswer::File { path: path.as_str().into(), bytes }.into()));
                 }
+                "errorfiles" => draft.file = Some(From::Section(argument(words, "expects <name> as argument")?)),
                 // Not one of ours: the caller says what was expected.
                 _ => break,
             }
@@ -92,7 +145,7 @@ impl Lowering<'_> {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     fn set_body(&mut self, body: Option<Text>) {
         self.incomplete |= body.is_none();
         self.body = body;
@@ -110,7 +163,7 @@ impl Draft {
             None if self.error_page => ReplyBody::ErrorPage,
             None => default,
         };
-        Some(Reply { status: self.status.unwrap_or(status), fields: self.fields.into(), body })
+        Some(Reply { status, fields: self.fields.into(), body })
     }
 }
 
@@ -128,6 +181,15 @@ fn status(words: &mut Words<'_>) -> Result<u16, Problem> {
     match u16::try_from(number) {
         Ok(status @ 200..=599) => Ok(status),
         _ => Err(problem(format!("Unexpected status code '{number}'"), word.span)),
+    }
+}
+
+/// A whole answer.
+fn error_file(path: &Word) -> Result<Vec<u8>, Problem> {
+    let bytes = file(path)?;
+    match response::stored(&bytes) {
+        Some(_) => Ok(bytes),
+        None => Err(problem(format!("'{}': unable to parse headers", path.text), path.span)),
     }
 }
 
