@@ -5,7 +5,7 @@
 //! clock or a socket.
 
 pub mod date;
-mod digits;
+pub mod digits;
 pub mod format;
 pub mod syslog;
 pub mod target;

@@ -191,7 +191,7 @@ impl Builder<'_> {
     fn listener(&self, bind: &model::Bind, known: Option<&Frontend>) -> Listener {
         let same =
             known.and_then(|frontend| frontend.listeners.iter().find(|listener| listener.bind.address == bind.address));
-        Listener { bind: bind.clone(), traffic: self.traffic(same.map(|listener| &listener.traffic)) }
+        Listener::new(bind.clone(), self.traffic(same.map(|listener| &listener.traffic)))
     }
 
     fn backend(&self, backend: &model::Backend, fullconn: u32) -> Backend {

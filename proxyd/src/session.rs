@@ -71,7 +71,7 @@ pub struct Session {
     /// The date when it was accepted.
     pub accepted: Duration,
     /// Requests that were completed on it.
-    pub requests: u64,
+    pub requests: u32,
     /// It began with a PROXY header.
     pub proxy_header: bool,
     /// `sess` variables.
@@ -79,8 +79,6 @@ pub struct Session {
     /// What the connection tracks.
     pub counters: Counters,
     destination: OnceCell<Option<SocketAddr>>,
-    source_text: OnceCell<String>,
-    listener_name: OnceCell<String>,
     _places: Places,
     _presence: Presence,
 }
@@ -103,16 +101,6 @@ impl Session {
     /// The same, if it was asked for.
     pub fn known_destination(&self) -> Option<SocketAddr> {
         self.destination.get().copied().flatten()
-    }
-
-    /// The client's address as text, for header fields.
-    pub fn source_text(&self) -> &str {
-        self.source_text.get_or_init(|| self.source.map(|source| source.ip().to_string()).unwrap_or_default())
-    }
-
-    /// The listener's name in logs.
-    pub fn listener_name(&self) -> &str {
-        self.listener_name.get_or_init(|| self.listener.name())
     }
 
     /// Whether the connection should end rather than take another request.
@@ -172,8 +160,6 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         variables: Variables::default(),
         counters: Counters::default(),
         destination: OnceCell::new(),
-        source_text: OnceCell::new(),
-        listener_name: OnceCell::new(),
         _places: places,
         _presence: presence,
         worker,
@@ -188,38 +174,31 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
     }
     count_accepted(&session, now);
     let link = Box::new(Link { session, client: Conn::new(stream) });
+    // In one piece, because a future keeps what each `async fn` within it was called with.
     async move {
-        let Link { session, .. } = &*serve(link).await;
+        let mut link = link;
+        let Link { session, client } = &mut *link;
+        // What only some connections need, or only for a while, is allocated when they do.
+        if (!session.listener.bind.accept_proxy || Box::pin(read_proxy_header(session, client)).await)
+            && policy::admits(session, client)
+        {
+            match (is_monitor(session), session.frontend.section.mode) {
+                (true, _) => Box::pin(service::answer_monitor_net(session, client)).await,
+                (false, Mode::Http) => link = h1::serve(link).await,
+                (false, Mode::Tcp | Mode::Log) => Box::pin(tcp::serve(session, client)).await,
+                (false, Mode::Health) => Box::pin(service::answer_health(session, client)).await,
+            }
+            let Link { session, client } = &mut *link;
+            client.release(&session.worker.buffers);
+            if session.frontend.nolinger {
+                client.stream().reset_on_close();
+            }
+        }
+        let Link { session, .. } = &*link;
         if !session.counters.is_empty() {
             session.counters.end(session.worker.milliseconds(clock::moment()));
         }
     }
-}
-
-/// Serves the connection. What only some connections need is allocated when they do.
-async fn serve(mut link: Box<Link>) -> Box<Link> {
-    let Link { session, client } = &mut *link;
-    if session.listener.bind.accept_proxy && !read_proxy_header(session, client).await {
-        return link;
-    }
-    if !policy::admits(session, client) {
-        return link;
-    }
-    if is_monitor(session) {
-        Box::pin(service::answer_monitor_net(session, client)).await;
-    } else {
-        match session.frontend.section.mode {
-            Mode::Http => link = h1::serve(link).await,
-            Mode::Tcp | Mode::Log => Box::pin(tcp::serve(session, client)).await,
-            Mode::Health => Box::pin(service::answer_health(session, client)).await,
-        }
-    }
-    let Link { session, client } = &mut *link;
-    client.release(&session.worker.buffers);
-    if session.frontend.nolinger {
-        client.stream().reset_on_close();
-    }
-    link
 }
 
 /// `accept-proxy`: the header that must come first. False: there was none, the connection is closed.

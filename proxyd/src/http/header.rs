@@ -49,9 +49,14 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 /// Writes one field line.
 pub fn write(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
+    write_with(out, name, |out| out.extend_from_slice(value));
+}
+
+/// The same with a value that is only now made.
+pub fn write_with(out: &mut Vec<u8>, name: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
+    value(out);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -1,4 +1,5 @@
-//! Numbers and addresses of log lines, written without the machinery of `format!`: a line has two dozen of them.
+//! Numbers and addresses of log lines and header fields, written without the machinery of `format!`: a line has two dozen of
+//! them.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -44,7 +45,7 @@ pub(super) fn three(out: &mut Vec<u8>, value: u64) {
 }
 
 /// An address.
-pub(super) fn ip(out: &mut Vec<u8>, address: IpAddr) {
+pub fn ip(out: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             for (rank, octet) in address.octets().into_iter().enumerate() {

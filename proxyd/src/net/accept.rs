@@ -83,28 +83,29 @@ impl Limits {
     }
 
     fn take(self: &Rc<Self>) -> Option<Places> {
-        let mut taken = Places { limits: Rc::clone(self), entered: 0 };
-        for (gauge, limit) in self.gauges() {
+        for (entered, (gauge, limit)) in self.gauges().enumerate() {
             if !gauge.enter_below(limit) {
+                self.leave(entered);
                 return None;
             }
-            taken.entered += 1;
         }
-        Some(taken)
+        Some(Places(Rc::clone(self)))
+    }
+
+    /// Gives back the first `entered` places.
+    fn leave(&self, entered: usize) {
+        self.gauges().take(entered).for_each(|(gauge, _)| gauge.leave());
+        self.waiting.tell();
     }
 }
 
 /// A connection's places under the limits.
 #[derive(Debug)]
-pub struct Places {
-    limits: Rc<Limits>,
-    entered: usize,
-}
+pub struct Places(Rc<Limits>);
 
 impl Drop for Places {
     fn drop(&mut self) {
-        self.limits.gauges().take(self.entered).for_each(|(gauge, _)| gauge.leave());
-        self.limits.waiting.tell();
+        self.0.leave(usize::MAX);
     }
 }
 

@@ -88,12 +88,19 @@ pub struct Listener {
     pub bind: Bind,
     /// What is counted for it, shown with `option socket-stats`.
     pub traffic: Arc<Traffic>,
+    name: String,
 }
 
 impl Listener {
+    /// A listener with its counters.
+    pub fn new(bind: Bind, traffic: Arc<Traffic>) -> Self {
+        let name = bind.name.clone().unwrap_or_else(|| format!("sock-{}", bind.id));
+        Self { bind, traffic, name }
+    }
+
     /// The name shown in logs (`%fl`…) and statistics.
-    pub fn name(&self) -> String {
-        self.bind.name.clone().unwrap_or_else(|| format!("sock-{}", self.bind.id))
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 

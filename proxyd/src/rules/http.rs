@@ -196,7 +196,7 @@ impl HttpAction {
         if edit.changes_line()
             && let Some(transaction) = stream.transaction
         {
-            let first = || FirstLine { method: head.method().to_vec(), target: head.target().to_vec() };
+            let first = || Box::new(FirstLine { method: head.method().to_vec(), target: head.target().to_vec() });
             transaction.first_line.get_or_init(first);
         }
         edit.apply(head);

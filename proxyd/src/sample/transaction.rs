@@ -21,7 +21,7 @@ pub struct Transaction {
     /// `set-log-level`.
     pub log_level: Cell<Option<LogLevel>>,
     /// The request line as it came, kept when a rule changes it.
-    pub first_line: OnceCell<FirstLine>,
+    pub first_line: OnceCell<Box<FirstLine>>,
     /// `set-src`, `set-src-port`
     pub source: Cell<Option<SocketAddr>>,
     /// `set-dst`, `set-dst-port`

@@ -1,7 +1,7 @@
 //! Variables: values that rules keep under a name, for a process, a connection, an exchange or one half of it.
 
 use super::value::Value;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -117,20 +117,23 @@ pub struct Target {
 /// The variables of a connection, or those of an exchange. A list: there are few, and none at all takes no memory.
 #[derive(Debug, Default)]
 pub struct Variables {
-    /// Without a value where it was unset: such a variable still exists.
-    values: RefCell<Vec<(Name, Option<Value<'static>>)>>,
+    /// Made for the first: most connections and requests have none.
+    values: OnceCell<Box<RefCell<Values>>>,
     responding: Cell<bool>,
 }
+
+/// Without a value where it was unset: such a variable still exists.
+type Values = Vec<(Name, Option<Value<'static>>)>;
 
 impl Variables {
     /// The value, if there is one.
     pub fn get(&self, name: &Name) -> Option<Value<'static>> {
-        self.values.borrow().iter().find(|(known, _)| known == name).and_then(|(_, value)| value.clone())
+        self.values.get()?.borrow().iter().find(|(known, _)| known == name)?.1.clone()
     }
 
     /// Whether it was ever set.
     pub fn exists(&self, name: &Name) -> bool {
-        self.values.borrow().iter().any(|(known, _)| known == name)
+        self.values.get().is_some_and(|values| values.borrow().iter().any(|(known, _)| known == name))
     }
 
     /// Sets it, unless its half of the exchange is not the one being processed.
@@ -143,7 +146,7 @@ impl Variables {
         if !lives {
             return;
         }
-        let mut values = self.values.borrow_mut();
+        let mut values = self.values.get_or_init(Box::default).borrow_mut();
         match values.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = Some(value),
             None => values.push((name.clone(), Some(value))),
@@ -152,7 +155,8 @@ impl Variables {
 
     /// Forgets it.
     pub fn unset(&self, name: &Name) {
-        if let Some((_, value)) = self.values.borrow_mut().iter_mut().find(|(known, _)| known == name) {
+        let Some(values) = self.values.get() else { return };
+        if let Some((_, value)) = values.borrow_mut().iter_mut().find(|(known, _)| known == name) {
             *value = None;
         }
     }
@@ -160,7 +164,9 @@ impl Variables {
     /// The response has begun: variables of the request are gone.
     pub fn begin_response(&self) {
         self.responding.set(true);
-        self.values.borrow_mut().retain(|(name, _)| name.scope != Scope::Request);
+        if let Some(values) = self.values.get() {
+            values.borrow_mut().retain(|(name, _)| name.scope != Scope::Request);
+        }
     }
 }
 

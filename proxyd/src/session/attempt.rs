@@ -210,7 +210,7 @@ impl Exchange<'_> {
         let prefix = self.server_index.and_then(|index| view.backend.servers.get(index)?.redir.as_ref());
         let Some(prefix) = prefix.filter(|_| matches!(self.request.method(), b"GET" | b"HEAD")) else { return Ok(()) };
         let location = [prefix.as_bytes(), self.request.target()].concat();
-        self.answer = Some(Answer::redirect(302, &location));
+        self.answer = Some(Box::new(Answer::redirect(302, &location)));
         Err(End::new(Cause::Local, Phase::Connect, Some(302)))
     }
 

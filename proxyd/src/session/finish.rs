@@ -57,7 +57,7 @@ async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
         out.extend_from_slice(&status::raw_page(code));
     } else {
         drain_upload(exchange);
-        let answer = exchange.answer.take().unwrap_or_else(|| service::error_answer(exchange, code));
+        let answer = exchange.answer.take().map_or_else(|| service::error_answer(exchange, code), |answer| *answer);
         service::give(exchange, answer);
     }
     exchange.account.status = Some(code);
@@ -287,7 +287,7 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
     let unique_id = if frontend.logs_id { policy::unique_id(exchange) } else { None };
     let record = Record {
         frontend: frontend.name(),
-        listener: session.listener_name(),
+        listener: session.listener.name(),
         backend: view.map(|view| view.backend.name()),
         server: match server {
             _ if account.statistics => Responder::Statistics,

@@ -1,8 +1,9 @@
 //! A client's connection that carries HTTP/1, and what of an exchange is particular to that: reading the request, writing the two
 //! heads, and when the connection may go on.
 
+use std::net::IpAddr;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
@@ -13,6 +14,7 @@ use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
 use crate::http::{Version, header};
+use crate::log::digits;
 use crate::proxy::settings::{ConnectionMode, ForwardFor};
 use crate::stick::tracked;
 use crate::termination::{Cause, End, Phase};
@@ -26,7 +28,7 @@ pub async fn serve(mut link: Box<Link>) -> Box<Link> {
         let ended;
         (link, ended) = worker.futures.run(stream::run(link, begun)).await;
         let (Some(ended), Link { session, client }) = (ended, &mut *link) else { return link };
-        session.requests += 1;
+        session.requests = session.requests.saturating_add(1);
         session.since = ended;
         if session.is_closing() && client.input.is_empty() {
             return link;
@@ -49,15 +51,16 @@ pub enum NoMore {
 /// When a request began, once bytes of it are there.
 pub type Begun = Result<Moment, NoMore>;
 
-/// Waits for the first bytes of a request.
-async fn first_bytes(session: &Session, client: &mut Conn) -> Begun {
-    if !client.input.is_empty() {
-        // It was sent before the previous response had ended.
-        return Ok(session.since);
-    }
-    let deadline = first_deadline(session);
-    let idle = session.requests > 0;
-    more(session, client, deadline, idle).await.map(|()| clock::moment())
+/// Waits for the first bytes of a request. Here connections spend their lives: it keeps nothing but where they are.
+fn first_bytes(session: &Session, client: &mut Conn) -> impl Future<Output = Begun> {
+    std::future::poll_fn(move |context| {
+        if !client.input.is_empty() {
+            // It was sent before the previous response had ended.
+            return Poll::Ready(Ok(session.since));
+        }
+        let more = poll_more(context, session, client, first_deadline(session), session.requests > 0);
+        more.map_ok(|()| clock::moment())
+    })
 }
 
 /// Reads the request's head, of which the first bytes are there.
@@ -81,7 +84,8 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
             Err(refused) => return Err(refuse(exchange, refused.status)),
         }
         let deadline = rest_deadline(exchange);
-        match more(exchange.session, exchange.client, deadline, false).await {
+        let (session, client) = (exchange.session, &mut *exchange.client);
+        match std::future::poll_fn(|context| poll_more(context, session, client, deadline, false)).await {
             Ok(()) => {
                 exchange.tick();
             }
@@ -115,19 +119,22 @@ fn refuse(exchange: &mut Exchange<'_>, status: u16) -> End {
 }
 
 /// Waits for more bytes of the request. `idle`: none has begun, and none will when everything ends.
-async fn more(session: &Session, client: &mut Conn, deadline: Option<Moment>, idle: bool) -> Result<(), NoMore> {
-    std::future::poll_fn(|context| {
-        match client.poll_fill(context, &session.worker.buffers, false) {
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoMore::Ended)),
-            Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
-            Poll::Pending => {}
-        }
-        if idle && session.is_closing() {
-            return Poll::Ready(Err(NoMore::Closing));
-        }
-        poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(NoMore::Late))
-    })
-    .await
+fn poll_more(
+    context: &mut Context<'_>,
+    session: &Session,
+    client: &mut Conn,
+    deadline: Option<Moment>,
+    idle: bool,
+) -> Poll<Result<(), NoMore>> {
+    match client.poll_fill(context, &session.worker.buffers, false) {
+        Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoMore::Ended)),
+        Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+        Poll::Pending => {}
+    }
+    if idle && session.is_closing() {
+        return Poll::Ready(Err(NoMore::Closing));
+    }
+    poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(NoMore::Late))
 }
 
 /// Until when a request must have begun: `timeout http-keep-alive` after another one, `timeout http-request` and
@@ -190,30 +197,27 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     let out = server.conn.output.space(&session.worker.buffers);
     write_request(&exchange.request, out);
     if let Some((name, id)) = id {
-        write_lower(out, name, &id);
+        write_lower(out, name, |out| out.extend_from_slice(&id));
     }
-    if exchange.source().is_some() {
+    if let Some(source) = exchange.source() {
         let sections = (&session.frontend.section, backend.map(|view| &view.backend.section));
         if let Some(setting) =
             sections.1.and_then(|section| section.forward_for.as_ref()).or(sections.0.forward_for.as_ref())
         {
-            match exchange.transaction.source.get() {
-                None => forward_for(exchange, setting, session.source_text()),
-                Some(source) => forward_for(exchange, setting, &source.ip().to_string()),
-            }
+            forward_for(exchange, setting, Some(source.ip()));
         }
         if let Some(setting) =
             sections.1.and_then(|section| section.original_to.as_ref()).or(sections.0.original_to.as_ref())
         {
-            let destination = exchange.seen_destination().map(|address| address.ip().to_string());
-            forward_for(exchange, setting, &destination.unwrap_or_default());
+            let destination = exchange.seen_destination().map(|address| address.ip());
+            forward_for(exchange, setting, destination);
         }
     }
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
     if let Some(name) = backend.and_then(|view| view.backend.send_name_header.as_ref()) {
         let index = exchange.server_index.and_then(|index| backend?.backend.servers.get(index));
-        write_lower(out, name, index.map_or("", |server| &server.name).as_bytes());
+        write_lower(out, name, |out| out.extend_from_slice(index.map_or(b"", |server| server.name.as_bytes())));
     }
     let old = exchange.request.version().sent() == Version::HTTP_10;
     match (close, old) {
@@ -223,7 +227,8 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     }
 }
 
-fn forward_for(exchange: &mut Exchange<'_>, setting: &ForwardFor, address: &str) {
+/// An address that is not known leaves an empty value.
+fn forward_for(exchange: &mut Exchange<'_>, setting: &ForwardFor, address: Option<IpAddr>) {
     let session = exchange.session;
     let excepted = setting.except.zip(exchange.source()).is_some_and(|(network, source)| network.contains(source.ip()));
     let present = || exchange.request.fields().any(|(name, _)| name.eq_ignore_ascii_case(setting.header.as_bytes()));
@@ -231,13 +236,14 @@ fn forward_for(exchange: &mut Exchange<'_>, setting: &ForwardFor, address: &str)
         return;
     }
     if let Some(server) = &mut exchange.server {
-        write_lower(server.conn.output.space(&session.worker.buffers), &setting.header, address.as_bytes());
+        let out = server.conn.output.space(&session.worker.buffers);
+        write_lower(out, &setting.header, |out| address.into_iter().for_each(|address| digits::ip(out, address)));
     }
 }
 
-fn write_lower(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn write_lower(out: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    header::write(out, name.as_bytes(), value);
+    header::write_with(out, name.as_bytes(), value);
     if let Some(name) = out.get_mut(start..start + name.len()) {
         name.make_ascii_lowercase();
     }

@@ -282,7 +282,7 @@ fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, p
         own.head.append(name, value);
     }
     let status = own.head.status();
-    exchange.answer = Some(own);
+    exchange.answer = Some(Box::new(own));
     End::new(cause, phase, Some(status))
 }
 

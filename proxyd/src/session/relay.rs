@@ -2,7 +2,6 @@
 //! directions go on until both have ended.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::stream::{Done, Exchange};
 use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
@@ -29,9 +28,6 @@ struct Relay {
     tunnel: bool,
     client: Silence,
     server: Silence,
-    /// The timeouts that hold for a side once the other has ended.
-    client_fin: Option<Duration>,
-    server_fin: Option<Duration>,
     polled: bool,
 }
 
@@ -52,8 +48,6 @@ impl Relay {
         let limit = limit.or_else(|| exchange.timeout(|section| section.timeouts.tunnel)).filter(|_| tunnel);
         let mut download = Transfer::new(body);
         download.may_splice = exchange.may_splice(|splice| splice.response);
-        let front = &exchange.session.frontend.section.timeouts;
-        let back = exchange.backend.map(|view| &view.backend.section.timeouts);
         let now = exchange.account.now;
         let unsent = exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
         Self {
@@ -63,8 +57,6 @@ impl Relay {
             tunnel,
             client: Silence::new(limit.or(exchange.client_timeout()), now),
             server: Silence::new(limit.or(exchange.server_timeout()), now),
-            client_fin: front.client_fin,
-            server_fin: back.and_then(|timeouts| timeouts.server_fin),
             polled: false,
         }
     }
@@ -115,7 +107,8 @@ impl Relay {
                 if self.tunnel {
                     // The client may go on sending; if it is gone, the other direction shows it.
                     let _ = exchange.client.stream().shutdown_write();
-                    self.client.limit = self.client_fin.or(self.client.limit);
+                    let limit = exchange.session.frontend.section.timeouts.client_fin;
+                    self.client.limit = limit.or(self.client.limit);
                 }
             }
             Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
@@ -139,7 +132,8 @@ impl Relay {
                 self.uploaded = true;
                 if self.tunnel {
                     let _ = server.conn.stream().shutdown_write();
-                    self.server.limit = self.server_fin.or(self.server.limit);
+                    let limit = exchange.backend.and_then(|view| view.backend.section.timeouts.server_fin);
+                    self.server.limit = limit.or(self.server.limit);
                 }
             }
             Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),

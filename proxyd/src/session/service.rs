@@ -98,7 +98,7 @@ pub fn monitor(exchange: &mut Exchange<'_>) -> Result<(), End> {
     exchange.account.silent = true;
     policy::count_request(exchange);
     let code = if policy::monitor_fails(exchange) { 503 } else { 200 };
-    exchange.answer = Some(Answer::page(code));
+    exchange.answer = Some(Box::new(Answer::page(code)));
     Err(End::new(Cause::Local, Phase::Request, Some(code)))
 }
 
@@ -147,7 +147,7 @@ pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section) -> Resul
     exchange.account.dequeued = Some(exchange.account.now);
     exchange.account.connected = Some(exchange.account.now);
     let code = answer.head.status();
-    exchange.answer = Some(answer);
+    exchange.answer = Some(Box::new(answer));
     Err(End::new(Cause::Local, Phase::Request, Some(code)))
 }
 

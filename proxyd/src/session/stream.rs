@@ -76,7 +76,7 @@ pub struct Exchange<'s> {
     /// The connection to it.
     pub server: Option<ServerConn>,
     /// What proxyd itself answers with, where a step decided so.
-    pub answer: Option<Answer>,
+    pub answer: Option<Box<Answer>>,
     /// The client's connection may carry another request.
     pub keep_alive: bool,
     /// Kept for the log.

@@ -2,22 +2,25 @@
 
 use super::Session;
 use super::conn::Conn;
-use super::stream::{Done, Exchange};
+use super::stream::Exchange;
 use super::{capture, finish, policy, relay, stickiness};
 use crate::http::h1::Body;
 use crate::termination::End;
 
-/// Serves the connection to its end.
+/// Serves the connection to its end. What only its beginning and its end need is not kept while it lasts.
 pub async fn serve(session: &Session, client: &mut Conn) {
     let mut exchange = Exchange::new(session, client, session.since);
     exchange.account.first_byte = Some(session.since);
     exchange.account.received = Some(session.since);
-    let result = tunnel(&mut exchange).await;
-    finish::finish(&mut exchange, result).await;
+    let result = match Box::pin(begin(&mut exchange)).await {
+        Ok(()) => relay::run(&mut exchange, Body::Tunnel).await,
+        Err(end) => Err(end),
+    };
+    Box::pin(finish::finish(&mut exchange, result)).await;
 }
 
-/// The story.
-async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
+/// The story, up to where bytes go both ways.
+async fn begin(exchange: &mut Exchange<'_>) -> Result<(), End> {
     capture::request(exchange);
     policy::on_connection(exchange).await?;
     policy::choose_backend(exchange)?;
@@ -25,5 +28,5 @@ async fn tunnel(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     exchange.get_connection().await?;
     stickiness::store(exchange);
     finish::log_early(exchange);
-    relay::run(exchange, Body::Tunnel).await
+    Ok(())
 }

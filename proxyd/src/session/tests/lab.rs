@@ -103,7 +103,7 @@ impl Plan {
     }
 
     fn frontend(&self, bind: Bind) -> Frontend {
-        let listener = Listener { bind, traffic: Arc::new(Traffic::new(1)) };
+        let listener = Listener::new(bind, Arc::new(Traffic::new(1)));
         Frontend {
             section: self.section("front"),
             listeners: vec![Arc::new(listener)],
