@@ -225,7 +225,7 @@ impl Builder<'_> {
 
     fn server(&self, server: &model::Server, location: Arc<Location>, known: &HashMap<&str, &Server>) -> Server {
         let same = known.get(&*server.name);
-        Server {
+        let mut made = Server {
             name: server.name.as_str().into(),
             id: server.puid,
             forced_id: server.forced_id,
@@ -257,7 +257,12 @@ impl Builder<'_> {
             tfo: server.tfo,
             traffic: self.traffic(same.map(|known| &known.traffic)),
             idle: same.map(|known| Arc::clone(&known.idle)).unwrap_or_default(),
+            reach: Arc::default(),
+        };
+        if let Some(known) = same.filter(|known| known.is_reached_as(&made)) {
+            made.reach = Arc::clone(&known.reach);
         }
+        made
     }
 }
 

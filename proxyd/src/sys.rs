@@ -31,6 +31,33 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// How a thread is scheduled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scheduling {
+    /// As all others.
+    Ordinary,
+    /// On processors that nobody else wants; it is interrupted at once when somebody does.
+    Idle,
+}
+
+/// The calling thread's number.
+pub fn thread_id() -> i32 {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// Changes how a thread of this process is scheduled.
+pub fn schedule(thread: i32, scheduling: Scheduling) -> io::Result<()> {
+    let policy = match scheduling {
+        Scheduling::Ordinary => libc::SCHED_OTHER,
+        Scheduling::Idle => libc::SCHED_IDLE,
+    };
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a live value, which the call only reads. A number that is no thread's is an error.
+    let result = unsafe { libc::sched_setscheduler(thread, policy, &raw const parameter) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// How far local time was ahead of UTC at a moment, in seconds; 0 where the system cannot say.
 pub fn utc_offset(unix_seconds: i64) -> i32 {
     // SAFETY: all fields of `tm` are integers and a pointer, for which zero is a valid value.

@@ -32,6 +32,7 @@ use crate::net::accept::{self, Waiting};
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::{Backend, Frontend, Listener};
 use crate::session;
+use crate::session::pool::{self, Pools};
 use crate::stats::WorkerIndex;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
@@ -147,6 +148,8 @@ pub struct Worker {
     pub pipes: Pipes,
     /// Its memory for exchanges.
     pub futures: Kept,
+    /// The connections to servers that it has put aside.
+    pub pools: Pools,
     /// Its log.
     pub log: LogSink,
     /// The process, for the statistics page.
@@ -177,6 +180,7 @@ impl Worker {
             buffers: Buffers::new(view.generation.global.tune.bufsize as usize),
             pipes: Pipes::new(Arc::clone(&settings.pipes)),
             futures: Kept::default(),
+            pools: Pools::default(),
             log: LogSink::new(settings.log.clone()),
             process: Arc::clone(&settings.process),
             heads: RefCell::default(),
@@ -303,7 +307,7 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     let worker = Rc::new(Worker::new(&settings, crate::clock::moment()));
     CURRENT.set(Some(Rc::clone(&worker)));
     spawn_local(worker.timers.clone().drive());
-    spawn_local(view::purge_idle(Rc::clone(&worker)));
+    spawn_local(pool::purge_idle(Rc::clone(&worker)));
     let mut doors: Vec<Door> = Vec::new();
     add(&worker, &mut doors, settings.listening, &settings.waiting);
     update(&worker, &mut doors);

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::reload::{Outcome, Reader, Reloaded};
+use super::reload::{self, Outcome, Reader, Reloaded};
 use super::serve::Ending;
 use super::systemd;
 use super::voice::Voice;
@@ -278,6 +278,11 @@ impl Control {
             systemd::reloading();
         }
         self.parts.reload.order();
+        let urge = self.parts.reload.urge();
+        spawn_local(async move {
+            tokio::time::sleep(reload::PATIENCE).await;
+            urge();
+        });
     }
 
     /// Puts a configuration in force, or says why the running one stays.

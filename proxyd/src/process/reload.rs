@@ -1,17 +1,24 @@
 //! The configuration read again while the process serves: SIGUSR2, and SIGHUP to a master.
 //!
 //! A thread of its own reads, checks, builds and opens new sockets, so that neither requests nor health checks wait for it; the
-//! control thread puts the result in force. A configuration that cannot be used changes nothing. The thread starts before the
+//! control thread puts the result in force. A configuration that cannot be used changes nothing. What was in force before is
+//! taken apart by the same thread, once nobody uses it any more: with thousands of servers that takes milliseconds, too.
+//!
+//! While it works, the thread leaves the processors to all others; where there is nothing left for it, it is soon made to be
+//! scheduled as they are. The thread starts before the
 //! process enters its chroot and keeps its own view of the file system, though not the starter's user: the files are where the
 //! first start found them, as far as the process's user may read them.
 
 use std::io;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::sockets::{self, ForWorker};
 use crate::check::Plan;
@@ -19,6 +26,16 @@ use crate::config::model::{Global, Model};
 use crate::generation::{Generation, Handle};
 use crate::name_service;
 use crate::running::{self, Facts};
+use crate::sys::{self, Scheduling};
+
+/// How long a reload may wait for processors that nobody else wants.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a generation that is no longer in force is still used.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Of `RLIMIT_NICE`: what a thread needs to come back from [`Scheduling::Idle`]. It allows nothing that is not allowed anyway.
+const NICE_ORDINARY: u64 = 20;
 
 /// Reads the configuration as the start did, and says what is wrong with it; `None` if it cannot be used.
 pub type Load = Box<dyn FnMut() -> Option<Model> + Send>;
@@ -43,6 +60,8 @@ pub(super) type Outcome = Result<Box<Reloaded>, String>;
 /// The control thread's end of the thread that reloads.
 pub(super) struct Reader {
     orders: SyncSender<()>,
+    /// The thread, if it may be scheduled behind all others.
+    modest: Option<i32>,
     /// What came of each order.
     pub(super) outcomes: Receiver<Outcome>,
 }
@@ -53,19 +72,20 @@ impl Reader {
         // One order may wait while another is carried out: it will see whatever has been written by then.
         let (orders, received) = sync_channel(1);
         let (sender, outcomes) = channel(1);
-        let (ready, started) = sync_channel::<()>(0);
-        let mut work = Work { load, handle, facts, global: global.clone() };
+        let (ready, started) = sync_channel(1);
+        // Without it a thread could not be made ordinary again once the process has given up its privileges.
+        let modest = may_return();
+        let mut work = Work { load, handle, facts, global: global.clone(), modest, old: Vec::new() };
         thread::Builder::new().name("reload".into()).spawn(move || {
             // Signals are for the control thread.
             let _ = SigSet::all().thread_block();
             // Where the system refuses, files are looked for inside of the chroot.
             let _ = unshare(CloneFlags::CLONE_FS);
-            drop(ready);
-            while received.recv().is_ok() && sender.blocking_send(work.reload()).is_ok() {}
+            let _ = ready.send(sys::thread_id());
+            work.serve(&received, &sender);
         })?;
-        // An error is what it waits for: the thread has let go of its end.
-        let _ = started.recv();
-        Ok(Self { orders, outcomes })
+        let modest = started.recv().ok().filter(|_| modest);
+        Ok(Self { orders, modest, outcomes })
     }
 
     /// Orders a reload.
@@ -75,6 +95,21 @@ impl Reader {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
         }
     }
+
+    /// What makes the thread no longer wait for others, if it does.
+    pub(super) fn urge(&self) -> impl FnOnce() + use<> {
+        let thread = self.modest;
+        move || {
+            // Where it fails, the reload takes longer.
+            let _ = thread.map(|thread| sys::schedule(thread, Scheduling::Ordinary));
+        }
+    }
+}
+
+/// Makes sure that a thread which was scheduled behind all others can be made ordinary again; false if the system says no.
+fn may_return() -> bool {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NICE) else { return false };
+    soft >= NICE_ORDINARY || setrlimit(Resource::RLIMIT_NICE, NICE_ORDINARY, hard.max(NICE_ORDINARY)).is_ok()
 }
 
 struct Work {
@@ -83,9 +118,35 @@ struct Work {
     facts: Facts,
     /// As the process was started with.
     global: Global,
+    /// It is scheduled behind all others while it works.
+    modest: bool,
+    /// Generations that are no longer in force, until nobody else has them.
+    old: Vec<Arc<Generation>>,
 }
 
 impl Work {
+    /// Carries out orders until there is nobody to give any.
+    fn serve(&mut self, orders: &mpsc::Receiver<()>, outcomes: &Sender<Outcome>) {
+        loop {
+            let order = if self.old.is_empty() {
+                orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                orders.recv_timeout(LOOK_INTERVAL)
+            };
+            if self.modest {
+                // Where it fails, it disturbs others more than it should.
+                let _ = sys::schedule(0, Scheduling::Idle);
+            }
+            match order {
+                Ok(()) if outcomes.blocking_send(self.reload()).is_ok() => {}
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // The last one is this one, which takes it apart.
+            self.old.retain(|old| Arc::strong_count(old) > 1);
+        }
+    }
+
     fn reload(&mut self) -> Outcome {
         let model = (self.load)().ok_or("the configuration cannot be used, see above")?;
         let previous = self.handle.load();
@@ -93,6 +154,9 @@ impl Work {
         let checks = running::checks::plans(&model, &generation)?;
         let names = running::names::plans(&model, &generation);
         let opened = sockets::open_added(&previous, &generation)?;
+        if !self.old.iter().any(|old| Arc::ptr_eq(old, &previous)) {
+            self.old.push(previous);
+        }
         Ok(Box::new(Reloaded { generation, checks, names, opened, later: later(&self.global, &model.global) }))
     }
 }

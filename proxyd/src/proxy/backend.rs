@@ -103,7 +103,14 @@ pub struct Server {
     pub traffic: Arc<Traffic>,
     /// Connections to it that wait for a request, over all workers. Outlives a generation.
     pub idle: Arc<Gauge>,
+    /// The same as that of the server in another generation that [is reached as](Self::is_reached_as) this one.
+    pub reach: Arc<Reach>,
 }
+
+/// The way to a server, as something to recognise: it goes from one generation to the next for as long as nothing of it changes,
+/// and is gone with the last generation that has it.
+#[derive(Debug, Default)]
+pub struct Reach(());
 
 impl Server {
     /// Whether a connection that was made to the one may carry requests for the other, kept under the same limits.

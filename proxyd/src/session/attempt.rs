@@ -301,7 +301,10 @@ impl Exchange<'_> {
     /// An idle connection, where `http-reuse` allows one.
     fn reuse(&mut self, view: &BackendView) -> bool {
         let Some(index) = self.server_index else { return false };
-        let (Some(pool), Some(server)) = (view.pools.get(index), view.backend.servers.get(index)) else { return false };
+        let worker = &self.session.worker;
+        let (Some(pool), Some(server)) = (view.pool(worker, index), view.backend.servers.get(index)) else {
+            return false;
+        };
         let first = self.session.requests == 0;
         let proven = match (view.backend.http_reuse, first) {
             (HttpReuse::Never, _) | (HttpReuse::Safe, true) => return false,
@@ -311,7 +314,7 @@ impl Exchange<'_> {
         if !is_poolable(server) || self.account.retries > 0 || self.fresh_only {
             return false;
         }
-        let Some(mut conn) = pool.take(&self.session.worker, proven) else { return false };
+        let Some(mut conn) = pool.take(worker, proven) else { return false };
         conn.requests = conn.requests.saturating_add(1);
         self.server = Some(conn);
         true

@@ -95,11 +95,12 @@ async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
 fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let Some(mut server) = exchange.server.take() else { return };
     let keeps = end.is_none() && exchange.upload.is_done() && h1::server_keeps(exchange);
-    let pool = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.pools.get(index));
+    let worker = &exchange.session.worker;
+    let pool = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.pool(worker, index));
     match pool {
-        Some(pool) if keeps => pool.give(&exchange.session.worker, server, exchange.account.now),
+        Some(pool) if keeps => pool.give(worker, server, exchange.account.now),
         Some(_) | None => {
-            server.conn.release(&exchange.session.worker.buffers);
+            server.conn.release(&worker.buffers);
             if exchange.backend.is_some_and(|view| view.backend.nolinger) {
                 server.conn.stream().reset_on_close();
             }

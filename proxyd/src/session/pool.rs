@@ -1,16 +1,29 @@
 //! Idle connections to one server, kept by one worker (`http-reuse`, `pool-…`).
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::conn::Conn;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::limits::IDLE_CONNECTIONS_MAX;
+use crate::proxy::backend::Reach;
 use crate::proxy::{Location, Server};
 use crate::stats::Gauge;
 use crate::worker::Worker;
+use crate::worker::timers::Elapsed;
+
+/// How often idle connections are looked at.
+const PURGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pools looked at before others have their turn.
+const POOLS_AT_ONCE: usize = 256;
+
+/// Connections closed before others have their turn: each takes about ten microseconds.
+const CLOSED_AT_ONCE: usize = 16;
 
 /// A connection to a server and what was done over it.
 #[derive(Debug)]
@@ -27,6 +40,71 @@ pub struct ServerConn {
 struct Idle {
     conn: ServerConn,
     since: Moment,
+}
+
+/// The pools of one worker. They outlive generations: what is reached as before keeps its connections.
+#[derive(Debug, Default)]
+pub struct Pools(RefCell<BTreeMap<usize, Known>>);
+
+/// A pool, under the address of what it belongs to.
+#[derive(Debug)]
+struct Known {
+    /// Keeps the address from being given to another.
+    reach: Weak<Reach>,
+    pool: Rc<Pool>,
+}
+
+impl Pools {
+    /// The pool of a server.
+    pub fn of(&self, server: &Server) -> Rc<Pool> {
+        let mut pools = self.0.borrow_mut();
+        let known = pools
+            .entry(Arc::as_ptr(&server.reach).addr())
+            .or_insert_with(|| Known { reach: Arc::downgrade(&server.reach), pool: Rc::new(Pool::new(server)) });
+        Rc::clone(&known.pool)
+    }
+
+    /// Closes connections that were idle for too long, that the server has closed, or whose server is gone, from a place on and
+    /// only so many that no request has to wait for it. Where to go on; `None` at the end.
+    fn purge(&self, worker: &Worker, now: Moment, from: usize) -> Option<usize> {
+        let mut pools = self.0.borrow_mut();
+        let (mut closed, mut next, mut gone) = (0, None, Vec::new());
+        for (looked, (&place, known)) in pools.range(from..).enumerate() {
+            if looked == POOLS_AT_ONCE {
+                next = Some(place);
+                break;
+            }
+            let all = known.reach.strong_count() == 0;
+            closed += known.pool.purge(worker, now, all, CLOSED_AT_ONCE - closed);
+            if closed == CLOSED_AT_ONCE {
+                next = Some(place);
+                break;
+            }
+            if all {
+                gone.push(place);
+            }
+        }
+        for place in gone {
+            pools.remove(&place);
+        }
+        next
+    }
+}
+
+/// Closes idle server connections when their time has come, for as long as the worker lives.
+pub async fn purge_idle(worker: Rc<Worker>) {
+    let timer = worker.timers.timer();
+    loop {
+        timer.set(Some(clock::moment() + PURGE_INTERVAL));
+        let Err(Elapsed) = timer.race(std::future::pending::<Infallible>()).await;
+        // A worker without idle connections wakes up for this; one system call a second.
+        let mut from = Some(0);
+        while let Some(place) = from {
+            from = worker.pools.purge(&worker, clock::moment(), place);
+            // Requests that came meanwhile go first.
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// The idle connections to one server. The one that was used last is used first, so that the others may go.
@@ -89,19 +167,23 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for too long, and what the server has closed; then shows how many are left.
-    pub fn purge(&self, worker: &Worker, now: Moment) {
+    /// Closes what has been idle for too long, or `all`, and what the server has closed, but no more than `most`; then shows how
+    /// many are left. Says how many were closed.
+    fn purge(&self, worker: &Worker, now: Moment, all: bool, most: usize) -> usize {
         let mut idle = self.idle.borrow_mut();
         let moves = self.location.moves();
+        let mut closed = 0;
         idle.retain_mut(|idle| {
-            let keep =
-                idle.conn.moves == moves && now.since(idle.since) < self.longest && idle.conn.conn.stream().is_quiet();
+            let young = !all && idle.conn.moves == moves && now.since(idle.since) < self.longest;
+            let keep = closed == most || (young && idle.conn.conn.stream().is_quiet());
             if !keep {
+                closed += 1;
                 idle.conn.conn.release(&worker.buffers);
             }
             keep
         });
         self.show(idle.len());
+        closed
     }
 
     fn show(&self, count: usize) {

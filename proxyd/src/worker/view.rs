@@ -1,22 +1,17 @@
-//! A worker's side of one generation: how it reaches each backend's servers, and the server connections it keeps.
+//! A worker's side of one generation: how it reaches each backend's servers.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Worker;
 use crate::balance::dispatcher::Dispatcher;
-use crate::clock::{self, Moment};
+use crate::clock;
 use crate::generation::Generation;
 use crate::ids::BackendId;
 use crate::proxy::Backend;
 use crate::session::pool::Pool;
-use crate::worker::timers::Elapsed;
-
-/// How often idle server connections are looked at.
-const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One generation as one worker sees it.
 #[derive(Debug)]
@@ -36,39 +31,40 @@ pub struct BackendView {
     pub backend: Arc<Backend>,
     /// The way to its servers.
     pub dispatcher: Rc<Dispatcher>,
-    /// Idle connections to each server, in the servers' order.
-    pub pools: Box<[Rc<Pool>]>,
+    pools: Box<[OnceCell<Rc<Pool>>]>,
 }
 
 impl BackendView {
     fn new(id: BackendId, backend: &Arc<Backend>, worker: usize) -> Self {
         // Different for each worker and start, so that they do not all begin with the same server.
         let seed = u64::from(clock::date().subsec_nanos()) << 8 | worker as u64;
-        Self {
-            id,
-            backend: Arc::clone(backend),
-            dispatcher: Dispatcher::new(Arc::clone(&backend.farm), seed),
-            pools: backend.servers.iter().map(|server| Rc::new(Pool::new(server))).collect(),
+        Self::with(id, backend, Dispatcher::new(Arc::clone(&backend.farm), seed))
+    }
+
+    fn with(id: BackendId, backend: &Arc<Backend>, dispatcher: Rc<Dispatcher>) -> Self {
+        let pools = backend.servers.iter().map(|_| OnceCell::new()).collect();
+        Self { id, backend: Arc::clone(backend), dispatcher, pools }
+    }
+
+    /// The same backend in another generation: it goes on where the algorithm was.
+    fn after(&self, id: BackendId, backend: &Arc<Backend>, worker: usize) -> Self {
+        if Arc::ptr_eq(&self.backend.farm, &backend.farm) {
+            Self::with(id, backend, Rc::clone(&self.dispatcher))
+        } else {
+            Self::new(id, backend, worker)
         }
     }
 
-    /// The same backend in another generation: it goes on where the algorithm was and with the connections to servers that are
-    /// reached as before.
-    fn after(&self, id: BackendId, backend: &Arc<Backend>, worker: usize) -> Self {
-        let mut next = Self::new(id, backend, worker);
-        if Arc::ptr_eq(&self.backend.farm, &backend.farm) {
-            next.dispatcher = Rc::clone(&self.dispatcher);
+    /// The connections that are put aside for one of its servers. Looked for when they are first asked for, so that another
+    /// generation of thousands of servers costs no request the time to look for them all.
+    pub fn pool(&self, worker: &Worker, server: usize) -> Option<&Rc<Pool>> {
+        let place = self.pools.get(server)?;
+        if place.get().is_none() {
+            let pool = worker.pools.of(self.backend.servers.get(server)?);
+            // It is empty, see above.
+            let _ = place.set(pool);
         }
-        let known: HashMap<_, _> =
-            self.backend.servers.iter().map(|known| Arc::as_ptr(&known.traffic)).zip(0..).collect();
-        for (server, pool) in backend.servers.iter().zip(&mut next.pools) {
-            let before = known.get(&Arc::as_ptr(&server.traffic)).copied();
-            let before = before.and_then(|index: usize| self.backend.servers.get(index).zip(self.pools.get(index)));
-            if let Some((_, kept)) = before.filter(|(known, _)| known.is_reached_as(server)) {
-                *pool = Rc::clone(kept);
-            }
-        }
-        next
+        place.get()
     }
 }
 
@@ -79,7 +75,7 @@ impl View {
         Self { generation, backends, worker }
     }
 
-    /// A view of another generation, with the connections of what did not change.
+    /// A view of another generation, which goes on with what did not change.
     pub fn after(before: &Self, generation: Arc<Generation>) -> Self {
         let next = Self::new(generation, before.worker);
         let made = before.backends.iter().filter_map(OnceCell::get);
@@ -98,26 +94,5 @@ impl View {
     pub fn backend(&self, id: BackendId) -> Option<&BackendView> {
         let backend = self.generation.backend(id)?;
         Some(self.backends.get(id.index())?.get_or_init(|| BackendView::new(id, backend, self.worker)))
-    }
-
-    fn pools(&self) -> impl Iterator<Item = &Rc<Pool>> {
-        self.backends.iter().filter_map(OnceCell::get).flat_map(|backend| &backend.pools)
-    }
-
-    /// Closes connections that were idle for too long or that the server has closed.
-    fn purge(&self, worker: &Worker, now: Moment) {
-        self.pools().for_each(|pool| pool.purge(worker, now));
-    }
-}
-
-/// Closes idle server connections when their time has come, for as long as the worker lives.
-pub async fn purge_idle(worker: Rc<Worker>) {
-    let timer = worker.timers.timer();
-    loop {
-        timer.set(Some(clock::moment() + PURGE_INTERVAL));
-        let Err(Elapsed) = timer.race(std::future::pending::<std::convert::Infallible>()).await;
-        // A worker without idle connections wakes up for this; one system call a second.
-        let view = Rc::clone(&worker.view.borrow());
-        view.purge(&worker, clock::moment());
     }
 }

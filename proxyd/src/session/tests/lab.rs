@@ -200,6 +200,7 @@ fn server(index: usize, address: SocketAddr) -> Server {
         tfo: false,
         traffic: Arc::new(Traffic::new(1)),
         idle: Arc::default(),
+        reach: Arc::default(),
     }
 }
 
