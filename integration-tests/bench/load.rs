@@ -78,6 +78,8 @@ pub(crate) struct Load {
     budget: Option<u64>,
     rate_since: Instant,
     rate_sent: u64,
+    /// When it last looked at its sockets.
+    looked: Instant,
     buffer: Vec<u8>,
     pub(crate) counts: Counts,
     /// The head of the last request as a server saw it, when it was asked for.
@@ -122,6 +124,7 @@ impl Load {
             budget: None,
             rate_since: clock::now(),
             rate_sent: 0,
+            looked: clock::now(),
             buffer: vec![0; BUFFER],
             counts: Counts::default(),
             request_head: None,
@@ -173,7 +176,8 @@ impl Load {
     pub(crate) fn run(&mut self, length: Duration) -> Result<()> {
         self.budget = None;
         self.start_idle();
-        let end = clock::now() + length;
+        self.looked = clock::now();
+        let end = self.looked + length;
         while clock::now() < end {
             self.turn()?;
         }
@@ -270,6 +274,11 @@ impl Load {
             Err(nix::errno::Errno::EINTR) => 0,
             Err(error) => return Err(error).context("epoll_wait"),
         };
+        if self.shape.rate.is_some() {
+            let now = clock::now();
+            self.counts.stalled = self.counts.stalled.max(now - self.looked);
+            self.looked = now;
+        }
         for event in events.iter().take(count) {
             let at = usize::try_from(event.data() & u64::from(u32::MAX)).unwrap_or(usize::MAX);
             let closing = EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;

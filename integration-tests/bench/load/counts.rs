@@ -3,6 +3,7 @@
 use super::Histogram;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What was seen since the counts were set to zero.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub(crate) struct Counts {
     pub(crate) reconnects: u64,
     pub(crate) bytes: u64,
     pub(crate) times: Histogram,
+    /// The longest time in which a load with a rate did not look at its sockets: as late may what it says of an answer be.
+    pub(crate) stalled: Duration,
     /// Log lines received; what the kernel dropped for want of room is counted apart, by [`Load::lines_dropped`].
     pub(crate) lines: u64,
     /// Requests that reached a server.

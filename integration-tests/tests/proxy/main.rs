@@ -10,6 +10,7 @@ mod features;
 mod health;
 mod http;
 mod names;
+mod reload;
 mod rig;
 mod rules;
 mod samples;

@@ -29,6 +29,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn start(name: &str, config: &str, script: Vec<Step>) -> Self {
+        Self::start_as("-db", name, config, script)
+    }
+
+    /// The same, run in another way than in the foreground (`-db`): `-W` as a master process.
+    pub(crate) fn start_as(way: &str, name: &str, config: &str, script: Vec<Step>) -> Self {
         let origin = Origin::start(script);
         let log = UdpSocket::bind("127.0.0.1:0").unwrap();
         log.set_read_timeout(Some(BOUND)).unwrap();
@@ -47,7 +52,7 @@ impl Rig {
         let program = Subject::from_env().proxy().unwrap();
         let errors = std::fs::File::create(folder.join("output")).unwrap();
         let mut child =
-            Command::new(program).arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+            Command::new(program).arg(way).arg("-f").arg(&file).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
         let listens = || {
             if let Some(status) = child.try_wait().unwrap() {
                 let output = std::fs::read_to_string(folder.join("output")).unwrap_or_default();
