@@ -4,12 +4,15 @@
 //! time and memory of both, and how long it takes until the backup has every address after SIGTERM.
 //! `vrrp-load failovers [COUNT]` (10000): instances of vrrpd change hosts so often; memory, open files and addresses
 //! before and after.
+//! `vrrp-load reloads [COUNT]` (10000): a master of vrrpd reads its file so often, and each time one address comes or goes;
+//! the same figures.
 
 use anyhow::{Context, Result, bail, ensure};
 use integration_tests::clock;
 use integration_tests::lab::Lab;
 use integration_tests::process;
 use integration_tests::speaker::{Node, Speaker};
+use integration_tests::subject::Subject;
 use integration_tests::wait;
 use nix::sys::signal::Signal;
 use std::fmt::Write as _;
@@ -19,6 +22,9 @@ use std::time::Duration;
 
 const INSTANCES: usize = 1000;
 const FAILOVERS: usize = 10_000;
+const RELOADS: usize = 10_000;
+/// Instances of a file that is read again and again.
+const RELOADED: usize = 10;
 /// Instances that change hosts together.
 const TOGETHER: usize = 100;
 /// Instances of one link; an interface has room for 255 virtual router ids.
@@ -34,7 +40,8 @@ fn main() -> ExitCode {
     let done = match arguments.first().map(String::as_str) {
         Some("steady") => number(INSTANCES).map_err(Into::into).and_then(steady),
         Some("failovers") => number(FAILOVERS).map_err(Into::into).and_then(failovers),
-        _ => Err(anyhow::anyhow!("usage: vrrp-load steady [INSTANCES] | vrrp-load failovers [COUNT]")),
+        Some("reloads") => number(RELOADS).map_err(Into::into).and_then(reloads),
+        _ => Err(anyhow::anyhow!("usage: vrrp-load steady [INSTANCES] | failovers [COUNT] | reloads [COUNT]")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -190,15 +197,44 @@ fn failovers(count: usize) -> Result<()> {
             before = pair.nodes.iter_mut().map(usage).collect::<Result<_>>()?;
         }
     }
+    let title =
+        format!("{} failovers of {TOGETHER} instances, each address on one host after each:\n", 2 * rounds * TOGETHER);
+    compare(&title, &before, &mut pair)
+}
+
+fn reloads(count: usize) -> Result<()> {
+    let mut pair = Pair::new(Speaker::Vrrpd, RELOADED, "1", "")?;
+    pair.start()?;
+    let less = conf(RELOADED, 150, "1", "");
+    let more = less.replacen("10.0.1.1/32", "10.0.1.1/32\n 10.0.2.1/32", 1);
+    let program = Subject::Ours.vrrp()?;
+    let mut before = Vec::new();
+    for round in 0..=count.div_ceil(2) {
+        for (file, addresses) in [(&more, RELOADED + 1), (&less, RELOADED)] {
+            pair.nodes[0].configure(file)?;
+            let done = pair.nodes[0].host.command(&program).arg("reload").output()?;
+            ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            ensure!(pair.held()? == [addresses, 0], "{:?} after reload {round}", pair.held()?);
+        }
+        if round == 0 {
+            before = pair.nodes.iter_mut().map(usage).collect::<Result<_>>()?;
+        }
+    }
+    let title = format!(
+        "{} reloads with {RELOADED} instances, each address where it belongs after each:\n",
+        2 * count.div_ceil(2)
+    );
+    compare(&title, &before, &mut pair)
+}
+
+/// What it was before as a table beside what it is now; an error where it has grown.
+fn compare(title: &str, before: &[Usage], pair: &mut Pair) -> Result<()> {
     let after: Vec<Usage> = pair.nodes.iter_mut().map(usage).collect::<Result<_>>()?;
-    say(&format!(
-        "{} failovers of {TOGETHER} instances, each address on one host after each:\n",
-        2 * rounds * TOGETHER
-    ));
+    say(title);
     say("| host | memory before (PSS) | after | open files before | after | processor time |");
     say("|---|---|---|---|---|---|");
     let mut grown = Vec::new();
-    for ((name, before), after) in ["A", "B"].into_iter().zip(&before).zip(&after) {
+    for ((name, before), after) in ["A", "B"].into_iter().zip(before).zip(&after) {
         say(&format!(
             "| {name} | {} KiB | {} KiB | {} | {} | {:.1} s |",
             before.memory_kib,
