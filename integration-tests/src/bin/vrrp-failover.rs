@@ -1,9 +1,10 @@
 //! How long the shared address is away: from an event on the master to the backup's first gratuitous ARP, vrrpd beside
 //! keepalived in one run, as a Markdown table of medians.
 //!
-//! `vrrp-failover [ROUNDS]` (5). In each round both are measured at the same time, each in a lab of its own, so that
-//! what else the machine does is the same for both. The event comes in the middle between two adverts. Where a daemon
-//! is back so fast that its peer misses nothing, the address stays where it is: that is 0.
+//! `vrrp-failover [ROUNDS [EVENT]]` (5, and every event whose name has this text). In each round both are measured at the
+//! same time, each in a lab of its own, so that what else the machine does is the same for both. The event comes in the
+//! middle between two adverts. Where a daemon is back so fast that its peer misses nothing, the address stays where it
+//! is: that is 0.
 
 use anyhow::{Context, Result};
 use integration_tests::capture::Capture;
@@ -265,13 +266,15 @@ fn milliseconds(time: Duration) -> f64 {
 
 fn main() -> ExitCode {
     let rounds = std::env::args().nth(1).map_or(Ok(ROUNDS), |text| text.parse());
+    let only = std::env::args().nth(2).unwrap_or_default();
     let missing: Vec<String> = SPEAKERS.into_iter().filter_map(Speaker::missing).collect();
     let (Ok(rounds), true) = (rounds, missing.is_empty()) else {
-        say(&format!("usage: vrrp-failover [ROUNDS]  {}", missing.join(", ")));
+        say(&format!("usage: vrrp-failover [ROUNDS [EVENT]]  {}", missing.join(", ")));
         return ExitCode::FAILURE;
     };
     let cell = |event, pace| Cell { event, pace, costs: [Vec::new(), Vec::new()], failed: Vec::new() };
-    let cells = EVENTS.into_iter().flat_map(|event| event.paces().iter().map(move |&pace| cell(event, pace)));
+    let events = EVENTS.into_iter().filter(|event| event.name().contains(&only));
+    let cells = events.flat_map(|event| event.paces().iter().map(move |&pace| cell(event, pace)));
     let mut cells: Vec<Cell> = cells.collect();
     for _ in 0..rounds {
         for some in cells.chunks_mut(AT_ONCE) {
