@@ -19,6 +19,7 @@ use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
 use crate::log::target::Logger;
 use crate::proxy::address::ServerAddress;
+use crate::proxy::place::Ports;
 use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Section, Server};
 use crate::rules::Rule;
 use crate::rules::switch::BackendName;
@@ -163,6 +164,12 @@ impl Builder<'_> {
             maxconn: frontend.maxconn.map_or(maxconn, u64::from),
             rate_limit_sessions: frontend.rate_limit_sessions,
             logs_destination: log_format.shows(&[Alias::FrontendIp, Alias::FrontendPort]),
+            logs_server: log_format.shows(&[
+                Alias::BackendSourceIp,
+                Alias::BackendSourcePort,
+                Alias::ServerIp,
+                Alias::ServerPort,
+            ]),
             logs_id: log_format.shows(&[Alias::UniqueId]),
             log_lines: log_format.shows(&[Alias::LogCounter]).then_some(log_lines),
             log_format,
@@ -248,6 +255,11 @@ impl Builder<'_> {
             redir: server.redir.clone(),
             send_proxy: server.send_proxy,
             source: server.source.clone(),
+            source_ports: server
+                .source
+                .as_ref()
+                .and_then(|source| source.ports)
+                .map(|(low, high)| Ports::new(low, high)),
             non_stick: server.non_stick,
             pool_max_conn: server.pool_max_conn,
             pool_low_conn: server.pool_low_conn,

@@ -69,7 +69,7 @@ impl Proxy {
     }
 
     /// The next line of the log, without what comes before the text and without durations.
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let line = self.rig.log_line();
         let text = line.split_once("]: ").map_or(&*line, |(_, text)| text);
         match text.split_once("check duration: ") {

@@ -1,12 +1,14 @@
 //! Where servers are: names that name servers are asked about, and what administrators say.
 
 use super::health::Proxy;
-use super::rig::{BOUND, answering, read_all};
+use super::rig::{BOUND, answering, free_address, read_all};
 use integration_tests::name_server::{NameServer, Reply};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
 use std::io::Write;
 use std::time::Duration;
+
+const QUIET: Duration = Duration::from_millis(50);
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -112,7 +114,7 @@ fn requests_go_where_a_name_leads_now() {
     let ask = || {
         let mut client = proxy.rig.connect();
         client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        read_all(&mut client, Duration::from_millis(50)).0
+        read_all(&mut client, QUIET).0
     };
     wait_for(&proxy, "s1", &format!("127.0.0.1 0 1 one.test {} -", proxy.rig.origin.address.port()));
     assert!(ask().starts_with("HTTP/1.1 200"), "reached");
@@ -131,8 +133,7 @@ fn requests_go_where_a_name_leads_now() {
 fn a_hiccup_takes_no_server_down() {
     let names = NameServer::start().unwrap();
     names.set_addresses("one.test", &["127.0.0.2"]);
-    let config: String =
-        front(&names).lines().filter(|line| !line.contains("hold ")).map(|line| format!("{line}\n")).collect();
+    let config: String = front(&names).split_inclusive('\n').filter(|line| !line.contains("hold ")).collect();
     let config = config + "backend be\n server s1 one.test:7 resolvers dns init-addr none resolve-prefer ipv4\n";
     let proxy = Proxy::start("names-hiccup", &config, answering(OK));
     wait_for(&proxy, "s1", "127.0.0.2 0 1 one.test 7 -");
@@ -301,6 +302,61 @@ fn maintenance_for_two_reasons() {
     proxy.expect_log(&["Server be/s1 is UP/READY (leaving forced maintenance)."]);
 }
 
+const NO_CHECK: &str = "health checks are not enabled on this server";
+
+/// What follows `set server be/`, and the answer.
+const MOVES: &[(&str, &str)] = &[
+    ("p addr", "set server <b>/<s> addr requires an address and optionally a port.\n"),
+    ("p addr 127.0.0.2", "IP changed from '127.0.0.1' to '127.0.0.2' by 'stats socket command'\n"),
+    ("p addr 127.0.0.2", "no need to change the addr by 'stats socket command'\n"),
+    (
+        "p addr 127.0.0.3 port 90",
+        "IP changed from '127.0.0.2' to '127.0.0.3', port changed from '81' to '90' by 'stats socket command'\n",
+    ),
+    ("p addr 127.0.0.3 port 90", "no need to change the addr, no need to change the port by 'stats socket command'\n"),
+    (
+        "p addr 127.0.0.3 port x",
+        "no need to change the addr, problem converting port 'x' to an int by 'stats socket command'\n",
+    ),
+    (
+        "p addr 127.0.0.3 port",
+        "no need to change the addr, problem converting port '' to an int by 'stats socket command'\n",
+    ),
+    (
+        "p addr 127.0.0.3 port +5",
+        "no need to change the addr, can't change <port> to port map because it is incompatible with current health check port \
+             configuration (use 'port' statement from the 'server' directive. by 'stats socket command'\n",
+    ),
+    ("p addr foo", "Invalid addr 'foo' by 'stats socket command'\n"),
+    ("p addr ::1", "IP changed from '127.0.0.3' to '::1' by 'stats socket command'\n"),
+    (
+        "m addr 127.0.0.1 port 80",
+        "no need to change the addr, port changed from '+0' to '80' by 'stats socket command'\n",
+    ),
+    (
+        "c addr 127.0.0.5 port +1",
+        "IP changed from '127.0.0.1' to '127.0.0.5', port changed from '81' to '+1' by 'stats socket command'\n",
+    ),
+    (
+        "u addr 127.0.0.1 port 80",
+        "Update for the current server address family is only supported through configuration file by 'stats socket \
+             command'\n",
+    ),
+    ("p check-addr 1.2.3.4", NO_CHECK),
+    ("p check-port 5", NO_CHECK),
+    ("q check-addr", "set server <b>/<s> check-addr requires an address and optionally a port.\n"),
+    ("q check-addr foo", "invalid addr 'foo'"),
+    ("q check-addr 127.0.0.8 port x", "provided port is not an integer"),
+    ("q check-addr 127.0.0.8", ""),
+    ("q check-port", "set server <b>/<s> check-port requires a port.\n"),
+    ("q check-port 99999", "provided port is invalid"),
+    ("n fqdn", "set server <b>/<s> fqdn requires a FQDN.\n"),
+    ("n fqdn two..test", "could not update be/n FQDN by 'stats socket command'\n"),
+    ("p fqdn two.test", "set server <b>/<s> fqdn failed because no resolution is configured.\n"),
+    ("t1 fqdn two.test", "set server <b>/<s> fqdn failed because SRV resolution is configured.\n"),
+    ("p ssl on", "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n"),
+];
+
 /// What an administrator says of places, answered in haproxy's words.
 #[test]
 fn an_administrator_moves_servers() {
@@ -312,59 +368,7 @@ fn an_administrator_moves_servers() {
            ipv4\n server-template t 1 _none._tcp.test resolvers dns init-addr none\n";
     let proxy = Proxy::start("names-admin", &config, answering(OK));
     wait_for(&proxy, "n", "127.0.0.2 0 1 one.test 81 -");
-    let map = "can't change <port> to port map because it is incompatible with current health check port configuration (use \
-               'port' statement from the 'server' directive.";
-    let no_check = "health checks are not enabled on this server";
-    for (command, expected) in [
-        ("p addr", "set server <b>/<s> addr requires an address and optionally a port.\n"),
-        ("p addr 127.0.0.2", "IP changed from '127.0.0.1' to '127.0.0.2' by 'stats socket command'\n"),
-        ("p addr 127.0.0.2", "no need to change the addr by 'stats socket command'\n"),
-        (
-            "p addr 127.0.0.3 port 90",
-            "IP changed from '127.0.0.2' to '127.0.0.3', port changed from '81' to '90' by 'stats socket command'\n",
-        ),
-        (
-            "p addr 127.0.0.3 port 90",
-            "no need to change the addr, no need to change the port by 'stats socket command'\n",
-        ),
-        (
-            "p addr 127.0.0.3 port x",
-            "no need to change the addr, problem converting port 'x' to an int by 'stats socket command'\n",
-        ),
-        (
-            "p addr 127.0.0.3 port",
-            "no need to change the addr, problem converting port '' to an int by 'stats socket command'\n",
-        ),
-        ("p addr 127.0.0.3 port +5", &format!("no need to change the addr, {map} by 'stats socket command'\n")),
-        ("p addr foo", "Invalid addr 'foo' by 'stats socket command'\n"),
-        ("p addr ::1", "IP changed from '127.0.0.3' to '::1' by 'stats socket command'\n"),
-        (
-            "m addr 127.0.0.1 port 80",
-            "no need to change the addr, port changed from '+0' to '80' by 'stats socket command'\n",
-        ),
-        (
-            "c addr 127.0.0.5 port +1",
-            "IP changed from '127.0.0.1' to '127.0.0.5', port changed from '81' to '+1' by 'stats socket command'\n",
-        ),
-        (
-            "u addr 127.0.0.1 port 80",
-            "Update for the current server address family is only supported through configuration file by 'stats socket \
-             command'\n",
-        ),
-        ("p check-addr 1.2.3.4", no_check),
-        ("p check-port 5", no_check),
-        ("q check-addr", "set server <b>/<s> check-addr requires an address and optionally a port.\n"),
-        ("q check-addr foo", "invalid addr 'foo'"),
-        ("q check-addr 127.0.0.8 port x", "provided port is not an integer"),
-        ("q check-addr 127.0.0.8", ""),
-        ("q check-port", "set server <b>/<s> check-port requires a port.\n"),
-        ("q check-port 99999", "provided port is invalid"),
-        ("n fqdn", "set server <b>/<s> fqdn requires a FQDN.\n"),
-        ("n fqdn two..test", "could not update be/n FQDN by 'stats socket command'\n"),
-        ("p fqdn two.test", "set server <b>/<s> fqdn failed because no resolution is configured.\n"),
-        ("t1 fqdn two.test", "set server <b>/<s> fqdn failed because SRV resolution is configured.\n"),
-        ("p ssl on", "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n"),
-    ] {
+    for (command, expected) in MOVES {
         assert_eq!(proxy.command(&format!("set server be/{command}")), format!("{expected}\n"), "{command}");
     }
     assert_eq!(state(&proxy, "p"), "::1 0 1 - 90 -");
@@ -444,4 +448,94 @@ fn first_addresses() {
         assert_eq!(state(&proxy, server).split(' ').next(), Some(address), "{server}");
     }
     let _ = std::fs::remove_file(file);
+}
+
+/// Connections leave from the ports of a range, one each; where a header says so, from the address in it.
+#[test]
+fn connections_leave_from_where_the_file_says() {
+    let names = NameServer::start().unwrap();
+    let low = free_address().port();
+    let config = front(&names).replace("frontend fe\n", "frontend fe\n    log-format %bi:%bp|%si:%sp|%ST\n")
+        + &format!(
+            "    use_backend named if {{ path /named }}\nbackend be\n http-reuse never\n server s1 {{server}} source \
+             127.0.0.3:{low}-{}\nbackend named\n server s1 {{server}} source 0.0.0.0 usesrc hdr_ip(x-from,-1)\n",
+            low + 1
+        );
+    let proxy = Proxy::start("names-source", &config, answering(OK));
+    let mut ports = Vec::new();
+    for path in ["/", "/", "/named"] {
+        let mut client = proxy.rig.connect();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-from: 127.0.0.8, 127.0.0.9\r\nconnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        assert!(read_all(&mut client, QUIET).0.starts_with("HTTP/1.1 200"), "{path}");
+        let line = proxy.log();
+        let (source, status) = line.split_once('|').unwrap();
+        assert_eq!(status, format!("{}|200", proxy.rig.origin.address), "{path}");
+        ports.push(source.to_owned());
+    }
+    ports[..2].sort();
+    assert_eq!(ports[..2], [format!("127.0.0.3:{low}"), format!("127.0.0.3:{}", low + 1)]);
+    assert!(ports[2].starts_with("127.0.0.9:"), "{ports:?}");
+}
+
+/// What name servers said outlives a reload, also where the line of a server has changed.
+#[test]
+fn a_reload_keeps_what_name_servers_said() {
+    if !is_ours() {
+        return;
+    }
+    let names = NameServer::start().unwrap();
+    names.set_addresses("one.test", &["127.0.0.2"]);
+    names.set("_http._tcp.test", Reply::Service(vec![(300, 81, "a.test".into())], Vec::new()));
+    names.set_addresses("a.test", &["127.0.0.3"]);
+    let config = front(&names)
+        + "backend be\n server s1 one.test:7 resolvers dns init-addr none resolve-prefer ipv4 weight 1\n server-template t 1 \
+           _http._tcp.test resolvers dns init-addr none resolve-prefer ipv4 weight 1\n";
+    let proxy = Proxy::start("names-reload", &config, answering(OK));
+    wait_for(&proxy, "s1", "127.0.0.2 0 1 one.test 7 -");
+    wait_for(&proxy, "t1", "127.0.0.3 64 2 a.test 81 _http._tcp.test");
+    for name in ["one.test", "_http._tcp.test", "a.test"] {
+        names.set(name, Reply::Silence);
+    }
+    proxy.rig.reload(
+        |text| text.replace("hold timeout 600ms", "hold timeout 1h").replace("weight 1", "weight 9"),
+        |_| state(&proxy, "s1").starts_with("127.0.0.2 0 9 "),
+    );
+    assert_eq!(state(&proxy, "s1"), "127.0.0.2 0 9 one.test 7 -");
+    assert!(state(&proxy, "t1").starts_with("127.0.0.3 64 "), "{}", state(&proxy, "t1"));
+    names.set_addresses("one.test", &["127.0.0.5"]);
+    names.set("_http._tcp.test", Reply::Service(vec![(300, 82, "a.test".into())], Vec::new()));
+    names.set_addresses("a.test", &["127.0.0.6"]);
+    wait_for(&proxy, "s1", "127.0.0.5 0 9 one.test 7 -");
+    wait_for(&proxy, "t1", "127.0.0.6 64 2 a.test 82 _http._tcp.test");
+}
+
+/// What a file says of places: ports, names of services' hosts, and where checks and agents were.
+#[test]
+fn a_state_file_gives_places_back() {
+    let names = NameServer::start().unwrap();
+    names.set("_http._tcp.test", Reply::Silence);
+    names.set("b.test", Reply::Silence);
+    let path = std::env::temp_dir().join(format!("names-places-{}", std::process::id()));
+    let text = "1\n# be_id\n9 be 1 p 127.0.0.9 2 0 1 1 2 1 0 2 0 0 0 0 - 81 - 0 0 - - 0\n9 be 2 t1 127.0.0.3 2 64 5 1 4 1 0 2 6 0 0 \
+                0 b.test 25082 _http._tcp.test 0 0 - - 0\n9 be 3 t2 127.0.0.4 2 64 5 1 4 1 0 2 6 0 0 0 b.test 25083 \
+                _other._tcp.test 0 0 - - 0\n9 be 4 ck 127.0.0.1 2 0 1 1 1 1 0 2 6 22 0 0 - 7 - 0 99 127.0.0.8 127.0.0.12 9\n";
+    std::fs::write(&path, text).unwrap();
+    let config = front(&names)
+        .replace("\nglobal\n", &format!("\nglobal\n server-state-file {}\n", path.display()))
+        .replace("hold timeout 600ms", "hold timeout 1h")
+        + "backend be\n load-server-state-from-file global\n server p 127.0.0.1:7\n server-template t 2 _http._tcp.test resolvers \
+           dns init-addr last,none resolve-prefer ipv4\n server ck 127.0.0.1:7 check inter 60s agent-check agent-port 5\n";
+    let proxy = Proxy::start("names-places", &config, answering(OK));
+    assert_eq!(state(&proxy, "p"), "127.0.0.1 0 1 - 81 -");
+    let served = state(&proxy, "t1");
+    assert!(served.starts_with("127.0.0.3 ") && served.ends_with(" 5 b.test 25082 _http._tcp.test"), "{served}");
+    // haproxy takes the address, but neither name nor port of another service's host.
+    let other = state(&proxy, "t2");
+    assert!(other.ends_with(" - 0 _http._tcp.test") && other.starts_with("- ") == is_ours(), "{other}");
+    let shown = proxy.command("show servers state be");
+    let line = shown.lines().find(|line| line.contains(" ck ")).unwrap();
+    assert!(line.ends_with(" - 7 - 0 99 127.0.0.8 127.0.0.12 9"), "{line}");
+    let _ = std::fs::remove_file(path);
 }

@@ -151,7 +151,7 @@ pub(crate) fn wait_until_read(client: &TcpStream) {
 }
 
 /// A port of ours below those that the system gives out by itself, where another test's socket could come to be.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
     loop {

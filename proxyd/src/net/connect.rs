@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Stream;
+use crate::proxy::place::Ports;
 use crate::sys::{SocketOption, set_option};
 
 /// Where to connect to.
@@ -49,6 +50,23 @@ pub fn start(target: &Target, options: &Options) -> io::Result<Stream> {
         Target::Unix(path) => unix(&SockAddr::unix(path)?),
         Target::Abstract(name) => unix(&SockAddr::unix(format!("\0{name}"))?),
     }
+}
+
+/// Begins to connect from a port that is not taken by another connection to the same place.
+pub fn start_from(target: &Target, options: &Options, ports: &Ports) -> io::Result<Stream> {
+    let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+    for port in ports.round() {
+        let mut options = options.clone();
+        if let Some(source) = &mut options.source {
+            source.set_port(port);
+        }
+        result = start(target, &options);
+        match &result {
+            Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    result
 }
 
 fn unix(address: &SockAddr) -> io::Result<Stream> {

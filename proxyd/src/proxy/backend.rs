@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::address::{SendProxy, Source};
-use super::place::{Endpoint, Location};
+use super::place::{Endpoint, Location, Ports};
 use super::settings::{HttpReuse, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
@@ -85,6 +85,8 @@ pub struct Server {
     pub send_proxy: Option<SendProxy>,
     /// `source`.
     pub source: Option<Source>,
+    /// The ports of `source`, where it names any.
+    pub source_ports: Option<Ports>,
     /// `non-stick`: stick tables do not learn of it.
     pub non_stick: bool,
     /// `pool-max-conn`: idle connections kept. `None`: no limit.

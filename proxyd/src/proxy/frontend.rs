@@ -30,6 +30,8 @@ pub struct Frontend {
     pub log_format: Program<Expression>,
     /// Whether the line shows the address the client connected to, which costs a system call.
     pub logs_destination: bool,
+    /// Its lines show where a server was reached, or from where.
+    pub logs_server: bool,
     /// Whether the line shows the exchange's id (`%ID`).
     pub logs_id: bool,
     /// Lines logged so far, where the line shows that (`%lc`). Outlives a generation.

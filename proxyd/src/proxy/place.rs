@@ -95,6 +95,28 @@ pub struct Endpoint {
     pub port: Option<u16>,
 }
 
+/// Ports to connect from, taken in turn.
+#[derive(Debug)]
+pub struct Ports {
+    low: u16,
+    high: u16,
+    turn: AtomicU32,
+}
+
+impl Ports {
+    /// From the one to the other, both included.
+    pub fn new(low: u16, high: u16) -> Self {
+        Self { low, high: high.max(low), turn: AtomicU32::new(0) }
+    }
+
+    /// All of them once, beginning with the one whose turn it is.
+    pub fn round(&self) -> impl Iterator<Item = u16> {
+        let count = u32::from(self.high - self.low) + 1;
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % count;
+        (0..count).filter_map(move |step| self.low.checked_add(u16::try_from((first + step) % count).ok()?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +132,14 @@ mod tests {
         location.set(Place { address: ServerAddress::Unresolved, ..place });
         assert_eq!(location.moves(), 2);
         assert_eq!(location.get().socket(), None);
+    }
+
+    #[test]
+    fn ports_take_turns() {
+        let ports = Ports::new(65_534, 65_535);
+        assert_eq!(ports.round().collect::<Vec<_>>(), [65_534, 65_535]);
+        assert_eq!(ports.round().collect::<Vec<_>>(), [65_535, 65_534]);
+        assert_eq!(Ports::new(7, 7).round().collect::<Vec<_>>(), [7]);
     }
 
     #[test]

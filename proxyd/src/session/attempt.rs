@@ -163,8 +163,7 @@ impl Exchange<'_> {
                 Err(end) => self.again(view, end).await?,
             }
         }
-        self.account.connected = Some(self.account.now);
-        self.count_attempt(view, false);
+        self.connected(view, false);
         Ok(())
     }
 
@@ -291,8 +290,7 @@ impl Exchange<'_> {
         if !reused {
             self.connect(view).await?;
         }
-        self.account.connected = Some(self.account.now);
-        self.count_attempt(view, reused);
+        self.connected(view, reused);
         h1::send_head(self);
         self.upload.may_splice = self.may_splice(|splice| splice.request);
         response_wait::run(self, view, reused).await
@@ -326,7 +324,11 @@ impl Exchange<'_> {
         // Before the place is looked at: a connection to a place that was left while it was made is of no use later.
         let moves = server.map_or(0, |server| server.location.moves());
         let (target, options) = self.destination(view, server)?;
-        let stream = connect::start(&target, &options).map_err(|_| End::connect(Cause::ServerAbort))?;
+        let started = match server.and_then(|server| server.source_ports.as_ref()) {
+            Some(ports) if !options.transparent => connect::start_from(&target, &options, ports),
+            Some(_) | None => connect::start(&target, &options),
+        };
+        let stream = started.map_err(|_| End::connect(Cause::ServerAbort))?;
         let deadline = view.backend.section.timeouts.connect.map(|limit| clock::moment() + limit);
         let (client, session) = (&mut *self.client, self.session);
         let leaves = view.backend.abortonclose;
@@ -359,7 +361,14 @@ impl Exchange<'_> {
         };
         let destination = || self.seen_destination();
         let target = target(server, destination).ok_or(unreachable)?;
-        let source = server.source.as_ref().map(|source| source_address(source, self.source(), &target));
+        let source = server.source.as_ref().map(|source| {
+            let named = match &source.usesrc {
+                Some(UseSource::Header { name, occurrence }) => address_in(&self.request, name, *occurrence),
+                Some(UseSource::Client | UseSource::ClientIp | UseSource::Address(_)) | None => None,
+            };
+            let named = named.map(|ip| (Some(SocketAddr::new(ip, 0)), true));
+            named.unwrap_or_else(|| source_address(source, self.source(), &target))
+        });
         let (source, transparent) = source.unwrap_or_default();
         let options = connect::Options {
             source,
@@ -370,6 +379,15 @@ impl Exchange<'_> {
             fast_open: server.tfo,
         };
         Ok((target, options))
+    }
+
+    /// A connection stands.
+    fn connected(&mut self, view: &BackendView, reused: bool) {
+        self.account.connected = Some(self.account.now);
+        if self.session.frontend.logs_server {
+            self.account.left_from = self.server.as_ref().and_then(|server| server.conn.stream().local_address());
+        }
+        self.count_attempt(view, reused);
     }
 
     fn count_attempt(&self, view: &BackendView, reused: bool) {
@@ -485,6 +503,16 @@ pub fn target(server: &Server, destination: impl Fn() -> Option<SocketAddr>) -> 
         ServerAddress::Abstract(name) => Some(Target::Abstract(name.clone())),
         ServerAddress::Unresolved => None,
     }
+}
+
+/// `usesrc hdr_ip(…)`: an address of a field whose lines are lists, counted from the first or, below zero, from the last.
+fn address_in(request: &Head, name: &str, occurrence: i32) -> Option<IpAddr> {
+    let name = name.to_ascii_lowercase();
+    let list = request.values(name.as_bytes()).flat_map(|line| line.split(|&byte| byte == b','));
+    let texts: Vec<_> = list.map(<[u8]>::trim_ascii).collect();
+    let place = occurrence.unsigned_abs() as usize;
+    let text = if occurrence > 0 { texts.get(place - 1) } else { texts.iter().rev().nth(place.max(1) - 1) }?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// The address to connect from, and whether it is not one of this host.

@@ -1,8 +1,10 @@
 //! The end of an exchange: the answer that is still owed, what is given back, what is counted, and the log line.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use super::attempt::target;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
 use super::{Session, h1, policy, service};
@@ -11,6 +13,8 @@ use crate::http::status;
 use crate::log::syslog::Level;
 use crate::log::{Load, Record, RequestLine, Responder, Timers};
 use crate::log_sink::Destination;
+use crate::net::connect::Target;
+use crate::proxy::Server;
 use crate::proxy::settings::Mode;
 use crate::sample::transaction::LogLevel;
 use crate::stats::{Count, Counters, Event, Timing, Traffic};
@@ -263,6 +267,14 @@ pub fn log_early(exchange: &mut Exchange<'_>) {
     exchange.account.logged = true;
 }
 
+/// Where a server is for this exchange, as the log shows it.
+fn logged_target(exchange: &Exchange<'_>, server: &Server) -> Option<SocketAddr> {
+    match target(server, || exchange.seen_destination())? {
+        Target::Tcp(address) => Some(address),
+        Target::Unix(_) | Target::Abstract(_) => None,
+    }
+}
+
 fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
     let (session, account) = (exchange.session, &exchange.account);
     if !is_logged(session, exchange, end) {
@@ -298,8 +310,8 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
         tls: false,
         client: exchange.source(),
         destination: if frontend.logs_destination { exchange.seen_destination() } else { session.known_destination() },
-        source: None,
-        target: None,
+        source: account.left_from,
+        target: server.filter(|_| frontend.logs_server).and_then(|server| logged_target(exchange, server)),
         accepted: worker.log.date(session.accepted),
         requested: worker.log.date(worker.date(account.first_byte.unwrap_or(session.since))),
         timers,

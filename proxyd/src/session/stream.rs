@@ -106,6 +106,8 @@ pub struct Account {
     pub dequeued: Option<Moment>,
     /// When it had a connection to the server.
     pub connected: Option<Moment>,
+    /// From where the server was connected to, where the log wants to know.
+    pub left_from: Option<SocketAddr>,
     /// When the response's head was complete.
     pub answered: Option<Moment>,
     /// The latest time that is known, for steps that need no better one.
@@ -140,6 +142,7 @@ impl<'s> Exchange<'s> {
             received: None,
             dequeued: None,
             connected: None,
+            left_from: None,
             answered: None,
             now,
             status: None,
