@@ -114,7 +114,7 @@ mod tests {
             assert!(before <= wall.date(at) + off && wall.date(at) <= after + off);
         }
         let next = at + Duration::from_millis(1);
-        assert_eq!(wall.date(next) - wall.date(at), Duration::from_millis(1));
+        assert_eq!(wall.date(next), wall.date(at) + Duration::from_millis(1));
     }
 
     #[test]

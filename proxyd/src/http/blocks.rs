@@ -4,9 +4,6 @@
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 16;
 
-/// Bytes of a word.
-const WORD: usize = 8;
-
 /// Where the first byte stands for which `wanted` holds, as far as whole blocks reach: if there is none in them, where the last
 /// one ends. `wanted` is evaluated for every byte of a block, so it should neither branch nor index.
 #[inline]
@@ -41,26 +38,25 @@ pub(super) fn position(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usiz
     None
 }
 
-/// Makes the first `length` bytes of `text` lower-case. Quickest where more than a word of text follows them.
+/// Makes the first `length` bytes of `text` lower-case. Quickest where a block of text follows them.
 #[inline]
 pub(super) fn lower(text: &mut [u8], length: usize) {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let (words, rest) = text.as_chunks_mut::<WORD>();
-    let (mut words, mut left) = (words.iter_mut(), length);
-    while left > 0 {
-        let Some(bytes) = words.next() else {
-            return rest.iter_mut().take(left).for_each(|byte| byte.make_ascii_lowercase());
-        };
-        let word = u64::from_le_bytes(*bytes);
-        // Seven bits of each byte, so that no sum reaches the next: the high bit tells what is `A` or more, and more than `Z`.
-        let seven = word & !HIGH;
-        let capital =
-            (seven + LOW * (0x80 - u64::from(b'A'))) & !(seven + LOW * (0x7f - u64::from(b'Z'))) & !word & HIGH;
-        let within = u64::MAX >> (8 * WORD.saturating_sub(left));
-        *bytes = (word | (capital & within) >> 2).to_le_bytes();
-        left = left.saturating_sub(WORD);
+    let (blocks, rest) = text.as_chunks_mut::<BLOCK>();
+    let mut left = length;
+    for block in blocks {
+        let mut capitals = [0_u8; BLOCK];
+        for (capital, &byte) in capitals.iter_mut().zip(&*block) {
+            *capital = u8::from(byte.is_ascii_uppercase()) << 5;
+        }
+        let capitals = u128::from_le_bytes(std::hint::black_box(capitals));
+        let within = if left < BLOCK { !(u128::MAX << (8 * left)) } else { u128::MAX };
+        *block = (u128::from_le_bytes(*block) | (capitals & within)).to_le_bytes();
+        if left <= BLOCK {
+            return;
+        }
+        left -= BLOCK;
     }
+    rest.iter_mut().take(left).for_each(u8::make_ascii_lowercase);
 }
 
 #[cfg(test)]

@@ -100,6 +100,9 @@ impl Seen {
         match name {
             b"content-length" => self.content_length(value)?,
             b"transfer-encoding" => self.transfer_encoding(value)?,
+            // Nearly always one of these.
+            b"connection" if value == b"keep-alive" => self.keep_alive = true,
+            b"connection" if value == b"close" => self.close = true,
             b"connection" => {
                 self.has_connection |= !is_plain(value);
                 for token in header::list(value) {
@@ -258,7 +261,9 @@ fn version(text: &[u8]) -> Option<Version> {
 
 /// What most messages say about their connection: it is taken out while the fields are read, longer lists at the end.
 fn is_plain(connection: &[u8]) -> bool {
-    connection.eq_ignore_ascii_case(b"keep-alive") || connection.eq_ignore_ascii_case(b"close")
+    matches!(connection, b"keep-alive" | b"close")
+        || connection.eq_ignore_ascii_case(b"keep-alive")
+        || connection.eq_ignore_ascii_case(b"close")
 }
 
 /// A start line or field that is cut short: how much is there decides whether more may come.

@@ -51,7 +51,7 @@ fn usual_lines(input: &[u8], head: &mut Head, mut seen: Option<&mut Seen>, limit
     text.extend_from_slice(input.get(..AHEAD).unwrap_or(input));
     // So every byte is in a whole block; a line that reaches it has not ended.
     text.extend_from_slice(&[0; BLOCK]);
-    let mut at = start;
+    let (mut at, mut left_out) = (start, 0);
     while let Some(lines) = text.get_mut(at..)
         && let Some((name_length, length)) = usual_line(lines)
         && fields.len() + 1 < limits.fields
@@ -59,18 +59,24 @@ fn usual_lines(input: &[u8], head: &mut Head, mut seen: Option<&mut Seen>, limit
         blocks::lower(lines, name_length);
         let (name, value) = (&lines[..name_length], &lines[name_length + 2..length - 2]);
         if is_noted(name) {
-            if is_changed(name) {
+            let left_over = name == b"connection" && is_plain(value) && seen.is_some();
+            if !left_over && is_changed(name) {
                 break;
             }
             if let Some(seen) = seen.as_deref_mut() {
                 seen.field(fields.len(), name, value)?;
+            }
+            if left_over {
+                text.drain(at..at + length);
+                left_out += length;
+                continue;
             }
         }
         fields.push(Field { name: Span::new(at, name_length), value: Span::new(at + name_length + 2, value.len()) });
         at += length;
     }
     text.truncate(at);
-    Ok(at - start)
+    Ok(at - start + left_out)
 }
 
 /// The lengths of the name and of the whole of the first line, if it has the form `name: value` CRLF, with a name of letters,
@@ -79,7 +85,7 @@ fn usual_line(lines: &[u8]) -> Option<(usize, usize)> {
     if lines.first() == Some(&b'\r') {
         return None;
     }
-    let name_length = blocks::find(lines, |byte| !(byte.is_ascii_alphanumeric() | (byte == b'-')));
+    let name_length = blocks::find(lines, |byte| !(byte.is_ascii_alphanumeric() || byte == b'-'));
     let [b':', b' ', value @ ..] = lines.get(name_length..)? else { return None };
     let length = blocks::find(value, |byte| byte <= b'\r');
     let [last, b'\r', b'\n', next, ..] = value.get(length.checked_sub(1)?..)? else { return None };

@@ -3,7 +3,7 @@
 use super::request::{RequestWire, Tunnel};
 use super::{Body, Limits, Progress, Refused, Seen, fields, partial, version};
 use crate::http::header::is_ows;
-use crate::http::{Head, Version, status};
+use crate::http::{Head, Version, blocks, status};
 
 /// What a response head says about its body and its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +39,7 @@ pub fn read(
 
 /// `HTTP/x.y SP status [SP reason]`; where the fields begin.
 fn status_line(input: &[u8], head: &mut Head) -> Result<Option<usize>, Refused> {
-    let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
+    let Some(end) = blocks::position(input, |byte| byte == b'\n') else {
         let possible = input.iter().zip(b"HTTP/").all(|(have, want)| have == want);
         return if possible { Ok(None) } else { Err(Refused::BAD) };
     };
