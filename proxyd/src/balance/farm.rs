@@ -283,6 +283,10 @@ impl Farm {
 
     /// Another place. What is computed of addresses is so anew.
     pub fn set_place(&self, index: usize, place: Place) -> Change {
+        let Some(server) = self.servers.get(index) else { return Change::default() };
+        if **server.location().get() == place {
+            return Change { usable: self.usable(), ..Change::default() };
+        }
         let change = self.change(index, |server| server.location().set(place));
         self.compute_cookies(|_| ());
         change

@@ -122,14 +122,13 @@ impl Draft {
         let time = line.time_at(word, Unit::Milliseconds, "hold", Place::ParsingLine);
         let hold = &mut self.settings.hold;
         match (&*event.text, time) {
-            // For how long a good answer counts: the question is repeated earlier than that.
-            ("valid", _) => {}
             ("nx", Some(time)) => hold.nx = time,
             ("obsolete", Some(time)) => hold.obsolete = time,
             ("other", Some(time)) => hold.other = Some(time),
             ("refused", Some(time)) => hold.refused = Some(time),
             ("timeout", Some(time)) => hold.timeout = Some(time),
-            ("nx" | "obsolete" | "other" | "refused" | "timeout", None) => {}
+            // A good answer counts until the question is repeated, `hold valid` or not; what is no time has been told of.
+            ("valid", _) | ("nx" | "obsolete" | "other" | "refused" | "timeout", None) => {}
             _ => {
                 let message = format!(
                     "'hold' unknown <event>: '{}', expects either 'nx', 'timeout', 'valid', 'obsolete' or 'other'.",
@@ -161,12 +160,11 @@ impl Draft {
     fn payload_size(&mut self, line: &mut Line<'_, '_>) {
         let Some(word) = line.expect("'accepted_payload_size' expects <nb> as argument.") else { return };
         let number = value::leading_integer(&word.text).0;
-        match u16::try_from(number).ok().filter(|size| *size >= 12) {
-            Some(size) => self.settings.payload_size = size,
-            None => {
-                let message = format!("'accepted_payload_size' must be between 12 and 65535 inclusive (was {number}).");
-                line.error(code::BAD_VALUE, word.span, message);
-            }
+        if let Some(size) = u16::try_from(number).ok().filter(|size| *size >= 12) {
+            self.settings.payload_size = size;
+        } else {
+            let message = format!("'accepted_payload_size' must be between 12 and 65535 inclusive (was {number}).");
+            line.error(code::BAD_VALUE, word.span, message);
         }
     }
 }

@@ -149,7 +149,7 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "pool-max-conn" | "pool-low-conn" | "pool-purge-delay" | "max-reuse" | "maxconn" | "minconn"
             | "maxqueue" | "tcp-ut" | "tfo" | "no-tfo" => self.limits(row.name, s),
             "init-addr" | "resolvers" | "resolve-prefer" | "resolve-net" | "resolve-opts" | "source" | "usesrc" => {
-                self.addresses(row.name, s, resolver)
+                self.addresses(row.name, s, resolver);
             }
             _ => self.others(row, s),
         }
@@ -447,13 +447,14 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                     _ => self.error(word.span, "'resolve-prefer' expects either ipv4 or ipv6 as argument."),
                 }
             }
-            "resolve-net" => match self.line.words.next() {
-                Some(word) => self.resolve_net(word, s),
-                None => {
+            "resolve-net" => {
+                if let Some(word) = self.line.words.next() {
+                    self.resolve_net(word, s);
+                } else {
                     let here = self.line.words.here();
                     self.error(here, "'resolve-net' expects a list of networks.");
                 }
-            },
+            }
             "resolve-opts" => {
                 if let Some(word) = self.line.words.next() {
                     self.resolve_opts(word, s);

@@ -217,7 +217,9 @@ impl Section {
             let id = self.next_id();
             let step = entry.lookup.tick(now, &self.settings, id);
             if step != Step::Nothing {
-                silent.into_iter().for_each(|rank| self.count(rank, Tally::Timeout));
+                for rank in silent {
+                    self.count(rank, Tally::Timeout);
+                }
                 steps.push((entry.lookup.name().clone(), entry.lookup.is_service(), entry.lookup.prefer(), step));
             }
         }
@@ -288,7 +290,7 @@ impl Section {
         match step {
             Step::Nothing | Step::Failed => {}
             Step::Ask { id, kind } => {
-                self.ask(&message::question(id, key.0, kind, self.settings.payload_size), sockets)
+                self.ask(&message::question(id, key.0, kind, self.settings.payload_size), sockets);
             }
             Step::Answered(from) if key.1 => self.serve(key, Some(from)),
             Step::Answered(from) => self.locate(key, from),
@@ -422,20 +424,16 @@ impl Section {
         };
         self.apply(member, |subject, now_ms| {
             let renamed = is_new.then(|| change::renamed(subject, &service.host, "SRV record")).flatten();
-            match told {
-                Some(ip) => {
-                    let place = Place { address: ServerAddress::Ip(ip), ..place };
-                    let mut events = change::resolved(subject, place, "DNS additional record", false, now_ms);
-                    // An address that was told along is spoken of first.
-                    let at = events.len().min(1);
-                    events.splice(at..at, renamed);
-                    events
-                }
-                None => {
-                    subject.farm.set_place(subject.index, place);
-                    renamed.into_iter().collect()
-                }
-            }
+            let Some(ip) = told else {
+                subject.farm.set_place(subject.index, place);
+                return renamed.into_iter().collect();
+            };
+            let place = Place { address: ServerAddress::Ip(ip), ..place };
+            let mut events = change::resolved(subject, place, "DNS additional record", false, now_ms);
+            // An address that was told along is spoken of first.
+            let at = events.len().min(1);
+            events.splice(at..at, renamed);
+            events
         });
         let asked = self.is_found_by_name(member);
         if told.is_some() && asked {

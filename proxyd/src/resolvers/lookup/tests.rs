@@ -15,8 +15,8 @@ fn lookup(known: bool) -> Lookup {
     Lookup::new(Name::new("one.test").unwrap(), false, Kind::A, known, 0)
 }
 
-fn good(ips: &[&str]) -> Result<Records, Failure> {
-    Ok(Records { addresses: ips.iter().map(|ip| ip.parse().unwrap()).collect(), ..Records::default() })
+fn records(ips: &[&str]) -> Records {
+    Records { addresses: ips.iter().map(|ip| ip.parse().unwrap()).collect(), ..Records::default() }
 }
 
 fn held(lookup: &Lookup) -> Vec<String> {
@@ -29,8 +29,8 @@ fn the_first_good_answer_counts_and_the_question_comes_again() {
     assert_eq!(lookup.tick(0, &settings, 1), Step::Ask { id: 1, kind: Kind::A });
     assert_eq!(lookup.answered(5, &settings, 0, Err(Failure::Nx), 2), Step::Nothing);
     assert_eq!(lookup.silent().collect::<Vec<_>>(), [1]);
-    assert_eq!(lookup.answered(6, &settings, 1, good(&["192.0.2.1"]), 2), Step::Answered(1));
-    assert_eq!(lookup.answered(7, &settings, 0, good(&["192.0.2.9"]), 2), Step::Nothing, "nobody asked");
+    assert_eq!(lookup.answered(6, &settings, 1, Ok(records(&["192.0.2.1"])), 2), Step::Answered(1));
+    assert_eq!(lookup.answered(7, &settings, 0, Ok(records(&["192.0.2.9"])), 2), Step::Nothing, "nobody asked");
     assert_eq!((held(&lookup), lookup.due()), (vec!["192.0.2.1".to_owned()], 1006));
     assert_eq!(lookup.tick(1005, &settings, 3), Step::Nothing);
     assert_eq!(lookup.tick(1006, &settings, 3), Step::Ask { id: 3, kind: Kind::A });
@@ -45,7 +45,7 @@ fn the_other_family_is_asked_for_in_the_same_try() {
     assert_eq!(lookup.answered(2, &settings, 0, Err(Failure::Empty), 3), Step::Nothing);
     assert_eq!(lookup.tick(300, &settings, 4), Step::Ask { id: 4, kind: Kind::A });
     assert_eq!(lookup.answered(301, &settings, 0, Err(Failure::Empty), 5), Step::Ask { id: 5, kind: Kind::Aaaa });
-    assert_eq!(lookup.answered(302, &settings, 0, good(&["2001:db8::1"]), 6), Step::Answered(0));
+    assert_eq!(lookup.answered(302, &settings, 0, Ok(records(&["2001:db8::1"])), 6), Step::Answered(0));
 }
 
 /// Three tries, in both families, and then what was known holds for as long as it is told to.
@@ -53,7 +53,7 @@ fn the_other_family_is_asked_for_in_the_same_try() {
 fn a_name_that_is_gone_takes_its_addresses_when_the_hold_is_over() {
     let (settings, mut lookup) = (settings(1), lookup(false));
     lookup.tick(0, &settings, 1);
-    lookup.answered(0, &settings, 0, good(&["192.0.2.1"]), 1);
+    lookup.answered(0, &settings, 0, Ok(records(&["192.0.2.1"])), 1);
     let mut steps = Vec::new();
     let mut now = 0;
     while now < 10_000 && !steps.contains(&Step::Gone("DNS NX status")) {
@@ -96,7 +96,7 @@ fn an_address_that_is_told_no_more_holds_for_a_while() {
     let mut lookup = lookup(false);
     let mut ask = |at: u64, ips: &[&str]| {
         lookup.tick(at, &settings, 1);
-        lookup.answered(at, &settings, 0, good(ips), 1);
+        lookup.answered(at, &settings, 0, Ok(records(ips)), 1);
         held(&lookup)
     };
     assert_eq!(ask(0, &["192.0.2.1", "192.0.2.2"]), ["192.0.2.1", "192.0.2.2"]);
