@@ -304,6 +304,54 @@ fn recorded_histories_of_bounded_loads() {
     assert_eq!(choices, 457);
 }
 
+/// An old example of haproxy's manual: 3000 clients at once, three servers of `maxconn 4` that take 10 ms. The last one waits
+/// 3000 / 3 / 4 * 10 ms = 2.5 s for its answer, and nobody is overtaken.
+#[test]
+fn three_thousand_clients_at_three_servers_of_four() {
+    use std::collections::VecDeque;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::dispatcher::Waited;
+
+    const CLIENTS: usize = 3000;
+    const SERVICE_MS: u32 = 10;
+    let limits = ServerSettings { maxconn: 4, ..ServerSettings::default() };
+    let servers = (1..=3).map(|id| Arc::new(ServerState::new(ServerSettings { id, ..limits.clone() })));
+    let dispatcher = Dispatcher::new(Farm::new(FarmSettings::default(), servers.collect()), 1);
+    let (mut served, mut waiting) = (Vec::new(), VecDeque::new());
+    for client in 0..CLIENTS {
+        match dispatcher.choose(&Wanted::default()) {
+            Choice::Slot(slot) => served.push((client, slot)),
+            Choice::Wait(wait) => waiting.push_back((client, wait)),
+            other => panic!("{client}: {other:?}"),
+        }
+    }
+    assert_eq!((served.len(), dispatcher.farm().queued()), (12, 2988));
+    let (mut now_ms, mut answered) = (0, Vec::new());
+    while !served.is_empty() {
+        assert!(dispatcher.farm().servers().iter().all(|server| server.served() <= 4));
+        now_ms += SERVICE_MS;
+        for (client, slot) in std::mem::take(&mut served) {
+            answered.push((client, now_ms));
+            drop(slot);
+            let Some((next, mut wait)) = waiting.pop_front() else { continue };
+            match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready((Waited::Slot(slot), position)) => {
+                    assert_eq!(position.backend as usize, next + 1 - 12, "served before it, and itself");
+                    served.push((next, slot));
+                }
+                other => panic!("{next}: {other:?}"),
+            }
+        }
+    }
+    assert_eq!(answered.len(), CLIENTS);
+    assert!(answered.iter().map(|(client, _)| *client).eq(0..CLIENTS), "in the order of arrival");
+    assert_eq!(answered.last(), Some(&(CLIENTS - 1, 2500)));
+    // Half of them have waited for half of the time.
+    assert_eq!(answered[CLIENTS / 2 - 1].1, 1250);
+}
+
 /// After a reload that changed a farm, requests of both generations share the servers that stayed.
 #[test]
 fn a_slot_serves_whoever_waits_in_the_farm_before_or_after() {
