@@ -92,7 +92,12 @@ async fn converse(probe: &Probe, target: &Target, inter: Duration, run: &mut Run
                 None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
             },
             Next::Receive => match &mut stream {
-                Some(stream) => limited(answer_deadline, receive(stream)).await.map(|block| run.received(&block)),
+                Some(stream) => match limited(answer_deadline, receive(stream)).await {
+                    // Who breaks off after an answer is judged by that.
+                    Err(Stopped::Failed(_)) if run.has_received() => Ok(Vec::new()),
+                    read => read,
+                }
+                .map(|block| run.received(&block)),
                 None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
             },
         };

@@ -293,6 +293,11 @@ impl<'a> Run<'a> {
         self.connected = true;
     }
 
+    /// Whether something came since it last spoke.
+    pub fn has_received(&self) -> bool {
+        !self.received.is_empty()
+    }
+
     /// Bytes came; none means that the server closed its side.
     pub fn received(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
