@@ -312,7 +312,7 @@ impl Exchange<'_> {
         if !is_poolable(server) || self.account.retries > 0 || self.fresh_only {
             return false;
         }
-        let Some(mut conn) = pool.take(worker, proven) else { return false };
+        let Some(mut conn) = pool.take(&worker.buffers, proven) else { return false };
         conn.requests = conn.requests.saturating_add(1);
         self.server = Some(conn);
         true

@@ -102,7 +102,7 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let worker = &exchange.session.worker;
     let pool = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.pool(worker, index));
     match pool {
-        Some(pool) if keeps => pool.give(worker, server, exchange.account.now),
+        Some(pool) if keeps => pool.give(&worker.buffers, server, exchange.account.now),
         Some(_) | None => {
             server.conn.release(&worker.buffers);
             if exchange.backend.is_some_and(|view| view.backend.nolinger) {

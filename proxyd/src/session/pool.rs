@@ -14,6 +14,7 @@ use crate::proxy::backend::Reach;
 use crate::proxy::{Location, Server};
 use crate::stats::Gauge;
 use crate::worker::Worker;
+use crate::worker::buffers::Buffers;
 use crate::worker::timers::Elapsed;
 
 /// How often idle connections are looked at.
@@ -66,7 +67,7 @@ impl Pools {
 
     /// Closes connections that were idle for too long, that the server has closed, or whose server is gone, from a place on and
     /// only so many that no request has to wait for it. Where to go on; `None` at the end.
-    fn purge(&self, worker: &Worker, now: Moment, from: usize) -> Option<usize> {
+    pub(super) fn purge(&self, buffers: &Buffers, now: Moment, from: usize) -> Option<usize> {
         let mut pools = self.0.borrow_mut();
         let (mut closed, mut next, mut gone) = (0, None, Vec::new());
         for (looked, (&place, known)) in pools.range(from..).enumerate() {
@@ -75,7 +76,7 @@ impl Pools {
                 break;
             }
             let all = known.reach.strong_count() == 0;
-            closed += known.pool.purge(worker, now, all, CLOSED_AT_ONCE - closed);
+            closed += known.pool.purge(buffers, now, all, CLOSED_AT_ONCE - closed);
             if closed == CLOSED_AT_ONCE {
                 next = Some(place);
                 break;
@@ -100,7 +101,7 @@ pub async fn purge_idle(worker: Rc<Worker>) {
         // A worker without idle connections wakes up for this; one system call a second.
         let mut from = Some(0);
         while let Some(place) = from {
-            from = worker.pools.purge(&worker, clock::moment(), place);
+            from = worker.pools.purge(&worker.buffers, clock::moment(), place);
             // Requests that came meanwhile go first.
             tokio::task::yield_now().await;
         }
@@ -137,7 +138,7 @@ impl Pool {
     }
 
     /// An idle connection that is still good. `proven`: only one that has carried more than one request.
-    pub fn take(&self, worker: &Worker, proven: bool) -> Option<ServerConn> {
+    pub fn take(&self, buffers: &Buffers, proven: bool) -> Option<ServerConn> {
         let mut idle = self.idle.borrow_mut();
         let mut at = idle.len();
         while let Some(index) = at.checked_sub(1) {
@@ -151,16 +152,16 @@ impl Pool {
             if conn.moves == self.location.moves() && conn.conn.stream().is_quiet() {
                 return Some(conn);
             }
-            conn.conn.release(&worker.buffers);
+            conn.conn.release(buffers);
         }
         None
     }
 
     /// Keeps a connection whose request is complete. One with bytes left over, or with too many requests, is closed.
-    pub fn give(&self, worker: &Worker, mut conn: ServerConn, now: Moment) {
+    pub fn give(&self, buffers: &Buffers, mut conn: ServerConn, now: Moment) {
         let here = conn.moves == self.location.moves();
         let clean = here && conn.conn.input.is_empty() && conn.conn.output.is_empty() && !conn.conn.ended;
-        conn.conn.release(&worker.buffers);
+        conn.conn.release(buffers);
         let mut idle = self.idle.borrow_mut();
         if clean && idle.len() < self.most && conn.requests < self.requests {
             idle.push_back(Idle { conn, since: now });
@@ -169,7 +170,7 @@ impl Pool {
 
     /// Closes what has been idle for too long, or `all`, and what the server has closed, but no more than `most`; then shows how
     /// many are left. Says how many were closed.
-    fn purge(&self, worker: &Worker, now: Moment, all: bool, most: usize) -> usize {
+    fn purge(&self, buffers: &Buffers, now: Moment, all: bool, most: usize) -> usize {
         let mut idle = self.idle.borrow_mut();
         let moves = self.location.moves();
         let mut closed = 0;
@@ -178,7 +179,7 @@ impl Pool {
             let keep = closed == most || (young && idle.conn.conn.stream().is_quiet());
             if !keep {
                 closed += 1;
-                idle.conn.conn.release(&worker.buffers);
+                idle.conn.conn.release(buffers);
             }
             keep
         });

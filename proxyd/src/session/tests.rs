@@ -4,9 +4,14 @@ mod bulk;
 mod lab;
 
 use std::io::{Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::pool::{Pools, ServerConn};
 use crate::clock;
+use crate::proxy::Server;
+use crate::worker::buffers::Buffers;
 use lab::{Lab, Origin, Plan, Step};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -35,6 +40,50 @@ fn idle_connections_and_tunnels_are_small() {
     }
     let sizes = (task(super::run), size_of::<super::Link>(), tunnel(super::tcp::serve));
     assert!(sizes.0 <= 256 - 104 && sizes.1 <= 320 && sizes.2 <= 1_280, "{sizes:?} bytes");
+}
+
+/// A server that is reached as before keeps its connections; those of one that is gone are closed, as are those that were idle
+/// for too long, but never so many that a request would have to wait for it.
+#[test]
+fn idle_connections_are_closed_a_few_at_a_time() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _guard = runtime.enter();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (pools, buffers, now) = (Pools::default(), Buffers::new(16), clock::moment());
+    let one = lab::server(1, address);
+    let same = Server { reach: Arc::clone(&one.reach), ..lab::server(1, address) };
+    assert!(Rc::ptr_eq(&pools.of(&one), &pools.of(&same)));
+    assert!(!Rc::ptr_eq(&pools.of(&one), &pools.of(&lab::server(2, address))));
+    let connect = || {
+        let client = std::net::TcpStream::connect(address).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let conn = super::Conn::new(crate::net::Stream::from_socket(client.into(), false).unwrap());
+        pools.of(&one).give(&buffers, ServerConn { conn, requests: 1, moves: 0 }, now);
+        listener.accept().unwrap().0
+    };
+    let mut servers: Vec<_> = std::iter::repeat_with(connect).take(40).collect();
+    for end in &servers {
+        end.set_nonblocking(true).unwrap();
+    }
+    // Of both, as often as there is something to go on with; how many were closed each time.
+    let mut sweep = |now| {
+        let mut closed = Vec::new();
+        let mut from = Some(0);
+        while let Some(place) = from {
+            from = pools.purge(&buffers, now, place);
+            let before = servers.len();
+            servers.retain_mut(|end| end.read(&mut [0]).is_err());
+            closed.push(before - servers.len());
+        }
+        closed.retain(|count| *count > 0);
+        closed
+    };
+    assert!(sweep(now).is_empty());
+    drop(one);
+    assert!(sweep(now).is_empty(), "the next generation has the server, too");
+    drop(same);
+    assert_eq!(sweep(now), [16, 16, 8]);
 }
 
 #[test]

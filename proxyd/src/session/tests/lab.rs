@@ -179,7 +179,7 @@ impl Plan {
     }
 }
 
-fn server(index: usize, address: SocketAddr) -> Server {
+pub(super) fn server(index: usize, address: SocketAddr) -> Server {
     Server {
         name: format!("s{index}").into(),
         id: u32::try_from(index).unwrap(),
