@@ -28,6 +28,7 @@ use acl::{Acl, Condition};
 use http::{HttpAction, Outcome};
 use redirect::Redirect;
 use std::sync::Arc;
+use std::time::Duration;
 use stick::Stick;
 use switch::Switch;
 use tcp::{TcpAction, TcpVerdict};
@@ -67,6 +68,17 @@ pub enum Verdict {
     Reject,
     /// The connection is forgotten without telling the client.
     SilentDrop,
+    /// The rules go on once more of the request's body has come.
+    WaitForBody(Wait),
+}
+
+/// `wait-for-body`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// For how long at most.
+    pub time: Duration,
+    /// `at-least`, in bytes. 0: all of it.
+    pub at_least: u64,
 }
 
 /// An answer made by a rule.
@@ -200,9 +212,9 @@ impl Rules {
             && stick_response.is_empty()
     }
 
-    /// `http-request`, then `redirect`. The request's head is changed in place.
-    pub fn http_request(&self, request: &mut Head, stream: &Stream<'_>) -> Verdict {
-        let verdict = self.on_request(&self.http_request, request, stream);
+    /// `http-request`, then `redirect`. The request's head is changed in place. `at` is the rule to go on with after a wait.
+    pub fn http_request(&self, request: &mut Head, stream: &Stream<'_>, at: &mut usize) -> Verdict {
+        let verdict = self.on_request(&self.http_request, request, stream, at);
         if verdict != Verdict::Continue {
             return verdict;
         }
@@ -214,13 +226,20 @@ impl Rules {
         }
     }
 
-    /// `stats http-request`: whether the statistics page may be shown.
-    pub fn stats_http_request(&self, request: &mut Head, stream: &Stream<'_>) -> Verdict {
-        self.on_request(&self.stats_http_request, request, stream)
+    /// `stats http-request`: whether the statistics page may be shown. `at` likewise.
+    pub fn stats_http_request(&self, request: &mut Head, stream: &Stream<'_>, at: &mut usize) -> Verdict {
+        self.on_request(&self.stats_http_request, request, stream, at)
     }
 
-    fn on_request(&self, rules: &[Rule<HttpAction>], request: &mut Head, stream: &Stream<'_>) -> Verdict {
-        for rule in rules {
+    fn on_request(
+        &self,
+        rules: &[Rule<HttpAction>],
+        request: &mut Head,
+        stream: &Stream<'_>,
+        at: &mut usize,
+    ) -> Verdict {
+        for rule in rules.iter().skip(*at) {
+            *at += 1;
             let context = Context { request: Some(&*request), response: None, stream };
             if !rule.holds(&self.acls, &context) {
                 continue;

@@ -144,7 +144,7 @@ impl Builder<'_> {
             error_files: proxy.error_files.clone(),
             rules: proxy.rules.clone(),
             stats: proxy.stats.clone(),
-            looks_at_requests: !proxy.rules.is_empty() || proxy.stats.is_some(),
+            looks_at_requests: !proxy.rules.is_empty() || proxy.stats.is_some() || proxy.http_buffer_request,
             description: proxy.description.clone(),
             log_tag: tag.into(),
             logs: proxy.logs.iter().cloned().map(Logger::new).collect(),

@@ -12,6 +12,7 @@
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
 
 pub mod attempt;
+pub mod body;
 pub mod capture;
 pub mod conn;
 pub mod cookies;

@@ -190,6 +190,7 @@ const CASES: &[&[&str]] = &[
         "http-after-response set-header x-after %[status]",
     ],
     &["http-response deny errorfile FILE"],
+    &["http-request deny deny_status 408"],
     &["unique-id-header x", "http-request set-header X-V \"<%ID>\""],
     &["http-request set-header X-V \"%{+Q}f %{+X}ci %{+Q,+X}fi %{+Q}HU <%{+Q}s> <%s> %{+E}r %HP %HPO %HQ %HV %ST\""],
     &["http-response set-header X-V \"%b %s %ST %HM %r %hr\""],

@@ -157,6 +157,7 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         accepted: now,
         number: 0,
         content: None,
+        body: None,
         variables: &Variables::default(),
         counters: &Counters::default(),
         transaction: None,

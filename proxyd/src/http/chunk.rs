@@ -85,21 +85,34 @@ impl Decoder {
     }
 }
 
-/// The data of the chunks that have come, and whether that is all of the body. Nothing is consumed.
-pub fn data(input: &[u8]) -> (Vec<u8>, bool) {
-    let (mut data, mut rest) = (Vec::new(), input);
+/// What has come of a body in chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Data {
+    /// The data.
+    pub bytes: Vec<u8>,
+    /// What the chunk that has begun still lacks.
+    pub missing: u64,
+    /// It is all of the body.
+    pub complete: bool,
+}
+
+/// The data of the chunks that have come. Nothing is consumed.
+pub fn data(input: &[u8]) -> Data {
+    let (mut data, mut rest) = (Data::default(), input);
     while let Ok(Some((size, length))) = size_line(rest) {
         rest = rest.get(length..).unwrap_or_default();
         if size == 0 {
-            return (data, true);
+            data.complete = true;
+            break;
         }
-        let size = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
-        let (chunk, after) = rest.split_at(size);
-        data.extend_from_slice(chunk);
+        let there = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
+        data.missing = size - there as u64;
+        let (chunk, after) = rest.split_at(there);
+        data.bytes.extend_from_slice(chunk);
         let Some(next) = after.strip_prefix(b"\r\n") else { break };
         rest = next;
     }
-    (data, false)
+    data
 }
 
 /// `size [white space] [; extension] CRLF`. The extension is dropped; a lone LF or CR in the line is refused, because

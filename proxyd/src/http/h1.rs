@@ -46,9 +46,10 @@ pub enum Progress<T> {
 }
 
 /// Where a message's body ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Body {
     /// There is none.
+    #[default]
     None,
     /// After so many bytes.
     Length(u64),

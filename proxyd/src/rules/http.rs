@@ -2,7 +2,7 @@
 
 use super::effect::Effect;
 use super::redirect::Redirect;
-use super::{Answer, Body, Verdict, line_safe};
+use super::{Answer, Body, Verdict, Wait, line_safe};
 use crate::http::Head;
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
@@ -85,6 +85,8 @@ pub enum HttpAction {
     SetMethod(Text),
     /// `set-status`
     SetStatus(u16, Option<Box<[u8]>>),
+    /// `wait-for-body`
+    WaitForBody(Wait),
     /// What is kept for later.
     Effect(Effect),
 }
@@ -222,6 +224,7 @@ impl HttpAction {
             Self::Return(reply) => Outcome::End(Verdict::Reply(reply.answer(context))),
             Self::Reject => Outcome::End(Verdict::Reject),
             Self::SilentDrop => Outcome::End(Verdict::SilentDrop),
+            Self::WaitForBody(wait) => Outcome::End(Verdict::WaitForBody(*wait)),
             Self::Auth(realm) => {
                 blame_client(context);
                 let mut challenge = b"Basic realm=\"".to_vec();
@@ -274,6 +277,7 @@ impl HttpAction {
             | Self::Return(_)
             | Self::Reject
             | Self::SilentDrop
+            | Self::WaitForBody(_)
             | Self::Auth(_)
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,

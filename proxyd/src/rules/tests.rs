@@ -48,6 +48,7 @@ impl Live for Process {
 fn stream() -> Stream<'static> {
     Stream {
         content: None,
+        body: None,
         variables: Box::leak(Box::default()),
         counters: Box::leak(Box::default()),
         transaction: Some(Box::leak(Box::default())),
@@ -148,12 +149,12 @@ fn http_request_rules_edit_in_order_until_one_ends() {
         ..Rules::default()
     };
     let mut head = request("/a");
-    assert_eq!(rules.http_request(&mut head, &stream()), Verdict::Deny(Answer::error(429)));
+    assert_eq!(rules.http_request(&mut head, &stream(), &mut 0), Verdict::Deny(Answer::error(429)));
     let fields: Vec<(&[u8], &[u8])> = head.fields().collect();
     assert_eq!(fields, [(&b"x"[..], &b"p=/a"[..]), (b"y", b"1  evil: 2")]);
     assert_eq!((head.target(), head.method()), (&b"/a?q=a%20b"[..], &b"GET"[..]));
     let mut head = request("/b");
-    assert_eq!(rules.http_request(&mut head, &stream()), Verdict::Continue);
+    assert_eq!(rules.http_request(&mut head, &stream(), &mut 0), Verdict::Continue);
     assert_eq!(head.method(), b"POST");
 }
 
@@ -211,7 +212,7 @@ fn answers_keep_to_their_lines() {
         Reply { status: 200, fields: Box::new([(b"y".as_slice().into(), evil())]), body: http::ReplyBody::None };
     for action in [HttpAction::Redirect(redirect), HttpAction::Return(reply), HttpAction::Auth(evil())] {
         let rules = Rules { http_request: vec![Rule { condition: None, action }], ..Rules::default() };
-        let verdict = rules.http_request(&mut request("/"), &stream());
+        let verdict = rules.http_request(&mut request("/"), &stream(), &mut 0);
         let Verdict::Reply(answer) = verdict else { panic!("{verdict:?}") };
         let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
         assert!(answer.fields.iter().all(|(_, value)| !value.iter().any(breaks)), "{answer:?}");
@@ -237,7 +238,7 @@ fn redirects_come_after_allow() {
         ..Rules::default()
     };
     let mut head = request("/");
-    let verdict = rules.http_request(&mut head, &stream());
+    let verdict = rules.http_request(&mut head, &stream(), &mut 0);
     assert!(matches!(verdict, Verdict::Reply(Answer { status: 302, .. })), "{verdict:?}");
 }
 

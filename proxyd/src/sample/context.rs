@@ -1,7 +1,7 @@
 //! What a sample can be taken from: the messages, the connection, and the running process.
 
 use super::Value;
-use super::content::Content;
+use super::content::{Body, Content};
 use super::fetch::Figure;
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
@@ -56,6 +56,8 @@ pub struct Stream<'a> {
     pub number: u64,
     /// Bytes of the connection that nothing has read yet, where rules look at those.
     pub content: Option<&'a Content<'a>>,
+    /// The request's body, as far as it has come.
+    pub body: Option<Body<'a>>,
     /// `sess` variables.
     pub variables: &'a Variables,
     /// What the connection tracks.

@@ -216,6 +216,19 @@ pub enum Fetch {
         /// What its value is made into.
         wanted: As,
     },
+    /// `req.body`
+    Body,
+    /// `req.body_len`
+    BodyLength,
+    /// `req.body_size`
+    BodySize,
+    /// `req.body_param`
+    BodyParam {
+        /// The parameter. `None`: any.
+        name: Option<Box<[u8]>>,
+        /// `i`: upper and lower case of the name do not differ.
+        ignore_case: bool,
+    },
     /// `url_ip`, `url_port`: of a target with an authority.
     UrlHost {
         /// The port, not the address.
@@ -403,6 +416,14 @@ impl Fetch {
             Self::UrlParam { name, delimiter, ignore_case, wanted } => {
                 target::parameter(request()?, name.as_deref(), *delimiter, *ignore_case)
                     .and_then(|text| made(text, *wanted))
+            }
+            Self::Body => Some(Value::Bin(stream.body?.data())),
+            Self::BodyLength => Some(Value::count(stream.body?.data().len() as u64)),
+            Self::BodySize => Some(Value::count(stream.body?.announced())),
+            Self::BodyParam { name, ignore_case } => {
+                let body = stream.body?.data();
+                let value = target::parameter_of(&body, name.as_deref(), *ignore_case)?;
+                Some(Value::Str(Cow::Owned(value.to_vec())))
             }
             Self::UrlHost { port } => target::host(request()?, *port),
             Self::Method => Some(Value::Method(Cow::Borrowed(request()?.method()))),

@@ -1,6 +1,7 @@
 //! What rules note about an exchange, for other rules, the log and the data path.
 
 use super::variable::Variables;
+use crate::http::h1::Body;
 use crate::log::syslog::Level;
 use crate::stick::Counters;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -44,6 +45,8 @@ pub struct Transaction {
     pub mark: Cell<Option<u32>>,
     /// `set-tos`: of the client's socket.
     pub tos: Cell<Option<u8>>,
+    /// Where the request's body ends, as long as none of it was passed on.
+    pub body: Cell<Body>,
     /// What `unique-id-format` made, once somebody asked.
     pub unique_id: UniqueId,
 }

@@ -105,6 +105,7 @@ fn accept(exchange: &mut Exchange<'_>, wire: RequestWire, consumed: usize) {
     account.bytes_in = consumed as u64;
     exchange.client.input.release(&exchange.session.worker.buffers);
     exchange.upload = Transfer::new(wire.body);
+    exchange.transaction.body.set(wire.body);
     exchange.keep_alive = wire.keep_alive;
     exchange.request_wire = Some(wire);
 }
@@ -193,6 +194,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     let close = mode(exchange) != ConnectionMode::KeepAlive;
     let (session, backend) = (exchange.session, exchange.backend);
     let id = session.frontend.unique_id_header.as_deref().zip(policy::unique_id(exchange));
+    exchange.transaction.body.set(Body::None);
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
     write_request(&exchange.request, out);

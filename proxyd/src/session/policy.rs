@@ -8,12 +8,14 @@ use std::task::Poll;
 
 use super::Session;
 use super::attempt::InUse;
+use super::body;
 use super::conn::Conn;
 use super::service::{self, Answer};
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
+use crate::http::Head;
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
@@ -22,7 +24,7 @@ use crate::proxy::Server;
 use crate::rules::acl::Condition;
 use crate::rules::tcp::TcpVerdict;
 use crate::rules::{self, Rules, Verdict};
-use crate::sample::content::Content;
+use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
 use crate::sample::fetch::content::rdp_cookie;
 use crate::sample::transaction::Transaction;
@@ -32,10 +34,13 @@ use crate::stick::{DataType, tracked};
 use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
 
+/// One of the sets of rules on requests.
+type AskRules = fn(&Rules, &mut Head, &Stream<'_>, &mut usize) -> Verdict;
+
 /// What rules see of the connection and the process.
 fn stream<'a>(
     session: &'a Session,
-    client: &Conn,
+    client: &'a Conn,
     backend: Option<&'a BackendView>,
     transaction: Option<&'a Transaction>,
     server: Option<usize>,
@@ -61,6 +66,7 @@ fn stream<'a>(
         accepted: session.accepted,
         number: transaction.map_or(0, |noted| noted.number),
         content: None,
+        body: transaction.map(|noted| Body::new(noted.body.get(), client.input.bytes())),
         variables: &session.variables,
         counters: &session.counters,
         transaction,
@@ -142,7 +148,20 @@ async fn on_request(exchange: &mut Exchange<'_>, section: &Section, first: bool)
     if first {
         count_request(exchange);
     }
+    if section.http_buffer_request {
+        let deadline = body::deadline(exchange);
+        Box::pin(body::wait_before_rules(exchange, 0, deadline)).await?;
+    }
     if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
+        obey_rules(exchange, section, Rules::http_request).await?;
+    }
+    service::statistics(exchange, section).await
+}
+
+/// Asks rules about the request and does what they say, also what they say after they have waited for its body.
+async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRules) -> Result<(), End> {
+    let mut at = 0;
+    loop {
         let stream = stream(
             exchange.session,
             exchange.client,
@@ -151,11 +170,17 @@ async fn on_request(exchange: &mut Exchange<'_>, section: &Section, first: bool)
             exchange.server_index,
             exchange.account.now,
         );
-        let verdict = rules.http_request(&mut exchange.request, &stream);
+        let verdict = ask(&section.rules, &mut exchange.request, &stream, &mut at);
         apply_to_client(exchange);
-        obey(exchange, verdict).await?;
+        match verdict {
+            Verdict::WaitForBody(wait) => {
+                let deadline = exchange.account.now + wait.time;
+                // Few rules wait: what they need meanwhile is no part of every exchange.
+                Box::pin(body::wait_before_rules(exchange, wait.at_least, Some(deadline))).await?;
+            }
+            verdict => return obey(exchange, verdict).await,
+        }
     }
-    service::statistics(exchange, section).await
 }
 
 /// `tcp-request content`. A rule that cannot tell yet waits for more bytes, up to `inspect-delay`.
@@ -237,7 +262,7 @@ pub async fn on_connection(exchange: &mut Exchange<'_>) -> Result<(), End> {
 
 async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> {
     match verdict {
-        Verdict::Continue => Ok(()),
+        Verdict::Continue | Verdict::WaitForBody(_) => Ok(()),
         Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
         Verdict::Reject | Verdict::SilentDrop => Err(End::new(Cause::Proxy, Phase::Request, None)),
@@ -384,7 +409,7 @@ pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
         }
         let verdict = rules.http_response(Some(&exchange.request), &mut exchange.response, &stream);
         match verdict {
-            Verdict::Continue => {}
+            Verdict::Continue | Verdict::WaitForBody(_) => {}
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
                 exchange
                     .session
@@ -449,20 +474,10 @@ pub fn monitor_fails(exchange: &Exchange<'_>) -> bool {
 
 /// `stats http-request`: whether the statistics page may be shown.
 pub async fn on_statistics(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
-    let rules = &section.rules;
-    if rules.stats_http_request.is_empty() {
+    if section.rules.stats_http_request.is_empty() {
         return Ok(());
     }
-    let stream = stream(
-        exchange.session,
-        exchange.client,
-        exchange.backend,
-        Some(&exchange.transaction),
-        exchange.server_index,
-        exchange.account.now,
-    );
-    let verdict = rules.stats_http_request(&mut exchange.request, &stream);
-    obey(exchange, verdict).await
+    obey_rules(exchange, section, Rules::stats_http_request).await
 }
 
 /// `stats admin`: whether the page may act on servers.

@@ -38,7 +38,11 @@ impl Answer {
     /// One of haproxy's built-in pages.
     pub fn page(code: u16) -> Self {
         let fields = [("cache-control", "no-cache"), ("content-type", "text/html")];
-        Self::new(code, &fields, status::body(code).into_bytes())
+        let mut page = Self::new(code, &fields, status::body(code).into_bytes());
+        if matches!(code, 400 | 408) {
+            page.head.append(b"connection", b"close");
+        }
+        page
     }
 
     /// A redirect in place of an error (`errorloc`) or of a server (`redir`).
@@ -81,6 +85,8 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
         Some(length) => Body::Length(length),
         None => Body::UntilClose,
     };
+    // The pages of requests that are broken or late say so, and files may.
+    exchange.keep_alive &= !answer.head.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
     exchange.response = answer.head;
     answer_head(exchange, body);
     if !exchange.request_wire.is_some_and(|wire| wire.head) {

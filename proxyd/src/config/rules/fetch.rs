@@ -104,6 +104,10 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "baseq" => Fetch::Target(TargetPart::BaseQuery),
         "url_ip" => Fetch::UrlHost { port: false },
         "url_port" => Fetch::UrlHost { port: true },
+        "req.body" => Fetch::Body,
+        "req.body_len" => Fetch::BodyLength,
+        "req.body_size" => Fetch::BodySize,
+        "req.body_param" => body_param(arguments)?,
         "url_param" | "urlp" => url_param(arguments, As::Text)?,
         "urlp_val" => url_param(arguments, As::Int)?,
         "method" => Fetch::Method,
@@ -235,13 +239,23 @@ fn url_param(arguments: &Arguments<'_>, wanted: As) -> Result<Fetch, Problem> {
         Some([delimiter]) => *delimiter,
         Some(_) => return Err(problem("delimiter must be a single character", arguments.span())),
     };
-    let ignore_case = match arguments.word(2).map(Word::as_str) {
-        None => false,
-        Some("i") => true,
-        Some(_) => return Err(problem("the only option is 'i'", arguments.span())),
-    };
+    let ignore_case = ignores_case(arguments, 2)?;
     let name = arguments.word(0).and_then(|_| arguments.bytes(0));
     Ok(Fetch::UrlParam { name, delimiter, ignore_case, wanted })
+}
+
+fn body_param(arguments: &Arguments<'_>) -> Result<Fetch, Problem> {
+    let ignore_case = ignores_case(arguments, 1)?;
+    let name = arguments.bytes(0).filter(|name| !name.is_empty());
+    Ok(Fetch::BodyParam { name, ignore_case })
+}
+
+fn ignores_case(arguments: &Arguments<'_>, index: usize) -> Result<bool, Problem> {
+    match arguments.word(index).map(Word::as_str) {
+        None => Ok(false),
+        Some("i") => Ok(true),
+        Some(_) => Err(problem("the only option is 'i'", arguments.span())),
+    }
 }
 
 /// From the connection.

@@ -4,8 +4,8 @@ use super::arguments::{Problem, problem};
 use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, is_condition, order, redirect, regex};
-use crate::rules::Rule;
 use crate::rules::http::{HttpAction, Substitute, TargetPart};
+use crate::rules::{Rule, Wait};
 use crate::sample::convert::Replacement;
 use crate::sample::pattern::{Method, Patterns, Regexes};
 use crate::sample::prefix_map::Case;
@@ -18,7 +18,10 @@ use shared_config::haproxy::keyword::{
 };
 use shared_config::source::encode;
 use shared_config::suggest::nearest;
+use shared_config::value::duration::{self, Unit};
+use shared_config::value::size;
 use shared_config::words::{Word, Words};
+use std::time::Duration;
 
 mod reply;
 mod shape;
@@ -149,6 +152,7 @@ impl Lowering<'_> {
             "allow" => Ok(Some(HttpAction::Allow)),
             "reject" => Ok(Some(HttpAction::Reject)),
             "silent-drop" => Ok(self.silent_drop(at, words)),
+            "wait-for-body" => self.wait_for_body(ruleset, at, words),
             "deny" => {
                 let status = if ruleset == Ruleset::HttpRequest { 403 } else { 502 };
                 Ok(self.reply(status, at, words)?.map(HttpAction::Deny))
@@ -205,6 +209,35 @@ impl Lowering<'_> {
             return Err(problem("expects exactly 2 arguments", words.here()));
         };
         Ok(self.argument_text(text, at).map(|text| (header_name(name), text)))
+    }
+
+    fn wait_for_body(&mut self, ruleset: Ruleset, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
+        let expected = "expects time <time> [ at-least <bytes> ]";
+        let mut wait = Wait { time: Duration::ZERO, at_least: 0 };
+        let mut timed = false;
+        while let Some(word) = words.peek().filter(|word| !is_condition(word)) {
+            words.next();
+            let Some(value) = words.next() else { return Err(problem(expected, words.here())) };
+            match word.as_str() {
+                "time" => match duration::parse(&value.text, Unit::Milliseconds) {
+                    Ok(time) => (wait.time, timed) = (time, true),
+                    Err(_) => return Err(problem("unable to parse wait-for-body time", value.span)),
+                },
+                "at-least" => match size::parse(&value.text) {
+                    Ok(bytes) => wait.at_least = bytes,
+                    Err(_) => return Err(problem("unable to parse wait-for-body bytes", value.span)),
+                },
+                _ => return Err(problem(expected, word.span)),
+            }
+        }
+        if !timed {
+            return Err(problem(expected, words.here()));
+        }
+        if ruleset != Ruleset::HttpRequest {
+            report::unsupported(self.out, "http-response wait-for-body", at.word.span);
+            return Ok(None);
+        }
+        Ok(Some(HttpAction::WaitForBody(wait)))
     }
 
     fn silent_drop(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Option<HttpAction> {

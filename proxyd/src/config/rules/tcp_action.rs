@@ -68,7 +68,7 @@ impl Lowering<'_> {
         let name = format!("{} {}", ruleset.name(), word.text);
         let before =
             format!("error detected in {} '{}' while parsing '{name}' rule : ", self.section.word(), self.section.name);
-        let at = RuleAt { before, places, realm: Default::default(), word };
+        let at = RuleAt { before, places, realm: crate::sample::text::Text::default(), word };
         let action = match row.support {
             Support::Works => match self.effect(row.name, &at, words) {
                 Some(Ok(effect)) => effect.map(TcpAction::Effect),

@@ -76,6 +76,7 @@ impl Live for Process {
 fn stream() -> Stream<'static> {
     Stream {
         content: None,
+        body: None,
         variables: Box::leak(Box::default()),
         counters: Box::leak(Box::default()),
         transaction: Some(Box::leak(Box::default())),
@@ -125,7 +126,7 @@ fn expressions_have_haproxys_values() {
         let (expression, value) = row.split_once('\t').expect("two columns");
         let (rules, problems) = http(&format!("  http-request set-header r \"<%[{expression}]>\"\n"));
         let mut head = request();
-        rules.http_request(&mut head, &stream());
+        rules.http_request(&mut head, &stream(), &mut 0);
         let got = head.value(b"r").map(|value| String::from_utf8_lossy(value).into_owned());
         if got.as_deref() != Some(value) {
             failures.push(format!("{expression}: haproxy {value}, here {got:?} {problems:?}"));
@@ -146,7 +147,7 @@ fn conditions_hold_as_in_haproxy() {
     for row in include_str!("conditions.tsv").lines() {
         let (condition, expected) = row.split_once('\t').expect("two columns");
         let (rules, problems) = http(&format!("  http-request deny if {condition}\n"));
-        let denied = matches!(rules.http_request(&mut head.clone(), &stream()), Verdict::Deny(_));
+        let denied = matches!(rules.http_request(&mut head.clone(), &stream(), &mut 0), Verdict::Deny(_));
         if denied != (expected == "yes") || problems.iter().any(|(severity, ..)| *severity == Severity::Error) {
             failures.push(format!("{condition}: haproxy {expected}, here {denied} {problems:?}"));
         }
@@ -202,10 +203,10 @@ fn old_words_do_what_they_did() {
     assert_eq!(severities, [Severity::Warning, Severity::Warning]);
     let mut head = Head::default();
     head.start_request(b"GET", b"/x", Version::HTTP_11);
-    assert!(matches!(rules.http_request(&mut head, &stream()), Verdict::Deny(_)));
+    assert!(matches!(rules.http_request(&mut head, &stream(), &mut 0), Verdict::Deny(_)));
     assert_eq!(head.field_count(), 0, "block comes before the other rules");
     head.start_request(b"GET", b"/", Version::HTTP_11);
-    rules.http_request(&mut head, &stream());
+    rules.http_request(&mut head, &stream(), &mut 0);
     assert_eq!(head.value(b"x-a"), Some(&b"v"[..]));
 }
 

@@ -45,8 +45,13 @@ pub(super) fn parameter<'a>(
 ) -> Option<&'a [u8]> {
     let target = request.target();
     let start = target.iter().position(|&byte| byte == delimiter)?;
+    parameter_of(&target[start + 1..], name, ignore_case)
+}
+
+/// A parameter of a list as a query string or a form has it.
+pub(super) fn parameter_of<'a>(list: &'a [u8], name: Option<&[u8]>, ignore_case: bool) -> Option<&'a [u8]> {
     let is_separator = |byte: &u8| matches!(byte, b'&' | b';');
-    target[start + 1..].split(is_separator).find_map(|parameter| {
+    list.split(is_separator).find_map(|parameter| {
         let equals = parameter.iter().position(|&byte| byte == b'=').unwrap_or(parameter.len());
         let (key, value) = parameter.split_at(equals);
         let same = name.is_none_or(|name| if ignore_case { key.eq_ignore_ascii_case(name) } else { key == name });

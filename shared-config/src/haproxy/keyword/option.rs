@@ -29,7 +29,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("forwardfor", Sections::PROXIES, Arity::range(0, 5), Works).http(),
     row("h1-case-adjust-bogus-client", Sections::FRONTENDS, NONE, NoEffect).no_or_default(),
     row("h1-case-adjust-bogus-server", Sections::BACKENDS, NONE, NoEffect).no_or_default(),
-    row("http-buffer-request", Sections::PROXIES, NONE, NoEffect).no_or_default().http(),
+    row("http-buffer-request", Sections::PROXIES, NONE, Works).no_or_default().http(),
     row("http-drop-request-trailers", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
     row("http-drop-response-trailers", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
     row("http-ignore-probes", Sections::FRONTENDS, NONE, Works).no_or_default().http(),

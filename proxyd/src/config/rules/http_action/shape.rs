@@ -59,9 +59,6 @@ pub(in crate::config::rules) fn check(
         "set-log-level" => log_level(words),
         "strict-mode" => strict_mode(words),
         "set-timeout" => set_timeout(words),
-        "wait-for-body" if words.peek().is_none_or(|word| word.as_str() != "time") => {
-            Err(problem("expects time <time> [ at-least <bytes> ]", words.here()))
-        }
         "cache-use" | "cache-store" if words.peek().is_none_or(is_condition) => {
             Err(problem("expects a cache name", words.here()))
         }
