@@ -72,7 +72,7 @@ impl<'a> Context<'a> {
     /// The exchange's id, made now if nobody asked for it before; `None` where the frontend has no `unique-id-format`.
     pub fn unique_id(&self) -> Option<&'a [u8]> {
         let stream = self.stream;
-        stream.transaction?.unique_id.get(|| stream.live.unique_id(self))
+        stream.transaction?.unique_id(|| stream.live.unique_id(self))
     }
 }
 

@@ -156,7 +156,7 @@ fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<
         captured_request: &of_request,
         captured_response: &of_response,
         // It shows an id that somebody has asked for; only the sample `unique-id` makes one.
-        unique_id: stream.transaction.and_then(|transaction| transaction.unique_id.made()),
+        unique_id: stream.transaction.and_then(Transaction::made_id),
         request_counter: stream.number,
         ..Record::begun(stream.frontend.1, accepted)
     };

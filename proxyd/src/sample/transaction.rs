@@ -48,7 +48,7 @@ pub struct Transaction {
     /// Where the request's body ends, as long as none of it was passed on.
     pub body: Cell<Body>,
     /// What `unique-id-format` made, once somebody asked.
-    pub unique_id: UniqueId,
+    unique_id: OnceCell<Box<Option<Vec<u8>>>>,
 }
 
 /// What a request line said before rules changed it.
@@ -90,28 +90,20 @@ pub enum LogLevel {
     Level(Level),
 }
 
-/// The id of an exchange, made when it is first asked for.
-#[derive(Debug, Default)]
-pub struct UniqueId {
-    made: OnceCell<Option<Vec<u8>>>,
-    /// Its own format asks for it.
-    making: Cell<bool>,
-}
-
-impl UniqueId {
-    /// The id, if it was made.
-    pub fn made(&self) -> Option<&[u8]> {
-        self.made.get()?.as_deref()
+impl Transaction {
+    /// Notes about the exchange of that number.
+    pub fn new(number: u64) -> Self {
+        Self { number, ..Self::default() }
     }
 
-    /// The id, made now if it was not. A format that names itself finds nothing there.
-    pub fn get(&self, make: impl FnOnce() -> Option<Vec<u8>>) -> Option<&[u8]> {
-        if self.making.replace(true) {
-            return None;
-        }
-        let id = self.made.get_or_init(make).as_deref();
-        self.making.set(false);
-        id
+    /// The exchange's id, if it was made.
+    pub fn made_id(&self) -> Option<&[u8]> {
+        self.unique_id.get()?.as_deref()
+    }
+
+    /// The exchange's id, made now if it was not; its format does not ask for it.
+    pub fn unique_id(&self, make: impl FnOnce() -> Option<Vec<u8>>) -> Option<&[u8]> {
+        (**self.unique_id.get_or_init(|| Box::new(make()))).as_deref()
     }
 }
 
@@ -120,15 +112,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_made_once_and_not_out_of_itself() {
-        let id = UniqueId::default();
-        assert_eq!(id.made(), None);
-        let made = id.get(|| {
-            assert_eq!(id.get(|| unreachable!("it is being made")), None);
-            Some(b"1".to_vec())
-        });
+    fn an_id_is_made_once() {
+        let noted = Transaction::default();
+        assert_eq!(noted.made_id(), None);
+        let made = noted.unique_id(|| Some(b"1".to_vec()));
         assert_eq!(made, Some(&b"1"[..]));
-        assert_eq!(id.get(|| unreachable!("it was made")), made);
-        assert_eq!(id.made(), made);
+        assert_eq!(noted.unique_id(|| unreachable!("it was made")), made);
+        assert_eq!(noted.made_id(), made);
     }
 }

@@ -177,7 +177,7 @@ impl<'s> Exchange<'s> {
             answer: None,
             keep_alive: false,
             captures: Captures::default(),
-            transaction: Transaction { number: session.worker.next_exchange(), ..Transaction::default() },
+            transaction: Transaction::new(session.worker.next_exchange()),
             peeked: false,
             account,
             backend_use: None,

@@ -136,7 +136,7 @@ impl Reader {
         rows.push(row);
         if frontend.socket_stats {
             rows.extend(frontend.listeners.iter().map(|listener| {
-                let mut row = self.row(Kind::Listener, section, &listener.name(), &listener.traffic);
+                let mut row = self.row(Kind::Listener, section, listener.name(), &listener.traffic);
                 Self::sessions(&mut row, &listener.traffic, listener.bind.maxconn.map_or(frontend.maxconn, u64::from));
                 row.set(Column::Sid, listener.bind.id);
                 row.set(Column::Status, status);

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use integration_tests::wait;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{Write as _, stdout};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -93,13 +94,17 @@ listen l
         let (got, expected) = (&ours[&number], &theirs[&number]);
         up += usize::from(expected.starts_with("UP"));
         if got == expected {
-            println!("{name}: {got}");
+            writeln!(stdout().lock(), "{name}: {got}")?;
         } else {
             differences += 1;
-            println!("{name}: {got}   BUT HAPROXY SAYS   {expected}");
+            writeln!(stdout().lock(), "{name}: {got}   BUT HAPROXY SAYS   {expected}")?;
         }
     }
-    println!("{} checks, {up} of them passed, {differences} told otherwise than by haproxy", names.len());
+    writeln!(
+        stdout().lock(),
+        "{} checks, {up} of them passed, {differences} told otherwise than by haproxy",
+        names.len()
+    )?;
     anyhow::ensure!(differences == 0, "{differences} differ");
     anyhow::ensure!(up >= 15, "the servers are not what they should be");
     Ok(())
@@ -169,7 +174,7 @@ fn mariadb(folder: &Path) -> Result<Server> {
     started("MariaDB", address, &mut command, folder)
 }
 
-/// The program of a command, run by somebody who is not root: PostgreSQL insists.
+/// The program of a command, run by somebody who is not root: `PostgreSQL` insists.
 fn unprivileged(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);

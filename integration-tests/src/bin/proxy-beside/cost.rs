@@ -4,6 +4,7 @@ use crate::load::{self, Client};
 use crate::side::{Programs, Side};
 use anyhow::Result;
 use std::fmt::Write as _;
+use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ const CLIENTS: usize = 16;
 const ROUNDS: usize = 3;
 
 pub(crate) fn run(programs: &Programs) -> Result<()> {
-    println!(
+    writeln!(
+        stdout().lock(),
         "microseconds of processor time per request, {SERVERS} servers, {ENTRIES} requests, each with a new key\n"
-    );
-    println!("| | | proxyd | haproxy | ratio |\n|---|---|---|---|---|");
+    )?;
+    writeln!(stdout().lock(), "| | | proxyd | haproxy | ratio |\n|---|---|---|---|---|")?;
     for balance in ["roundrobin", "leastconn"] {
         for sticky in [false, true] {
             let mut ratios = Vec::new();
@@ -28,7 +30,12 @@ pub(crate) fn run(programs: &Programs) -> Result<()> {
             let (ratio, ours, theirs) = ratios[ROUNDS / 2];
             let micros = |time: Duration| time.as_secs_f64() * 1e6;
             let what = if sticky { "stick on, track-sc0" } else { "plain" };
-            println!("| {balance} | {what} | {:.1} | {:.1} | {ratio:.2} |", micros(ours), micros(theirs));
+            writeln!(
+                stdout().lock(),
+                "| {balance} | {what} | {:.1} | {:.1} | {ratio:.2} |",
+                micros(ours),
+                micros(theirs)
+            )?;
         }
     }
     Ok(())

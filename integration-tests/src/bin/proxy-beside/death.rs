@@ -4,6 +4,7 @@ use crate::load::{self, Client};
 use crate::side::{Programs, Side};
 use anyhow::Result;
 use integration_tests::{clock, wait};
+use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,13 +37,22 @@ pub(crate) fn run(programs: &Programs) -> Result<()> {
             all.push(time);
         }
     }
-    println!("milliseconds from the death to the last request, {ROUNDS} rounds (check each 100 ms, fall 3)\n");
-    println!("| | least | median | most |\n|---|---|---|---|");
+    writeln!(
+        stdout().lock(),
+        "milliseconds from the death to the last request, {ROUNDS} rounds (check each 100 ms, fall 3)\n"
+    )?;
+    writeln!(stdout().lock(), "| | least | median | most |\n|---|---|---|---|")?;
     let mut medians = Vec::new();
     for ((name, _), mut times) in programs.both.iter().zip(found) {
         times.sort();
         let tell = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
-        println!("| {name} | {} | {} | {} |", tell(times[0]), tell(times[ROUNDS / 2]), tell(times[ROUNDS - 1]));
+        writeln!(
+            stdout().lock(),
+            "| {name} | {} | {} | {} |",
+            tell(times[0]),
+            tell(times[ROUNDS / 2]),
+            tell(times[ROUNDS - 1])
+        )?;
         medians.push(times[ROUNDS / 2]);
     }
     // A check may begin anywhere in its interval: that is all by which they may differ.

@@ -4,6 +4,7 @@ use crate::load::{self, Client};
 use crate::side::{Programs, Side};
 use anyhow::Result;
 use integration_tests::{clock, wait};
+use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,10 +21,11 @@ struct Found {
 }
 
 pub(crate) fn run(programs: &Programs) -> Result<()> {
-    println!(
+    writeln!(
+        stdout().lock(),
         "{CLIENTS} clients at once, 3 servers of maxconn 4, 10 ms each: seconds until answered (2.5 by arithmetic)\n"
-    );
-    println!("| | p50 | p90 | p99 | last | most at a server |\n|---|---|---|---|---|---|");
+    )?;
+    writeln!(stdout().lock(), "| | p50 | p90 | p99 | last | most at a server |\n|---|---|---|---|---|---|")?;
     let mut best: [Option<Found>; 2] = [None, None];
     for _ in 0..ROUNDS {
         for (best, found) in best.iter_mut().zip(programs.each(|_, program| once(program))?) {
@@ -36,7 +38,7 @@ pub(crate) fn run(programs: &Programs) -> Result<()> {
     let best: Vec<Found> = best.into_iter().flatten().collect();
     for ((name, _), Found { shares, most }) in programs.both.iter().zip(&best) {
         let times: Vec<String> = shares.iter().map(|time| format!("{:.3}", time.as_secs_f64())).collect();
-        println!("| {name} | {} | {most} |", times.join(" | "));
+        writeln!(stdout().lock(), "| {name} | {} | {most} |", times.join(" | "))?;
         anyhow::ensure!(*most <= 4, "{name} sent more than maxconn");
     }
     if let [ours, theirs] = &best[..] {

@@ -4,6 +4,7 @@ use crate::load::{self, Client};
 use crate::side::{Programs, Side};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 /// Weights of an old configuration.
@@ -11,8 +12,8 @@ const WEIGHTS: [u64; 4] = [12, 12, 26, 26];
 const CLIENTS: u64 = 16;
 
 pub(crate) fn run(programs: &Programs, requests: u64) -> Result<()> {
-    println!("{requests} requests over servers of the weights {WEIGHTS:?}, {CLIENTS} clients\n");
-    println!("| balance | | s1 | s2 | s3 | s4 | largest deviation |\n|---|---|---|---|---|---|---|");
+    writeln!(stdout().lock(), "{requests} requests over servers of the weights {WEIGHTS:?}, {CLIENTS} clients\n")?;
+    writeln!(stdout().lock(), "| balance | | s1 | s2 | s3 | s4 | largest deviation |\n|---|---|---|---|---|---|---|")?;
     for algorithm in ["roundrobin", "static-rr", "leastconn", "random"] {
         let shares = programs.each(|_, program| spread(program, algorithm, requests))?;
         for ((name, _), counts) in programs.both.iter().zip(&shares) {
@@ -21,7 +22,8 @@ pub(crate) fn run(programs: &Programs, requests: u64) -> Result<()> {
                 count.abs_diff(expected) * 1_000_000 / requests
             });
             let most = deviation.max().unwrap_or_default();
-            println!(
+            writeln!(
+                stdout().lock(),
                 "| {algorithm} | {name} | {} | {} | {} | {} | {}.{:04} % |",
                 counts[0],
                 counts[1],
@@ -29,7 +31,7 @@ pub(crate) fn run(programs: &Programs, requests: u64) -> Result<()> {
                 counts[3],
                 most / 10_000,
                 most % 10_000
-            );
+            )?;
             // Who takes turns is exact but for the last round of each thread.
             anyhow::ensure!(
                 !algorithm.ends_with("rr") && algorithm != "roundrobin" || most < 100,

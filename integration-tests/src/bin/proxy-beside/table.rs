@@ -4,6 +4,7 @@ use crate::load::{self, Client, next};
 use crate::side::{Programs, Side};
 use anyhow::Result;
 use std::collections::BTreeMap;
+use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 const REQUESTS: usize = 5_000;
@@ -46,17 +47,22 @@ pub(crate) fn run(programs: &Programs) -> Result<()> {
             let got = ours.get(table).and_then(|rows| rows.get(key));
             if got != Some(data) {
                 differences += 1;
-                println!("{table} {key}: {data} with haproxy, {} with proxyd", got.map_or("nothing", String::as_str));
+                writeln!(
+                    stdout().lock(),
+                    "{table} {key}: {data} with haproxy, {} with proxyd",
+                    got.map_or("nothing", String::as_str)
+                )?;
             }
         }
-        println!(
+        writeln!(
+            stdout().lock(),
             "{table}: {} entries with haproxy, {} with proxyd",
             rows.len(),
             ours.get(table).map_or(0, BTreeMap::len)
-        );
+        )?;
     }
     anyhow::ensure!(differences == 0, "{differences} entries differ");
-    println!("the same after {REQUESTS} requests");
+    writeln!(stdout().lock(), "the same after {REQUESTS} requests")?;
     Ok(())
 }
 
@@ -73,13 +79,13 @@ fn replay(program: &PathBuf) -> Result<Tables> {
     let mut random = 0x5eed_5eed;
     for _ in 0..REQUESTS {
         let (user, path, session) = (next(&mut random) % 300, next(&mut random) % 100, next(&mut random) % 200);
-        let folder = if next(&mut random) % 20 == 0 { "forbidden" } else { "page" };
+        let folder = if next(&mut random).is_multiple_of(20) { "forbidden" } else { "page" };
         let mark = next(&mut random) % 4;
         let mut fields = format!("X-User: u{user}\r\nX-Mark: {mark}\r\n");
         if session < 150 {
-            fields += &format!("Cookie: a=b; session=c{session}\r\n");
+            fields.extend(["Cookie: a=b; session=c", &session.to_string(), "\r\n"]);
         }
-        if next(&mut random) % 10 == 0 {
+        if next(&mut random).is_multiple_of(10) {
             client = Client::connect(side.front)?;
         }
         client.ask(&format!("/{folder}/{path}"), &fields)?;

@@ -5,6 +5,7 @@ use super::report::{self, code};
 use super::{Lowering, arguments};
 use crate::log::format::Flags;
 use crate::sample;
+use crate::sample::fetch::Fetch;
 use crate::sample::text::{Piece, Text, in_rules};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr::{Call, Expression};
@@ -48,6 +49,13 @@ impl Lowering<'_> {
     pub(super) fn unique_id_format(&mut self, word: &Word) -> Option<Text> {
         let places = FetchPlaces::of(FetchPlace::FrontendHttpRequestHeader);
         let mut text = self.text(word, "failed to parse unique-id : ", Place::ParsingFormat, places)?;
+        let of_itself = |piece: &Piece| matches!(piece, Piece::Sample(of) if of.fetch == Fetch::UniqueId);
+        if text.pieces.iter().any(of_itself) {
+            let message = "'unique-id-format' cannot contain the sample 'unique-id', which it makes itself.";
+            let error = Diagnostic::error(code::BAD_EXPRESSION, word.span, message).place(Place::ParsingLine);
+            self.out.push(error.help("`%[uuid()]` makes an id by itself"));
+            return None;
+        }
         let mut after_blank = true;
         for piece in &mut text.pieces {
             let Piece::Literal(bytes) = piece else {

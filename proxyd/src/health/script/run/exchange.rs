@@ -11,7 +11,7 @@ const TOLD_MAX: usize = 127;
 const MYSQL_HEADER: usize = 4;
 /// The first byte of a `MySQL` packet that tells of an error.
 const MYSQL_ERROR: u8 = 0xff;
-/// Where the text begins in an error of PostgreSQL: behind its type, its length and the type of its first field.
+/// Where the text begins in an error of `PostgreSQL`: behind its type, its length and the type of its first field.
 const PGSQL_TEXT: usize = 6;
 
 impl<'a> Run<'a> {
