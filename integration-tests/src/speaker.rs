@@ -127,7 +127,13 @@ impl Node {
             to_children(Signal::SIGSTOP)?;
         }
         daemon.signal(signal)?;
-        to_children(signal).context("a signal to the daemon's children")
+        to_children(signal).context("a signal to the daemon's children")?;
+        if signal == Signal::SIGKILL {
+            // A start while one of them is still there would find a daemon that runs.
+            let gone = || children.iter().all(|child| !Path::new(&format!("/proc/{child}")).exists()).then_some(());
+            wait::until("the daemon's children end", SLACK, gone)?;
+        }
+        Ok(())
     }
 
     /// Waits for the daemon's end.

@@ -66,6 +66,9 @@ fn a_daemon_that_is_killed_whole_and_started_again_takes_its_addresses_over() {
     let (mut first, second) = pair(&lab);
     let [a, b] = [&first, &second].map(|node| node.host.port_index());
     let adverts = || capture.find_all(|frame| frame.port == a && frame.packet.is_advert(150)).len();
+    // The line that it is master comes before what a start after it can know.
+    let noted = || first.host.sh("grep -q VI_1 /run/vrrp.masters").is_ok().then_some(());
+    wait::until("who is master is noted", SLACK, noted).unwrap();
     first.signal_all(Signal::SIGKILL).unwrap();
     first.ends().unwrap();
     let before = adverts();
