@@ -25,11 +25,8 @@ pub fn deadline(exchange: &Exchange<'_>) -> Option<Moment> {
     limit.map(|limit| begun + limit)
 }
 
-/// Waits until `at_least` bytes of the body have come (0: all of it), or as much as there is room for.
+/// Waits until `at_least` bytes of the body have come (0: all of it), or as much as there is room for. So much has not come yet.
 pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<Moment>) -> Result<(), End> {
-    if received(exchange).has(at_least) {
-        return Ok(());
-    }
     let session = exchange.session;
     let buffers = &session.worker.buffers;
     if exchange.request_wire.is_some_and(|wire| wire.expects_continue) && exchange.request.remove(b"expect") {

@@ -33,10 +33,7 @@ pub fn received<'e>(exchange: &'e Exchange<'_>, view: &BackendView) -> Option<Co
 
 /// Waits until the whole body has come, or as much as there is room for.
 pub async fn wait(exchange: &mut Exchange<'_>, view: &BackendView) -> Result<(), End> {
-    if !is_looked_at(exchange, view) {
-        return Ok(());
-    }
-    if body::received(exchange).has(0) {
+    if !is_looked_at(exchange, view) || body::received(exchange).has(0) {
         return Ok(());
     }
     let deadline = body::deadline(exchange);

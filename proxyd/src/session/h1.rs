@@ -193,7 +193,7 @@ fn mode(exchange: &Exchange<'_>) -> ConnectionMode {
 pub fn send_head(exchange: &mut Exchange<'_>) {
     let close = mode(exchange) != ConnectionMode::KeepAlive;
     let (session, backend) = (exchange.session, exchange.backend);
-    let id = session.frontend.unique_id_header.as_deref().zip(policy::unique_id(exchange));
+    let id = session.frontend.unique_id_header.as_deref().and_then(|name| Some((name, policy::unique_id(exchange)?)));
     exchange.transaction.body.set(Body::None);
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
