@@ -1,0 +1,164 @@
+//! haproxy and proxyd with one configuration, the same bytes from the same client and the same server: what differs.
+//!
+//! `proxy-differ [PROGRAM]`, with PROGRAM instead of the proxyd that was built beside this one. In the environment: `SEED` and `N`,
+//! which cases and how many; `CASE`, one number, to see what both make of that case alone.
+//!
+//! Each difference is run three times more before it counts. Those that a rule of `intended` explains are counted under its name;
+//! of the others the smallest form of each kind is printed, and the program fails.
+
+mod case;
+mod engine;
+mod grammar;
+mod intended;
+mod message;
+mod mutate;
+mod origin;
+mod outcome;
+mod random;
+mod report;
+mod shrink;
+mod side;
+
+use anyhow::{Result, ensure};
+use case::Case;
+use engine::{Engine, Finished};
+use integration_tests::clock;
+use integration_tests::subject::Subject;
+use outcome::{Difference, Outcome};
+use report::Report;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// How many cases run at once.
+const PLACES: u16 = 400;
+/// How often a case is made smaller at most.
+const ROUNDS: u32 = 60;
+/// How often a difference must be seen again.
+const AGAIN: u8 = 3;
+
+fn main() -> Result<()> {
+    let ours = match std::env::args().nth(1) {
+        Some(path) => PathBuf::from(path),
+        None => Subject::Ours.proxy()?,
+    };
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number("SEED").unwrap_or(1);
+    let own = u8::try_from(std::process::id() % 250).unwrap_or(0);
+    let sides = [
+        side::Side::start(&ours, [100 + own / 2, own], PLACES)?,
+        side::Side::start(&Subject::Theirs.proxy()?, [100 + own / 2, own + 1], PLACES)?,
+    ];
+    let mut engine = Engine::new(sides)?;
+    if let Some(one) = number("CASE") {
+        engine.start(Rc::new(mutate::case(seed, one)), 0, 1)?;
+        while !engine.is_idle() {
+            for Finished { case, ours, theirs, .. } in engine.turn()? {
+                report::show(&case, &ours, &theirs)?;
+            }
+        }
+        return Ok(());
+    }
+    let count = number("N").unwrap_or(20_000);
+    let started = clock::now();
+    let mut report = Report::default();
+    run(&mut engine, seed, count, &mut report)?;
+    report.took = started.elapsed();
+    let unexplained = report.print(seed)?;
+    for example in report.examples() {
+        let smallest = smallest(&mut engine, &example)?;
+        report::show(&smallest.case, &smallest.ours, &smallest.theirs)?;
+    }
+    ensure!(unexplained == 0, "{unexplained} differences that are not meant");
+    Ok(())
+}
+
+/// Runs the cases of a seed.
+fn run(engine: &mut Engine<u8>, seed: u64, count: u64, report: &mut Report) -> Result<()> {
+    let mut next = 0;
+    let mut waiting: VecDeque<(Rc<Case>, u8)> = VecDeque::new();
+    loop {
+        while next < count && waiting.len() < usize::from(PLACES) {
+            waiting.push_back((Rc::new(mutate::case(seed, next)), 0));
+            next += 1;
+        }
+        let mut later = VecDeque::new();
+        while let Some((case, seen)) = waiting.pop_front() {
+            if engine.has_room(case.variant) {
+                engine.start(case, seen, u32::from(seen))?;
+            } else {
+                later.push_back((case, seen));
+            }
+        }
+        waiting = later;
+        for done in engine.turn()? {
+            match verdict(&done.case, &done.ours, &done.theirs) {
+                Verdict::Same if done.tag > 0 => report.unsteady += 1,
+                Verdict::Same => report.same += 1,
+                Verdict::Intended(rule) => report.intended(rule),
+                Verdict::Different(_) if done.tag < AGAIN => waiting.push_back((done.case, done.tag + 1)),
+                Verdict::Different(kind) => report.different(kind, done),
+            }
+        }
+        if next == count && waiting.is_empty() && engine.is_idle() {
+            return Ok(());
+        }
+    }
+}
+
+/// What a pair of outcomes amounts to.
+enum Verdict {
+    Same,
+    /// By which rule.
+    Intended(usize),
+    Different(Difference),
+}
+
+fn verdict(case: &Case, ours: &Outcome, theirs: &Outcome) -> Verdict {
+    match outcome::difference(ours, theirs) {
+        None => Verdict::Same,
+        Some(kind) => match intended::explanation(case, ours, theirs) {
+            Some(rule) => Verdict::Intended(rule),
+            None => Verdict::Different(kind),
+        },
+    }
+}
+
+/// The smallest form of a case that differs in the same way.
+fn smallest(engine: &mut Engine<u8>, example: &report::Example) -> Result<Finished<u8>> {
+    let mut best = run_one(engine, &example.case)?;
+    for _ in 0..ROUNDS {
+        let mut waiting: VecDeque<Case> = shrink::candidates(&best.case).into();
+        let mut better: Option<Finished<u8>> = None;
+        // Many that are smaller run at once; the smallest that still differs is the next to be made smaller.
+        while !waiting.is_empty() || !engine.is_idle() {
+            while waiting.front().is_some_and(|case| engine.has_room(case.variant)) {
+                let Some(case) = waiting.pop_front() else { break };
+                engine.start(Rc::new(case), 0, 1)?;
+            }
+            for done in engine.turn()? {
+                let Verdict::Different(kind) = verdict(&done.case, &done.ours, &done.theirs) else { continue };
+                let key = report::Key::new(kind, &done.ours, &done.theirs);
+                let size = better.as_ref().unwrap_or(&best).case.size();
+                if key == example.key && done.case.size() < size {
+                    better = Some(done);
+                    waiting.clear();
+                }
+            }
+        }
+        match better {
+            Some(better) => best = better,
+            None => break,
+        }
+    }
+    Ok(best)
+}
+
+fn run_one(engine: &mut Engine<u8>, case: &Rc<Case>) -> Result<Finished<u8>> {
+    engine.start(Rc::clone(case), 0, 1)?;
+    loop {
+        if let Some(done) = engine.turn()?.pop() {
+            return Ok(done);
+        }
+    }
+}

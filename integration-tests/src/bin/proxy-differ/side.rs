@@ -1,0 +1,134 @@
+//! One of the two programs, with a front and a server of its own for every place where a case can run.
+
+use anyhow::{Context, Result, bail};
+use integration_tests::wait;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Nothing takes longer, unless it is broken.
+const BOUND: Duration = Duration::from_secs(20);
+/// Where fronts and servers begin; each program has an address of 127.0.0.0/8 of its own.
+const FIRST_PORT: u16 = 21_000;
+
+/// A way to configure the proxy.
+pub(crate) struct Variant {
+    pub(crate) name: &'static str,
+    front: &'static str,
+    back: &'static str,
+}
+
+/// The configurations that cases are run under.
+pub(crate) const VARIANTS: &[Variant] = &[
+    Variant { name: "keep-alive", front: "option forwardfor", back: "" },
+    Variant { name: "http-server-close", front: "option http-server-close", back: "option http-server-close" },
+    Variant { name: "httpclose", front: "option httpclose", back: "option httpclose" },
+    Variant { name: "http-buffer-request", front: "option http-buffer-request", back: "" },
+    Variant {
+        name: "rules",
+        front: "http-request set-header x-seen %[path],%[req.hdr_cnt(host)],%[req.hdr(host)]\n    \
+                http-request deny deny_status 403 if { path_beg /deny }\n    \
+                http-request return status 200 content-type text/plain string hello if { path_beg /return }\n    \
+                http-request redirect location /there if { path_beg /redirect }\n    \
+                http-response set-header x-was %[status]\n    \
+                http-after-response set-header x-after yes",
+        back: "cookie SRV insert indirect",
+    },
+];
+
+/// The variant of a place: half of them are of the first.
+pub(crate) fn variant_of(place: usize) -> usize {
+    if place.is_multiple_of(2) { 0 } else { place / 2 % VARIANTS.len() }
+}
+
+/// Every timeout is short: most of what is not complete ends by one. The server's is longer than the client's, so that not both
+/// come to an end at once.
+const DEFAULTS: &str = "
+defaults
+    mode http
+    no option abortonclose
+    http-reuse never
+    retries 0
+    timeout connect 4s
+    timeout queue 4s
+    timeout client 600ms
+    timeout http-request 600ms
+    timeout http-keep-alive 600ms
+    timeout tunnel 600ms
+    timeout server 900ms
+";
+
+/// Fronts and servers of one place.
+pub(crate) struct Place {
+    pub(crate) front: SocketAddr,
+    pub(crate) server: TcpListener,
+}
+
+/// A running program, which ends with this value.
+pub(crate) struct Side {
+    child: Child,
+    folder: PathBuf,
+    pub(crate) places: Vec<Place>,
+}
+
+impl Side {
+    /// `network` is the third byte of its addresses.
+    pub(crate) fn start(program: &Path, network: [u8; 2], places: u16) -> Result<Self> {
+        let address = |last| Ipv4Addr::new(127, network[0], network[1], last);
+        let mut config = String::from("global\n    nbthread 1\n    maxconn 4000\n");
+        config.push_str(DEFAULTS);
+        let mut made = Vec::new();
+        for number in 0..places {
+            let variant = &VARIANTS[variant_of(number.into())];
+            let port = FIRST_PORT + number;
+            let front = SocketAddr::from((address(1), port));
+            let server = TcpListener::bind((address(2), port)).context("a server's port")?;
+            server.set_nonblocking(true)?;
+            let (fe, be) = (variant.front, variant.back);
+            let _ = write!(
+                config,
+                "frontend f{number}\n    bind {front}\n    {fe}\n    default_backend b{number}\n\
+                 backend b{number}\n    {be}\n    server s {} cookie A\n",
+                server.local_addr()?
+            );
+            made.push(Place { front, server });
+        }
+        let folder = std::env::temp_dir().join(format!("proxy-differ-{}-{}", network[0], network[1]));
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join("haproxy.cfg");
+        std::fs::write(&file, config)?;
+        let output = std::fs::File::create(folder.join("output"))?;
+        let mut command = Command::new(program);
+        command.arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).stderr(output);
+        let child = command.spawn().with_context(|| program.display().to_string())?;
+        let mut side = Self { child, folder, places: made };
+        let last = side.places.last().context("no places")?.front;
+        wait::until("the last front listens", BOUND, || {
+            let ended = side.child.try_wait().ok().flatten().is_some();
+            (ended || TcpStream::connect(last).is_ok()).then_some(())
+        })?;
+        if !side.is_running() {
+            bail!("{} does not start: {}", program.display(), side.told());
+        }
+        Ok(side)
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// What it has written to its standard error.
+    pub(crate) fn told(&self) -> String {
+        std::fs::read_to_string(self.folder.join("output")).unwrap_or_default()
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
