@@ -1,5 +1,8 @@
 //! How many file descriptors the process may have, and how many connections that allows.
 
+use std::os::unix::net::UnixDatagram;
+
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::voice::Voice;
@@ -15,6 +18,8 @@ const RESERVED: u64 = 100;
 const PER_WORKER: u64 = 8;
 /// `maxconn` where the limit would allow none at all.
 const LEAST_MAXCONN: u64 = 10;
+/// The kernel's table of descriptors is made for so many at once, of 8 bytes each.
+const ROOM_MAX: u64 = 1 << 17;
 
 /// What the configuration asks for.
 #[derive(Debug, Clone, Copy)]
@@ -93,9 +98,31 @@ pub(super) fn provide(wanted: &Wanted, program: &str, voice: Voice) -> Result<Pr
     Ok(wanted.allowed(now))
 }
 
+/// Has the kernel make its table of descriptors as large as the limit needs it. By itself the table doubles when it is full, and
+/// whoever opens a file then, in a process with several threads, waits for ten milliseconds or more until no processor can be
+/// looking at the old table. A child's table is as large as what its parent had open, so a fork comes before this.
+pub(super) fn make_room() {
+    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let Ok(last) = i32::try_from(limit.min(ROOM_MAX).saturating_sub(1)) else { return };
+    // Where it cannot be done, the table grows as it is used.
+    let Ok(socket) = UnixDatagram::unbound() else { return };
+    if let Ok(copy) = fcntl(&socket, FcntlArg::F_DUPFD_CLOEXEC(last)) {
+        let _ = nix::unistd::close(copy);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_made_for_all_descriptors_that_the_limit_allows() {
+        make_room();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let room = status.lines().find_map(|line| line.strip_prefix("FDSize:")?.trim().parse::<u64>().ok());
+        let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert!(room.unwrap() >= limit.min(ROOM_MAX), "{room:?} of {limit}");
+    }
 
     #[test]
     fn connections_and_descriptors_follow_from_each_other() {

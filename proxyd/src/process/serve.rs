@@ -103,6 +103,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     } else if let Some(file) = pidfile {
         identity::write_pid(file, std::process::id())?;
     }
+    descriptors::make_room();
     let voice = Voice::new(options.quiet || options.daemon);
     let reload = match (early, late) {
         (Some(early), _) => early,
