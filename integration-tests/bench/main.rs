@@ -238,13 +238,23 @@ fn failed(name: &str, about: &str, error: &anyhow::Error, keys: &[&str], finding
     format!("### {name}: {about}\n\nNo ratios:\n- {error:#}\n\n")
 }
 
-/// System calls and user instructions per request of both, plain, logged and with rules.
+/// Whose calls and instructions are counted for both, and the end of the name of what is to be reached, where something is.
+const COUNTED: [(&str, Option<&str>); 6] = [
+    ("100B-64", Some("")),
+    ("100B-64-httplog", Some("-httplog")),
+    ("rules-10", None),
+    ("roundrobin-1000", None),
+    ("queue", None),
+    ("tcp-64", None),
+];
+
+/// System calls and user instructions per request of both.
 fn count(programs: &Programs, load: &mut Load, findings: &mut Findings) -> Result<String> {
     let mut text = String::from(
         "### counts: system calls and user instructions per request\n\n\
          | workload | | system calls | which | user instructions |\n|---|---|---|---|---|\n",
     );
-    for (name, suffix) in [("100B-64", Some("")), ("100B-64-httplog", Some("-httplog")), ("rules-10", None)] {
+    for (name, suffix) in COUNTED {
         let workload = WORKLOADS.iter().find(|workload| workload.name == name).context("no such workload")?;
         let theirs = count_one(programs, load, workload, Subject::Haproxy)?;
         let ours = count_one(programs, load, workload, Subject::Proxyd)?;
