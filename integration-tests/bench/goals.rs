@@ -60,6 +60,11 @@ pub(crate) const GOALS: &[Goal] = &[
     goal("reload with 10,000 servers: longest pause, ms", "reload/pause", AtMost(5.0), "1"),
 ];
 
+/// Whether something is to be reached with a workload.
+pub(crate) fn judges(workload: &str) -> bool {
+    GOALS.iter().any(|goal| goal.key.split_once('/').is_some_and(|(name, _)| name == workload))
+}
+
 /// What was found: a figure with what belongs to it, or why there is none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings(BTreeMap<String, Result<(f64, String), String>>);

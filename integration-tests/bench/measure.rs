@@ -16,6 +16,8 @@ const PROBE_BOUND: Duration = Duration::from_secs(10);
 const PACED_PART: f64 = 0.85;
 /// Bytes under way at once from which a turn takes longer, so that every connection gets its answers.
 const HEAVY: usize = 500_000_000;
+/// How many rounds may be measured again because the generator was the bottleneck in them. If it is so in more, it is in general.
+const REPEATS_MAX: usize = 3;
 /// How long the receiver of log lines is given for what is under way.
 const DRAIN: Duration = Duration::from_millis(20);
 
@@ -28,6 +30,11 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
+    /// With more rounds, for what is compared with a figure to reach.
+    pub(crate) fn thorough(self) -> Self {
+        Self { rounds: self.rounds * 2 - 1, ..self }
+    }
+
     fn twice_as_long(self) -> Self {
         Self { rounds: self.rounds, warm: self.warm * 4, length: self.length * 2 }
     }
@@ -41,6 +48,8 @@ pub(crate) struct Outcome {
     /// As fast as possible, or at the workload's rate.
     pub(crate) turns: Vec<Turn>,
     pub(crate) refusals: Vec<Refusal>,
+    /// Rounds that were measured again.
+    pub(crate) repeated: usize,
     /// At a rate that the generator can keep, when it was the bottleneck before.
     pub(crate) paced: Option<Paced>,
 }
@@ -51,6 +60,7 @@ pub(crate) struct Paced {
     pub(crate) rate: f64,
     pub(crate) turns: Vec<Turn>,
     pub(crate) refusals: Vec<Refusal>,
+    pub(crate) repeated: usize,
 }
 
 impl Outcome {
@@ -71,19 +81,19 @@ pub(crate) fn workload(programs: &Programs, load: &mut Load, workload: Workload,
     let configs = Configs::write(programs, &workload)?;
     let complaints = configs.complaints(programs)?;
     if !complaints.is_empty() {
-        return Ok(Outcome { workload, subjects, turns: Vec::new(), refusals: complaints, paced: None });
+        return Ok(Outcome { workload, subjects, turns: Vec::new(), refusals: complaints, repeated: 0, paced: None });
     }
     let shape = workload.shape()?;
     let timing = if workload.connections * workload.body < HEAVY { timing } else { timing.twice_as_long() };
-    let (turns, refusals) = rounds(programs, load, &workload, &configs, &shape, timing)?;
-    let mut outcome = Outcome { workload, subjects, turns, refusals, paced: None };
+    let Rounds { turns, refusals, repeated } = rounds(programs, load, &workload, &configs, &shape, timing)?;
+    let mut outcome = Outcome { workload, subjects, turns, refusals, repeated, paced: None };
     if !outcome.refusals.is_empty() && outcome.refusals.iter().all(Refusal::is_generator) {
         let rates = outcome.subjects.iter().filter_map(|&s| verdict::median(&outcome.turns, s, Turn::rate));
         let rate = rates.fold(f64::INFINITY, f64::min) * PACED_PART;
         let mut shape = shape;
         shape.rate = Some(rate);
-        let (turns, refusals) = rounds(programs, load, &workload, &configs, &shape, timing)?;
-        outcome.paced = Some(Paced { rate, turns, refusals });
+        let Rounds { turns, refusals, repeated } = rounds(programs, load, &workload, &configs, &shape, timing)?;
+        outcome.paced = Some(Paced { rate, turns, refusals, repeated });
     }
     Ok(outcome)
 }
@@ -126,6 +136,13 @@ impl Configs {
 /// The heads of a request as the server saw it and of the answer as the client saw it.
 type Heads = (Vec<u8>, Vec<u8>);
 
+/// What came of the rounds at one rate.
+struct Rounds {
+    turns: Vec<Turn>,
+    refusals: Vec<Refusal>,
+    repeated: usize,
+}
+
 fn rounds(
     programs: &Programs,
     load: &mut Load,
@@ -133,11 +150,14 @@ fn rounds(
     configs: &Configs,
     shape: &Shape,
     timing: Timing,
-) -> Result<(Vec<Turn>, Vec<Refusal>)> {
+) -> Result<Rounds> {
     let subjects = workload.subjects(programs.nginx.is_some());
+    let terms = Terms { rate: shape.rate, logged: workload.site.log, connections: shape.connections };
     let mut turns = Vec::new();
     let mut heads: Vec<(Subject, Heads)> = Vec::new();
-    for round in 1..=timing.rounds {
+    let (mut round, mut repeated) = (1, 0);
+    while round <= timing.rounds {
+        let before = turns.len();
         for &subject in &subjects {
             let cores = if workload.site.workers > 1 { "0,1" } else { "0" };
             let proxy = Proxy::start(programs, subject, configs.of(subject), cores, Under::Nothing)?;
@@ -149,11 +169,16 @@ fn rounds(
             }
             load.end();
         }
+        if repeated < REPEATS_MAX && turns.iter().skip(before).any(|turn| verdict::limited(turn, terms).is_some()) {
+            turns.truncate(before);
+            repeated += 1;
+        } else {
+            round += 1;
+        }
     }
     let mut refusals = equality(&heads);
-    let terms = Terms { rate: shape.rate, logged: workload.site.log, connections: shape.connections };
     refusals.extend(verdict::refusals(&turns, &subjects, timing.rounds, terms));
-    Ok((turns, refusals))
+    Ok(Rounds { turns, refusals, repeated })
 }
 
 fn equality(heads: &[(Subject, Heads)]) -> Vec<Refusal> {

@@ -62,10 +62,12 @@ pub(crate) fn markdown(outcome: &Outcome) -> String {
         text += &table(&outcome.turns, &outcome.subjects, outcome.refusals.is_empty());
     }
     text += &refused(&outcome.refusals);
+    text += &again(outcome.repeated);
     if let Some(paced) = &outcome.paced {
         let _ = writeln!(text, "\nThe same at {:.0} requests/s for all, which the generator can keep:\n", paced.rate);
         text += &table(&paced.turns, &outcome.subjects, paced.refusals.is_empty());
         text += &refused(&paced.refusals);
+        text += &again(paced.repeated);
     }
     text.push('\n');
     text
@@ -80,6 +82,13 @@ fn refused(refusals: &[Refusal]) -> String {
         }
     }
     text
+}
+
+fn again(repeated: usize) -> String {
+    match repeated {
+        0 => String::new(),
+        rounds => format!("\nMeasured again, because the generator was the bottleneck: {rounds} rounds.\n"),
+    }
 }
 
 fn table(turns: &[Turn], subjects: &[Subject], ratios: bool) -> String {

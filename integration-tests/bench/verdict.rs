@@ -209,7 +209,8 @@ fn unequal(turns: &[Turn], terms: Terms) -> Vec<Refusal> {
     found
 }
 
-fn limited(turn: &Turn, terms: Terms) -> Option<Refusal> {
+/// What kept a subject from what it was asked for, where that was not the subject itself.
+pub(crate) fn limited(turn: &Turn, terms: Terms) -> Option<Refusal> {
     let Turn { subject, round, load_busy, subject_busy, .. } = *turn;
     if subject_busy >= SATURATED {
         // With a rate to keep, a saturated subject is the finding; without one it is what was wanted.
