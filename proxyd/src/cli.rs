@@ -8,6 +8,7 @@ mod cookie;
 mod place;
 mod server;
 mod servers;
+mod sessions;
 mod show;
 
 use std::cell::RefCell;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -29,7 +30,7 @@ use crate::name_service::NameService;
 use crate::proxy::Backend;
 use crate::proxy::settings::StatsLevel;
 use crate::stick::show::{Command, Verb};
-use crate::worker::{Process, milliseconds};
+use crate::worker::{self, Process, milliseconds};
 
 /// Bytes of one line of commands; haproxy's limit is its buffer.
 const LINE_MAX: usize = 16_384;
@@ -47,6 +48,10 @@ pub struct Settings {
     pub checks: Rc<RefCell<Checks>>,
     /// Who is asked where servers are.
     pub names: RefCell<NameService>,
+    /// Who is asked what sessions are doing.
+    pub workers: Vec<mpsc::Sender<worker::Command>>,
+    /// Held while they are asked: they answer one question at a time.
+    pub asking: Mutex<()>,
     /// `stats timeout`: how long a connection may idle.
     pub timeout: Duration,
     /// `stats maxconn`: connections at the same time over all sockets; more of them wait.
@@ -75,7 +80,7 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, level: StatsL
     // The semaphore is never closed.
     let Ok(_place) = settings.connections.acquire().await else { return };
     let Ok(Some(line)) = timeout(settings.timeout, read_line(&mut stream)).await else { return };
-    let answer = answer(&line, level, &settings);
+    let answer = answer(&line, level, &settings).await;
     // A client that has left needs no answer.
     let _ = timeout(settings.timeout, stream.write_all(answer.as_bytes())).await;
 }
@@ -96,7 +101,7 @@ async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
 }
 
 /// The answers to all commands of a line.
-fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
+async fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
     let generation = settings.handle.load();
     let mut out = String::new();
     for command in split(line, ';') {
@@ -105,7 +110,7 @@ fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
         if words.is_empty() {
             continue;
         }
-        if let Some(answer) = run(&words, level, settings, &generation) {
+        if let Some(answer) = run(&words, level, settings, &generation).await {
             out.push_str(&answer);
         } else {
             out.push_str("Unknown command: '");
@@ -119,7 +124,7 @@ fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
 }
 
 /// The answer to one command; `None` if it is not known.
-fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Generation) -> Option<String> {
+async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Generation) -> Option<String> {
     let now_ms = milliseconds(clock::now().saturating_duration_since(settings.started));
     let mut out = String::new();
     let answer = match words {
@@ -146,15 +151,18 @@ fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Gene
             Ok(out)
         }
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
+        ["show", "sess", ..] if level < StatsLevel::Operator => denied(),
+        ["show", "sess", rest @ ..] => sessions::show(settings, rest.first().copied()).await,
         ["help"] => Ok(HELP.to_owned()),
         ["set", "server" | "weight" | "maxconn", ..]
         | ["enable" | "disable", "agent" | "health" | "server", ..]
         | ["set", "dynamic-cookie-key", "backend", ..]
         | ["enable" | "disable", "dynamic-cookie", "backend", ..]
         | ["shutdown", "sessions", "server", ..]
+        | ["shutdown", "session", ..]
             if level < StatsLevel::Admin =>
         {
-            Err("Permission denied\n".to_owned())
+            denied()
         }
         ["set", "server", rest @ ..] => server::set(settings, generation, rest),
         ["set", "weight", rest @ ..] => server::set_weight(settings, generation, rest),
@@ -169,9 +177,14 @@ fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Gene
             cookie::change(settings, generation, rest, &cookie::Order::Enable(*word == "enable"))
         }
         ["shutdown", "sessions", "server", rest @ ..] => server::shutdown_sessions(settings, generation, rest),
+        ["shutdown", "session", rest @ ..] => sessions::shutdown(settings, rest.first().copied()).await,
         _ => return None,
     };
     Some(answer.unwrap_or_else(|message| message))
+}
+
+fn denied() -> Result<String, String> {
+    Err("Permission denied\n".to_owned())
 }
 
 /// A backend by its name, or by its number after `#`.
@@ -238,8 +251,10 @@ const HELP: &str = "  clear table <table> [<filter>]*         : remove entries o
                       show resolvers [id]                     : dumps counters from all resolvers section and associated name servers\n  \
                       show servers conn [<backend>]           : dump connections of servers\n  \
                       show servers state [<backend>]          : dump states of servers\n  \
+                      show sess [<id>|all]                    : list the sessions, or everything about one or all of them\n  \
                       show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n  \
                       show table [<table> [<filter>]*]        : list stick tables, or the entries of one\n  \
+                      shutdown session <id>                   : end a session\n  \
                       shutdown sessions server <srv>          : end all sessions of a server\n";
 
 #[cfg(test)]

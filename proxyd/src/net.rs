@@ -15,7 +15,7 @@ pub mod splice;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -171,6 +171,14 @@ impl Stream {
             Some(SocketAddr::V6(_)) => self.socket().set_tclass_v6(tos.into()),
             None => Ok(()),
         };
+    }
+
+    /// Its number in the process.
+    pub fn descriptor(&self) -> i32 {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        }
     }
 
     /// This side's address; `None` for unix sockets.

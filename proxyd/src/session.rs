@@ -22,6 +22,7 @@ pub mod h1;
 pub mod policy;
 pub mod pool;
 pub mod relay;
+pub mod report;
 pub mod response_wait;
 pub mod service;
 pub mod stickiness;
@@ -29,7 +30,7 @@ pub mod stream;
 pub mod tcp;
 pub mod transfer;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ use crate::worker::timers::Timer;
 use crate::worker::view::View;
 use crate::worker::{Presence, Worker};
 use conn::Conn;
+use report::Report;
 
 /// What is known of an accepted connection.
 #[derive(Debug)]
@@ -75,6 +77,8 @@ pub struct Session {
     pub requests: u32,
     /// It began with a PROXY header.
     pub proxy_header: bool,
+    /// An administrator has ended it.
+    pub killed: Cell<bool>,
     /// `sess` variables.
     pub variables: Variables,
     /// What the connection tracks.
@@ -107,6 +111,15 @@ impl Session {
     /// Whether the connection should end rather than take another request.
     pub fn is_closing(&self) -> bool {
         self.worker.is_closing(&self.frontend)
+    }
+
+    /// Answers what it was asked, if it was. True: it has to end.
+    #[cold]
+    fn is_ended_by_question(&self, tell: impl FnOnce() -> Option<Report>) -> bool {
+        let Some(survey) = self.timer.question() else { return false };
+        let ends = tell().is_some_and(|report| survey.answer(report));
+        self.killed.set(self.killed.get() || ends);
+        ends
     }
 
     /// Before another request: the generation in force. A frontend that is gone from it keeps the old one.
@@ -158,6 +171,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         accepted: clock::date(),
         requests: 0,
         proxy_header: false,
+        killed: Cell::new(false),
         variables: Variables::default(),
         counters: Counters::default(),
         destination: OnceCell::new(),

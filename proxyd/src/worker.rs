@@ -7,6 +7,7 @@
 pub mod buffers;
 pub mod kept;
 pub mod pipes;
+pub mod survey;
 pub mod timers;
 pub mod view;
 
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::clock::{Moment, Wall};
@@ -33,12 +34,14 @@ use crate::proxy::frontend::AcceptState;
 use crate::proxy::{Backend, Frontend, Listener};
 use crate::session;
 use crate::session::pool::{self, Pools};
+use crate::session::report::Report;
 use crate::stats::WorkerIndex;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
 use buffers::Buffers;
 use kept::Kept;
 use pipes::{PipeLimits, Pipes};
+use survey::{Question, Survey};
 use timers::Timers;
 use view::View;
 
@@ -91,6 +94,8 @@ pub enum Command {
     Reload(Vec<Listening>),
     /// A frontend's [`Accepting`](crate::proxy::frontend::Accepting) has changed.
     Update,
+    /// Ask the sessions; who asks waits for the answer before the next question is put.
+    Ask(Question, oneshot::Sender<Vec<Report>>),
     /// Accept nothing more, close what is idle, end when the last connection has ended.
     Drain,
     /// End at once.
@@ -319,6 +324,10 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
                 add(&worker, &mut doors, listening, &settings.waiting);
                 settings.waiting.wake();
             }
+            Command::Ask(question, asker) => {
+                worker.timers.ask(&Rc::new(Survey::new(question, asker)));
+                continue;
+            }
             Command::Update => {}
             Command::Drain => break,
             Command::Stop => return end(&worker),
@@ -331,10 +340,13 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     worker.draining.set(true);
     worker.timers.wake_all();
     while worker.connections.get() > 0 {
-        let stopped = async { while !matches!(commands.recv().await, Some(Command::Stop) | None) {} };
         tokio::select! {
             () = worker.empty.notified() => {}
-            () = stopped => break,
+            command = commands.recv() => match command {
+                Some(Command::Stop) | None => break,
+                Some(Command::Ask(question, asker)) => worker.timers.ask(&Rc::new(Survey::new(question, asker))),
+                Some(Command::Reload(_) | Command::Update | Command::Drain) => {}
+            },
         }
     }
     end(&worker);

@@ -16,5 +16,6 @@ mod rig;
 mod rules;
 mod samples;
 mod servers;
+mod sessions;
 mod stick;
 mod tcp;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -82,14 +82,12 @@ impl Rig {
 
     /// The answer to a line of runtime commands.
     pub(crate) fn command(&self, line: &str) -> String {
-        let connected = || UnixStream::connect(self.folder.join("runtime")).ok();
-        let mut socket = wait::until("the runtime socket answers", BOUND, connected).unwrap();
-        socket.set_read_timeout(Some(BOUND)).unwrap();
-        socket.write_all(format!("{line}\n").as_bytes()).unwrap();
-        // What servers say is told as it came.
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        command(&self.runtime(), line)
+    }
+
+    /// The runtime socket.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.folder.join("runtime")
     }
 
     /// The next line of the log, without the frame of syslog and the client's address and date. Durations that were reached are
@@ -116,6 +114,18 @@ impl Drop for Rig {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The answer to a line of commands on a runtime socket.
+pub(crate) fn command(socket: &Path, line: &str) -> String {
+    let connected = || UnixStream::connect(socket).ok();
+    let mut socket = wait::until("the runtime socket answers", BOUND, connected).unwrap();
+    socket.set_read_timeout(Some(BOUND)).unwrap();
+    socket.write_all(format!("{line}\n").as_bytes()).unwrap();
+    // What servers say is told as it came.
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Whether somebody listens on a TCP port, found without a connection that the proxy would count.

@@ -140,6 +140,12 @@ impl Date {
         let _ = write!(out, " {sign}{hours:02}{minutes:02}");
     }
 
+    /// `28/Nov/2026:14:34:53.123456`, local.
+    pub fn write_micros(self, out: &mut Vec<u8>) {
+        self.write_seconds(out, self.utc_offset);
+        let _ = write!(out, ".{:06}", self.since_epoch.subsec_micros());
+    }
+
     /// `Nov 28 13:34:53`, local, the day padded with a blank (RFC 3164, 4.1.2).
     pub fn write_rfc3164(self, now: &Second, out: &mut Vec<u8>) {
         if now.has(self) {

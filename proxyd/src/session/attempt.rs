@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::conn::Conn;
 use super::pool::ServerConn;
+use super::report::Stage;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
@@ -247,7 +248,7 @@ impl Exchange<'_> {
         let deadline = timeouts.queue.or(timeouts.connect).map(|limit| clock::moment() + limit);
         let place = wait.place();
         let mut wait = Some(wait);
-        let (client, session) = (&mut *self.client, self.session);
+        let session = self.session;
         let leaves = view.backend.abortonclose;
         let waited = std::future::poll_fn(|context| {
             if let Some(wait) = &mut wait
@@ -255,10 +256,11 @@ impl Exchange<'_> {
             {
                 return Poll::Ready(Ok(waited));
             }
-            if leaves && client.poll_gone(context, &session.worker.buffers).is_ready() {
+            if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
                 return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Queue, None)));
             }
-            poll_silence(context, &session.timer, &[(deadline, ())])
+            let tell = || Some(self.report(Stage::Queue).connecting(deadline));
+            poll_silence(context, session, &[(deadline, ())], tell)
                 .map(|()| Err(End::new(Cause::ServerTimeout, Phase::Queue, Some(503))))
         })
         .await;
@@ -330,16 +332,17 @@ impl Exchange<'_> {
         };
         let stream = started.map_err(|_| End::connect(Cause::ServerAbort))?;
         let deadline = view.backend.section.timeouts.connect.map(|limit| clock::moment() + limit);
-        let (client, session) = (&mut *self.client, self.session);
+        let session = self.session;
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {
             if let Poll::Ready(connected) = stream.poll_connected(context) {
                 return Poll::Ready(connected.map_err(|_| End::connect(Cause::ServerAbort)));
             }
-            if leaves && client.poll_gone(context, &session.worker.buffers).is_ready() {
+            if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
                 return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
             }
-            poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(End::connect(Cause::ServerTimeout)))
+            let tell = || Some(self.report(Stage::Connect).connecting(deadline).towards(&stream));
+            poll_silence(context, session, &[(deadline, ())], tell).map(|()| Err(End::connect(Cause::ServerTimeout)))
         })
         .await?;
         self.tick();
@@ -419,7 +422,7 @@ impl Exchange<'_> {
             Retry::ResponseTimeout => retry_on.response_timeout && self.is_repeatable(),
             Retry::Status => true,
         };
-        if !allowed || self.account.retries >= view.backend.retries {
+        if !allowed || self.session.killed.get() || self.account.retries >= view.backend.retries {
             return Err(end);
         }
         self.response_wire = None;
@@ -458,16 +461,20 @@ impl Exchange<'_> {
 
     async fn pause(&mut self, view: &BackendView, pause: Duration) -> Result<(), End> {
         let until = clock::moment() + pause;
-        let (client, session) = (&mut *self.client, self.session);
+        let session = self.session;
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {
-            if leaves && client.poll_gone(context, &session.worker.buffers).is_ready() {
+            if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
                 return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
             }
-            poll_silence(context, &session.timer, &[(Some(until), ())]).map(Ok)
+            let tell = || Some(self.report(Stage::Pause).connecting(Some(until)));
+            poll_silence(context, session, &[(Some(until), ())], tell).map(Ok)
         })
         .await?;
         self.tick();
+        if session.killed.get() {
+            return Err(End::new(Cause::Killed, Phase::Connect, None));
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 
 use std::task::Poll;
 
+use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::clock::Moment;
@@ -33,22 +34,22 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
         exchange.client.output.space(buffers).extend_from_slice(CONTINUE);
     }
     let framing = exchange.transaction.body.get();
-    let client = &mut *exchange.client;
     let waited = std::future::poll_fn(|context| {
         // Should it not be read, the client's end is noticed below.
-        let _ = client.poll_flush(context, buffers);
+        let _ = exchange.client.poll_flush(context, buffers);
         loop {
-            let bytes = client.input.bytes();
+            let bytes = exchange.client.input.bytes();
             if bytes.len() >= buffers.size() || Body::new(framing, bytes).has(at_least) {
                 return Poll::Ready(Ok(()));
             }
-            match client.poll_fill(context, buffers, false) {
+            match exchange.client.poll_fill(context, buffers, false) {
                 Poll::Ready(Ok(0) | Err(_)) => {
                     return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Request, None)));
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
-                    return poll_silence(context, &session.timer, &[(deadline, ())])
+                    let tell = || Some(exchange.report(Stage::Body).analysing(deadline));
+                    return poll_silence(context, session, &[(deadline, ())], tell)
                         .map(|()| Err(End::new(Cause::ClientTimeout, Phase::Request, Some(408))));
                 }
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use super::attempt::target;
+use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
 use super::{Session, h1, policy, service};
@@ -25,6 +26,12 @@ use crate::termination::{Cause, End, Phase, letters};
 pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> Option<Moment> {
     let end = match result {
         Ok(Done) => None,
+        Err(end) if exchange.session.killed.get() => {
+            exchange.keep_alive = false;
+            let unanswered = end.phase == Phase::Headers && exchange.upload.is_done();
+            let status = if unanswered { Some(502) } else { None };
+            answer(exchange, End::new(Cause::Killed, end.phase, status)).await
+        }
         Err(end) => answer(exchange, end).await,
     };
     give_back_connection(exchange, end);
@@ -85,12 +92,16 @@ fn drain_upload(exchange: &mut Exchange<'_>) {
 async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
     let session = exchange.session;
     let deadline = session.frontend.section.timeouts.client.map(|limit| clock::moment() + limit);
-    let client = &mut *exchange.client;
     std::future::poll_fn(|context| {
-        if let Poll::Ready(flushed) = client.poll_flush(context, &session.worker.buffers) {
+        if let Poll::Ready(flushed) = exchange.client.poll_flush(context, &session.worker.buffers) {
             return Poll::Ready(flushed.map_err(drop));
         }
-        poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(()))
+        let tell = || {
+            let mut report = exchange.report(Stage::Answer);
+            report.response.write = report.left(deadline);
+            Some(report)
+        };
+        poll_silence(context, session, &[(deadline, ())], tell).map(|()| Err(()))
     })
     .await
 }
@@ -268,7 +279,7 @@ pub fn log_early(exchange: &mut Exchange<'_>) {
 }
 
 /// Where a server is for this exchange, as the log shows it.
-fn logged_target(exchange: &Exchange<'_>, server: &Server) -> Option<SocketAddr> {
+pub(super) fn logged_target(exchange: &Exchange<'_>, server: &Server) -> Option<SocketAddr> {
     match target(server, || exchange.seen_destination())? {
         Target::Tcp(address) => Some(address),
         Target::Unix(_) | Target::Abstract(_) => None,

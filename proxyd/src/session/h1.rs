@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
-use super::transfer::{Transfer, poll_silence};
+use super::transfer::{Transfer, nothing_to_tell, poll_silence};
 use super::{Link, Session, policy, stream};
 use super::{finish, relay};
 use crate::clock::{self, Moment};
@@ -135,7 +135,7 @@ fn poll_more(
     if idle && session.is_closing() {
         return Poll::Ready(Err(NoMore::Closing));
     }
-    poll_silence(context, &session.timer, &[(deadline, ())]).map(|()| Err(NoMore::Late))
+    poll_silence(context, session, &[(deadline, ())], nothing_to_tell).map(|()| Err(NoMore::Late))
 }
 
 /// Until when a request must have begun: `timeout http-keep-alive` after another one, `timeout http-request` and

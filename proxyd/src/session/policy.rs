@@ -10,6 +10,7 @@ use super::Session;
 use super::attempt::InUse;
 use super::body;
 use super::conn::Conn;
+use super::report::Stage;
 use super::service::{self, Answer};
 use super::stream::Exchange;
 use super::transfer::poll_silence;
@@ -196,7 +197,7 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
             full || exchange.client.ended || deadline.is_none_or(|deadline| exchange.account.now >= deadline);
         match content_verdict(exchange, &section.rules, complete, &mut at) {
             TcpVerdict::Continue => break,
-            TcpVerdict::Wait => more_content(exchange, deadline).await,
+            TcpVerdict::Wait => more_content(exchange, deadline).await?,
             TcpVerdict::Reject | TcpVerdict::Close | TcpVerdict::SilentDrop => {
                 return Err(End::new(Cause::Proxy, Phase::Request, None));
             }
@@ -226,17 +227,18 @@ fn peek(exchange: &mut Exchange<'_>) -> bool {
 }
 
 /// Waits until more bytes have come, no more will come, or the time is over.
-async fn more_content(exchange: &mut Exchange<'_>, deadline: Option<Moment>) {
+async fn more_content(exchange: &mut Exchange<'_>, deadline: Option<Moment>) -> Result<(), End> {
     let session = exchange.session;
-    let client = &mut *exchange.client;
     std::future::poll_fn(|context| {
-        if client.poll_fill(context, &session.worker.buffers, false).is_ready() {
+        if exchange.client.poll_fill(context, &session.worker.buffers, false).is_ready() {
             return Poll::Ready(());
         }
-        poll_silence(context, &session.timer, &[(deadline, ())])
+        let tell = || Some(exchange.report(Stage::Rules).analysing(deadline));
+        poll_silence(context, session, &[(deadline, ())], tell)
     })
     .await;
     exchange.tick();
+    if session.killed.get() { Err(End::new(Cause::Killed, Phase::Request, None)) } else { Ok(()) }
 }
 
 /// `set-mark` and `set-tos`.
@@ -277,12 +279,13 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
 async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let limit = exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect));
     let until = clock::moment() + limit.unwrap_or_default();
-    let (client, session) = (&mut *exchange.client, exchange.session);
+    let session = exchange.session;
     std::future::poll_fn(|context| {
-        if client.poll_gone(context, &session.worker.buffers).is_ready() {
+        if exchange.client.poll_gone(context, &session.worker.buffers).is_ready() {
             return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Tarpit, None)));
         }
-        poll_silence(context, &session.timer, &[(Some(until), ())]).map(Ok)
+        let tell = || Some(exchange.report(Stage::Tarpit).analysing(Some(until)));
+        poll_silence(context, session, &[(Some(until), ())], tell).map(Ok)
     })
     .await?;
     let now = exchange.tick();

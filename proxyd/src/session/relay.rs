@@ -3,9 +3,10 @@
 
 use std::task::{Context, Poll};
 
+use super::report::{Report, Stage};
 use super::stream::{Done, Exchange};
 use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::http::h1::Body;
 use crate::termination::{Cause, End, Phase};
 
@@ -86,7 +87,8 @@ impl Relay {
             (self.client.deadline().filter(|_| to_client || (!self.uploaded && !to_server)), Side::Client),
             (self.server.deadline().filter(|_| to_server || (!self.downloaded && !to_client)), Side::Server),
         ];
-        poll_silence(context, &exchange.session.timer, &waits).map(|side| Err(self.late(side)))
+        poll_silence(context, exchange.session, &waits, || Some(self.report(exchange, [to_client, to_server], &waits)))
+            .map(|side| Err(self.late(side)))
     }
 
     fn poll_download(
@@ -146,6 +148,17 @@ impl Relay {
             Poll::Ready(Err(Broken::Sink)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
         }
         Ok(())
+    }
+
+    /// A side that is waited for either has to take bytes or to send some.
+    fn report(&self, exchange: &Exchange<'_>, held_up: [bool; 2], waits: &[(Option<Moment>, Side); 2]) -> Report {
+        let mut report = exchange.report(if self.tunnel { Stage::Tunnel } else { Stage::Data });
+        report.response.total += self.download.counted();
+        let [client, server] = waits.map(|(deadline, _)| report.left(deadline));
+        let places = (&mut report.request, &mut report.response);
+        *(if held_up[0] { &mut places.1.write } else { &mut places.0.read }) = client;
+        *(if held_up[1] { &mut places.0.write } else { &mut places.1.read }) = server;
+        report
     }
 
     fn phase(&self) -> Phase {

@@ -3,6 +3,7 @@
 
 use std::task::{Context, Poll};
 
+use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
 use crate::clock;
@@ -85,8 +86,14 @@ impl ResponseWait {
         }
         self.polled = true;
         let waits =
-            [(self.client.deadline().filter(|_| !self.sent), Side::Client), (self.server.deadline(), Side::Server)];
-        poll_silence(context, &exchange.session.timer, &waits).map(|side| {
+            [(self.server.deadline(), Side::Server), (self.client.deadline().filter(|_| !self.sent), Side::Client)];
+        let tell = || {
+            let mut report = exchange.report(Stage::Headers);
+            report.response.read = report.left(waits[0].0);
+            report.request.read = report.left(waits[1].0);
+            Some(report)
+        };
+        poll_silence(context, exchange.session, &waits, tell).map(|side| {
             Err(match side {
                 Side::Client => End::new(Cause::ClientTimeout, Phase::Data, Some(408)),
                 Side::Server => {

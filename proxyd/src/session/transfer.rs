@@ -7,7 +7,9 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::Session;
 use super::conn::Conn;
+use super::report::Report;
 use crate::clock::{self, Moment};
 use crate::http::chunk;
 use crate::http::h1::{Body, Refused};
@@ -15,7 +17,6 @@ use crate::limits::{COPY_MAX, SPLICE_MIN};
 use crate::worker::Worker;
 use crate::worker::buffers::{Buffer, Buffers};
 use crate::worker::pipes::Lent;
-use crate::worker::timers::Timer;
 
 /// One direction's message body on its way.
 #[derive(Debug)]
@@ -312,13 +313,31 @@ impl Silence {
 }
 
 /// Sets the timer to the earliest of the deadlines that count, or tells whose has passed. To be called again whenever the
-/// task is woken.
-pub fn poll_silence<T: Copy>(context: &mut Context<'_>, timer: &Timer, waits: &[(Option<Moment>, T)]) -> Poll<T> {
+/// task is woken. `tell` is what the session says if it is asked; one that has to end for it is told that the first deadline has
+/// passed.
+pub fn poll_silence<T: Copy>(
+    context: &mut Context<'_>,
+    session: &Session,
+    waits: &[(Option<Moment>, T)],
+    tell: impl FnOnce() -> Option<Report>,
+) -> Poll<T> {
     let next = waits.iter().filter_map(|&(deadline, who)| Some((deadline?, who))).min_by_key(|&(deadline, _)| deadline);
     // The clock is read only when the timer says so: what has passed is the deadline of an earlier call, which may have moved.
-    let expired = timer.wait(context, next.map(|(deadline, _)| deadline));
+    if !session.timer.wait(context, next.map(|(deadline, _)| deadline)) {
+        return Poll::Pending;
+    }
+    if session.is_ended_by_question(tell)
+        && let Some(&(_, first)) = waits.first()
+    {
+        return Poll::Ready(first);
+    }
     match next {
-        Some((deadline, who)) if expired && deadline <= clock::moment() => Poll::Ready(who),
+        Some((deadline, who)) if deadline <= clock::moment() => Poll::Ready(who),
         Some(_) | None => Poll::Pending,
     }
+}
+
+/// For [`poll_silence`] where there is no exchange yet.
+pub fn nothing_to_tell() -> Option<Report> {
+    None
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use super::survey::Survey;
 use crate::clock::{self, Moment};
 
 /// How coarse the wheel is.
@@ -35,6 +36,10 @@ struct Entry {
     /// The tick of the slot it is filed in; a key found in another slot is left over from before.
     filed: u64,
     expired: bool,
+    /// How often it was waited with.
+    waits: u32,
+    /// What whoever waits is asked.
+    asked: Option<Rc<Survey>>,
     waker: Option<Waker>,
 }
 
@@ -65,7 +70,7 @@ impl Wheel {
     }
 
     fn insert(&mut self) -> usize {
-        self.entries.insert(Entry { deadline: NEVER, filed: NEVER, expired: false, waker: None })
+        self.entries.insert(Entry { deadline: NEVER, filed: NEVER, expired: false, waits: 0, asked: None, waker: None })
     }
 
     /// Moves a deadline. True when the entry had to be filed earlier than it was.
@@ -207,6 +212,21 @@ impl Timers {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Asks every task that waits with a timer; it is woken for that. One survey at a time: whoever has not answered the one before
+    /// does not answer it any more.
+    pub fn ask(&self, survey: &Rc<Survey>) {
+        let mut wheel = self.0.wheel.borrow_mut();
+        let mut left = Vec::new();
+        let mut ask = |entry: &mut Entry| {
+            let waker = entry.waker.take()?;
+            left.extend(entry.asked.replace(Rc::clone(survey)));
+            Some(waker)
+        };
+        let wakers: Vec<Waker> = wheel.entries.iter_mut().filter_map(|(_, entry)| ask(entry)).collect();
+        drop(wheel);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     fn tick_before(&self, now: Moment) -> u64 {
         now.milliseconds_since(self.0.start) / TICK_MS
     }
@@ -250,24 +270,38 @@ impl Timer {
         }
     }
 
-    /// Expires at `deadline`, `None`: never; the task is woken when it does. Says whether the deadline before has passed.
+    /// Expires at `deadline`, `None`: never; the task is woken when it does. Says whether there is news: the deadline before has
+    /// passed, or the task is asked something.
     pub fn wait(&self, context: &Context<'_>, deadline: Option<Moment>) -> bool {
         let tick = self.timers.tick_after(deadline);
         let look = |entry: &mut Entry| {
             entry.wake_by(context);
-            entry.expired
+            entry.waits = entry.waits.wrapping_add(1);
+            entry.expired || entry.asked.is_some()
         };
-        let (earlier, expired) = self.timers.0.wheel.borrow_mut().set_and(self.key, tick, look).unwrap_or_default();
+        let (earlier, news) = self.timers.0.wheel.borrow_mut().set_and(self.key, tick, look).unwrap_or_default();
         if earlier {
             self.timers.is_earlier(tick);
         }
-        expired
+        news
+    }
+
+    /// What the task is asked.
+    pub fn question(&self) -> Option<Rc<Survey>> {
+        self.timers.0.wheel.borrow_mut().entries.get_mut(self.key)?.asked.take()
+    }
+
+    /// How often it was waited with.
+    pub fn waits(&self) -> u32 {
+        self.timers.0.wheel.borrow().entries.get(self.key).map_or(0, |entry| entry.waits)
     }
 
     /// Whether the deadline has passed; if not, the task is woken when it does.
     pub fn poll_expired(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut wheel = self.timers.0.wheel.borrow_mut();
         let Some(entry) = wheel.entries.get_mut(self.key) else { return Poll::Ready(()) };
+        // Whoever waits in this way has nothing to tell.
+        entry.asked = None;
         if entry.expired {
             return Poll::Ready(());
         }
