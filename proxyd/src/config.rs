@@ -29,7 +29,7 @@ mod number;
 mod option;
 mod proxy;
 mod resolve;
-mod resolvers;
+pub mod resolvers;
 mod review;
 pub mod rules;
 mod sections;
@@ -305,8 +305,12 @@ fn names(file: &ast::File, sources: &Sources, out: &mut Diagnostics) -> Names {
     let mut names = Names::default();
     let mut first: HashMap<&str, (SectionKind, &ast::Section)> = HashMap::new();
     let (mut frontends, mut backends) = (0, 0);
+    names.resolvers.insert(resolvers::DEFAULT.to_owned());
     for section in &file.sections {
         let Some(kind) = SectionKind::from_name(section.kind()) else { continue };
+        if let (SectionKind::Resolvers, Some(name)) = (kind, section.name()) {
+            names.resolvers.insert(name.text.to_string());
+        }
         let Some(name) = section.name().filter(|_| kind.is_proxy() && kind != SectionKind::Defaults) else { continue };
         if kind != SectionKind::Backend {
             names.frontends.entry(name.text.to_string()).or_insert(crate::ids::FrontendId(frontends));

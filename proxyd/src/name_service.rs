@@ -1,26 +1,27 @@
 //! Asks name servers where servers are, on the control thread and beside all traffic.
 //!
-//! One task per `resolvers` section that servers name, with a socket per name server. What an answer means for a server is
+//! One task per `resolvers` section, with a socket per name server once somebody asks: a server, or a rule that waits for the
+//! answer. What an answer means for a server is
 //! decided by [`resolvers`](crate::resolvers) and carried out through [`Checks::apply`], as every other change of a server.
 
+mod outlet;
 mod section;
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep_until;
 
 use crate::balance::farm::Farm;
 use crate::check::Checks;
-use crate::clock;
-use crate::resolvers::message::Name;
+use crate::resolvers::message::{Kind, Name};
 use crate::resolvers::{Counters, Settings, Wish};
+use outlet::Outlet;
 use section::Section;
 
 /// Answers that wait to be read.
@@ -48,6 +49,19 @@ pub struct Plan {
     pub clients: Vec<Client>,
 }
 
+/// A rule asks (`do-resolve`). Whoever drops it has no answer.
+#[derive(Debug)]
+pub struct Asked {
+    /// The section that is asked.
+    pub section: Arc<str>,
+    /// The name.
+    pub name: Name,
+    /// The family that is asked for first.
+    pub prefer: Kind,
+    /// Where the address goes, or that there is none.
+    pub answer: oneshot::Sender<Option<IpAddr>>,
+}
+
 /// Everybody who is asked. Dropping it ends the asking; servers stay where they are.
 #[derive(Debug, Default)]
 pub struct NameService {
@@ -69,6 +83,18 @@ impl NameService {
         self.sections.iter().map(|section| (section.settings(), section.counters()))
     }
 
+    /// Asks for a rule.
+    pub fn resolve(&self, asked: Asked) {
+        if let Some(section) = self.sections.iter().find(|section| section.settings().name == asked.section) {
+            section.resolve(asked);
+        }
+    }
+
+    /// Ends the asking; what rules have asked and wait for is to be asked again.
+    pub fn end(self) -> Vec<Asked> {
+        self.sections.iter().flat_map(|section| section.take_waiting()).collect()
+    }
+
     /// Another name for a server; false where nobody is asked about it.
     pub fn rename(&self, farm: &Arc<Farm>, index: usize, name: &Name) -> bool {
         self.sections.iter().any(|section| section.rename(farm, index, name))
@@ -86,64 +112,22 @@ pub fn start(plans: Vec<Plan>, epoch: Instant, checks: &Rc<RefCell<Checks>>) -> 
     service
 }
 
-/// The readers of a section's sockets; they end with it.
-struct Readers(Vec<JoinHandle<()>>);
-
-impl Drop for Readers {
-    fn drop(&mut self) {
-        for reader in &self.0 {
-            reader.abort();
-        }
-    }
-}
-
 async fn keep_asking(section: Rc<Section>) {
-    let (sender, mut answers) = mpsc::channel(ANSWERS_WAITING);
-    let mut readers = Readers(Vec::new());
-    let mut sockets = Vec::new();
-    for (rank, nameserver) in section.settings().nameservers.iter().enumerate() {
-        let socket = open(nameserver.address).map(Rc::new);
-        if let Some(socket) = &socket {
-            let largest = usize::from(section.settings().payload_size);
-            readers.0.push(spawn_local(keep_reading(Rc::clone(socket), rank, largest, sender.clone())));
-        }
-        sockets.push(socket);
-    }
+    let (sink, mut answers) = mpsc::channel(ANSWERS_WAITING);
+    let mut outlets = Vec::new();
     loop {
+        // Where nobody asks, nothing is opened.
+        if outlets.is_empty() && section.is_used() {
+            let settings = section.settings();
+            let largest = usize::from(settings.payload_size);
+            let nameservers = settings.nameservers.iter().enumerate();
+            outlets = nameservers.map(|(rank, to)| Outlet::open(&to.address, rank, largest, sink.clone())).collect();
+        }
         let due = section.epoch() + Duration::from_millis(section.due());
         tokio::select! {
-            Some((rank, bytes)) = answers.recv() => section.heard(rank, &bytes, &sockets),
-            () = sleep_until(due.into()) => section.tick(&sockets),
+            Some((rank, heard)) = answers.recv() => section.heard(rank, heard, &outlets),
+            () = sleep_until(due.into()) => section.tick(&outlets),
             () = section.changed() => {}
-        }
-    }
-}
-
-/// A socket that hears nobody but one name server.
-fn open(address: SocketAddr) -> Option<UdpSocket> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = std::net::UdpSocket::bind(any).ok()?;
-    socket.connect(address).ok()?;
-    socket.set_nonblocking(true).ok()?;
-    UdpSocket::from_std(socket).ok()
-}
-
-/// Hands on what a name server says. One byte more than is taken shows that it was too long.
-async fn keep_reading(socket: Rc<UdpSocket>, rank: usize, largest: usize, answers: mpsc::Sender<(usize, Vec<u8>)>) {
-    let mut buffer = vec![0; largest + 1];
-    loop {
-        match socket.recv(&mut buffer).await {
-            Ok(length) => {
-                let bytes = buffer.get(..length).unwrap_or_default().to_vec();
-                if answers.send((rank, bytes)).await.is_err() {
-                    return;
-                }
-            }
-            // Nobody listens there, for one. The question is repeated in any case.
-            Err(_) => sleep_until((clock::now() + PAUSE).into()).await,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Name servers are asked where servers are, while the process runs (configuration.txt, `resolvers`).
 //!
-//! [`message`] is the wire: questions out, answers in. [`lookup`] is one question over its tries, families and holds.
+//! [`message`] is the wire: questions out, answers in; [`frames`] where it is a stream. [`lookup`] is one question over its tries, families and holds.
 //! [`assign`] says which server gets which address of an answer. Nothing here opens a socket or reads a clock: `lookup` of the
 //! driving side does.
 
 pub mod assign;
+pub mod frames;
 pub mod lookup;
 pub mod message;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +55,21 @@ impl Settings {
 pub struct Nameserver {
     /// What it is called in logs.
     pub name: String,
-    /// Where it is asked, by UDP.
-    pub address: SocketAddr,
+    /// Where it is asked.
+    pub address: NameserverAddress,
+}
+
+/// Where a name server is asked, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameserverAddress {
+    /// Datagrams.
+    Udp(SocketAddr),
+    /// A stream, with the length before each message (RFC 7766).
+    Tcp(SocketAddr),
+    /// The same over a unix socket.
+    Unix(PathBuf),
+    /// The same over a unix socket in the abstract name space.
+    Abstract(String),
 }
 
 /// `hold`: for how long after the last good answer a server keeps its address although the name servers say otherwise.
@@ -63,6 +78,8 @@ pub struct Nameserver {
 /// until one of them says that there is another or none, unless the configuration says how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
+    /// A rule takes a good answer of this age, where servers have asked the same, before it has the name servers asked again.
+    pub valid: Duration,
     /// An address that is in no answer any more.
     pub obsolete: Duration,
     /// The name does not exist.
@@ -77,7 +94,14 @@ pub struct Hold {
 
 impl Default for Hold {
     fn default() -> Self {
-        Self { obsolete: Duration::ZERO, nx: Duration::from_secs(30), refused: None, timeout: None, other: None }
+        Self {
+            valid: Duration::from_secs(10),
+            obsolete: Duration::ZERO,
+            nx: Duration::from_secs(30),
+            refused: None,
+            timeout: None,
+            other: None,
+        }
     }
 }
 

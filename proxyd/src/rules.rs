@@ -7,6 +7,7 @@
 //! - [`effect`] what is kept for later, in every rule set
 //! - [`http`] `http-request`, `http-response`, `http-after-response`
 //! - [`redirect`] where a redirect leads
+//! - [`resolve`] names that name servers are asked about
 //! - [`switch`] `use_backend`, many rules in one look-up
 //! - [`stick`] persistence by stick tables
 //! - [`tcp`] `tcp-request`, `tcp-response`
@@ -15,6 +16,7 @@ pub mod acl;
 pub mod effect;
 pub mod http;
 pub mod redirect;
+pub mod resolve;
 pub mod stick;
 pub mod switch;
 pub mod tcp;
@@ -27,6 +29,7 @@ use crate::sample::{Context, Stream};
 use acl::{Acl, Condition};
 use http::{HttpAction, Outcome};
 use redirect::Redirect;
+use resolve::Question;
 use std::sync::Arc;
 use std::time::Duration;
 use stick::Stick;
@@ -70,6 +73,8 @@ pub enum Verdict {
     SilentDrop,
     /// The rules go on once more of the request's body has come.
     WaitForBody(Wait),
+    /// The rules go on once name servers have answered, or have failed to.
+    Resolve(Question),
 }
 
 /// `wait-for-body`
@@ -329,6 +334,8 @@ impl Rules {
                 Some(false) => {}
                 Some(true) => {
                     if let Some(verdict) = rule.action.perform(context) {
+                        // Unlike bytes that have not come, an answer is not waited for twice.
+                        *at += usize::from(matches!(verdict, TcpVerdict::Resolve(_)));
                         return verdict;
                     }
                 }

@@ -29,6 +29,7 @@ use crate::health::observe::Evidence;
 use crate::http::Head;
 use crate::limits::{COMMANDS_WAITING, HEADS_KEPT};
 use crate::log_sink::{LogSettings, LogSink};
+use crate::name_service::Asked;
 use crate::net::accept::{self, Waiting};
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::{Backend, Frontend, Listener};
@@ -74,6 +75,8 @@ pub trait Process: Send + Sync + std::fmt::Debug {
     fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool;
     /// Traffic has told too often in a row that something is wrong with a server, given likewise.
     fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence);
+    /// A rule asks name servers.
+    fn resolve(&self, asked: Asked);
 }
 
 /// A socket to accept on.

@@ -12,6 +12,7 @@ mod health;
 mod http;
 mod names;
 mod reload;
+mod resolve;
 mod rig;
 mod rules;
 mod samples;

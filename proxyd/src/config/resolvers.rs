@@ -1,14 +1,14 @@
 //! `resolvers` sections, and what servers say of them.
 
-use super::address::{Accept, Host, Port, TARGET, Transport};
+use super::address::{Accept, Address, Host, Port, Resolver, TARGET, Transport};
 use super::line::{Line, code};
 use super::proxy::Tools;
 use super::server::ServerDraft;
 use super::value::{self, Unit};
 use crate::resolvers::message::Name;
-use crate::resolvers::{Nameserver, Settings, Wish};
+use crate::resolvers::{Nameserver, NameserverAddress, Settings, Wish};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
-use shared_config::haproxy::keyword::Keyword;
+use shared_config::haproxy::keyword::{Keyword, find_server_param};
 use shared_config::source::Span;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,20 @@ use std::time::Duration;
 /// Where the system says who is to be asked.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The section that is there without being written: who the system asks.
-const DEFAULT: &str = "default";
+pub const DEFAULT: &str = "default";
+/// What would lead to a name server by another way than a plain stream from any address.
+const OTHER_WAYS: [&str; 10] = [
+    "interface",
+    "namespace",
+    "proto",
+    "send-proxy",
+    "send-proxy-v2",
+    "send-proxy-v2-ssl",
+    "send-proxy-v2-ssl-cn",
+    "socks4",
+    "source",
+    "ssl",
+];
 /// The port of name servers.
 const PORT: u16 = 53;
 
@@ -65,20 +78,12 @@ impl Draft {
             let here = line.words.here();
             return line.error(code::MISSING_ARGUMENT, here, missing);
         };
-        let accept = Accept { datagram: true, ..TARGET };
+        let accept = Accept { datagram: true, unix: true, ..TARGET };
         let parsed = tools.resolver.parse(&word.text, accept).and_then(|address| {
-            let ip = match address.host {
-                Host::Any | Host::Ip(_) | Host::Name(_) => Some(tools.resolver.ip(&address, &word.text)?),
-                Host::Unix(_)
-                | Host::Abstract(_)
-                | Host::AbstractZero(_)
-                | Host::SocketPair(_)
-                | Host::Fd(_)
-                | Host::ReverseHttp(_) => None,
-            };
-            Ok((address, ip))
+            let kind = address_of(&address, &word.text, &mut tools.resolver)?;
+            Ok((address.transport, kind))
         });
-        let (address, ip) = match parsed {
+        let (transport, kind) = match parsed {
             Ok(parsed) => parsed,
             Err(message) => {
                 let message = format!("'nameserver {}' : {message}", name.text);
@@ -89,13 +94,35 @@ impl Draft {
             let message = format!("nameserver '{}' has same name as another nameserver.", name.text);
             line.error(code::DUPLICATE, name.span, message);
         }
-        match (address.transport, ip, address.port) {
-            (Transport::Default | Transport::Datagram, Some(ip), Port::One(port)) => {
-                let nameserver = Nameserver { name: name.text.to_string(), address: SocketAddr::new(ip, port) };
-                self.settings.nameservers.push(nameserver);
+        let Some(address) = kind else {
+            let message =
+                format!("resolvers '{}': can't create socket for nameserver '{}'.", self.settings.name, name.text);
+            let error = Diagnostic::error(code::BAD_VALUE, word.span, message).whole_file();
+            return line
+                .out
+                .push(error.help("name servers at unix sockets are asked over streams: `stream+unix@` or `uxst@`"));
+        };
+        if transport == Transport::Stream {
+            self.parameters(&name.text, line, tools);
+        }
+        self.settings.nameservers.push(Nameserver { name: name.text.to_string(), address });
+    }
+
+    /// The words of a `server` line, which a name server that is asked over streams may have. There is one stream to it, so those on
+    /// how many say nothing, and nobody checks it.
+    fn parameters(&self, name: &str, line: &mut Line<'_, '_>, tools: &mut Tools) {
+        while let Some(word) = line.words.next() {
+            let Some(row) = find_server_param(&word.text) else {
+                let message = format!("'server {}/{name}' : unknown keyword '{}'.", self.settings.name, word.text);
+                line.error(code::UNKNOWN_NAME, word.span, message);
+                return;
+            };
+            if OTHER_WAYS.contains(&row.name) {
+                tools.support.unsupported(&format!("nameserver … {}", row.name), word.span, line.out);
             }
-            // Asked over a stream, or by a socket of the file system.
-            _ => tools.support.unsupported("nameserver … of another kind than udp", word.span, line.out),
+            for _ in 0..row.arity.min {
+                line.words.next();
+            }
         }
     }
 
@@ -127,8 +154,9 @@ impl Draft {
             ("other", Some(time)) => hold.other = Some(time),
             ("refused", Some(time)) => hold.refused = Some(time),
             ("timeout", Some(time)) => hold.timeout = Some(time),
-            // A good answer counts until the question is repeated, `hold valid` or not; what is no time has been told of.
-            ("valid", _) | ("nx" | "obsolete" | "other" | "refused" | "timeout", None) => {}
+            ("valid", Some(time)) => hold.valid = time,
+            // What is no time has been told of.
+            ("valid" | "nx" | "obsolete" | "other" | "refused" | "timeout", None) => {}
             _ => {
                 let message = format!(
                     "'hold' unknown <event>: '{}', expects either 'nx', 'timeout', 'valid', 'obsolete' or 'other'.",
@@ -169,6 +197,26 @@ impl Draft {
     }
 }
 
+/// Where a name server is asked; `None` where haproxy has no socket for it. The error is haproxy's text.
+fn address_of(address: &Address, text: &str, resolver: &mut Resolver) -> Result<Option<NameserverAddress>, String> {
+    let stream = address.transport == Transport::Stream;
+    Ok(match &address.host {
+        Host::Any | Host::Ip(_) | Host::Name(_) => {
+            let Port::One(port) = address.port else { return Ok(None) };
+            let socket = SocketAddr::new(resolver.ip(address, text)?, port);
+            Some(if stream { NameserverAddress::Tcp(socket) } else { NameserverAddress::Udp(socket) })
+        }
+        Host::Unix(path) if stream => Some(NameserverAddress::Unix(path.into())),
+        Host::Abstract(name) | Host::AbstractZero(name) if stream => Some(NameserverAddress::Abstract(name.clone())),
+        Host::Unix(_)
+        | Host::Abstract(_)
+        | Host::AbstractZero(_)
+        | Host::SocketPair(_)
+        | Host::Fd(_)
+        | Host::ReverseHttp(_) => None,
+    })
+}
+
 /// Those whom the system asks. The name of each is its address.
 fn read_resolv_conf() -> std::io::Result<Vec<Nameserver>> {
     let text = std::fs::read_to_string(RESOLV_CONF)?;
@@ -176,9 +224,15 @@ fn read_resolv_conf() -> std::io::Result<Vec<Nameserver>> {
         let mut words = line.split_ascii_whitespace();
         let word = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
         let ip: IpAddr = word.parse().ok()?;
-        Some(Nameserver { name: word.to_owned(), address: SocketAddr::new(ip, PORT) })
+        Some(Nameserver { name: word.to_owned(), address: NameserverAddress::Udp(SocketAddr::new(ip, PORT)) })
     });
     Ok(addresses.collect())
+}
+
+/// Who the system asks, for rules that name its section, unless one is written.
+pub fn of_the_system() -> Option<Settings> {
+    let nameservers = read_resolv_conf().ok()?;
+    Some(Settings { nameservers, ..Settings::new(DEFAULT) })
 }
 
 /// The section of this name by its rank; the one of the system is made when it is first named.

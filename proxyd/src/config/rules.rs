@@ -12,6 +12,7 @@
 //! - [`text`] texts with samples in them
 //! - [`effect`] actions that are the same in all rule sets
 //! - [`http_action`], [`tcp_action`], [`redirect`] what rules do
+//! - [`resolve`] names that rules look up
 //! - [`order`] what is said about the order of rules
 //! - [`legacy`] `block`, `reqadd` and other words of 1.x
 
@@ -31,6 +32,7 @@ mod pattern_file;
 mod redirect;
 pub(super) mod regex;
 mod report;
+mod resolve;
 mod stick;
 mod table;
 mod tcp_action;

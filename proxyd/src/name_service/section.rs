@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
-use super::Plan;
+use super::outlet::{Heard, Outlet};
+use super::{Asked, Plan};
 use crate::balance::farm::Farm;
 use crate::balance::server_state::ServerState;
 use crate::check::Checks;
@@ -19,7 +20,7 @@ use crate::log::syslog::Level;
 use crate::proxy::Place;
 use crate::proxy::address::{ServerAddress, ServerPort};
 use crate::resolvers::assign::{self, Slot};
-use crate::resolvers::lookup::{Lookup, Step};
+use crate::resolvers::lookup::{self, Lookup, Step};
 use crate::resolvers::message::{self, Failure, Kind, Malformed, Name, Service};
 use crate::resolvers::{Choice, Counters, Settings, Tally};
 
@@ -29,6 +30,8 @@ const REMOVED: &str = "entry removed from SRV record";
 const NONE_LEFT: &str = "No IP for server ";
 /// The longest time between two looks, in milliseconds.
 const IDLE: u64 = 60_000;
+/// Names that are asked for at once. Rules that ask for more have no answer; what servers ask for is always asked for.
+const NAMES_MAX: usize = 1024;
 
 /// A server that is found by a name.
 #[derive(Debug, Clone)]
@@ -69,6 +72,16 @@ impl Member {
 struct Entry {
     lookup: Lookup,
     members: Vec<Member>,
+    /// Rules that wait for the next answer.
+    waiting: Vec<Asked>,
+}
+
+impl Entry {
+    /// One of the addresses, those of the preferred family first.
+    fn one_of(&self, known: &[IpAddr]) -> Option<IpAddr> {
+        let choice = Choice { prefer: self.lookup.prefer(), shares: true, ..Choice::default() };
+        assign::addresses(known, &[assign::Client { current: None, choice, group: 0 }]).pop().flatten()
+    }
 }
 
 /// A section that is asked.
@@ -86,8 +99,8 @@ pub(super) struct Section {
     questions: RefCell<u64>,
 }
 
-/// Sockets to the name servers, by rank; `None` where none could be opened.
-type Sockets = [Option<Rc<UdpSocket>>];
+/// Ways to the name servers, by rank; `None` where none could be opened.
+type Outlets = [Option<Outlet>];
 
 impl Section {
     pub(super) fn new(plan: Plan, epoch: Instant, checks: Rc<RefCell<Checks>>) -> Self {
@@ -185,6 +198,7 @@ impl Section {
             None => entries.push(Entry {
                 lookup: Lookup::new(name.clone(), service, prefer, known, self.now()),
                 members: vec![member],
+                waiting: Vec::new(),
             }),
         }
     }
@@ -197,8 +211,62 @@ impl Section {
             left = left.or_else(|| entry.members.iter().find(|member| member.is(farm, index)).cloned());
             entry.members.retain(|member| !member.is(farm, index));
         }
-        entries.retain(|entry| !entry.members.is_empty());
+        entries.retain(|entry| !(entry.members.is_empty() && entry.waiting.is_empty()));
         left
+    }
+
+    /// Whether anybody asks.
+    pub(super) fn is_used(&self) -> bool {
+        !self.entries.borrow().is_empty()
+    }
+
+    /// A rule asks. An answer that servers have had and that `hold valid` is good for is given at once.
+    pub(super) fn resolve(&self, asked: Asked) {
+        let (now, valid) = (self.now(), lookup::milliseconds(self.settings.hold.valid));
+        let mut entries = self.entries.borrow_mut();
+        let same = |entry: &&mut Entry| {
+            let lookup = &entry.lookup;
+            !lookup.is_service() && *lookup.name() == asked.name && lookup.prefer() == asked.prefer
+        };
+        if let Some(entry) = entries.iter_mut().find(same) {
+            let fresh: Vec<_> = entry.lookup.fresh(now, valid).collect();
+            if let Some(ip) = entry.one_of(&fresh) {
+                // Who has left needs no answer.
+                let _ = asked.answer.send(Some(ip));
+                return;
+            }
+            entry.lookup.hasten(now);
+            entry.waiting.push(asked);
+        } else if entries.len() < NAMES_MAX && !self.settings.nameservers.is_empty() {
+            let lookup = Lookup::new(asked.name.clone(), false, asked.prefer, false, now);
+            entries.push(Entry { lookup, members: Vec::new(), waiting: vec![asked] });
+        }
+        self.changed.notify_one();
+    }
+
+    /// What rules wait for.
+    pub(super) fn take_waiting(&self) -> Vec<Asked> {
+        self.entries.borrow_mut().iter_mut().flat_map(|entry| std::mem::take(&mut entry.waiting)).collect()
+    }
+
+    /// Tells rules what they have waited for. A name that only they have asked for is forgotten.
+    fn tell(&self, key: (&Name, bool, Kind), found: bool) {
+        let mut entries = self.entries.borrow_mut();
+        let is = |entry: &Entry| {
+            let lookup = &entry.lookup;
+            lookup.name() == key.0 && lookup.is_service() == key.1 && lookup.prefer() == key.2
+        };
+        let Some(entry) = entries.iter_mut().find(|entry| is(entry)) else { return };
+        let waiting = std::mem::take(&mut entry.waiting);
+        let known: Vec<_> = entry.lookup.addresses().filter(|_| found && !waiting.is_empty()).collect();
+        let ip = entry.one_of(&known);
+        for asked in waiting {
+            // Who has left needs no answer.
+            let _ = asked.answer.send(ip);
+        }
+        if entry.members.is_empty() {
+            entries.retain(|entry| !is(entry));
+        }
     }
 
     pub(super) fn rename(&self, farm: &Arc<Farm>, index: usize, name: &Name) -> bool {
@@ -209,7 +277,7 @@ impl Section {
     }
 
     /// Time has passed: asks what is due.
-    pub(super) fn tick(&self, sockets: &Sockets) {
+    pub(super) fn tick(&self, outlets: &Outlets) {
         let now = self.now();
         let mut steps = Vec::new();
         for entry in self.entries.borrow_mut().iter_mut() {
@@ -224,12 +292,19 @@ impl Section {
             }
         }
         for (name, service, prefer, step) in steps {
-            self.follow((&name, service, prefer), step, sockets);
+            self.follow((&name, service, prefer), step, outlets);
         }
     }
 
     /// A name server, given by its rank, has said something.
-    pub(super) fn heard(&self, rank: usize, bytes: &[u8], sockets: &Sockets) {
+    pub(super) fn heard(&self, rank: usize, heard: Heard, outlets: &Outlets) {
+        match heard {
+            Heard::Message(bytes) => self.message(rank, &bytes, outlets),
+            Heard::Lost(questions) => (0..questions).for_each(|_| self.count(rank, Tally::SendError)),
+        }
+    }
+
+    fn message(&self, rank: usize, bytes: &[u8], outlets: &Outlets) {
         if bytes.len() > usize::from(self.settings.payload_size) {
             return self.count(rank, Tally::TooBig);
         }
@@ -237,7 +312,7 @@ impl Section {
             Ok(answer) => answer,
             Err(malformed) => return self.malformed(rank, malformed),
         };
-        let (now, id) = (self.now(), self.next_id());
+        let now = self.now();
         let mut entries = self.entries.borrow_mut();
         let entry = entries
             .iter_mut()
@@ -261,10 +336,10 @@ impl Section {
         if let Some(trouble) = self.trouble.borrow_mut().get_mut(rank) {
             *trouble = None;
         }
-        let step = entry.lookup.answered(now, &self.settings, rank, answer.verdict, id);
+        let step = entry.lookup.answered(now, &self.settings, rank, answer.verdict);
         let (name, service, prefer) = (entry.lookup.name().clone(), entry.lookup.is_service(), entry.lookup.prefer());
         drop(entries);
-        self.follow((&name, service, prefer), step, sockets);
+        self.follow((&name, service, prefer), step, outlets);
     }
 
     /// Something that is no answer has no effect; it is told of once.
@@ -286,12 +361,13 @@ impl Section {
     }
 
     /// Does what a lookup wants done.
-    fn follow(&self, key: (&Name, bool, Kind), step: Step, sockets: &Sockets) {
+    fn follow(&self, key: (&Name, bool, Kind), step: Step, outlets: &Outlets) {
         match step {
-            Step::Nothing | Step::Failed => {}
+            Step::Nothing => return,
             Step::Ask { id, kind } => {
-                self.ask(&message::question(id, key.0, kind, self.settings.payload_size), sockets);
+                return self.ask(&message::question(id, key.0, kind, self.settings.payload_size), outlets);
             }
+            Step::Failed => {}
             Step::Answered(from) if key.1 => self.serve(key, Some(from)),
             Step::Answered(from) => self.locate(key, from),
             Step::Gone(_) if key.1 => self.serve(key, None),
@@ -301,14 +377,12 @@ impl Section {
                 }
             }
         }
+        self.tell(key, matches!(step, Step::Answered(_)));
     }
 
-    fn ask(&self, question: &[u8], sockets: &Sockets) {
-        for (rank, socket) in sockets.iter().enumerate() {
-            let sent = socket.as_ref().is_some_and(|socket| {
-                // The first attempt may report what became of an earlier question.
-                (0..2).any(|_| socket.try_send(question).is_ok())
-            });
+    fn ask(&self, question: &[u8], outlets: &Outlets) {
+        for (rank, outlet) in outlets.iter().enumerate() {
+            let sent = outlet.as_ref().is_some_and(|outlet| outlet.ask(question));
             self.count(rank, if sent { Tally::Sent } else { Tally::SendError });
         }
     }

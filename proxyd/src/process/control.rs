@@ -28,7 +28,7 @@ use crate::health::change::Event;
 use crate::health::observe::Evidence;
 use crate::log::syslog::Level;
 use crate::log_sink::{Destination, LogSettings, LogSink};
-use crate::name_service;
+use crate::name_service::{self, Asked};
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::settings::StatsLevel;
 use crate::proxy::{Backend, Frontend, Section};
@@ -37,6 +37,10 @@ use crate::worker::{Command, WorkerHandle};
 
 /// Requests that may wait while one is answered. Lines of workers beyond that are dropped; signals wait their turn.
 pub(super) const REQUESTS_WAITING: usize = 1024;
+
+/// Questions of rules to name servers that may wait while one is taken. They have a queue of their own: however many there are, they
+/// keep nobody from the control thread. Those beyond that have no answer.
+pub(super) const QUESTIONS_WAITING: usize = 1024;
 
 /// What the control thread works with.
 pub(super) struct Parts {
@@ -58,6 +62,8 @@ pub(super) struct Parts {
     pub(super) log: LogSettings,
     /// Where requests are put, and where they come from.
     pub(super) inbox: (mpsc::Sender<Request>, mpsc::Receiver<Request>),
+    /// Where questions of rules to name servers come from.
+    pub(super) questions: mpsc::Receiver<Asked>,
     /// Reads the configuration again.
     pub(super) reload: Reader,
     /// `max-spread-checks`.
@@ -112,6 +118,7 @@ pub(super) struct Note {
 enum Happening {
     Asked(Request),
     Reloaded(Outcome),
+    Question(Asked),
     Due,
 }
 
@@ -171,12 +178,17 @@ impl Control {
             let event = tokio::select! {
                 Some(request) = self.parts.inbox.1.recv() => Happening::Asked(request),
                 Some(outcome) = self.parts.reload.outcomes.recv() => Happening::Reloaded(outcome),
+                Some(asked) = self.parts.questions.recv() => Happening::Question(asked),
                 () = until(deadline) => Happening::Due,
             };
             let ending = match event {
                 Happening::Asked(request) => self.answer(request).await,
                 Happening::Reloaded(outcome) => {
                     self.reloaded(outcome).await;
+                    None
+                }
+                Happening::Question(asked) => {
+                    self.parts.runtime.0.names.borrow().resolve(asked);
                     None
                 }
                 Happening::Due => self.time_has_come(clock::now()).await,
@@ -308,7 +320,7 @@ impl Control {
         let Reloaded { generation, checks, names, opened, later } = reloaded;
         let before = self.parts.handle.load();
         // Ended before the servers' states have another owner.
-        self.parts.runtime.0.names.take();
+        let waiting = self.parts.runtime.0.names.take().end();
         self.checks().take();
         self.parts.handle.store(generation);
         let generation = self.parts.handle.load();
@@ -324,6 +336,9 @@ impl Control {
         }
         self.checks().replace(self.start_checks(checks));
         self.ask_names(names);
+        for asked in waiting {
+            self.parts.runtime.0.names.borrow().resolve(asked);
+        }
         for name in later {
             self.parts.voice.warning(&format!("a change of '{name}' has no effect before the next start."));
         }

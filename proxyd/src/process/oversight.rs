@@ -7,13 +7,14 @@ use std::time::Instant;
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::mpsc;
 
-use super::control::{Note, Request};
+use super::control::{Note, QUESTIONS_WAITING, Request};
 use crate::balance::server_state::AdminState;
 use crate::clock;
 use crate::generation::Generation;
 use crate::health::change::{Event, Subject, administered};
 use crate::health::observe::Evidence;
 use crate::log_sink::LogSettings;
+use crate::name_service::Asked;
 use crate::proxy::Backend;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
@@ -30,6 +31,22 @@ pub(super) struct Oversight {
     pub(super) log: LogSettings,
     /// To the control thread.
     pub(super) control: mpsc::Sender<Request>,
+    /// To whom asks name servers.
+    pub(super) names: mpsc::Sender<Asked>,
+}
+
+impl Oversight {
+    /// And where the questions of rules to name servers come out.
+    pub(super) fn new(
+        program: &str,
+        started: Instant,
+        log: &LogSettings,
+        control: &mpsc::Sender<Request>,
+    ) -> (Arc<Self>, mpsc::Receiver<Asked>) {
+        let (names, questions) = mpsc::channel(QUESTIONS_WAITING);
+        let (log, control) = (log.clone(), control.clone());
+        (Arc::new(Self { program: program.to_owned(), started, log, control, names }), questions)
+    }
 }
 
 impl worker::Process for Oversight {
@@ -75,5 +92,10 @@ impl worker::Process for Oversight {
     fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence) {
         // With a full queue there are other worries; the errors go on being counted.
         let _ = self.control.try_send(Request::Observed(Arc::clone(&backend.farm), server, last));
+    }
+
+    fn resolve(&self, asked: Asked) {
+        // A full queue is no answer.
+        let _ = self.names.try_send(asked);
     }
 }

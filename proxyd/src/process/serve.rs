@@ -111,8 +111,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     };
     let log = log_settings(model, &facts);
     let inbox = mpsc::channel(control::REQUESTS_WAITING);
-    let oversight = Oversight { program: options.program.clone(), started, log: log.clone(), control: inbox.0.clone() };
-    let oversight = Arc::new(oversight);
+    let (oversight, questions) = Oversight::new(&options.program, started, &log, &inbox.0);
     control::answered().thread_block().map_err(|error| format!("Cannot hold signals back: {}.", error.desc()))?;
     let workers = start_workers(&handle, &oversight, opened, &Arc::new(pipes))?;
     let runtime = cli::Settings {
@@ -139,6 +138,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         voice,
         log,
         inbox,
+        questions,
         reload,
         max_spread_checks: model.global.max_spread_checks,
         grace: model.global.grace,

@@ -67,6 +67,8 @@ pub struct Lookup {
     state: State,
     /// When a good answer came last, or when the lookup began with a known address.
     last_good: Option<u64>,
+    /// When a good answer came last.
+    last_answer: Option<u64>,
     addresses: Vec<Seen<IpAddr>>,
     services: Vec<Seen<Service>>,
     hosts: Vec<(Name, IpAddr)>,
@@ -78,7 +80,7 @@ impl Lookup {
         let state = State::Waiting { until: now };
         let last_good = known.then_some(now);
         let (addresses, services, hosts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, service, prefer, state, last_good, addresses, services, hosts }
+        Self { name, service, prefer, state, last_good, last_answer: None, addresses, services, hosts }
     }
 
     /// A server has an address: what is known holds from now at least.
@@ -142,7 +144,21 @@ impl Lookup {
         heard.iter().enumerate().filter(|(_, heard)| !**heard).map(|(rank, _)| rank)
     }
 
-    /// Time has passed. `id` is for the next question: nobody must be able to guess it.
+    /// The addresses, if a good answer told them that recently: `hold valid`, in milliseconds.
+    pub fn fresh(&self, now: u64, valid: u64) -> impl Iterator<Item = IpAddr> + '_ {
+        let fresh = self.last_answer.is_some_and(|last| now <= last.saturating_add(valid));
+        self.addresses().filter(move |_| fresh)
+    }
+
+    /// Somebody waits: what is not being asked is asked at once.
+    pub fn hasten(&mut self, now: u64) {
+        if let State::Waiting { until } = &mut self.state {
+            *until = now.min(*until);
+        }
+    }
+
+    /// Time has passed. `id` is the number of a question that is asked anew: nobody must be able to guess it. Its repetitions keep
+    /// it, so that an answer to any of them is one.
     pub fn tick(&mut self, now: u64, settings: &Settings, id: u16) -> Step {
         if now < self.due() {
             return Step::Nothing;
@@ -154,21 +170,14 @@ impl Lookup {
                 self.give_up(now, settings, failure)
             }
             State::Asking(asked) => {
-                let (tries, failure) = (asked.tries_left, asked.failure);
+                let (id, tries, failure) = (asked.id, asked.tries_left, asked.failure);
                 self.ask(now, settings, id, self.first_kind(), tries, false, failure)
             }
         }
     }
 
     /// An answer to the question that waits has come from a name server, given by its rank.
-    pub fn answered(
-        &mut self,
-        now: u64,
-        settings: &Settings,
-        from: usize,
-        verdict: Result<Records, Failure>,
-        id: u16,
-    ) -> Step {
+    pub fn answered(&mut self, now: u64, settings: &Settings, from: usize, verdict: Result<Records, Failure>) -> Step {
         let State::Asking(asked) = &mut self.state else { return Step::Nothing };
         match verdict {
             Ok(records) => {
@@ -184,7 +193,7 @@ impl Lookup {
                 if asked.heard.contains(&false) {
                     return Step::Nothing;
                 }
-                let (kind, tries, deadline) = (asked.kind, asked.tries_left, asked.deadline);
+                let (id, kind, tries, deadline) = (asked.id, asked.kind, asked.tries_left, asked.deadline);
                 let other = match kind {
                     Kind::A => Kind::Aaaa,
                     Kind::Aaaa => Kind::A,
@@ -256,7 +265,7 @@ impl Lookup {
     }
 
     fn learn(&mut self, now: u64, hold: &Hold, records: Records) {
-        self.last_good = Some(now);
+        (self.last_good, self.last_answer) = (Some(now), Some(now));
         let holds = milliseconds(hold.obsolete);
         merge(&mut self.addresses, records.addresses, now, holds, |one, other| one == other);
         merge(&mut self.services, records.services, now, holds, |one, other| {
@@ -277,7 +286,8 @@ fn merge<T>(known: &mut Vec<Seen<T>>, told: Vec<T>, now: u64, holds: u64, same: 
     known.retain(|seen| seen.at == now || now < seen.at.saturating_add(holds));
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+/// Whole milliseconds.
+pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
 

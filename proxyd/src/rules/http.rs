@@ -2,6 +2,7 @@
 
 use super::effect::Effect;
 use super::redirect::Redirect;
+use super::resolve::Resolve;
 use super::{Answer, Body, Verdict, Wait, line_safe};
 use crate::http::Head;
 use crate::proxy::settings::ErrorAnswer;
@@ -87,6 +88,8 @@ pub enum HttpAction {
     SetStatus(u16, Option<Box<[u8]>>),
     /// `wait-for-body`
     WaitForBody(Wait),
+    /// `do-resolve`
+    Resolve(Resolve),
     /// What is kept for later.
     Effect(Effect),
 }
@@ -225,6 +228,10 @@ impl HttpAction {
             Self::Reject => Outcome::End(Verdict::Reject),
             Self::SilentDrop => Outcome::End(Verdict::SilentDrop),
             Self::WaitForBody(wait) => Outcome::End(Verdict::WaitForBody(*wait)),
+            Self::Resolve(resolve) => match resolve.question(context) {
+                Some(question) => Outcome::End(Verdict::Resolve(question)),
+                None => Outcome::Next,
+            },
             Self::Auth(realm) => {
                 blame_client(context);
                 let mut challenge = b"Basic realm=\"".to_vec();
@@ -278,6 +285,7 @@ impl HttpAction {
             | Self::Reject
             | Self::SilentDrop
             | Self::WaitForBody(_)
+            | Self::Resolve(_)
             | Self::Auth(_)
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,

@@ -1,6 +1,7 @@
 //! `tcp-request` and `tcp-response`.
 
 use super::effect::Effect;
+use super::resolve::{Question, Resolve};
 use crate::sample::Context;
 use crate::sample::content::Content;
 
@@ -15,17 +16,21 @@ pub enum TcpAction {
     Close,
     /// `silent-drop`: the connection is forgotten without telling the client.
     SilentDrop,
+    /// `do-resolve`, of requests' contents.
+    Resolve(Resolve),
     /// What is kept for later; the next rule is looked at.
     Effect(Effect),
 }
 
 /// What the data path does with a connection after a set of rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TcpVerdict {
     /// It goes on.
     Continue,
     /// A rule cannot tell before more bytes have come.
     Wait,
+    /// The rules go on once name servers have answered, or have failed to.
+    Resolve(Question),
     /// It is closed.
     Reject,
     /// The server's connection is closed.
@@ -42,6 +47,8 @@ impl TcpAction {
             Self::Reject => Some(TcpVerdict::Reject),
             Self::Close => Some(TcpVerdict::Close),
             Self::SilentDrop => Some(TcpVerdict::SilentDrop),
+            // A name that has not come is not waited for, as with haproxy: a rule before this one has to.
+            Self::Resolve(resolve) => resolve.question(context).map(TcpVerdict::Resolve),
             Self::Effect(effect) => {
                 let lacks = |context: &Context<'_>| context.stream.content.is_some_and(Content::take_missing);
                 lacks(context);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::model::Model;
+use crate::config::resolvers;
 use crate::generation::Generation;
 use crate::name_service::{Client, Plan};
 
@@ -18,5 +19,10 @@ pub fn plans(model: &Model, generation: &Generation) -> Vec<Plan> {
             }
         }
     }
+    // haproxy has this one always, where the system says whom to ask.
+    let has_default = plans.iter().any(|plan| &*plan.settings.name == resolvers::DEFAULT);
+    plans.extend(
+        resolvers::of_the_system().filter(|_| !has_default).map(|settings| Plan { settings, clients: Vec::new() }),
+    );
     plans
 }

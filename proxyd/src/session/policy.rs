@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+
+use tokio::sync::oneshot;
 
 use super::Session;
 use super::attempt::InUse;
@@ -20,9 +23,11 @@ use crate::http::Head;
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
+use crate::name_service::Asked;
 use crate::proxy::Section;
 use crate::proxy::Server;
 use crate::rules::acl::Condition;
+use crate::rules::resolve::Question;
 use crate::rules::tcp::TcpVerdict;
 use crate::rules::{self, Rules, Verdict};
 use crate::sample::content::{Body, Content};
@@ -179,6 +184,10 @@ async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRule
                 // Few rules wait: what they need meanwhile is no part of every exchange.
                 Box::pin(body::wait_before_rules(exchange, wait.at_least, Some(deadline))).await?;
             }
+            Verdict::Resolve(question) => {
+                Box::pin(resolve(exchange, question, None)).await?;
+                exchange.account.received = Some(exchange.account.now);
+            }
             verdict => return obey(exchange, verdict).await,
         }
     }
@@ -198,6 +207,10 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
         match content_verdict(exchange, &section.rules, complete, &mut at) {
             TcpVerdict::Continue => break,
             TcpVerdict::Wait => more_content(exchange, deadline).await?,
+            TcpVerdict::Resolve(question) => {
+                let deadline = deadline.unwrap_or(exchange.account.now);
+                Box::pin(resolve(exchange, question, Some(deadline))).await?;
+            }
             TcpVerdict::Reject | TcpVerdict::Close | TcpVerdict::SilentDrop => {
                 return Err(End::new(Cause::Proxy, Phase::Request, None));
             }
@@ -241,6 +254,31 @@ async fn more_content(exchange: &mut Exchange<'_>, deadline: Option<Moment>) -> 
     if session.killed.get() { Err(End::new(Cause::Killed, Phase::Request, None)) } else { Ok(()) }
 }
 
+/// Asks name servers and keeps what they answer. They are waited for as long as their tries take, whatever the client does
+/// meanwhile; contents of a connection wait for `inspect-delay` at most.
+async fn resolve(exchange: &mut Exchange<'_>, question: Question, deadline: Option<Moment>) -> Result<(), End> {
+    let session = exchange.session;
+    let (answer, mut answered) = oneshot::channel();
+    session.worker.process.resolve(Asked {
+        section: Arc::clone(&question.section),
+        name: question.name.clone(),
+        prefer: question.prefer,
+        answer,
+    });
+    let ip = std::future::poll_fn(|context| match Pin::new(&mut answered).poll(context) {
+        // Nobody answers where there is no such section any more.
+        Poll::Ready(ip) => Poll::Ready(ip.ok().flatten()),
+        Poll::Pending => {
+            let tell = || Some(exchange.report(Stage::Rules).analysing(deadline));
+            poll_silence(context, session, &[(deadline, ())], tell).map(|()| None)
+        }
+    })
+    .await;
+    exchange.tick();
+    question.answered(ip, &seen(exchange, exchange.backend));
+    if session.killed.get() { Err(End::new(Cause::Killed, Phase::Request, None)) } else { Ok(()) }
+}
+
 /// `set-mark` and `set-tos`.
 fn apply_to_client(exchange: &Exchange<'_>) {
     let transaction = &exchange.transaction;
@@ -264,7 +302,7 @@ pub async fn on_connection(exchange: &mut Exchange<'_>) -> Result<(), End> {
 
 async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> {
     match verdict {
-        Verdict::Continue | Verdict::WaitForBody(_) => Ok(()),
+        Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) => Ok(()),
         Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
         Verdict::Reject | Verdict::SilentDrop => Err(End::new(Cause::Proxy, Phase::Request, None)),
@@ -412,7 +450,7 @@ pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
         }
         let verdict = rules.http_response(Some(&exchange.request), &mut exchange.response, &stream);
         match verdict {
-            Verdict::Continue | Verdict::WaitForBody(_) => {}
+            Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) => {}
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
                 exchange
                     .session

@@ -152,6 +152,7 @@ impl Lowering<'_> {
             "allow" => Ok(Some(HttpAction::Allow)),
             "reject" => Ok(Some(HttpAction::Reject)),
             "silent-drop" => Ok(self.silent_drop(at, words)),
+            "do-resolve" => Ok(self.resolve(at, words)?.map(HttpAction::Resolve)),
             "wait-for-body" => self.wait_for_body(ruleset, at, words),
             "deny" => {
                 let status = if ruleset == Ruleset::HttpRequest { 403 } else { 502 };

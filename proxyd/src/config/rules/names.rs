@@ -29,6 +29,8 @@ pub struct Names {
     pub changed_files: HashSet<String>,
     /// Files of patterns that can change, read so far.
     pub files: RefCell<HashMap<String, Arc<PatternFile>>>,
+    /// `resolvers` sections, and the one that is there without being written.
+    pub resolvers: HashSet<String>,
     /// `http-errors` sections, whose answers rules give.
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// The environment, for `env(…)`.

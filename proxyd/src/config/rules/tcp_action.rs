@@ -1,12 +1,13 @@
 //! `tcp-request` and `tcp-response`.
 
+use super::arguments::Problem;
 use super::http_action::{self, RuleAt};
 use super::report::{self, code};
 use super::{Lowering, is_condition};
 use crate::rules::Rule;
 use crate::rules::tcp::TcpAction;
 use shared_config::diagnostic::Diagnostic;
-use shared_config::haproxy::keyword::{ACTIONS, FetchPlace, FetchPlaces, Ruleset, Support, find_action};
+use shared_config::haproxy::keyword::{ACTIONS, Action, FetchPlace, FetchPlaces, Ruleset, Support, find_action};
 use shared_config::suggest::nearest;
 use shared_config::words::{Word, Words};
 
@@ -69,28 +70,11 @@ impl Lowering<'_> {
         let before =
             format!("error detected in {} '{}' while parsing '{name}' rule : ", self.section.word(), self.section.name);
         let at = RuleAt { before, places, realm: crate::sample::text::Text::default(), word };
-        let action = match row.support {
-            Support::Works => match self.effect(row.name, &at, words) {
-                Some(Ok(effect)) => effect.map(TcpAction::Effect),
-                Some(Err(problem)) => {
-                    self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));
-                    return None;
-                }
-                None => {
-                    let action = tcp_action(row.name);
-                    if action == Some(TcpAction::SilentDrop) {
-                        report::not_silent(self.out, word.span);
-                    }
-                    action
-                }
-            },
-            Support::NoEffect | Support::Unsupported => {
-                if let Err(problem) = http_action::check_shape(self, row, &at, words) {
-                    self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));
-                    return None;
-                }
-                report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), word.span);
-                None
+        let action = match self.tcp_action(row, ruleset, &at, words) {
+            Ok(action) => action,
+            Err(problem) => {
+                self.out.push(report::sentence(problem).into_diagnostic(code::BAD_VALUE, &at.before));
+                return None;
             }
         };
         if let Some(extra) = words.peek().filter(|word| !is_condition(word)) {
@@ -110,6 +94,32 @@ impl Lowering<'_> {
         let within = (ruleset == Ruleset::TcpRequestConnection).then_some("tcp-request connection");
         let condition = self.condition(words, &before, places, within);
         Some(Rule { condition: condition.ok()?, action: action? })
+    }
+
+    /// The action and its arguments; `None` where it does not work yet, which has been reported.
+    fn tcp_action(
+        &mut self,
+        row: &Action,
+        ruleset: Ruleset,
+        at: &RuleAt<'_>,
+        words: &mut Words<'_>,
+    ) -> Result<Option<TcpAction>, Problem> {
+        if row.support != Support::Works {
+            http_action::check_shape(self, row, at, words)?;
+            report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), at.word.span);
+            return Ok(None);
+        }
+        if row.name == "do-resolve" {
+            return Ok(self.resolve(at, words)?.map(TcpAction::Resolve));
+        }
+        if let Some(effect) = self.effect(row.name, at, words) {
+            return Ok(effect?.map(TcpAction::Effect));
+        }
+        let action = tcp_action(row.name);
+        if action == Some(TcpAction::SilentDrop) {
+            report::not_silent(self.out, at.word.span);
+        }
+        Ok(action)
     }
 
     fn unknown_tcp_action(&mut self, ruleset: Ruleset, text: &str, at: shared_config::source::Span) {

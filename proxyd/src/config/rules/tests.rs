@@ -35,6 +35,7 @@ fn lowered(lines: &str, kind: SectionKind, mode: Mode) -> (Rules, Vec<(Severity,
     }
     names.servers.insert(("f".into(), "s".into()), (BackendId(0), ServerIndex(0)));
     names.userlists.insert("u".into(), UserlistId(0));
+    names.resolvers.insert("dns".into());
     let section_of_file = parsed.file.sections.first().expect("one section");
     let rules = lower(&section, &section_of_file.statements, &names, &mut out);
     let problems = parsed.diagnostics.iter().chain(out.iter()).map(|problem| {

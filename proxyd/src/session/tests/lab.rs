@@ -15,6 +15,7 @@ use crate::limits::PIPE_SIZE;
 use crate::log::format::Program;
 use crate::log::target::Logger;
 use crate::log_sink::LogSettings;
+use crate::name_service::Asked;
 use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Splice, Timeouts, Tune};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
@@ -305,6 +306,8 @@ impl Process for NoProcess {
     }
 
     fn observed(&self, _: &Arc<Backend>, _: usize, _: Evidence) {}
+
+    fn resolve(&self, _: Asked) {}
 
     fn act(&self, _: &Arc<Backend>, _: usize, _: Action) -> bool {
         false

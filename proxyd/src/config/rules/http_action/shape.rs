@@ -31,13 +31,9 @@ pub(in crate::config::rules) fn check(
             Ok(())
         }
         "capture" => capture(lowering, at, words),
-        "set-src"
-        | "set-dst"
-        | "set-src-port"
-        | "set-dst-port"
-        | "set-priority-class"
-        | "set-priority-offset"
-        | "do-resolve" => lowering.argument_expression(at, words),
+        "set-src" | "set-dst" | "set-src-port" | "set-dst-port" | "set-priority-class" | "set-priority-offset" => {
+            lowering.argument_expression(at, words)
+        }
         "set-path" | "set-pathq" | "set-query" | "set-uri" | "set-method" => lowering.one_text(at, words).map(|_| ()),
         "set-header" | "add-header" | "early-hint" => lowering.header_and_text(at, words).map(|_| ()),
         "replace-header" | "replace-value" => {
