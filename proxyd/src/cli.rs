@@ -10,6 +10,9 @@ mod server;
 mod servers;
 mod sessions;
 mod show;
+mod workers;
+
+pub use workers::Workers;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,7 +22,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -29,8 +32,9 @@ use crate::generation::{Generation, Handle};
 use crate::name_service::NameService;
 use crate::proxy::Backend;
 use crate::proxy::settings::StatsLevel;
+use crate::stats::Clear;
 use crate::stick::show::{Command, Verb};
-use crate::worker::{self, Process, milliseconds};
+use crate::worker::{Process, milliseconds};
 
 /// Bytes of one line of commands; haproxy's limit is its buffer.
 const LINE_MAX: usize = 16_384;
@@ -48,10 +52,8 @@ pub struct Settings {
     pub checks: Rc<RefCell<Checks>>,
     /// Who is asked where servers are.
     pub names: RefCell<NameService>,
-    /// Who is asked what sessions are doing.
-    pub workers: Vec<mpsc::Sender<worker::Command>>,
-    /// Held while they are asked: they answer one question at a time.
-    pub asking: Mutex<()>,
+    /// Who is asked what sessions are doing, and told to forget counters.
+    pub workers: Workers,
     /// `stats timeout`: how long a connection may idle.
     pub timeout: Duration,
     /// `stats maxconn`: connections at the same time over all sockets; more of them wait.
@@ -129,7 +131,7 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
     let mut out = String::new();
     let answer = match words {
         ["show", "info"] => {
-            show::info(&mut out, &settings.process.stats(generation), generation, now_ms);
+            show::info(&mut out, &settings.process.stats(generation), generation, (settings.workers.cleared(), now_ms));
             Ok(out)
         }
         ["show", "stat", filter @ ..] => {
@@ -151,7 +153,16 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
             Ok(out)
         }
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
-        ["show", "sess", ..] if level < StatsLevel::Operator => denied(),
+        ["clear", "counters", "all", ..] if level < StatsLevel::Admin => denied(),
+        ["clear", "counters", ..] | ["show", "sess", ..] if level < StatsLevel::Operator => denied(),
+        ["clear", "counters", rest @ ..] => {
+            let what = if rest.first() == Some(&"all") { Clear::All } else { Clear::Highest };
+            settings.workers.clear(generation, what).await;
+            if what == Clear::All {
+                settings.names.borrow().clear_counters();
+            }
+            Ok(out)
+        }
         ["show", "sess", rest @ ..] => sessions::show(settings, rest.first().copied()).await,
         ["help"] => Ok(HELP.to_owned()),
         ["set", "server" | "weight" | "maxconn", ..]
@@ -231,7 +242,8 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-const HELP: &str = "  clear table <table> [<filter>]*         : remove entries of a stick table\n  \
+const HELP: &str = "  clear counters [all]                    : forget the highest values of the statistics, or all\n  \
+                      clear table <table> [<filter>]*         : remove entries of a stick table\n  \
                       disable agent <srv>                     : disable agent checks\n  \
                       disable dynamic-cookie backend <bk>     : disable dynamic cookies on a specific backend\n  \
                       disable health <srv>                    : disable health checks\n  \

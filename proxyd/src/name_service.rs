@@ -95,6 +95,11 @@ impl NameService {
         self.sections.iter().flat_map(|section| section.take_waiting()).collect()
     }
 
+    /// Counts anew.
+    pub fn clear_counters(&self) {
+        self.sections.iter().for_each(|section| section.clear_counters());
+    }
+
     /// Another name for a server; false where nobody is asked about it.
     pub fn rename(&self, farm: &Arc<Farm>, index: usize, name: &Name) -> bool {
         self.sections.iter().any(|section| section.rename(farm, index, name))

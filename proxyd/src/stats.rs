@@ -11,6 +11,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub mod admin;
+pub mod clear;
 pub mod collect;
 pub mod csv;
 mod html;
@@ -135,6 +136,15 @@ impl Timing {
     const LEN: usize = Self::Total as usize + 1;
 }
 
+/// What an operator wants to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clear {
+    /// The highest values there were (`clear counters`).
+    Highest,
+    /// Everything that was counted (`clear counters all`).
+    All,
+}
+
 /// One number with a single writer.
 #[derive(Debug, Default)]
 struct Cell(AtomicU64);
@@ -240,6 +250,20 @@ impl Counters {
     pub fn took(&self, phase: Timing, milliseconds: u64) {
         self.averages[phase as usize].add(milliseconds);
     }
+
+    fn count(&self, what: Count) -> u64 {
+        self.counts[what as usize].get()
+    }
+
+    /// Forgets; the rates of the current second stay. Only the worker that owns this shard may call it.
+    fn clear(&self, what: Clear) {
+        self.averages.iter().for_each(|average| average.largest.set(0));
+        if what == Clear::All {
+            self.averages.iter().flat_map(|average| [&average.sum, &average.samples]).for_each(|cell| cell.set(0));
+            self.counts.iter().for_each(|count| count.set(0));
+            self.last_session_ms.set(0);
+        }
+    }
 }
 
 /// A number of things that exist now, and the most there ever were. Shared by all workers.
@@ -283,6 +307,11 @@ impl Gauge {
     /// The most there ever were.
     pub fn highest(&self) -> u64 {
         self.highest.load(Ordering::Relaxed)
+    }
+
+    /// Forgets how many there were, also those that are there now: the next one counts.
+    fn forget_highest(&self) {
+        self.highest.store(0, Ordering::Relaxed);
     }
 }
 
@@ -329,7 +358,7 @@ impl Traffic {
 
     /// A count over all workers.
     pub fn total(&self, what: Count) -> u64 {
-        self.workers.iter().fold(0, |sum, shard| sum.wrapping_add(shard.counts[what as usize].get()))
+        self.workers.iter().fold(0, |sum, shard| sum.wrapping_add(shard.count(what)))
     }
 
     /// Events per second, over the second that ends now.
@@ -361,6 +390,13 @@ impl Traffic {
     /// When the last session began; `None` if there was none.
     pub fn last_session_ms(&self) -> Option<u64> {
         self.workers.iter().map(|shard| shard.last_session_ms.get()).max().filter(|&at| at != 0)
+    }
+
+    /// Forgets the highest values that are shared.
+    fn forget_highest(&self) {
+        self.sessions.forget_highest();
+        self.queued.forget_highest();
+        self.highest_rate.iter().for_each(|highest| highest.store(0, Ordering::Relaxed));
     }
 
     fn note_rate(&self, event: Event, rate: u64) {
@@ -445,6 +481,29 @@ mod tests {
         gauge.leave();
         assert_eq!((gauge.current(), gauge.highest()), (1, 2));
         assert!(gauge.enter_below(2));
+    }
+
+    #[test]
+    fn what_is_cleared_counts_anew() {
+        let traffic = Traffic::new(2);
+        traffic.sessions.enter();
+        traffic.of(0).add(Count::Requests, 5);
+        traffic.of(1).add(Count::Requests, 2);
+        traffic.of(1).took(Timing::Total, 40);
+        traffic.event(1, Event::Session, 5_000);
+        assert_eq!(traffic.rate(Event::Session, 5_100), 1);
+        traffic.of(0).clear(Clear::Highest);
+        traffic.of(1).clear(Clear::Highest);
+        traffic.forget_highest();
+        assert_eq!((traffic.longest(Timing::Total), traffic.average(Timing::Total)), (0, 40));
+        assert_eq!((traffic.sessions.current(), traffic.sessions.highest()), (1, 0));
+        assert_eq!((traffic.highest_rate(Event::Session), traffic.total(Count::Requests)), (0, 7));
+        traffic.of(1).clear(Clear::All);
+        assert_eq!((traffic.average(Timing::Total), traffic.last_session_ms()), (0, None));
+        assert_eq!(traffic.total(Count::Requests), 5, "a worker forgets its own");
+        assert_eq!(traffic.rate(Event::Session, 5_200), 1, "the rate is what is now");
+        traffic.sessions.enter();
+        assert_eq!(traffic.sessions.highest(), 2);
     }
 
     #[test]

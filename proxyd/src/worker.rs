@@ -36,9 +36,10 @@ use crate::proxy::{Backend, Frontend, Listener};
 use crate::session;
 use crate::session::pool::{self, Pools};
 use crate::session::report::Report;
-use crate::stats::WorkerIndex;
 use crate::stats::admin::Action;
+use crate::stats::clear::{self, Totals};
 use crate::stats::collect::ProcessStats;
+use crate::stats::{Clear, WorkerIndex};
 use buffers::Buffers;
 use kept::Kept;
 use pipes::{PipeLimits, Pipes};
@@ -99,6 +100,8 @@ pub enum Command {
     Update,
     /// Ask the sessions; who asks waits for the answer before the next question is put.
     Ask(Question, oneshot::Sender<Vec<Report>>),
+    /// Forget what was counted; the answer is what was forgotten.
+    Clear(Clear, oneshot::Sender<Totals>),
     /// Accept nothing more, close what is idle, end when the last connection has ended.
     Drain,
     /// End at once.
@@ -252,6 +255,18 @@ impl Worker {
         self.draining.get() || frontend.accepting.get() == AcceptState::Stopped
     }
 
+    /// Asks the sessions; the answer comes when the last one has answered.
+    fn ask(&self, question: Question, asker: oneshot::Sender<Vec<Report>>) {
+        self.timers.ask(&Rc::new(Survey::new(question, asker)));
+    }
+
+    /// Forgets what it has counted.
+    fn clear(&self, what: Clear, asker: oneshot::Sender<Totals>) {
+        let gone = clear::of_worker(&self.view().generation, self.index, what);
+        // An operator who has left needs no answer.
+        let _ = asker.send(gone);
+    }
+
     /// Counts a connection for as long as it lives.
     pub fn enter(self: &Rc<Self>) -> Presence {
         self.connections.set(self.connections.get() + 1);
@@ -328,7 +343,11 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
                 settings.waiting.wake();
             }
             Command::Ask(question, asker) => {
-                worker.timers.ask(&Rc::new(Survey::new(question, asker)));
+                worker.ask(question, asker);
+                continue;
+            }
+            Command::Clear(what, asker) => {
+                worker.clear(what, asker);
                 continue;
             }
             Command::Update => {}
@@ -347,7 +366,8 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
             () = worker.empty.notified() => {}
             command = commands.recv() => match command {
                 Some(Command::Stop) | None => break,
-                Some(Command::Ask(question, asker)) => worker.timers.ask(&Rc::new(Survey::new(question, asker))),
+                Some(Command::Ask(question, asker)) => worker.ask(question, asker),
+                Some(Command::Clear(what, asker)) => worker.clear(what, asker),
                 Some(Command::Reload(_) | Command::Update | Command::Drain) => {}
             },
         }

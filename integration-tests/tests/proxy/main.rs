@@ -15,6 +15,7 @@ mod reload;
 mod resolve;
 mod rig;
 mod rules;
+mod runtime;
 mod samples;
 mod servers;
 mod sessions;

@@ -179,6 +179,11 @@ impl Farm {
         self.queues.in_backend_max()
     }
 
+    /// Forgets it (`clear counters`).
+    pub fn forget_highest(&self) {
+        self.queues.forget_highest();
+    }
+
     /// The backend's own past: it is down when no server is usable.
     pub fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)

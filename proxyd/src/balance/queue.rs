@@ -135,6 +135,10 @@ impl Queues {
         self.in_backend_max.load(Ordering::Relaxed)
     }
 
+    pub(super) fn forget_highest(&self) {
+        self.in_backend_max.store(0, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -339,6 +339,12 @@ impl ServerState {
         self.queued_max.load(Ordering::Relaxed)
     }
 
+    /// Forgets how many were served and waited at most (`clear counters`).
+    pub fn forget_highest(&self) {
+        self.served_max.store(0, Ordering::Relaxed);
+        self.queued_max.store(0, Ordering::Relaxed);
+    }
+
     /// The past, for the statistics. Whoever changes the server holds this, so keep it no longer than a look takes.
     pub fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)

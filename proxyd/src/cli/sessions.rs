@@ -9,14 +9,10 @@ use std::fmt::{self, Display, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-
 use super::Settings;
 use crate::proxy::Section;
 use crate::proxy::settings::Mode;
 use crate::session::report::{Direction, Report, Stage};
-use crate::worker::Command;
 use crate::worker::survey::Question;
 
 /// A number that means all sessions, where haproxy reads it as an address.
@@ -29,7 +25,7 @@ pub(super) async fn show(settings: &Settings, what: Option<&str>) -> Result<Stri
         Some(ALL) => (Question::All, true),
         Some(id) => (Question::One(number(id)), true),
     };
-    let reports = ask(settings, question).await;
+    let reports = settings.workers.ask(question).await;
     if reports.is_empty() && question != Question::All {
         return Err("Session not found.\n".to_owned());
     }
@@ -47,35 +43,10 @@ pub(super) async fn shutdown(settings: &Settings, id: Option<&str>) -> Result<St
     if id == 0 {
         return Err("Session pointer expected (use 'show sess').\n".to_owned());
     }
-    if ask(settings, Question::End(number(id))).await.is_empty() {
+    if settings.workers.ask(Question::End(number(id))).await.is_empty() {
         return Err("No such session (use 'show sess').\n".to_owned());
     }
     Ok(String::new())
-}
-
-/// What the sessions of all workers answer, in the order in which they began.
-async fn ask(settings: &Settings, question: Question) -> Vec<Report> {
-    let _turn = settings.asking.lock().await;
-    let mut replies = Vec::new();
-    for worker in &settings.workers {
-        let (asker, reply) = oneshot::channel();
-        if send(worker, Command::Ask(question, asker)).await {
-            replies.push(reply);
-        }
-    }
-    let mut reports = Vec::new();
-    for reply in replies {
-        // A worker that has ended has no sessions; one that is stuck does not keep the operator waiting for ever.
-        if let Ok(Ok(of_worker)) = timeout(settings.timeout, reply).await {
-            reports.extend(of_worker);
-        }
-    }
-    reports.sort_by_key(|report| report.number);
-    reports
-}
-
-async fn send(worker: &mpsc::Sender<Command>, command: Command) -> bool {
-    worker.send(command).await.is_ok()
 }
 
 /// What C reads an address from: `0x` and hexadecimal digits, `0` and octal ones, or decimal ones, up to what is no digit. Too

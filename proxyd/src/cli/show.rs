@@ -2,16 +2,22 @@
 
 use crate::generation::Generation;
 use crate::proxy::frontend::AcceptState;
+use crate::stats::clear::{self, Totals};
 use crate::stats::collect::{self, ProcessStats};
 use crate::stats::row::{Column, Row};
-use crate::stats::{Count, Event, csv};
+use crate::stats::{Event, csv};
 use std::fmt::Write as _;
 
 /// The process in lines of `Name: value`, under haproxy's names. Fields of what does not exist here (TLS, pipes, memory
-/// pools) are left out rather than made up.
-pub(super) fn info(out: &mut String, process: &ProcessStats, generation: &Generation, now_ms: u64) {
+/// pools) are left out rather than made up. What `clear counters all` has made frontends forget counts here.
+pub(super) fn info(
+    out: &mut String,
+    process: &ProcessStats,
+    generation: &Generation,
+    (cleared, now_ms): (Totals, u64),
+) {
     let frontends = || generation.frontends.iter().map(|frontend| &*frontend.section.traffic);
-    let total = |count| frontends().map(|traffic| traffic.total(count)).sum::<u64>();
+    let totals = clear::totals(generation) + cleared;
     let rate = |event| frontends().map(|traffic| traffic.rate(event, now_ms)).sum::<u64>();
     let uptime = process.uptime.as_secs();
     let stopping = generation.frontends.iter().any(|frontend| frontend.accepting.get() == AcceptState::Stopped);
@@ -31,8 +37,8 @@ pub(super) fn info(out: &mut String, process: &ProcessStats, generation: &Genera
         ("Maxconn", process.maxconn.to_string()),
         ("Hard_maxconn", process.maxconn.to_string()),
         ("CurrConns", process.connections.to_string()),
-        ("CumConns", total(Count::Connections).to_string()),
-        ("CumReq", total(Count::Requests).to_string()),
+        ("CumConns", totals.connections.to_string()),
+        ("CumReq", totals.requests.to_string()),
         ("ConnRate", rate(Event::Connection).to_string()),
         ("SessRate", rate(Event::Session).to_string()),
         ("node", process.node.clone()),
@@ -44,7 +50,7 @@ pub(super) fn info(out: &mut String, process: &ProcessStats, generation: &Genera
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{name}: {value}");
     }
-    let _ = writeln!(out, "TotalBytesOut: {}", total(Count::BytesOut));
+    let _ = writeln!(out, "TotalBytesOut: {}", totals.bytes_out);
     let _ = writeln!(out, "Build info: {}", process.version);
     if let Some(description) = &process.description {
         let _ = writeln!(out, "description: {description}");

@@ -151,6 +151,10 @@ impl Section {
         self.counters.borrow().clone()
     }
 
+    pub(super) fn clear_counters(&self) {
+        self.counters.borrow_mut().fill(Counters::default());
+    }
+
     /// Ends when the next look may be due earlier than was thought.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;

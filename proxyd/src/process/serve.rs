@@ -25,7 +25,7 @@ use crate::net::accept::Waiting;
 use crate::running::{self, Facts};
 use crate::worker::pipes::PipeLimits;
 use crate::worker::{self, WorkerHandle};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
 /// What the command line says about the process, already combined with the configuration where both may speak.
 #[derive(Debug, Clone, Default)]
@@ -117,8 +117,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     let runtime = cli::Settings {
         handle: handle.clone(),
         process: oversight,
-        workers: workers.iter().map(|worker| worker.commands.clone()).collect(),
-        asking: Mutex::default(),
+        workers: cli::Workers::new(&workers, model.global.stats_timeout),
         started,
         timeout: model.global.stats_timeout,
         connections: Semaphore::new(model.global.stats_maxconn.max(1) as usize),

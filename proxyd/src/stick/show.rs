@@ -1,7 +1,7 @@
 //! `show table`, `clear table` and `set table` of the runtime API, worded as haproxy words them.
 //!
-//! Two habits of haproxy are not copied: `set table NAME` without a key empties the table there, and what is no address counts as
-//! one of that type (`set table t key x` makes an entry for 0.0.0.0). Here both are refused.
+//! A habit of haproxy is not copied: what is no address counts as one of that type there (`set table t key x` makes an entry for
+//! 0.0.0.0), and what begins with a number as a number. Here both are refused.
 
 use super::data::{DataType, Form};
 use super::entry::Entry;
@@ -94,8 +94,9 @@ impl Command<'_> {
                 self.on_entries(table, &filters, out);
                 Ok(())
             }
-            (Some(_), _) | (None, Verb::Set) => Err(self.verb.required().to_owned()),
-            (None, Verb::Show | Verb::Clear) => {
+            (Some(_), _) => Err(self.verb.required().to_owned()),
+            // Without a key, haproxy takes all three to mean every entry; `set` removes as `clear` does.
+            (None, Verb::Show | Verb::Clear | Verb::Set) => {
                 self.on_entries(table, &[], out);
                 Ok(())
             }
@@ -129,15 +130,15 @@ impl Command<'_> {
     }
 
     fn on_key(&self, table: &Table, out: &mut String) -> Result<(), String> {
-        if !self.operator {
-            return Err("Permission denied".to_owned());
-        }
         let Some(text) = self.words.get(2) else { return Err("Key value expected".to_owned()) };
         if matches!(table.settings().kind, KeyType::Bytes(_)) {
             let doing = self.verb.of_bytes();
             return Err(format!("{doing} tables of type other than ip, ipv6, string and integer is not supported"));
         }
         let key = Key::parse(table.settings().kind, text).ok_or("Invalid key")?;
+        if !self.operator {
+            return Err("Permission denied".to_owned());
+        }
         match self.verb {
             Verb::Show => {
                 if let Some(entry) = table.lookup(&key, self.now_ms) {
@@ -356,6 +357,9 @@ mod tests {
         assert_eq!(answers("show table fe"), format!("{HEAD}1\n{one}"));
         assert_eq!(answers("clear table fe"), "");
         assert_eq!(answers("show table fe"), format!("{HEAD}0\n"));
+        assert_eq!(answers("set table fe key 9.0.0.3"), "");
+        assert_eq!(answers("set table fe"), "", "it is emptied");
+        assert_eq!(answers("show table fe"), format!("{HEAD}0\n"));
     }
 
     #[test]
@@ -426,7 +430,6 @@ mod tests {
                 "Removing keys from tables of type other than ip, ipv6, string and integer is not supported",
             ),
             ("set table", "Required arguments: <table> key <key> [data.<store_data_type> <value>]*"),
-            ("set table fe", "Required arguments: <table> key <key> [data.<store_data_type> <value>]*"),
             ("set table fe key", "Key value expected"),
             ("set table fe key 1.1.1.1 gpc0 5", "\"data.<type>\" followed by a value expected"),
             ("set table fe key 1.1.1.1 data.gpc0 7 key", "\"data.<type>\" followed by a value expected"),
@@ -455,6 +458,9 @@ mod tests {
             ("clear table fe", ""),
             ("clear table fe key 1.1.1.1", "Permission denied\n"),
             ("set table fe key 1.1.1.1 data.gpc0 3", "Permission denied\n"),
+            ("set table fe key", "Key value expected\n"),
+            ("set table i key x", "Invalid key\n"),
+            ("set table fe", ""),
         ] {
             assert_eq!(answer(&tables, line, false), expected, "{line}");
         }
