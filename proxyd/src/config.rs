@@ -291,6 +291,7 @@ impl Lowering<'_> {
         self.tables = stick::collect(tables, names, &self.others, self.sources, &mut self.out);
         names.http_errors.clone_from(&self.others.http_errors);
         names.stick_counters = self.extra.stick_counters;
+        names.experimental = self.extra.experimental;
         names.environment = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         names.hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     }

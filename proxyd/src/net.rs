@@ -19,6 +19,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::sys;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -156,6 +157,22 @@ impl Stream {
     pub fn keep_alive(&self) {
         // Without it the timeouts still hold.
         let _ = self.socket().set_keepalive(true);
+    }
+
+    /// Makes the close that follows one that the peer does not see (`silent-drop`). That needs a privilege; without it, or where
+    /// `ttl` says so, a reset is sent that passes `ttl` routers, or none.
+    pub fn forget(&self, ttl: Option<u8>) {
+        let Self::Tcp(stream) = self else { return };
+        if ttl.is_none() && sys::set_option(stream, sys::SocketOption::Repair, 1).is_ok() {
+            return;
+        }
+        let (socket, ttl) = (self.socket(), u32::from(ttl.unwrap_or(1)));
+        // Should the system refuse, the peer learns more than it should.
+        let _ = match self.local_address() {
+            Some(SocketAddr::V6(_)) => socket.set_unicast_hops_v6(ttl),
+            Some(SocketAddr::V4(_)) | None => socket.set_ttl_v4(ttl),
+        };
+        self.reset_on_close();
     }
 
     /// Marks the packets that are sent (`set-mark`).

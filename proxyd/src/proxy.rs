@@ -50,6 +50,8 @@ pub struct Section {
     pub http_buffer_request: bool,
     /// `tcp-request inspect-delay`: how long rules on content may wait for it. `None`: not at all.
     pub inspect_delay: Option<Duration>,
+    /// `tcp-response inspect-delay`: the same of rules on what the server sends.
+    pub response_inspect_delay: Option<Duration>,
     /// `option contstats`: count bytes while they pass.
     pub contstats: bool,
     /// `option independent-streams`.

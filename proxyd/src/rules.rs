@@ -6,6 +6,7 @@
 //! - [`acl`] tests, ACLs and conditions
 //! - [`effect`] what is kept for later, in every rule set
 //! - [`http`] `http-request`, `http-response`, `http-after-response`
+//! - [`normalize`] `normalize-uri`
 //! - [`redirect`] where a redirect leads
 //! - [`resolve`] names that name servers are asked about
 //! - [`switch`] `use_backend`, many rules in one look-up
@@ -15,6 +16,7 @@
 pub mod acl;
 pub mod effect;
 pub mod http;
+pub mod normalize;
 pub mod redirect;
 pub mod resolve;
 pub mod stick;
@@ -70,11 +72,20 @@ pub enum Verdict {
     /// The connection is closed without an answer.
     Reject,
     /// The connection is forgotten without telling the client.
-    SilentDrop,
-    /// The rules go on once more of the request's body has come.
+    SilentDrop(Silence),
+    /// The rules go on once more of the message's body has come.
     WaitForBody(Wait),
     /// The rules go on once name servers have answered, or have failed to.
     Resolve(Question),
+}
+
+/// How `silent-drop` keeps the end of a connection from the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Silence {
+    /// Nothing is sent, where the system allows that; else the reset gets no further than the first router.
+    Unsaid,
+    /// `rst-ttl`: a reset is sent that passes so many routers.
+    Reset(u8),
 }
 
 /// `wait-for-body`
@@ -258,14 +269,20 @@ impl Rules {
         Verdict::Continue
     }
 
-    /// `http-response`. The response's head is changed in place.
-    pub fn http_response(&self, request: Option<&Head>, response: &mut Head, stream: &Stream<'_>) -> Verdict {
-        self.on_response(&self.http_response, request, response, stream)
+    /// `http-response`. The response's head is changed in place. `at` is the rule to go on with after a wait.
+    pub fn http_response(
+        &self,
+        request: Option<&Head>,
+        response: &mut Head,
+        stream: &Stream<'_>,
+        at: &mut usize,
+    ) -> Verdict {
+        self.on_response(&self.http_response, request, response, stream, at)
     }
 
     /// `http-after-response`: for every response, also those made here. It can only change the head.
     pub fn http_after_response(&self, request: Option<&Head>, response: &mut Head, stream: &Stream<'_>) {
-        let _ = self.on_response(&self.http_after_response, request, response, stream);
+        let _ = self.on_response(&self.http_after_response, request, response, stream, &mut 0);
     }
 
     fn on_response(
@@ -274,8 +291,10 @@ impl Rules {
         request: Option<&Head>,
         response: &mut Head,
         stream: &Stream<'_>,
+        at: &mut usize,
     ) -> Verdict {
-        for rule in rules {
+        for rule in rules.iter().skip(*at) {
+            *at += 1;
             let context = Context { request, response: Some(&*response), stream };
             if !rule.holds(&self.acls, &context) {
                 continue;
@@ -322,7 +341,7 @@ impl Rules {
         self.tcp(&self.tcp_request_content, context, at)
     }
 
-    /// `tcp-response content`: in `mode http` with the response's head.
+    /// `tcp-response content`: in `mode http` with the response's head, once it is there.
     pub fn tcp_response_content(&self, context: &Context<'_>, at: &mut usize) -> TcpVerdict {
         self.tcp(&self.tcp_response_content, context, at)
     }

@@ -139,6 +139,7 @@ impl Builder<'_> {
             splice: proxy.splice,
             http_buffer_request: proxy.http_buffer_request,
             inspect_delay: proxy.inspect_delay,
+            response_inspect_delay: proxy.response_inspect_delay,
             contstats: proxy.contstats,
             independent_streams: proxy.independent_streams,
             error_files: proxy.error_files.clone(),

@@ -4,7 +4,7 @@
 //! - [`stream`] one request from its first byte to its log line; start reading there
 //! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating; [`response_wait`] what then comes back
 //! - [`finish`] its end: the answer that is still owed, counters, log
-//! - [`policy`] where the rules have their say
+//! - [`policy`] where the rules have their say; [`server_content`] those on what a server sends, [`body`] waiting for a body
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
 //! - [`stickiness`] persistence by stick tables
 //! - [`service`] answers that proxyd gives itself
@@ -24,6 +24,7 @@ pub mod pool;
 pub mod relay;
 pub mod report;
 pub mod response_wait;
+pub mod server_content;
 pub mod service;
 pub mod stickiness;
 pub mod stream;

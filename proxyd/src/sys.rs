@@ -78,6 +78,8 @@ pub enum SocketOption {
     FastOpenConnect,
     /// `TCP_MAXSEG`: the largest segment announced.
     MaximumSegment,
+    /// `TCP_REPAIR`: the connection is frozen, and closing it sends nothing.
+    Repair,
     /// `IP_BIND_ADDRESS_NO_PORT`: a source address is bound without taking a port before the connection is made.
     BindWithoutPort,
 }
@@ -89,6 +91,7 @@ pub fn set_option(socket: impl AsFd, option: SocketOption, value: i32) -> io::Re
         SocketOption::FastOpen => (libc::IPPROTO_TCP, libc::TCP_FASTOPEN),
         SocketOption::FastOpenConnect => (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
         SocketOption::MaximumSegment => (libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+        SocketOption::Repair => (libc::IPPROTO_TCP, libc::TCP_REPAIR),
         SocketOption::BindWithoutPort => (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
     };
     let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();

@@ -17,6 +17,7 @@ mod rig;
 mod rules;
 mod runtime;
 mod samples;
+mod server_content;
 mod servers;
 mod sessions;
 mod stick;

@@ -218,6 +218,8 @@ pub(crate) enum Step {
     /// Wait for these bytes at the end of what came.
     ReadUntil(&'static str),
     Write(Vec<u8>),
+    /// Say nothing for so long, unless the proxy does something.
+    Pause(Duration),
     /// Wait until the proxy closes.
     ReadToEnd,
     Close,
@@ -264,6 +266,12 @@ fn play(mut connection: TcpStream, script: &[Step], sender: &mpsc::SyncSender<St
             Step::ReadMessage => read_until(&mut connection, is_complete, sender),
             Step::ReadUntil(end) => read_until(&mut connection, |bytes| bytes.ends_with(end.as_bytes()), sender),
             Step::Write(bytes) => connection.write_all(bytes).is_ok(),
+            Step::Pause(time) => {
+                connection.set_read_timeout(Some(*time)).unwrap();
+                let silent = connection.read(&mut [0]).is_err();
+                connection.set_read_timeout(Some(BOUND)).unwrap();
+                silent
+            }
             Step::ReadToEnd => read_until(&mut connection, |_| false, sender),
             Step::Close => false,
         };

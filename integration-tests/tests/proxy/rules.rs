@@ -12,6 +12,7 @@ use std::time::Duration;
 const CONFIG: &str = "
 global
     nbthread 1
+    expose-experimental-directives
 defaults
     mode http
     timeout client 2s
@@ -194,6 +195,20 @@ const CASES: &[&[&str]] = &[
     &["unique-id-header x", "http-request set-header X-V \"<%ID>\""],
     &["http-request set-header X-V \"%{+Q}f %{+X}ci %{+Q,+X}fi %{+Q}HU <%{+Q}s> <%s> %{+E}r %HP %HPO %HQ %HV %ST\""],
     &["http-response set-header X-V \"%b %s %ST %HM %r %hr\""],
+    &[
+        "http-request set-path /a/.//../b",
+        "http-request normalize-uri path-strip-dot",
+        "http-request normalize-uri path-merge-slashes",
+    ],
+    &["http-request set-path /../a/..", "http-request normalize-uri path-strip-dotdot"],
+    &["http-request set-path /../a/..", "http-request normalize-uri path-strip-dotdot full if { path_beg / }"],
+    &[
+        "http-request set-uri /%%61%%2f%%zz?b&a",
+        "http-request normalize-uri percent-decode-unreserved",
+        "http-request normalize-uri percent-to-uppercase",
+        "http-request normalize-uri query-sort-by-name",
+    ],
+    &["http-request set-uri /%%zz", "http-request normalize-uri percent-to-uppercase strict"],
 ];
 
 #[test]

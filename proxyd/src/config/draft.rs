@@ -79,6 +79,7 @@ pub(super) struct Settings {
     /// `errorfiles`: the section and the statuses taken from it; none: all it has.
     pub error_sections: Vec<At<(String, Vec<u16>)>>,
     pub inspect_delay: Option<Duration>,
+    pub response_inspect_delay: Option<Duration>,
     pub external_check: ExternalCheck,
     /// Rules of a named `defaults` section, lowered again in each section that starts from it.
     pub rules: Arc<Vec<Statement>>,

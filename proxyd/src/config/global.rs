@@ -37,6 +37,8 @@ pub(super) struct Extra {
     pub variables: Vec<Statement>,
     /// `tune.stick-counters`
     pub stick_counters: Option<u8>,
+    /// `expose-experimental-directives`
+    pub experimental: bool,
     /// `unix-bind prefix`
     pub unix_prefix: String,
 }
@@ -108,6 +110,7 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
             global.splice = line.negated;
             line.end();
         }
+        "expose-experimental-directives" => flag(line, &mut extra.experimental),
         "zero-warning" => flag(line, &mut extra.zero_warning),
         "insecure-fork-wanted" => flag(line, &mut extra.insecure_fork_wanted),
         "external-check" => flag(line, &mut global.external_check),

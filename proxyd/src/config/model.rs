@@ -255,6 +255,8 @@ pub struct Proxy {
     pub rules: Rules,
     /// `tcp-request inspect-delay`: how long content rules may wait for data.
     pub inspect_delay: Option<Duration>,
+    /// `tcp-response inspect-delay`: the same of rules on what the server sends.
+    pub response_inspect_delay: Option<Duration>,
     /// `grace` of 1.4: how long this section goes on accepting after a soft stop was asked for.
     pub grace: Duration,
 }

@@ -219,6 +219,7 @@ impl Completion<'_> {
             error_files: self.error_files(section),
             stats: self.stats(section, rules),
             inspect_delay: settings.inspect_delay,
+            response_inspect_delay: settings.response_inspect_delay,
             rules: rules.clone(),
             grace: settings.grace,
         }

@@ -86,7 +86,12 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             let missing = format!("'{}' expects a positive delay in milliseconds", line.name);
             let name = line.name.to_owned();
             if let Some(word) = line.expect(missing) {
-                settings.inspect_delay = line.time(word, Unit::Milliseconds, &name);
+                let delay = line.time(word, Unit::Milliseconds, &name);
+                if name.starts_with("tcp-response") {
+                    settings.response_inspect_delay = delay;
+                } else {
+                    settings.inspect_delay = delay;
+                }
             }
         }
         "http-send-name-header" => {

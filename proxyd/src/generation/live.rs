@@ -158,6 +158,7 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         number: 0,
         content: None,
         body: None,
+        response_body: None,
         variables: &Variables::default(),
         counters: &Counters::default(),
         transaction: None,

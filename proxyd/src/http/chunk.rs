@@ -94,12 +94,22 @@ pub struct Data {
     pub missing: u64,
     /// It is all of the body.
     pub complete: bool,
+    /// What follows is no chunk.
+    pub invalid: bool,
 }
 
 /// The data of the chunks that have come. Nothing is consumed.
 pub fn data(input: &[u8]) -> Data {
     let (mut data, mut rest) = (Data::default(), input);
-    while let Ok(Some((size, length))) = size_line(rest) {
+    loop {
+        let (size, length) = match size_line(rest) {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(_) => {
+                data.invalid = true;
+                break;
+            }
+        };
         rest = rest.get(length..).unwrap_or_default();
         if size == 0 {
             data.complete = true;
@@ -109,7 +119,10 @@ pub fn data(input: &[u8]) -> Data {
         data.missing = size - there as u64;
         let (chunk, after) = rest.split_at(there);
         data.bytes.extend_from_slice(chunk);
-        let Some(next) = after.strip_prefix(b"\r\n") else { break };
+        let Some(next) = after.strip_prefix(b"\r\n") else {
+            data.invalid = !b"\r\n".starts_with(after);
+            break;
+        };
         rest = next;
     }
     data

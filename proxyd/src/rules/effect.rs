@@ -155,6 +155,11 @@ pub enum Limit {
 }
 
 impl Effect {
+    /// Whether it is put off while bytes may come that it needs: only some are, and variables take what there is.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Capture { .. } | Self::Track { .. })
+    }
+
     /// Does it. False: there was no sample to do it with, so nothing was done.
     pub fn perform(&self, context: &Context<'_>) -> bool {
         let stream = context.stream;

@@ -1,9 +1,10 @@
 //! Actions on HTTP messages.
 
 use super::effect::Effect;
+use super::normalize::Normalizer;
 use super::redirect::Redirect;
 use super::resolve::Resolve;
-use super::{Answer, Body, Verdict, Wait, line_safe};
+use super::{Answer, Body, Silence, Verdict, Wait, line_safe};
 use crate::http::Head;
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
@@ -47,7 +48,7 @@ pub enum HttpAction {
     /// `reject`
     Reject,
     /// `silent-drop`
-    SilentDrop,
+    SilentDrop(Silence),
     /// `auth`: asks for a password. `None`: the realm is the section's name.
     Auth(Text),
     /// `redirect`
@@ -82,6 +83,8 @@ pub enum HttpAction {
     },
     /// `set-path`, `set-pathq`, `set-query`, `set-uri`
     SetTarget(TargetPart, Text),
+    /// `normalize-uri`
+    NormalizeUri(Normalizer),
     /// `set-method`
     SetMethod(Text),
     /// `set-status`
@@ -226,7 +229,7 @@ impl HttpAction {
             }
             Self::Return(reply) => Outcome::End(Verdict::Reply(reply.answer(context))),
             Self::Reject => Outcome::End(Verdict::Reject),
-            Self::SilentDrop => Outcome::End(Verdict::SilentDrop),
+            Self::SilentDrop(silence) => Outcome::End(Verdict::SilentDrop(*silence)),
             Self::WaitForBody(wait) => Outcome::End(Verdict::WaitForBody(*wait)),
             Self::Resolve(resolve) => match resolve.question(context) {
                 Some(question) => Outcome::End(Verdict::Resolve(question)),
@@ -254,6 +257,14 @@ impl HttpAction {
             | Self::SetTarget(..)
             | Self::SetMethod(_)
             | Self::SetStatus(..) => return None,
+            Self::NormalizeUri(normalizer) => {
+                let broken = context.request.is_some_and(|head| !normalizer.accepts(head.target()));
+                if !broken {
+                    return None;
+                }
+                blame_client(context);
+                Outcome::End(Verdict::Deny(Answer::error(400)))
+            }
         })
     }
 
@@ -276,6 +287,12 @@ impl HttpAction {
                 Edit::Substitute(*part, regex, replacement.replacement(context))
             }
             Self::SetTarget(part, text) => Edit::Target(*part, written(text)),
+            Self::NormalizeUri(normalizer) => {
+                match context.request.and_then(|head| normalizer.normalized(head.target())) {
+                    Some(target) => Edit::WholeTarget(target),
+                    None => Edit::None,
+                }
+            }
             Self::SetMethod(text) => Edit::Method(written(text)),
             Self::SetStatus(status, reason) => Edit::Status(*status, reason.as_deref()),
             Self::Allow
@@ -283,7 +300,7 @@ impl HttpAction {
             | Self::Tarpit(_)
             | Self::Return(_)
             | Self::Reject
-            | Self::SilentDrop
+            | Self::SilentDrop(_)
             | Self::WaitForBody(_)
             | Self::Resolve(_)
             | Self::Auth(_)
@@ -310,6 +327,7 @@ enum Edit<'a> {
     Values(&'a [u8], &'a Regex, Cow<'a, Replacement>, bool),
     Substitute(TargetPart, &'a Regex, Cow<'a, Replacement>),
     Target(TargetPart, Vec<u8>),
+    WholeTarget(Vec<u8>),
     Method(Vec<u8>),
     Status(u16, Option<&'a [u8]>),
 }
@@ -317,7 +335,7 @@ enum Edit<'a> {
 impl Edit<'_> {
     /// Whether it changes the request line.
     fn changes_line(&self) -> bool {
-        matches!(self, Self::Substitute(..) | Self::Target(..) | Self::Method(_))
+        matches!(self, Self::Substitute(..) | Self::Target(..) | Self::WholeTarget(_) | Self::Method(_))
     }
 
     fn apply(self, head: &mut Head) {
@@ -344,6 +362,7 @@ impl Edit<'_> {
                 }
             }
             Self::Target(part, value) => set_target(head, part, &value),
+            Self::WholeTarget(target) => head.set_target(&target),
             Self::Method(method) => {
                 // White space in it would break the request line.
                 if !method.is_empty() && method.iter().all(|&byte| crate::http::header::is_token(byte)) {

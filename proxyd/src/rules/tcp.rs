@@ -1,5 +1,6 @@
 //! `tcp-request` and `tcp-response`.
 
+use super::Silence;
 use super::effect::Effect;
 use super::resolve::{Question, Resolve};
 use crate::sample::Context;
@@ -15,7 +16,7 @@ pub enum TcpAction {
     /// `close`, of responses: the server's connection is closed.
     Close,
     /// `silent-drop`: the connection is forgotten without telling the client.
-    SilentDrop,
+    SilentDrop(Silence),
     /// `do-resolve`, of requests' contents.
     Resolve(Resolve),
     /// What is kept for later; the next rule is looked at.
@@ -36,23 +37,23 @@ pub enum TcpVerdict {
     /// The server's connection is closed.
     Close,
     /// It is forgotten without telling the client.
-    SilentDrop,
+    SilentDrop(Silence),
 }
 
 impl TcpAction {
-    /// Does it; the verdict, if it is one. What needs bytes that have not come waits for them.
+    /// Does it; the verdict, if it is one. What captures or tracks bytes that have not come waits for them.
     pub(super) fn perform(&self, context: &Context<'_>) -> Option<TcpVerdict> {
         match self {
             Self::Accept => Some(TcpVerdict::Continue),
             Self::Reject => Some(TcpVerdict::Reject),
             Self::Close => Some(TcpVerdict::Close),
-            Self::SilentDrop => Some(TcpVerdict::SilentDrop),
+            Self::SilentDrop(silence) => Some(TcpVerdict::SilentDrop(*silence)),
             // A name that has not come is not waited for, as with haproxy: a rule before this one has to.
             Self::Resolve(resolve) => resolve.question(context).map(TcpVerdict::Resolve),
             Self::Effect(effect) => {
                 let lacks = |context: &Context<'_>| context.stream.content.is_some_and(Content::take_missing);
                 lacks(context);
-                let waits = !effect.perform(context) && lacks(context);
+                let waits = !effect.perform(context) && effect.waits() && lacks(context);
                 waits.then_some(TcpVerdict::Wait)
             }
         }

@@ -17,13 +17,21 @@ pub struct Content<'a> {
     pub complete: bool,
     /// They begin a request or response whose head is not complete.
     pub begins_http: bool,
+    /// How much has come, also of what is not shown: in `mode http` the bytes of a message are not.
+    pub length: u64,
     missing: Cell<bool>,
 }
 
 impl<'a> Content<'a> {
     /// What there is.
     pub fn new(side: Side, bytes: &'a [u8], complete: bool, begins_http: bool) -> Self {
-        Self { side, bytes, complete, begins_http, missing: Cell::new(false) }
+        Self { side, bytes, complete, begins_http, length: bytes.len() as u64, missing: Cell::new(false) }
+    }
+
+    /// The same, of which so much has come in all.
+    #[must_use]
+    pub fn of_length(self, length: u64) -> Self {
+        Self { length, ..self }
     }
 
     /// A sample could not be taken, or may become another, because of bytes that have not come.
@@ -37,19 +45,32 @@ impl<'a> Content<'a> {
     }
 }
 
-/// A request's body, as far as it has come and was not passed on yet.
+/// A message's body, as far as it has come and was not passed on yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Body<'a> {
     /// What has come, as it came.
     received: &'a [u8],
     /// Where it ends.
     framing: h1::Body,
+    /// Its sender has closed the connection.
+    ended: bool,
 }
 
 impl<'a> Body<'a> {
     /// A body whose first bytes, and perhaps what follows it, are these.
     pub fn new(framing: h1::Body, received: &'a [u8]) -> Self {
-        Self { received, framing }
+        Self { received, framing, ended: false }
+    }
+
+    /// The same, with no more to come if `ended`.
+    #[must_use]
+    pub fn ended(self, ended: bool) -> Self {
+        Self { ended, ..self }
+    }
+
+    /// It is in chunks that are none.
+    pub fn is_invalid(&self) -> bool {
+        self.framing == h1::Body::Chunked && chunk::data(self.received).invalid
     }
 
     /// The data that has come.
@@ -60,7 +81,8 @@ impl<'a> Body<'a> {
                 Cow::Borrowed(self.received.get(..length).unwrap_or_default())
             }
             h1::Body::Chunked => Cow::Owned(chunk::data(self.received).bytes),
-            h1::Body::None | h1::Body::UntilClose | h1::Body::Tunnel => Cow::Borrowed(&[]),
+            h1::Body::UntilClose => Cow::Borrowed(self.received),
+            h1::Body::None | h1::Body::Tunnel => Cow::Borrowed(&[]),
         }
     }
 
@@ -72,7 +94,8 @@ impl<'a> Body<'a> {
                 let data = chunk::data(self.received);
                 data.bytes.len() as u64 + data.missing
             }
-            h1::Body::None | h1::Body::UntilClose | h1::Body::Tunnel => 0,
+            h1::Body::UntilClose => self.received.len() as u64,
+            h1::Body::None | h1::Body::Tunnel => 0,
         }
     }
 
@@ -88,7 +111,8 @@ impl<'a> Body<'a> {
                 let data = chunk::data(self.received);
                 data.complete || enough(data.bytes.len() as u64)
             }
-            h1::Body::None | h1::Body::UntilClose | h1::Body::Tunnel => true,
+            h1::Body::UntilClose => self.ended || enough(self.received.len() as u64),
+            h1::Body::None | h1::Body::Tunnel => true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Value;
 use super::content::{Body, Content};
-use super::fetch::Figure;
+use super::fetch::{Figure, Side};
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
 use crate::http::Head;
@@ -58,6 +58,8 @@ pub struct Stream<'a> {
     pub content: Option<&'a Content<'a>>,
     /// The request's body, as far as it has come.
     pub body: Option<Body<'a>>,
+    /// The same of the response's.
+    pub response_body: Option<Body<'a>>,
     /// `sess` variables.
     pub variables: &'a Variables,
     /// What the connection tracks.
@@ -90,6 +92,16 @@ impl<'a> Stream<'a> {
     /// Adds to what all counters track.
     pub fn count(&self, what: &[(DataType, u64)]) {
         self.all_counters().for_each(|counters| counters.count(what, self.now_ms));
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// A message's body.
+    pub fn body_of(&self, side: Side) -> Option<Body<'a>> {
+        match side {
+            Side::Request => self.body,
+            Side::Response => self.response_body,
+        }
     }
 }
 

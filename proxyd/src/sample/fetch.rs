@@ -216,12 +216,12 @@ pub enum Fetch {
         /// What its value is made into.
         wanted: As,
     },
-    /// `req.body`
-    Body,
-    /// `req.body_len`
-    BodyLength,
-    /// `req.body_size`
-    BodySize,
+    /// `req.body`, `res.body`
+    Body(Side),
+    /// `req.body_len`, `res.body_len`
+    BodyLength(Side),
+    /// `req.body_size`, `res.body_size`
+    BodySize(Side),
     /// `req.body_param`
     BodyParam {
         /// The parameter. `None`: any.
@@ -398,7 +398,9 @@ impl Fetch {
             // The others may have several samples and are taken in `value` and `each`.
             Self::Never | Self::Header(..) | Self::Cookie { .. } => None,
             // Where nothing has to be waited for, the wait is over.
-            Self::Content(_, content::Part::WaitEnd) if stream.content.is_none() => Some(Value::Bool(true)),
+            Self::Content(_, content::Part::WaitEnd) => {
+                stream.content.map_or(Some(Value::Bool(true)), content::wait_end)
+            }
             Self::Content(side, part) => content::value(part, content::of(stream.content, *side)?),
             Self::Variable(name) => stream.variable(name),
             Self::VariableOr(name, value) => Some(stream.variable(name).unwrap_or_else(|| borrowed(value))),
@@ -417,9 +419,9 @@ impl Fetch {
                 target::parameter(request()?, name.as_deref(), *delimiter, *ignore_case)
                     .and_then(|text| made(text, *wanted))
             }
-            Self::Body => Some(Value::Bin(stream.body?.data())),
-            Self::BodyLength => Some(Value::count(stream.body?.data().len() as u64)),
-            Self::BodySize => Some(Value::count(stream.body?.announced())),
+            Self::Body(side) => Some(Value::Bin(stream.body_of(*side)?.data())),
+            Self::BodyLength(side) => Some(Value::count(stream.body_of(*side)?.data().len() as u64)),
+            Self::BodySize(side) => Some(Value::count(stream.body_of(*side)?.announced())),
             Self::BodyParam { name, ignore_case } => {
                 let body = stream.body?.data();
                 let value = target::parameter_of(&body, name.as_deref(), *ignore_case)?;
@@ -431,7 +433,7 @@ impl Fetch {
                 let version = head(context, *side)?.version();
                 Some(Value::Str(Cow::Owned(vec![b'0' + version.major, b'.', b'0' + version.minor])))
             }
-            Self::Status => Some(Value::Int(context.response?.status().into())),
+            Self::Status => Some(Value::Int(head(context, Side::Response)?.status().into())),
             Self::HeaderCount(fetch) => Some(Value::count(fetch.values(head(context, fetch.side)?).count() as u64)),
             Self::HeaderNames(side, delimiter) => {
                 let names: Vec<&[u8]> = head(context, *side)?.fields().map(|(name, _)| name).collect();

@@ -99,7 +99,10 @@ impl Exchange<'_> {
             );
             match attempt.and_then(|()| self.check_status(view)) {
                 Ok(()) => return Ok(()),
-                Err(end) => self.again(view, end).await?,
+                Err(end) => {
+                    self.account.bytes_out = 0;
+                    self.again(view, end).await?;
+                }
             }
         }
     }

@@ -1,13 +1,15 @@
-//! A request's body that rules look at, or a server is chosen by: it must have come before that.
+//! A body that rules look at, or of a request a server is chosen by: it must have come before that.
 //!
-//! It stays where it came, in the client's input, and is passed on from there as if nobody had looked.
+//! It stays where it came, in its sender's input, and is passed on from there as if nobody had looked.
 
 use std::task::Poll;
 
+use super::policy;
 use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::clock::Moment;
+use crate::rules::Wait;
 use crate::sample::content::Body;
 use crate::termination::{Cause, End, Phase};
 
@@ -39,8 +41,12 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
         let _ = exchange.client.poll_flush(context, buffers);
         loop {
             let bytes = exchange.client.input.bytes();
-            if bytes.len() >= buffers.size() || Body::new(framing, bytes).has(at_least) {
+            let body = Body::new(framing, bytes);
+            if bytes.len() >= buffers.size() || body.has(at_least) {
                 return Poll::Ready(Ok(()));
+            }
+            if body.is_invalid() {
+                return Poll::Ready(Err(End::bad_request(400)));
             }
             match exchange.client.poll_fill(context, buffers, false) {
                 Poll::Ready(Ok(0) | Err(_)) => {
@@ -72,4 +78,49 @@ pub async fn wait_before_rules(
     let waited = wait(exchange, at_least, deadline).await;
     exchange.account.received = waited.is_ok().then_some(exchange.account.now);
     waited
+}
+
+/// `http-response wait-for-body`: waits until so much of the response's body has come, as much as there is room for, or its end.
+pub async fn wait_for_response(exchange: &mut Exchange<'_>, wait: Wait) -> Result<(), End> {
+    let limit = exchange.server_timeout().map_or(wait.time, |limit| limit.min(wait.time));
+    let deadline = Some(exchange.account.now + limit);
+    let waited = std::future::poll_fn(|context| {
+        loop {
+            match come(exchange, wait.at_least) {
+                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(false) => {}
+                Err(end) => return Poll::Ready(Err(end)),
+            }
+            let Some(server) = &mut exchange.server else { return Poll::Ready(Ok(())) };
+            match server.conn.poll_fill(context, &exchange.session.worker.buffers, false) {
+                // What has come is all that the rules can see; the relay finds out that the rest is missing.
+                Poll::Ready(read) => server.conn.ended |= read.is_err(),
+                Poll::Pending => {
+                    let tell = || Some(exchange.report(Stage::Body).analysing(deadline));
+                    return poll_silence(context, exchange.session, &[(deadline, ())], tell)
+                        .map(|()| Err(End::new(Cause::ServerTimeout, Phase::Request, Some(504))));
+                }
+            }
+        }
+    })
+    .await;
+    exchange.tick();
+    if waited.is_err() {
+        // To haproxy this response never became complete.
+        exchange.account.answered = None;
+        policy::count_response(exchange);
+    }
+    waited
+}
+
+/// Whether enough of the response's body has come, or all that will.
+fn come(exchange: &Exchange<'_>, at_least: u64) -> Result<bool, End> {
+    let Some((body, conn)) = policy::response_body(exchange).zip(exchange.server.as_ref().map(|server| &server.conn))
+    else {
+        return Ok(true);
+    };
+    if body.has(at_least) || conn.ended || conn.input.len() >= exchange.session.worker.buffers.size() {
+        return Ok(true);
+    }
+    if body.is_invalid() { Err(End::new(Cause::Proxy, Phase::Headers, Some(502))) } else { Ok(false) }
 }

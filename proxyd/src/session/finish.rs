@@ -326,7 +326,8 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
         accepted: worker.log.date(session.accepted),
         requested: worker.log.date(worker.date(account.first_byte.unwrap_or(session.since))),
         timers,
-        status: account.status,
+        // Without HTTP there is no status, which haproxy writes as 0; a request without an answer has -1.
+        status: account.status.or((!is_http(exchange)).then_some(0)),
         bytes_out: account.bytes_out,
         bytes_in: account.bytes_in + exchange.upload.moved,
         termination: letters(end, is_http(exchange)),

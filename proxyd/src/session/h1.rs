@@ -278,7 +278,6 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
         (true | false, _) => out.extend_from_slice(b"\r\n"),
     }
     exchange.account.status = Some(exchange.response.status());
-    exchange.account.bytes_out = exchange.response.counted_len();
 }
 
 /// Sends the server's response, head and body, and the rest of the request's body the other way.

@@ -13,13 +13,16 @@ use super::Session;
 use super::attempt::InUse;
 use super::body;
 use super::conn::Conn;
+use super::pool::ServerConn;
 use super::report::Stage;
+use super::server_content;
 use super::service::{self, Answer};
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
 use crate::http::Head;
+use crate::http::h1::response::ResponseWire;
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
 use crate::log_sink::Destination;
@@ -29,7 +32,7 @@ use crate::proxy::Server;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
 use crate::rules::tcp::TcpVerdict;
-use crate::rules::{self, Rules, Verdict};
+use crate::rules::{self, Rules, Silence, Verdict};
 use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
 use crate::sample::fetch::content::rdp_cookie;
@@ -73,6 +76,7 @@ fn stream<'a>(
         number: transaction.map_or(0, |noted| noted.number),
         content: None,
         body: transaction.map(|noted| Body::new(noted.body.get(), client.input.bytes())),
+        response_body: None,
         variables: &session.variables,
         counters: &session.counters,
         transaction,
@@ -81,7 +85,7 @@ fn stream<'a>(
 }
 
 /// The same of an exchange that is only looked at. Rules that change a message borrow its parts one by one.
-fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) -> Stream<'e> {
+pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) -> Stream<'e> {
     let Exchange { session, client, transaction, server_index, account, .. } = exchange;
     stream(session, client, backend, Some(transaction), *server_index, account.now)
 }
@@ -94,13 +98,18 @@ pub fn admits(session: &Session, client: &Conn) -> bool {
     }
     let stream = stream(session, client, None, None, None, session.since);
     let counters = session.frontend.section.traffic.of(session.worker.index);
-    if rules.tcp_request_connection(&stream) != TcpVerdict::Continue {
-        counters.add(Count::DeniedConnections, 1);
-        return false;
-    }
-    if rules.tcp_request_session(&stream) != TcpVerdict::Continue {
-        counters.add(Count::DeniedSessions, 1);
-        return false;
+    for denied in [Count::DeniedConnections, Count::DeniedSessions] {
+        let verdict = match denied {
+            Count::DeniedConnections => rules.tcp_request_connection(&stream),
+            _ => rules.tcp_request_session(&stream),
+        };
+        if let TcpVerdict::SilentDrop(silence) = verdict {
+            forget_client(client, silence);
+        }
+        if verdict != TcpVerdict::Continue {
+            counters.add(denied, 1);
+            return false;
+        }
     }
     session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
     true
@@ -211,9 +220,8 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
                 let deadline = deadline.unwrap_or(exchange.account.now);
                 Box::pin(resolve(exchange, question, Some(deadline))).await?;
             }
-            TcpVerdict::Reject | TcpVerdict::Close | TcpVerdict::SilentDrop => {
-                return Err(End::new(Cause::Proxy, Phase::Request, None));
-            }
+            TcpVerdict::SilentDrop(silence) => return Err(forget_client(exchange.client, silence)),
+            TcpVerdict::Reject | TcpVerdict::Close => return Err(End::new(Cause::Proxy, Phase::Request, None)),
         }
     }
     apply_to_client(exchange);
@@ -279,8 +287,17 @@ async fn resolve(exchange: &mut Exchange<'_>, question: Question, deadline: Opti
     if session.killed.get() { Err(End::new(Cause::Killed, Phase::Request, None)) } else { Ok(()) }
 }
 
+/// `silent-drop`: what the client is not to notice happens when its connection is closed.
+pub fn forget_client(client: &Conn, silence: Silence) -> End {
+    client.stream().forget(match silence {
+        Silence::Unsaid => None,
+        Silence::Reset(ttl) => Some(ttl),
+    });
+    End::new(Cause::Proxy, Phase::Request, None)
+}
+
 /// `set-mark` and `set-tos`.
-fn apply_to_client(exchange: &Exchange<'_>) {
+pub fn apply_to_client(exchange: &Exchange<'_>) {
     let transaction = &exchange.transaction;
     if let Some(mark) = transaction.mark.take() {
         exchange.client.stream().set_mark(mark);
@@ -305,7 +322,8 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
         Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) => Ok(()),
         Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
-        Verdict::Reject | Verdict::SilentDrop => Err(End::new(Cause::Proxy, Phase::Request, None)),
+        Verdict::Reject => Err(End::new(Cause::Proxy, Phase::Request, None)),
+        Verdict::SilentDrop(silence) => Err(forget_client(exchange.client, silence)),
         Verdict::Tarpit(answer) => {
             hold(exchange).await?;
             Err(answered(exchange, &answer, Cause::Proxy, Phase::Tarpit))
@@ -428,14 +446,34 @@ pub fn holds(exchange: &Exchange<'_>, view: &BackendView, conditions: &[Conditio
     !conditions.is_empty() && with_request(exchange, view, |context| rules.any(conditions, context))
 }
 
-/// `http-response`, of the backend and then of the frontend.
-pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
+/// Rules on the response, of the backend and then of the frontend.
+pub async fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
     track(exchange, tracked::of_status(exchange.response.status()));
     for section in sections(exchange).into_iter().flatten() {
-        let rules = &section.rules;
-        if rules.http_response.is_empty() && rules.tcp_response_content.is_empty() {
-            continue;
+        if !section.rules.tcp_response_content.is_empty() {
+            Box::pin(server_content::on_response(exchange, section)).await?;
         }
+        if !section.rules.http_response.is_empty() {
+            obey_response_rules(exchange, section).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What has come of the response's body.
+pub fn response_body<'e>(exchange: &'e Exchange<'_>) -> Option<Body<'e>> {
+    received_response(exchange.server.as_ref(), exchange.response_wire.as_ref())
+}
+
+fn received_response<'e>(server: Option<&'e ServerConn>, wire: Option<&ResponseWire>) -> Option<Body<'e>> {
+    let (conn, wire) = (&server?.conn, wire?);
+    Some(Body::new(wire.body, conn.input.bytes()).ended(conn.ended))
+}
+
+/// `http-response`: asks the rules and does what they say, also what they say after they have waited for the body.
+async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
+    let mut at = 0;
+    loop {
         let stream = stream(
             exchange.session,
             exchange.client,
@@ -444,28 +482,40 @@ pub fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
             exchange.server_index,
             exchange.account.now,
         );
-        let context = Context { request: Some(&exchange.request), response: Some(&exchange.response), stream: &stream };
-        if rules.tcp_response_content(&context, &mut 0) != TcpVerdict::Continue {
-            return Err(End::new(Cause::Proxy, Phase::Headers, Some(502)));
-        }
-        let verdict = rules.http_response(Some(&exchange.request), &mut exchange.response, &stream);
+        let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
+        let stream = Stream { response_body: body, ..stream };
+        let verdict = section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at);
         match verdict {
-            Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) => {}
+            Verdict::Continue | Verdict::Resolve(_) => return Ok(()),
+            Verdict::WaitForBody(wait) => Box::pin(body::wait_for_response(exchange, wait)).await?,
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
-                exchange
-                    .session
-                    .frontend
-                    .section
-                    .traffic
-                    .of(exchange.session.worker.index)
-                    .add(Count::DeniedResponses, 1);
+                let traffic = &exchange.session.frontend.section.traffic;
+                traffic.of(exchange.session.worker.index).add(Count::DeniedResponses, 1);
+                count_response(exchange);
                 return Err(answered(exchange, &answer, Cause::Proxy, Phase::Headers));
             }
-            Verdict::Reply(answer) => return Err(answered(exchange, &answer, Cause::Local, Phase::Headers)),
-            Verdict::Reject | Verdict::SilentDrop => return Err(End::new(Cause::Proxy, Phase::Headers, None)),
+            Verdict::Reply(answer) => {
+                count_response(exchange);
+                return Err(answered(exchange, &answer, Cause::Local, Phase::Headers));
+            }
+            Verdict::Reject => return Err(End::new(Cause::Proxy, Phase::Headers, None)),
+            Verdict::SilentDrop(silence) => {
+                tell_response(exchange);
+                return Err(forget_client(exchange.client, silence));
+            }
         }
     }
-    Ok(())
+}
+
+/// What the log says about a response that the client does not get.
+pub fn tell_response(exchange: &mut Exchange<'_>) {
+    exchange.account.status = Some(exchange.response.status());
+    count_response(exchange);
+}
+
+/// haproxy counts what it has of a response also if the client gets something else in its place. The head was counted when it came.
+pub fn count_response(exchange: &mut Exchange<'_>) {
+    exchange.account.bytes_out += response_body(exchange).map_or(0, |body| body.data().len() as u64);
 }
 
 /// `http-after-response`, for every response, whoever made it.
@@ -482,6 +532,8 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
             exchange.server_index,
             exchange.account.now,
         );
+        let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
+        let stream = Stream { response_body: body, ..stream };
         let request = exchange.request_wire.map(|_| &exchange.request);
         section.rules.http_after_response(request, &mut exchange.response, &stream);
     }

@@ -42,7 +42,7 @@ impl Relay {
     fn new(exchange: &mut Exchange<'_>, body: Body) -> Self {
         let tunnel = body == Body::Tunnel;
         if tunnel {
-            exchange.upload = Transfer::new(Body::Tunnel);
+            exchange.upload.become_tunnel();
             exchange.upload.may_splice = exchange.may_splice(|splice| splice.request);
         }
         let limit = exchange.transaction.tunnel_timeout.get();

@@ -67,6 +67,8 @@ impl ResponseWait {
                     exchange.response_wire = Some(wire);
                     let now = exchange.tick();
                     exchange.account.answered = Some(now);
+                    // As it came: what rules make of it is not counted.
+                    exchange.account.bytes_out = exchange.response.counted_len();
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(None) => active = true,

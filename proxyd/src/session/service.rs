@@ -89,6 +89,7 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
     exchange.keep_alive &= !answer.head.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
     exchange.response = answer.head;
     answer_head(exchange, body);
+    exchange.account.bytes_out += exchange.response.counted_len();
     if !exchange.request_wire.is_some_and(|wire| wire.head) {
         exchange.client.output.space(&exchange.session.worker.buffers).extend_from_slice(&answer.body);
         exchange.account.bytes_out += answer.body.len() as u64;

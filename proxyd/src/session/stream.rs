@@ -279,7 +279,7 @@ async fn answer(exchange: &mut Exchange<'_>, begun: Begun) -> Result<Done, End> 
     exchange.get_response().await?;
     exchange.transaction.variables.begin_response();
     capture::response(exchange);
-    policy::on_response(exchange)?;
+    policy::on_response(exchange).await?;
     cookies::write(exchange);
     stickiness::store(exchange);
     h1::relay(exchange).await

@@ -2,7 +2,9 @@
 
 use super::Session;
 use super::conn::Conn;
+use super::server_content::{self, Opening};
 use super::stream::Exchange;
+use super::transfer::Transfer;
 use super::{capture, finish, policy, relay, stickiness};
 use crate::http::h1::Body;
 use crate::termination::End;
@@ -12,15 +14,17 @@ pub async fn serve(session: &Session, client: &mut Conn) {
     let mut exchange = Exchange::new(session, client, session.since);
     exchange.account.first_byte = Some(session.since);
     exchange.account.received = Some(session.since);
+    exchange.upload = Transfer::new(Body::Tunnel);
     let result = match Box::pin(begin(&mut exchange)).await {
-        Ok(()) => relay::run(&mut exchange, Body::Tunnel).await,
+        Ok(Opening::Open) => relay::run(&mut exchange, Body::Tunnel).await,
+        Ok(Opening::Over(done)) => Ok(done),
         Err(end) => Err(end),
     };
     Box::pin(finish::finish(&mut exchange, result)).await;
 }
 
 /// The story, up to where bytes go both ways.
-async fn begin(exchange: &mut Exchange<'_>) -> Result<(), End> {
+async fn begin(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
     capture::request(exchange);
     policy::on_connection(exchange).await?;
     policy::choose_backend(exchange)?;
@@ -28,5 +32,8 @@ async fn begin(exchange: &mut Exchange<'_>) -> Result<(), End> {
     exchange.get_connection().await?;
     stickiness::store(exchange);
     finish::log_early(exchange);
-    Ok(())
+    if exchange.backend.is_none_or(|view| view.backend.section.rules.tcp_response_content.is_empty()) {
+        return Ok(Opening::Open);
+    }
+    server_content::on_tunnel(exchange).await
 }

@@ -66,6 +66,12 @@ impl Transfer {
         Self { kind, moved: 0, counted: 0, may_splice: false, bulk, lent: None }
     }
 
+    /// What follows goes through to the end of the connection, whatever was said before; what was counted stays counted.
+    pub fn become_tunnel(&mut self) {
+        self.kind = Kind::UntilClose;
+        self.bulk = false;
+    }
+
     /// Bytes that went through, without framing.
     pub fn counted(&self) -> u64 {
         self.counted

@@ -5,7 +5,8 @@ use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, is_condition, order, redirect, regex};
 use crate::rules::http::{HttpAction, Substitute, TargetPart};
-use crate::rules::{Rule, Wait};
+use crate::rules::normalize::Normalizer;
+use crate::rules::{Rule, Silence, Wait};
 use crate::sample::convert::Replacement;
 use crate::sample::pattern::{Method, Patterns, Regexes};
 use crate::sample::prefix_map::Case;
@@ -143,6 +144,13 @@ impl Lowering<'_> {
         at: &RuleAt<'_>,
         words: &mut Words<'_>,
     ) -> Parsed<HttpAction> {
+        if row.name == "normalize-uri" && !self.names.experimental {
+            let message = "'normalize-uri' action is experimental, must be allowed via a global \
+                           'expose-experimental-directives'";
+            self.error(code::BAD_VALUE, at.word.span, message);
+            let _rest = words.rest();
+            return Ok(None);
+        }
         if row.support != Support::Works {
             shape::check(self, row, at, words)?;
             report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), at.word.span);
@@ -151,9 +159,10 @@ impl Lowering<'_> {
         match row.name {
             "allow" => Ok(Some(HttpAction::Allow)),
             "reject" => Ok(Some(HttpAction::Reject)),
-            "silent-drop" => Ok(self.silent_drop(at, words)),
+            "silent-drop" => Ok(Some(HttpAction::SilentDrop(silent_drop(words)?))),
             "do-resolve" => Ok(self.resolve(at, words)?.map(HttpAction::Resolve)),
-            "wait-for-body" => self.wait_for_body(ruleset, at, words),
+            "normalize-uri" => normalize_uri(words),
+            "wait-for-body" => wait_for_body(words),
             "deny" => {
                 let status = if ruleset == Ruleset::HttpRequest { 403 } else { 502 };
                 Ok(self.reply(status, at, words)?.map(HttpAction::Deny))
@@ -212,46 +221,6 @@ impl Lowering<'_> {
         Ok(self.argument_text(text, at).map(|text| (header_name(name), text)))
     }
 
-    fn wait_for_body(&mut self, ruleset: Ruleset, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
-        let expected = "expects time <time> [ at-least <bytes> ]";
-        let mut wait = Wait { time: Duration::ZERO, at_least: 0 };
-        let mut timed = false;
-        while let Some(word) = words.peek().filter(|word| !is_condition(word)) {
-            words.next();
-            let Some(value) = words.next() else { return Err(problem(expected, words.here())) };
-            match word.as_str() {
-                "time" => match duration::parse(&value.text, Unit::Milliseconds) {
-                    Ok(time) => (wait.time, timed) = (time, true),
-                    Err(_) => return Err(problem("unable to parse wait-for-body time", value.span)),
-                },
-                "at-least" => match size::parse(&value.text) {
-                    Ok(bytes) => wait.at_least = bytes,
-                    Err(_) => return Err(problem("unable to parse wait-for-body bytes", value.span)),
-                },
-                _ => return Err(problem(expected, word.span)),
-            }
-        }
-        if !timed {
-            return Err(problem(expected, words.here()));
-        }
-        if ruleset != Ruleset::HttpRequest {
-            report::unsupported(self.out, "http-response wait-for-body", at.word.span);
-            return Ok(None);
-        }
-        Ok(Some(HttpAction::WaitForBody(wait)))
-    }
-
-    fn silent_drop(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Option<HttpAction> {
-        if let Some(word) = words.peek().filter(|word| word.as_str() == "rst-ttl") {
-            words.next();
-            words.next();
-            report::unsupported(self.out, "silent-drop rst-ttl", word.span);
-            return None;
-        }
-        report::not_silent(self.out, at.word.span);
-        Some(HttpAction::SilentDrop)
-    }
-
     fn auth(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
         if words.take("realm").is_none() {
             return Ok(Some(HttpAction::Auth(at.realm.clone())));
@@ -308,6 +277,77 @@ impl Lowering<'_> {
         let message = format!("fetch method '{}' is not available here", written.fetch.name.text);
         Err(problem(message, written.span))
     }
+}
+
+fn wait_for_body(words: &mut Words<'_>) -> Parsed<HttpAction> {
+    let expected = "expects time <time> [ at-least <bytes> ]";
+    let mut wait = Wait { time: Duration::ZERO, at_least: 0 };
+    let mut timed = false;
+    while let Some(word) = words.peek().filter(|word| !is_condition(word)) {
+        words.next();
+        if !matches!(word.as_str(), "time" | "at-least") {
+            return Err(problem(expected, word.span));
+        }
+        let Some(value) = words.next() else {
+            return Err(problem(format!("missing argument for '{}'", word.text), words.here()));
+        };
+        match word.as_str() {
+            "time" => match duration::parse(&value.text, Unit::Milliseconds) {
+                Ok(time) => (wait.time, timed) = (time, true),
+                Err(wrong) => return Err(problem(wrong.message, value.span)),
+            },
+            _ => match size::parse(&value.text) {
+                Ok(bytes) => wait.at_least = bytes,
+                Err(wrong) => return Err(problem(wrong.message, value.span)),
+            },
+        }
+    }
+    if !timed {
+        return Err(problem(expected, words.here()));
+    }
+    Ok(Some(HttpAction::WaitForBody(wait)))
+}
+
+/// `silent-drop [rst-ttl TTL]`
+pub(super) fn silent_drop(words: &mut Words<'_>) -> Result<Silence, Problem> {
+    if words.take("rst-ttl").is_none() {
+        return Ok(Silence::Unsaid);
+    }
+    let Some(word) = words.next() else {
+        return Err(problem("'silent-drop' expects a TTL from 1 to 255 after 'rst-ttl'", words.here()));
+    };
+    match word.text.parse() {
+        Ok(ttl @ 1..=u8::MAX) => Ok(Silence::Reset(ttl)),
+        _ => Err(problem("'silent-drop' expects a TTL from 1 to 255 after 'rst-ttl'", word.span)),
+    }
+}
+
+/// `normalize-uri NORMALIZER [full|strict]`
+fn normalize_uri(words: &mut Words<'_>) -> Parsed<HttpAction> {
+    let Some(name) = words.next() else { return Err(problem("missing argument <normalizer>", words.here())) };
+    let known = match name.as_str() {
+        "fragment-encode" => Normalizer::FragmentEncode,
+        "fragment-strip" => Normalizer::FragmentStrip,
+        "path-merge-slashes" => Normalizer::PathMergeSlashes,
+        "path-strip-dot" => Normalizer::PathStripDot,
+        "path-strip-dotdot" => Normalizer::PathStripDotdot { full: option(words, name, "full")? },
+        "percent-decode-unreserved" => Normalizer::PercentDecodeUnreserved { strict: option(words, name, "strict")? },
+        "percent-to-uppercase" => Normalizer::PercentToUppercase { strict: option(words, name, "strict")? },
+        "query-sort-by-name" => Normalizer::QuerySortByName,
+        other => return Err(problem(format!("unknown normalizer '{other}'"), name.span)),
+    };
+    Ok(Some(HttpAction::NormalizeUri(known)))
+}
+
+/// Whether the one word that a normalizer takes follows its name.
+fn option(words: &mut Words<'_>, name: &Word, known: &str) -> Result<bool, Problem> {
+    let Some(word) = words.peek().filter(|word| !is_condition(word)) else { return Ok(false) };
+    if word.as_str() != known {
+        let message = format!("unknown argument '{}' for '{}' normalizer", word.text, name.text);
+        return Err(problem(message, word.span));
+    }
+    words.next();
+    Ok(true)
 }
 
 fn delete_header(words: &mut Words<'_>) -> Parsed<HttpAction> {

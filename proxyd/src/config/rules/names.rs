@@ -25,6 +25,8 @@ pub struct Names {
     pub tables: HashMap<String, KnownTable>,
     /// `tune.stick-counters`: how many counters a connection or a request can have.
     pub stick_counters: Option<u8>,
+    /// `expose-experimental-directives`
+    pub experimental: bool,
     /// Files of patterns that rules change: they are not compiled for good.
     pub changed_files: HashSet<String>,
     /// Files of patterns that can change, read so far.

@@ -47,14 +47,6 @@ pub(super) fn unsupported(out: &mut Diagnostics, shown: &str, at: Span) {
     );
 }
 
-/// Says what `silent-drop` is not yet silent about.
-pub(super) fn not_silent(out: &mut Diagnostics, at: Span) {
-    out.push(
-        Diagnostic::warning(code::NO_EFFECT, at, "'silent-drop' closes the connection, and the client sees that.")
-            .label("closed, but not silently in this version"),
-    );
-}
-
 /// The nearest of the names there are.
 pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a String>) -> Option<String> {
     let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();

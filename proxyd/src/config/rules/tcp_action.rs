@@ -115,11 +115,7 @@ impl Lowering<'_> {
         if let Some(effect) = self.effect(row.name, at, words) {
             return Ok(effect?.map(TcpAction::Effect));
         }
-        let action = tcp_action(row.name);
-        if action == Some(TcpAction::SilentDrop) {
-            report::not_silent(self.out, at.word.span);
-        }
-        Ok(action)
+        tcp_action(row.name, words)
     }
 
     fn unknown_tcp_action(&mut self, ruleset: Ruleset, text: &str, at: shared_config::source::Span) {
@@ -139,14 +135,14 @@ impl Lowering<'_> {
     }
 }
 
-fn tcp_action(name: &str) -> Option<TcpAction> {
-    Some(match name {
+fn tcp_action(name: &str, words: &mut Words<'_>) -> Result<Option<TcpAction>, Problem> {
+    Ok(Some(match name {
         "accept" => TcpAction::Accept,
         "reject" => TcpAction::Reject,
         "close" => TcpAction::Close,
-        "silent-drop" => TcpAction::SilentDrop,
-        _ => return None,
-    })
+        "silent-drop" => TcpAction::SilentDrop(http_action::silent_drop(words)?),
+        _ => return Ok(None),
+    }))
 }
 
 fn words_of(ruleset: Ruleset) -> &'static str {

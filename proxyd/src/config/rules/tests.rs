@@ -78,6 +78,7 @@ fn stream() -> Stream<'static> {
     Stream {
         content: None,
         body: None,
+        response_body: None,
         variables: Box::leak(Box::default()),
         counters: Box::leak(Box::default()),
         transaction: Some(Box::leak(Box::default())),

@@ -61,12 +61,9 @@ pub(super) fn value<'a>(part: &'a Part, content: &'a Content<'a>) -> Option<Valu
     match part {
         Part::Length => {
             content.lacks();
-            Some(Value::count(bytes.len() as u64))
+            Some(Value::count(content.length))
         }
-        Part::WaitEnd => {
-            content.lacks();
-            content.complete.then_some(Value::Bool(true))
-        }
+        Part::WaitEnd => wait_end(content),
         Part::Payload { offset, length } => payload(content, *offset, *length),
         Part::Counted { at, size, begins } => {
             let Some(field) = bytes.get(*at..at.checked_add(*size)?) else { return lacking(content) };
@@ -114,6 +111,12 @@ pub(super) fn value<'a>(part: &'a Part, content: &'a Content<'a>) -> Option<Valu
         Part::RdpCookie(name) => rdp_cookie(content, name.as_deref()).map(Value::text),
         Part::RdpCookieCount(name) => Some(Value::Int(rdp_cookie(content, name.as_deref()).is_some().into())),
     }
+}
+
+/// The end of the wait, whoever is waited for.
+pub(super) fn wait_end(content: &Content<'_>) -> Option<Value<'static>> {
+    content.lacks();
+    content.complete.then_some(Value::Bool(true))
 }
 
 fn lacking<T>(content: &Content<'_>) -> Option<T> {

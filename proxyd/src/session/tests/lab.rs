@@ -90,6 +90,7 @@ impl Plan {
             splice: self.splice,
             http_buffer_request: false,
             inspect_delay: None,
+            response_inspect_delay: None,
             contstats: false,
             independent_streams: false,
             error_files: Vec::new(),

@@ -146,7 +146,7 @@ pub const ACTIONS: &[Action] = &[
     action("early-hint", &[HttpRequest], TWO, NoEffect),
     action("expect-netscaler-cip", &[TcpRequestConnection], ONE, Unsupported),
     action("expect-proxy", &[TcpRequestConnection], ONE, Unsupported),
-    action("normalize-uri", &[HttpRequest], Arity::at_least(1), Unsupported),
+    action("normalize-uri", &[HttpRequest], Arity::at_least(1), Works),
     action("ot-group", &[TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse, HttpAfterResponse], TWO, Unsupported),
     action("pause", &[HttpRequest, HttpResponse], Arity::at_least(1), Unsupported),
     action("redirect", &[HttpRequest, HttpResponse], Arity::at_least(2), Works),

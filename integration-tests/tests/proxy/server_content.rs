@@ -1,0 +1,180 @@
+//! Rules that look at what a server sends before a client gets it. `server_content.txt` was written by haproxy 2.6:
+//! `SUBJECT=theirs BLESS=1 cargo test -p integration-tests --test proxy server_content`.
+
+use super::rig::{Rig, Step, read_all};
+use integration_tests::subject::Subject;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+const CONFIG: &str = "
+global
+    log {log} local0
+defaults
+    mode MODE
+    log global
+    log-format \"%ci [-] %b %s - %ST %B %ts <%[var(txn.a)]>\"
+    timeout client 2s
+    timeout server 1s
+    timeout connect 1s
+frontend f
+    bind {front}
+    default_backend b
+backend b
+RULES
+    server s {server}
+";
+
+const DELAY: &str = "tcp-response inspect-delay 300ms";
+const WAIT: &str = "http-response wait-for-body time 300ms";
+const SHOWN: &str = "http-response set-header x-b \"<%[res.body]> %[res.body_len] %[res.body_size]\"";
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+const UNTIL_CLOSE: &str = "HTTP/1.1 200 OK\r\n\r\n";
+/// The server says nothing for longer than any rule waits.
+const LATE: &str = "(late)";
+/// It goes on, and leaves the connection open after all of it.
+const OPEN: &str = "(open)";
+
+/// The mode, the rules, and what the server sends, piece by piece.
+type Case = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    ("tcp", &["tcp-response content set-var(txn.a) res.len"], &["abc", "def"]),
+    ("tcp", &["tcp-response content reject"], &["abc"]),
+    ("tcp", &["tcp-response content reject if { res.len ge 2 }"], &["abc"]),
+    ("tcp", &[DELAY, "tcp-response content reject if { res.payload(0,6) -m str abcdef }"], &["abc", "def"]),
+    ("tcp", &[DELAY, "tcp-response content reject if { res.payload(0,6) -m str abcdef }"], &["abc", LATE, "def"]),
+    ("tcp", &[DELAY, "tcp-response content set-var(txn.a) res.payload(0,6) if { res.len ge 6 }"], &["abc", "def"]),
+    ("tcp", &[DELAY, "tcp-response content set-var(txn.a) res.payload(0,6)"], &["abc", "def"]),
+    (
+        "tcp",
+        &[DELAY, "tcp-response content set-var(txn.a) res.payload_lv(0,1) if { res.payload_lv(0,1) -m found }"],
+        &["\x03ab", "cd"],
+    ),
+    ("tcp", &[DELAY, "tcp-response content set-var(txn.a) str(end) if WAIT_END"], &["abc", OPEN]),
+    (
+        "tcp",
+        &[DELAY, "tcp-response content accept if { res.len ge 3 }", "tcp-response content reject"],
+        &["abc", "def"],
+    ),
+    ("tcp", &[DELAY, "tcp-response content close if { res.len ge 3 }"], &["abc"]),
+    ("tcp", &[DELAY, "tcp-response content reject if !{ res.ssl_hello_type 2 }"], &["SSH-2.0-abcdefgh\r\n"]),
+    ("tcp", &[DELAY, "tcp-response content set-log-level err if { res.len ge 3 }"], &["abc"]),
+    ("http", &["tcp-response content reject if { status 200 }"], &[HEAD, "abcdef"]),
+    ("http", &["tcp-response content set-var(txn.a) status"], &[HEAD, "abcdef"]),
+    ("http", &[DELAY, "tcp-response content reject if { status 200 }"], &[HEAD, LATE, "abcdef"]),
+    ("http", &[DELAY, "tcp-response content set-var(txn.a) status if { status 200 }"], &[HEAD, "abcdef"]),
+    ("http", &[DELAY, "tcp-response content reject if { res.hdr(content-length) 7 }"], &[HEAD, "abcdef"]),
+    ("http", &[DELAY, "tcp-response content reject if { status 200 }"], &[LATE, HEAD, "abcdef"]),
+    ("http", &["tcp-response content reject"], &[HEAD, "abcdef"]),
+    ("http", &["tcp-response content close"], &[HEAD, "abcdef"]),
+    ("http", &[WAIT, SHOWN], &[HEAD, "abc", "def"]),
+    ("http", &[WAIT, SHOWN], &[HEAD, "abc", LATE, "def"]),
+    ("http", &["http-response wait-for-body time 300ms at-least 3", SHOWN], &[HEAD, "abc", LATE, "def"]),
+    ("http", &["http-response wait-for-body time 300ms if { status 201 }", SHOWN], &[HEAD, OPEN]),
+    ("http", &[WAIT, SHOWN], &[HEAD, "abc"]),
+    ("http", &[WAIT, SHOWN], &[CHUNKED, "3\r\nabc\r\n", "3\r\ndef\r\n0\r\n\r\n"]),
+    ("http", &[WAIT, SHOWN], &[CHUNKED, "3\r\nabc\r\n", "3\r\nde", LATE]),
+    ("http", &[WAIT, SHOWN], &[CHUNKED, "3\r\nabc\r\n", "zz", OPEN]),
+    ("http", &[WAIT, SHOWN], &[UNTIL_CLOSE, "abc", "def"]),
+    ("http", &[WAIT, SHOWN], &[UNTIL_CLOSE, "abc", LATE]),
+    ("http", &[WAIT, SHOWN], &["HTTP/1.1 204 No Content\r\n\r\n"]),
+    ("http", &[WAIT, "http-response deny if { res.body -m sub def }"], &[HEAD, "abc", "def"]),
+    ("http", &[WAIT, "http-response set-header x-l %[res.body_len] if { res.body -m sub def }"], &[HEAD, "abc", "def"]),
+    ("http", &["timeout server 200ms", "http-response wait-for-body time 3s", SHOWN], &[HEAD, "abc", LATE]),
+];
+
+/// What the server does. Its pieces come one by one, so that rules see them so.
+fn script(http: bool, pieces: &[&str]) -> Vec<Step> {
+    let mut steps = vec![if http { Step::ReadMessage } else { Step::ReadUntil("hi") }];
+    for piece in pieces {
+        match *piece {
+            LATE => steps.push(Step::Pause(Duration::from_millis(600))),
+            OPEN => steps.push(Step::ReadToEnd),
+            piece => {
+                steps.push(Step::Write(piece.bytes().collect()));
+                steps.push(Step::Pause(Duration::from_millis(60)));
+            }
+        }
+    }
+    steps.push(Step::Close);
+    steps
+}
+
+#[test]
+fn what_servers_send_is_looked_at_as_by_haproxy() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proxy/server_content.txt");
+    let mut all = String::new();
+    for (number, (mode, rules, pieces)) in CASES.iter().enumerate() {
+        let rules = format!("    {}\n", rules.join("\n    "));
+        let config = CONFIG.replace("MODE", mode).replace("RULES\n", &rules);
+        let rig = Rig::start(&format!("server-content-{number}"), &config, script(*mode == "http", pieces));
+        let mut client = rig.connect();
+        let request: &[u8] =
+            if *mode == "http" { b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" } else { b"hi" };
+        client.write_all(request).unwrap();
+        let (answer, closed) = read_all(&mut client, Duration::from_secs(2));
+        drop(client);
+        let _ = writeln!(all, "{mode}: {} <- {pieces:?}", rules.trim());
+        // Where chunks begin and end is nobody's promise.
+        let answer = answer.replace("3\r\nabc\r\n3\r\ndef\r\n", "6\r\nabcdef\r\n");
+        let _ = writeln!(all, "  client: {answer:?} {closed}");
+        let _ = writeln!(all, "  log: {}", rig.log_line());
+    }
+    if std::env::var_os("BLESS").is_some() && Subject::from_env() == Subject::Theirs {
+        std::fs::write(golden, all).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(golden).unwrap();
+    let (mut got, mut wanted) = (all.lines(), expected.lines());
+    let mut case = "";
+    while let (Some(got), Some(wanted)) = (got.next(), wanted.next()) {
+        if !got.starts_with("  ") {
+            case = got;
+        }
+        assert_eq!(got, wanted, "{case}");
+    }
+    assert_eq!(all.lines().count(), expected.lines().count());
+}
+
+/// `silent-drop`: the client sees nothing at all, and the proxy has nothing left of it.
+#[test]
+fn a_dropped_client_is_not_told() {
+    for (number, rule) in [
+        "tcp-request connection silent-drop",
+        "tcp-request content silent-drop",
+        "http-request silent-drop",
+        "http-response silent-drop",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let config = CONFIG
+            .replace("MODE", "http")
+            .replace("RULES\n", "")
+            .replace("    bind {front}\n", &format!("    bind {{front}}\n    {rule}\n"));
+        let rig = Rig::start(&format!("silent-{number}"), &config, script(true, &[HEAD, "abcdef"]));
+        let mut client = rig.connect();
+        // Bytes that come to a host after it has forgotten their connection are answered with a reset, which nobody can help.
+        if number > 0 {
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+            let line = rig.log_line();
+            assert!(line.contains(" PR <"), "{rule}: {line}");
+        }
+        client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let read = std::io::Read::read(&mut client, &mut [0; 9]);
+        assert!(read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "{rule}");
+        // The kernel of this host knows the connection only from the client's side.
+        let ends = [rig.front.port(), client.local_addr().unwrap().port()].map(|port| format!(":{port:04X}"));
+        let gone = || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").ok()?;
+            let held = sockets.lines().any(|line| {
+                let mut words = line.split_ascii_whitespace().skip(1);
+                ends.iter().all(|end| words.next().is_some_and(|word| word.ends_with(end)))
+            });
+            (!held).then_some(())
+        };
+        integration_tests::wait::until("the connection is forgotten", super::rig::BOUND, gone).unwrap();
+    }
+}
