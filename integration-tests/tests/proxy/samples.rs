@@ -27,6 +27,12 @@ frontend f
     http-request capture req.hdr(x-l) id 0
     http-request set-var(txn.seven) int(7)
     http-request set-var(txn.text) str(abc)
+    http-request set-var(txn.hs) str(HS256)
+    http-request set-var(txn.rs) str(RS256)
+    http-request set-var(txn.ps) str(PS256)
+    http-request set-var(txn.es) str(ES256)
+    http-request set-var(txn.none) str(none)
+    http-request set-var(txn.secret) str(secret)
     http-request set-var(sess.who) src
     http-request set-var-fmt(txn.both) \"%[path]-%[method]\"
     http-request set-var(req.gone) int(1)

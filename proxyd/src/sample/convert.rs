@@ -7,10 +7,14 @@ use super::variable::Name;
 use std::borrow::Cow;
 
 mod encode;
+pub mod fix;
+pub mod forwarded;
 pub mod hash;
 pub mod json;
+pub mod jwt;
 mod language;
 pub mod made;
+pub mod mqtt;
 pub mod number;
 pub mod table;
 mod text;

@@ -4,6 +4,7 @@ use super::arguments::{Arguments, Problem, problem};
 use super::regex;
 
 mod made;
+mod message;
 use crate::sample::Converter;
 use crate::sample::convert::{Arithmetic, Made, Operand, Replacement};
 use crate::sample::prefix_map::Case;

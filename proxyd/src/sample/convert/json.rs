@@ -1,6 +1,6 @@
 //! `json`, which makes a text part of a JSON string, and `json_query`, which finds a value in a JSON text.
 
-use super::super::value::Value;
+use super::super::value::{Value, leading_int};
 use std::borrow::Cow;
 
 /// What `json` takes the bytes for, and what it does with those that are not that.
@@ -87,8 +87,8 @@ pub fn path(text: &str) -> Option<Vec<Step>> {
 /// Arrays and objects within one another; beyond this the text is refused.
 const DEPTH_MAX: usize = 64;
 
-/// The value at the end of a path: a text, a number, a boolean. Objects and `null` give none; an array of JSON Web Tokens and
-/// the like is given as it is written, from haproxy 3.0 on.
+/// The value at the end of a path: a text, a number, a boolean; `integer`: of a number, what stands before its point. Objects
+/// and `null` give none; an array of JSON Web Tokens and the like is given as it is written, from haproxy 3.0 on.
 pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Value<'a>> {
     let mut reader = Reader { text, at: 0 };
     for step in path {
@@ -99,7 +99,7 @@ pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Val
         }
     }
     reader.blanks();
-    let value = match reader.peek()? {
+    Some(match reader.peek()? {
         b'"' => Value::Str(Cow::Owned(reader.string()?)),
         b't' if reader.word("true") => Value::Bool(true),
         b'f' if reader.word("false") => Value::Bool(false),
@@ -107,12 +107,12 @@ pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Val
             let number = reader.number()?;
             match std::str::from_utf8(number).ok()?.parse::<i64>() {
                 Ok(number) => Value::Int(number),
+                Err(_) if integer => Value::Int(leading_int(number)),
                 Err(_) => Value::Str(Cow::Owned(number.to_vec())),
             }
         }
         _ => return None,
-    };
-    if integer { value.to_int().map(Value::Int) } else { Some(value) }
+    })
 }
 
 struct Reader<'t> {

@@ -4,7 +4,7 @@ use super::hash::{Algorithm, Hash};
 use super::number::Grouping;
 use super::table::{self, Wanted};
 use super::time::Unit;
-use super::{Replacement, base64_decode, encode, json, language, text, time};
+use super::{Replacement, base64_decode, encode, fix, forwarded, json, jwt, language, mqtt, text, time};
 use crate::ids::TableId;
 use crate::sample::context::Context;
 use crate::sample::fetch::{Figure, Side};
@@ -60,6 +60,28 @@ pub enum Made {
     Json(json::Input),
     /// `json_query`; `true`: the value is made an integer.
     JsonQuery(Box<[json::Step]>, bool),
+    /// `jwt_header_query`, `jwt_payload_query`
+    TokenPart(jwt::Part, Option<jwt::Query>),
+    /// `jwt_verify`: the algorithm, the key.
+    VerifyToken(jwt::Source, jwt::Source),
+    /// `mqtt_is_valid`
+    MqttValid,
+    /// `mqtt_field_value`
+    MqttField(mqtt::Packet, mqtt::Field),
+    /// `fix_is_valid`
+    FixValid,
+    /// `fix_tag_value`
+    FixTag(u32),
+    /// `rfc7239_is_valid`
+    ForwardedValid,
+    /// `rfc7239_field`
+    ForwardedField(forwarded::Parameter),
+    /// `rfc7239_n2nn`
+    NodeName,
+    /// `rfc7239_n2np`
+    NodePort,
+    /// `base2`
+    Bits,
     /// `language`: those wanted, and what it is without any of them.
     Language(Box<[Box<[u8]>]>, Option<Box<[u8]>>),
     /// `htonl`
@@ -191,6 +213,17 @@ impl Made {
             }
             Self::Json(input) => made(json::escape(&value.into_written(), *input)?),
             Self::JsonQuery(path, integer) => json::query(&value.into_written(), path, *integer)?,
+            Self::TokenPart(part, query) => jwt::query(&value.into_text(), *part, query.as_ref())?,
+            Self::VerifyToken(algorithm, key) => Value::Int(jwt::verify(context, &value.into_text(), algorithm, key)?),
+            Self::MqttValid => Value::Bool(mqtt::is_valid(&value.into_bytes())?),
+            Self::MqttField(packet, field) => mqtt::field_value(&value.into_bytes(), *packet, *field)?,
+            Self::FixValid => Value::Bool(fix::is_valid(&value.into_bytes())?),
+            Self::FixTag(tag) => Value::Bin(text::part(value.into_bytes(), |message| fix::value(message, *tag))?),
+            Self::ForwardedValid => Value::Bool(forwarded::is_valid(&value.into_text())),
+            Self::ForwardedField(parameter) => forwarded::field(&value.into_text(), *parameter)?,
+            Self::NodeName => forwarded::node_name(&value.into_text())?,
+            Self::NodePort => forwarded::node_port(&value.into_text())?,
+            Self::Bits => made(value.into_bytes().iter().flat_map(|byte| format!("{byte:08b}").into_bytes()).collect()),
             Self::Language(wanted, default) => {
                 let text = value.into_text();
                 match (language::best(&text, wanted), default) {

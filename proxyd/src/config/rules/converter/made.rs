@@ -2,12 +2,13 @@
 
 use super::super::arguments::{Arguments, Problem, problem};
 use super::super::effect::{condition, variable_name};
+use super::message;
 use crate::balance::hash::Function;
 use crate::sample::convert::hash::{Algorithm, Hash};
-use crate::sample::convert::json;
 use crate::sample::convert::number::{Form, Grouping};
 use crate::sample::convert::time::Unit;
 use crate::sample::convert::{Key, Made, base64_decode};
+use crate::sample::convert::{json, jwt};
 use crate::sample::fetch::Side;
 use crate::sample::variable::{Name, Target};
 use shared_config::words::Word;
@@ -79,7 +80,10 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made
         "nbsrv" => Made::ServersUp,
         "srv_queue" => Made::ServerQueue,
         "fe_exists" => Made::FrontendExists,
-        name => return Ok(hash(name, arguments)),
+        name => match message::lower(name, arguments)? {
+            Some(made) => made,
+            None => return Ok(hash(name, arguments)),
+        },
     }))
 }
 
@@ -182,6 +186,12 @@ fn json_query(arguments: &Arguments<'_>) -> Result<Made, Problem> {
     if path.is_empty() {
         return Err(problem("json_path must not be empty", arguments.span()));
     }
+    let (steps, integer) = query(path, arguments)?;
+    Ok(Made::JsonQuery(steps, integer))
+}
+
+/// A path, and whether the value is made an integer.
+pub(super) fn query(path: &str, arguments: &Arguments<'_>) -> Result<jwt::Query, Problem> {
     let Some(steps) = json::path(path) else {
         return Err(problem("invalid json_path", arguments.span()));
     };
@@ -190,7 +200,7 @@ fn json_query(arguments: &Arguments<'_>) -> Result<Made, Problem> {
         Some("int") => true,
         Some(_) => return Err(problem("output_type only supports \"int\" as argument", arguments.span())),
     };
-    Ok(Made::JsonQuery(steps.into(), integer))
+    Ok((steps.into(), integer))
 }
 
 fn grouping(arguments: &Arguments<'_>, form: Form) -> Result<Made, Problem> {
