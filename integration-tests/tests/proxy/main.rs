@@ -7,6 +7,7 @@ mod balance;
 mod body;
 mod checks;
 mod content;
+mod cookies;
 mod features;
 mod health;
 mod http;

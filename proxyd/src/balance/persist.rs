@@ -181,6 +181,9 @@ pub fn read<'a>(farm: &Farm, lines: impl IntoIterator<Item = &'a [u8]>, now: u64
     let Some(settings) = &farm.settings().cookie else { return read };
     for (line, bytes) in lines.into_iter().enumerate() {
         let mut crumbs = crumbs::split(bytes);
+        if crumbs.is_empty() {
+            continue;
+        }
         for crumb in &mut crumbs {
             if crumb.name == settings.name.as_bytes() && crumb.value.is_some() {
                 read_ours((farm, settings), crumb, now, forced, &mut read);
@@ -368,7 +371,8 @@ fn new_cookie(settings: &CookieSettings, id: Option<&str>, first_date: u64, now:
     cookie.into_bytes()
 }
 
-/// Whether a shared cache could keep a response: it is fresh for some time or can be validated, and nothing forbids it.
+/// Whether a shared cache could keep a response: it is fresh for some time or can be validated, and nothing forbids it. A time of 0
+/// forbids it, too.
 pub fn cacheable<'a>(
     cache_control: impl IntoIterator<Item = &'a [u8]>,
     has_expires: bool,
@@ -377,10 +381,10 @@ pub fn cacheable<'a>(
     let mut fresh = has_expires || has_validator;
     for directive in cache_control.into_iter().flat_map(|value| value.split(|&byte| byte == b',')) {
         let directive = directive.trim_ascii().to_ascii_lowercase();
-        match directive.split(|&byte| byte == b'=').next().unwrap_or_default() {
-            b"private" | b"no-cache" | b"no-store" => return false,
-            b"max-age" | b"s-maxage" => fresh = true,
-            _ => {}
+        // With fields behind it, `no-cache` is about those only.
+        match &directive[..] {
+            b"private" | b"no-cache" | b"no-store" | b"max-age=0" | b"s-maxage=0" => return false,
+            directive => fresh |= directive.starts_with(b"max-age=") || directive.starts_with(b"s-maxage="),
         }
     }
     fresh
