@@ -16,6 +16,7 @@ use super::persist::{CookieSettings, Redispatch};
 use super::queue::Queues;
 use super::server_state::{AdminState, Report, Running, ServerState, Shut};
 use super::sync::{AtomicU32, Mutex, MutexGuard};
+use crate::health::Observe;
 use crate::proxy::place::Place;
 
 /// What the configuration says of a backend, as far as balancing cares.
@@ -77,6 +78,8 @@ pub struct Farm {
     computed: Mutex<Computed>,
     /// Whether some server's limit depends on the number of requests in the backend.
     dynamic: bool,
+    /// Whether some server is watched by its traffic (`observe`).
+    observes: bool,
     epoch: AtomicU32,
     /// Requests in the backend, served or waiting; counted only when some limit depends on it.
     sessions: AtomicU32,
@@ -95,6 +98,7 @@ impl Farm {
     pub fn new(settings: FarmSettings, servers: Vec<Arc<ServerState>>) -> Arc<Self> {
         // A `maxconn` that is no more than the `minconn` may be raised later.
         let dynamic = servers.iter().any(|server| server.settings().minconn != 0);
+        let observes = servers.iter().any(|server| server.settings().observation.observe != Observe::None);
         let computed = Computed {
             enabled: settings.cookie.as_ref().is_some_and(|cookie| cookie.dynamic),
             key: settings.dynamic_cookie_key.clone(),
@@ -106,6 +110,7 @@ impl Farm {
             settings,
             servers: servers.into(),
             dynamic,
+            observes,
             epoch: AtomicU32::new(0),
             sessions: AtomicU32::new(0),
             report: Mutex::default(),
@@ -187,6 +192,11 @@ impl Farm {
     /// The backend's own past: it is down when no server is usable.
     pub fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether traffic tells of the health of any server here; asked without a look at one.
+    pub fn observes(&self) -> bool {
+        self.observes
     }
 
     /// How many servers are usable.

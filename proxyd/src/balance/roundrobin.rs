@@ -6,7 +6,7 @@
 //! one due is served early. Servers whose due turn lies beyond the period wait for the next one to start.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::farm::Farm;
 use super::{Picked, Request};
@@ -25,6 +25,38 @@ struct Share {
     placed: bool,
 }
 
+/// Servers in a line, the heaviest first; of those of one weight, whoever came first. A step takes the same time for any number.
+#[derive(Debug, Default)]
+struct Line {
+    /// By weight, the heaviest first.
+    ranks: Vec<(u64, VecDeque<usize>)>,
+}
+
+impl Line {
+    fn push(&mut self, weight: u64, index: usize) {
+        let place =
+            |ranks: &[(u64, VecDeque<usize>)]| ranks.binary_search_by_key(&Reverse(weight), |rank| Reverse(rank.0));
+        let at = place(&self.ranks).unwrap_or_else(|_| {
+            // Weights that nobody has any more, as after a slow start.
+            self.ranks.retain(|(_, servers)| !servers.is_empty());
+            let at = place(&self.ranks).unwrap_or_else(|at| at);
+            self.ranks.insert(at, (weight, VecDeque::new()));
+            at
+        });
+        if let Some((_, servers)) = self.ranks.get_mut(at) {
+            servers.push_back(index);
+        }
+    }
+
+    fn first(&self) -> Option<usize> {
+        self.ranks.iter().find_map(|(_, servers)| servers.front().copied())
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        self.ranks.iter_mut().find_map(|(_, servers)| servers.pop_front())
+    }
+}
+
 /// The state of the round robin of one worker.
 #[derive(Debug, Default)]
 pub(super) struct RoundRobin {
@@ -36,10 +68,10 @@ pub(super) struct RoundRobin {
     tickets: u64,
     /// Served in this period and due again in it.
     current: BinaryHeap<Place>,
-    /// Not served in this period yet, heaviest first.
-    starting: BinaryHeap<Place>,
-    /// Due in the next period, heaviest first.
-    next: BinaryHeap<Place>,
+    /// Not served in this period yet.
+    starting: Line,
+    /// Due in the next period.
+    next: Line,
 }
 
 /// Weights are below this; it turns "heaviest first" into "smallest first".
@@ -52,7 +84,6 @@ impl RoundRobin {
 
     /// The server's weight is now this; 0 takes it out.
     pub(super) fn set(&mut self, index: usize, weight: u32) {
-        let ticket = self.ticket();
         let weight = u64::from(weight);
         let (turn, untouched) = (self.turn, self.turn == 0);
         let Some(share) = self.shares.get_mut(index) else { return };
@@ -64,12 +95,12 @@ impl RoundRobin {
         }
         share.placed = true;
         if untouched {
-            self.next.push(Reverse((HEAVIEST - weight, ticket, index)));
+            self.next.push(weight, index);
         } else {
             // One that joins in the middle of a period waits one interval, as if it had just been served.
             share.due = turn + self.sum / weight;
             share.carry = 0;
-            self.queue(index, ticket);
+            self.queue(index);
         }
     }
 
@@ -105,8 +136,7 @@ impl RoundRobin {
         // Better the server to avoid than none.
         let taken = taken.or_else(|| avoided.filter(|&index| farm.try_take(index)));
         for index in taken.into_iter().chain(passed_over.into_iter().filter(|&index| Some(index) != taken)) {
-            let ticket = self.ticket();
-            self.queue(index, ticket);
+            self.queue(index);
         }
         match taken {
             Some(index) => Picked::Taken(index),
@@ -119,24 +149,34 @@ impl RoundRobin {
     fn next_in_turn(&mut self) -> Option<usize> {
         self.drop_departed();
         let due = self.current.peek().map(|Reverse((due, _, _))| due / DUE_UNIT <= self.turn);
-        let place = match due {
-            Some(true) => self.current.pop(),
-            Some(false) | None => self.starting.pop().or_else(|| self.current.pop()),
-        };
-        place.map(|Reverse((_, _, index))| index)
+        let due_first = |current: &mut BinaryHeap<Place>| current.pop().map(|Reverse((_, _, index))| index);
+        match due {
+            Some(true) => due_first(&mut self.current),
+            Some(false) | None => self.starting.pop().or_else(|| due_first(&mut self.current)),
+        }
     }
 
     fn drop_departed(&mut self) {
-        for order in [&mut self.current, &mut self.starting] {
-            while let Some(&Reverse((_, _, index))) = order.peek() {
-                match self.shares.get_mut(index) {
-                    Some(share) if share.weight == 0 => share.placed = false,
-                    Some(_) => break,
-                    None => {}
-                }
-                order.pop();
-            }
+        while let Some(&Reverse((_, _, index))) = self.current.peek()
+            && self.has_departed(index)
+        {
+            self.current.pop();
         }
+        while let Some(index) = self.starting.first()
+            && self.has_departed(index)
+        {
+            self.starting.pop();
+        }
+    }
+
+    /// Whether the first of an order has no weight any more; then it has no place there either.
+    fn has_departed(&mut self, index: usize) -> bool {
+        match self.shares.get_mut(index) {
+            Some(share) if share.weight == 0 => share.placed = false,
+            Some(_) => return false,
+            None => {}
+        }
+        true
     }
 
     /// Begins the next period; tells whether there is anybody in it.
@@ -149,7 +189,7 @@ impl RoundRobin {
             share.carry = 0;
         }
         self.drop_departed();
-        !self.starting.is_empty()
+        self.starting.first().is_some()
     }
 
     /// Moves the server's due turn on and the count of turns too.
@@ -166,11 +206,12 @@ impl RoundRobin {
     }
 
     /// Puts a server where it belongs by its due turn.
-    fn queue(&mut self, index: usize, ticket: u64) {
+    fn queue(&mut self, index: usize) {
+        let ticket = self.ticket();
         let Some(share) = self.shares.get_mut(index) else { return };
         share.placed = true;
         if share.due >= self.period {
-            self.next.push(Reverse((HEAVIEST - share.weight.min(HEAVIEST), ticket, index)));
+            self.next.push(share.weight, index);
         } else {
             let rank = (HEAVIEST + share.carry - share.weight) / u64::from(super::server_state::WEIGHT_SCALE);
             self.current.push(Reverse((share.due * DUE_UNIT + rank, ticket, index)));

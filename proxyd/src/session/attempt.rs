@@ -119,6 +119,9 @@ impl Exchange<'_> {
 
     /// `observe`: what an attempt tells of the server, where that counts.
     fn observe(&self, view: &BackendView, attempt: Result<Evidence, End>) {
+        if !view.backend.farm.observes() {
+            return;
+        }
         let state = self.server_index.and_then(|index| Some((index, view.backend.farm.servers().get(index)?)));
         let Some((index, state)) = state.filter(|(_, state)| state.settings().observation.observe != Observe::None)
         else {
