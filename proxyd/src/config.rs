@@ -245,7 +245,11 @@ impl<'a> Lowering<'a> {
             backends += u32::from(section.is_backend());
             let inherited = Arc::clone(&section.settings.rules);
             let statements = inherited.iter().chain(rules);
-            let rules = rules::lower(&facts, statements, &self.names, &mut self.out);
+            let mut rules = rules::lower(&facts, statements, &self.names, &mut self.out);
+            for (status, statement) in &section.settings.http_errors {
+                let reply = rules::http_error(&facts, *status, statement, &self.names, &mut self.out);
+                rules.http_errors.extend(reply.map(|reply| (*status, reply)));
+            }
             sections.push((section, rules));
         }
         let sticks = sections.iter().flat_map(|(_, rules)| rules.stick_request.iter().chain(&rules.stick_response));

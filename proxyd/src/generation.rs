@@ -3,6 +3,7 @@
 //! The control thread stores a new [`Generation`] into the [`Handle`]; each worker looks through a [`Reader`], which costs
 //! one relaxed load as long as nothing changed. A connection keeps the generation it began with until its next request.
 
+use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId};
 pub mod live;
 
@@ -49,6 +50,8 @@ pub struct Global {
     pub tune: Tune,
     /// `proc` variables.
     pub variables: ProcessVariables,
+    /// `h1-case-adjust`
+    pub case_adjustment: CaseAdjustment,
     /// What only the system knows.
     pub system: System,
     /// How many workers there are; fixed when the process starts.
@@ -145,6 +148,7 @@ mod tests {
             description: None,
             tune: Tune::default(),
             variables: ProcessVariables::default(),
+            case_adjustment: CaseAdjustment::default(),
             system: System::default(),
             workers: 1,
         };

@@ -12,6 +12,7 @@
 //! Standards: RFC 9110 (semantics), RFC 9112 (HTTP/1.1), and haproxy's departures as noted where they are made.
 
 mod blocks;
+pub mod case;
 pub mod chunk;
 pub mod h1;
 pub mod header;

@@ -56,6 +56,10 @@ pub struct Section {
     pub contstats: bool,
     /// `option independent-streams`.
     pub independent_streams: bool,
+    /// `option h1-case-adjust-bogus-client`
+    pub adjust_case_for_client: bool,
+    /// `option h1-case-adjust-bogus-server`
+    pub adjust_case_for_server: bool,
     /// `errorfile` and `errorloc`.
     pub error_files: Vec<ErrorFile>,
     /// `acl`, `http-request`, `use_backend` and all other rules.

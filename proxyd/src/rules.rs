@@ -29,7 +29,7 @@ use crate::proxy::settings::ErrorAnswer;
 use crate::sample::text::Text;
 use crate::sample::{Context, Stream};
 use acl::{Acl, Condition};
-use http::{HttpAction, Outcome};
+use http::{HttpAction, Outcome, Reply};
 use redirect::Redirect;
 use resolve::Question;
 use std::sync::Arc;
@@ -166,6 +166,8 @@ pub struct Rules {
     pub http_response: Vec<Rule<HttpAction>>,
     /// `http-after-response`
     pub http_after_response: Vec<Rule<HttpAction>>,
+    /// `http-error`: what a status is answered with.
+    pub http_errors: Vec<(u16, Reply)>,
     /// `use_backend`
     pub use_backend: Switch,
     /// `use-server`
@@ -203,6 +205,7 @@ impl Rules {
             redirects,
             http_response,
             http_after_response,
+            http_errors: _,
             use_backend,
             use_server,
             request_captures: _,

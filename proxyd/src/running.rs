@@ -100,6 +100,7 @@ impl Builder<'_> {
             node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
             description: global.description.clone(),
             tune: global.tune.clone(),
+            case_adjustment: global.case_adjustment.clone(),
             variables: live::first_variables(&global.variables, crate::clock::date()),
             system: System {
                 hostname: self.facts.hostname.clone(),
@@ -142,6 +143,8 @@ impl Builder<'_> {
             response_inspect_delay: proxy.response_inspect_delay,
             contstats: proxy.contstats,
             independent_streams: proxy.independent_streams,
+            adjust_case_for_client: proxy.adjust_case_for_client,
+            adjust_case_for_server: proxy.adjust_case_for_server,
             error_files: proxy.error_files.clone(),
             rules: proxy.rules.clone(),
             stats: proxy.stats.clone(),

@@ -13,6 +13,10 @@ const CONFIG: &str = "
 global
     nbthread 1
     expose-experimental-directives
+    h1-case-adjust host Host
+    h1-case-adjust x-a X-a
+    h1-case-adjust x-r X-R
+    h1-case-adjust content-type Content-Type
 defaults
     mode http
     timeout client 2s
@@ -34,6 +38,9 @@ backend d
 backend b
     server s {server}
     http-request set-header x-be b
+backend c
+    option h1-case-adjust-bogus-server
+    server s {server}
 ";
 
 /// Sent one after the other, each over a connection of its own.
@@ -195,6 +202,25 @@ const CASES: &[&[&str]] = &[
     &["unique-id-header x", "http-request set-header X-V \"<%ID>\""],
     &["http-request set-header X-V \"%{+Q}f %{+X}ci %{+Q,+X}fi %{+Q}HU <%{+Q}s> <%s> %{+E}r %HP %HPO %HQ %HV %ST\""],
     &["http-response set-header X-V \"%b %s %ST %HM %r %hr\""],
+    &["use_backend c"],
+    &["option h1-case-adjust-bogus-client"],
+    &["option h1-case-adjust-bogus-client", "http-request return status 200 content-type a/b string x hdr X-A 1"],
+    &["errorfile 403 FILE", "http-request deny"],
+    &["errorfile 403 /dev/null", "http-request deny"],
+    &["http-error status 403 content-type a/b string xyz hdr X-A %[path]", "http-request deny"],
+    &["http-error status 403 content-type a/b lf-string \"%[path] %ci\"", "http-request deny if { path_beg /a }"],
+    &["http-error status 403", "http-request deny"],
+    &["http-error status 403 default-errorfiles", "http-request deny"],
+    &["http-error status 403 content-type a/b string xyz", "errorfile 403 FILE", "http-request deny"],
+    &["errorfile 403 FILE", "http-error status 403 content-type a/b string xyz", "http-request deny"],
+    &["http-error status 403 errorfile FILE", "http-request deny"],
+    &["http-error status 403 errorfiles e", "http-request deny"],
+    &[
+        "http-error status 403 content-type a/b string xyz",
+        "http-request return status 403 default-errorfiles",
+        "http-after-response set-header x-after %[status]",
+    ],
+    &["http-error status 404 content-type a/b file FILE", "http-request deny deny_status 404"],
     &[
         "http-request set-path /a/.//../b",
         "http-request normalize-uri path-strip-dot",

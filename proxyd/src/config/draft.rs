@@ -76,6 +76,8 @@ pub(super) struct Settings {
     pub server_state: ServerStateFrom,
     pub server_state_file: Option<PathBuf>,
     pub email_alert: EmailAlert,
+    /// `http-error`: the status and its words, compiled once the section is complete.
+    pub http_errors: Vec<(u16, Statement)>,
     /// `errorfiles`: the section and the statuses taken from it; none: all it has.
     pub error_sections: Vec<At<(String, Vec<u16>)>>,
     pub inspect_delay: Option<Duration>,
@@ -203,6 +205,8 @@ pub(super) enum Flag {
     AbortOnClose,
     AcceptUnsafeRequests,
     AcceptUnsafeResponses,
+    AdjustCaseForClient,
+    AdjustCaseForServer,
     AllBackups,
     CheckCache,
     ClientKeepAlive,
@@ -240,6 +244,8 @@ impl Flag {
             "contstats" => Self::ContStats,
             "dontlog-normal" => Self::DontLogNormal,
             "dontlognull" => Self::DontLogNull,
+            "h1-case-adjust-bogus-client" => Self::AdjustCaseForClient,
+            "h1-case-adjust-bogus-server" => Self::AdjustCaseForServer,
             "http-buffer-request" => Self::HttpBufferRequest,
             "http-ignore-probes" => Self::HttpIgnoreProbes,
             "independent-streams" => Self::IndependentStreams,

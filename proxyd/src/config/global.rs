@@ -8,6 +8,7 @@ use super::option::Negation;
 use super::proxy::Tools;
 use super::value::{self, TimeProblem, Unit};
 use super::{files, users};
+use crate::http::case::Unfit;
 use crate::proxy::listen::ListenAddress;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
@@ -111,6 +112,7 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
             line.end();
         }
         "expose-experimental-directives" => flag(line, &mut extra.experimental),
+        "h1-case-adjust" | "h1-case-adjust-file" => case_adjustment(line, global),
         "zero-warning" => flag(line, &mut extra.zero_warning),
         "insecure-fork-wanted" => flag(line, &mut extra.insecure_fork_wanted),
         "external-check" => flag(line, &mut global.external_check),
@@ -125,6 +127,57 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         "tune.stick-counters" => stick_counters(line, extra),
         "ssl-server-verify" => extra.no_server_verify = line.take("none").is_some(),
         _ => values(line, row, global),
+    }
+}
+
+/// `h1-case-adjust FROM TO`, or such pairs in a file.
+fn case_adjustment(line: &mut Line<'_, '_>, global: &mut Global) {
+    if line.name == "h1-case-adjust-file" {
+        let Some(file) = line.expect("'h1-case-adjust-file' expects a file as argument.") else { return };
+        line.end();
+        return case_adjustment_file(line, file, global);
+    }
+    let missing = "'h1-case-adjust' expects <from> and <to> as argument.";
+    let (Some(from), Some(to)) = (line.expect(missing), line.words.next()) else {
+        let here = line.words.here();
+        return line.error(code::MISSING_ARGUMENT, here, missing);
+    };
+    line.end();
+    if let Err(unfit) = global.case_adjustment.add(from.text.as_bytes(), to.text.as_bytes()) {
+        line.error(code::BAD_VALUE, to.span, unfit_name(unfit, &from.text));
+    }
+}
+
+/// haproxy's words, its slip of the pen included.
+fn unfit_name(unfit: Unfit, from: &str) -> String {
+    match unfit {
+        Unfit::Different => "<from> and <to> must not differ execpt the case".to_owned(),
+        Unfit::Known => format!("duplicate entry '{from}'"),
+    }
+}
+
+/// The longest file of names, in bytes.
+const CASE_FILE_MAX: u64 = 1 << 20;
+
+fn case_adjustment_file(line: &mut Line<'_, '_>, file: &Word, global: &mut Global) {
+    let name = format!("h1-headers-case-adjust-file '{}'", file.text);
+    let mut wrong = |message: String| line.out.push(Diagnostic::error(code::FILE, file.span, message).whole_file());
+    let Ok(bytes) = files::read(&file.text, CASE_FILE_MAX) else {
+        return wrong(format!("{name}: failed to open file."));
+    };
+    for (index, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let number = index + 1;
+        match (words.next(), words.next(), words.next()) {
+            (None | Some([b'#', ..]), ..) => {}
+            (Some(from), Some(to), None) => {
+                if let Err(unfit) = global.case_adjustment.add(from, to) {
+                    let what = unfit_name(unfit, &String::from_utf8_lossy(from));
+                    return wrong(format!("{name} : {what} at line {number}."));
+                }
+            }
+            (Some(_), ..) => return wrong(format!("{name} : <from> and <to> are expected at line {number}.")),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::balance::hash::{Affinity, HashKey, HashType};
 use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::CheckKind;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace};
+use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId, ServerIndex};
 use crate::log::format::Program;
 pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
@@ -120,6 +121,8 @@ pub struct Global {
     pub tune: Tune,
     /// `set-var` and `set-var-fmt`: variables of the process, in order.
     pub variables: Vec<Effect>,
+    /// `h1-case-adjust`
+    pub case_adjustment: CaseAdjustment,
     /// `server-state-base`: the directory of relative server state files.
     pub server_state_base: Option<PathBuf>,
     /// `server-state-file` in `global`.
@@ -160,6 +163,7 @@ impl Default for Global {
             localpeer: None,
             tune: Tune::default(),
             variables: Vec::new(),
+            case_adjustment: CaseAdjustment::default(),
             server_state_base: None,
             server_state_file: None,
             external_check: false,
@@ -247,6 +251,10 @@ pub struct Proxy {
     pub contstats: bool,
     /// `option independent-streams`: sending does not count as activity.
     pub independent_streams: bool,
+    /// `option h1-case-adjust-bogus-client`
+    pub adjust_case_for_client: bool,
+    /// `option h1-case-adjust-bogus-server`
+    pub adjust_case_for_server: bool,
     /// `errorfile` and `errorloc`, the last one of a status.
     pub error_files: Vec<ErrorFile>,
     /// `stats …`: the page this section serves. `None`: none.

@@ -216,6 +216,8 @@ impl Completion<'_> {
             http_buffer_request: settings.flags.get(Flag::HttpBufferRequest, false),
             contstats: settings.flags.get(Flag::ContStats, false),
             independent_streams: settings.flags.get(Flag::IndependentStreams, false),
+            adjust_case_for_client: settings.flags.get(Flag::AdjustCaseForClient, false),
+            adjust_case_for_server: settings.flags.get(Flag::AdjustCaseForServer, false),
             error_files: self.error_files(section),
             stats: self.stats(section, rules),
             inspect_delay: settings.inspect_delay,

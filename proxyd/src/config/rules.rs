@@ -46,6 +46,7 @@ use crate::log::format::Program;
 use crate::proxy::settings::Mode;
 use crate::rules::ServerName;
 use crate::rules::effect::Effect;
+use crate::rules::http::Reply;
 use crate::rules::switch::{BackendName, Switch};
 use crate::rules::{Rule, Rules};
 use crate::sample;
@@ -198,6 +199,30 @@ pub fn balance_hash(
         lowering.out.push(Diagnostic::warning(code::IGNORED, word.span, message).whole_file());
     }
     lowered.expression
+}
+
+/// `http-error`: the answer for a status, without the first word. `None` where it is wrong or does not work yet, which has been
+/// reported.
+pub fn http_error(
+    section: &Section<'_>,
+    status: u16,
+    statement: &Statement,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<Reply> {
+    let mut lowering = Lowering::new(section, names, out);
+    let word = statement.words.first()?;
+    let places = FetchPlaces::of(FetchPlace::FrontendHttpResponseHeader)
+        .union(FetchPlaces::of(FetchPlace::FrontendHttpRequestHeader));
+    let at =
+        http_action::RuleAt { before: "http-error : ".to_owned(), places, realm: sample::text::Text::default(), word };
+    match lowering.error_reply(status, &at, &mut statement.words()) {
+        Ok(reply) => reply,
+        Err(problem) => {
+            lowering.out.push(problem.into_diagnostic(code::BAD_VALUE, &at.before));
+            None
+        }
+    }
 }
 
 /// `set-var` and `set-var-fmt` of `global`: variables the process begins with.

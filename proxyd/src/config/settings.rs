@@ -7,10 +7,8 @@ use super::proxy::{Tools, at};
 use super::value::{self, TimeProblem, Unit};
 use super::{files, log, stick};
 use shared_config::diagnostic::{Diagnostic, Place};
+use shared_config::haproxy::ast::Statement;
 use std::sync::Arc;
-
-/// The longest `errorfile`, in bytes: it has to fit into a buffer.
-const ERROR_FILE_MAX: u64 = 16_384;
 
 /// The statuses that `errorfile` may replace.
 const ERROR_STATUSES: [u16; 18] =
@@ -55,6 +53,7 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
         }
         "errorfile" => error_file(line, settings),
         "errorfiles" => error_section(line, settings),
+        "http-error" => http_error(line, settings),
         "errorloc" | "errorloc302" | "errorloc303" => error_location(line, settings),
         "http-reuse" => http_reuse(line, settings),
         "retry-on" => retry_on(line, settings),
@@ -235,21 +234,17 @@ pub(super) fn read_error_file(line: &mut Line<'_, '_>) -> Option<ErrorFile> {
     let status = line.expect(missing)?;
     let file = line.expect(missing)?;
     let status = error_status(line, status, "errorfile")?;
-    match files::read(&file.text, ERROR_FILE_MAX) {
+    match files::answer(&file.text) {
         Ok(bytes) => Some(ErrorFile { status, answer: ErrorAnswer::File { path: (&*file.text).into(), bytes } }),
-        Err(problem) => {
-            let message = match &problem {
-                files::Problem::Open(_) => format!("errorfile : error opening file '{}'.", file.text),
-                files::Problem::TooLong(size) => format!(
-                    "errorfile : file '{}' is too large ({size} bytes, at most {ERROR_FILE_MAX} are sent).",
-                    file.text
-                ),
-            };
-            let mut diagnostic = Diagnostic::error(code::FILE, file.span, message);
-            if let files::Problem::Open(reason) = problem {
-                diagnostic = diagnostic.label(reason);
-            }
-            line.out.push(diagnostic);
+        Err(unusable) => {
+            // What cannot be opened is a sentence.
+            let period = if unusable.reason.is_some() { "." } else { "" };
+            let message = format!("errorfile : {}{period}", unusable.message);
+            let diagnostic = Diagnostic::error(code::FILE, file.span, message);
+            line.out.push(match unusable.reason {
+                Some(reason) => diagnostic.label(reason),
+                None => diagnostic,
+            });
             None
         }
     }
@@ -288,7 +283,21 @@ fn error_location(line: &mut Line<'_, '_>, settings: &mut Settings) {
     set_error(settings, ErrorFile { status, answer });
 }
 
+/// `http-error status STATUS …`: what is sent is compiled where everything it may name is known.
+fn http_error(line: &mut Line<'_, '_>, settings: &mut Settings) {
+    let words = line.words.rest();
+    let Some(status) = words.iter().position(|word| word.as_str() == "status").and_then(|at| words.get(at + 1)) else {
+        let here = line.words.here();
+        return line.error(code::MISSING_ARGUMENT, here, "http-error : expects at least a <status> as arguments.");
+    };
+    let Some(code) = error_status(line, status, "http-error") else { return };
+    settings.error_files.retain(|other| other.status != code);
+    settings.http_errors.retain(|(other, _)| *other != code);
+    settings.http_errors.push((code, Statement { words: words.to_vec(), span: line.keyword }));
+}
+
 fn set_error(settings: &mut Settings, file: ErrorFile) {
+    settings.http_errors.retain(|(other, _)| *other != file.status);
     settings.error_files.retain(|other| other.status != file.status);
     settings.error_files.push(Arc::new(file));
 }

@@ -167,7 +167,8 @@ impl Reply {
         Self { status, fields: Box::new([]), body: ReplyBody::ErrorPage }
     }
 
-    fn answer(&self, context: &Context<'_>) -> Answer {
+    /// The answer, for what it is sent for.
+    pub fn answer(&self, context: &Context<'_>) -> Answer {
         let written = |text: &Text| {
             let mut bytes = Vec::new();
             text.write(context, &mut bytes);

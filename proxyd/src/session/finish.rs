@@ -64,12 +64,20 @@ async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
         return Some(end);
     };
     if exchange.request_wire.is_none() {
+        if service::says_nothing(exchange.session, code) {
+            exchange.account.status = Some(code);
+            return Some(end);
+        }
         let out = exchange.client.output.space(&exchange.session.worker.buffers);
         out.extend_from_slice(&status::raw_page(code));
     } else {
         drain_upload(exchange);
         let answer = exchange.answer.take().map_or_else(|| service::error_answer(exchange, code), |answer| *answer);
-        service::give(exchange, answer);
+        if answer.is_nothing() {
+            exchange.keep_alive = false;
+        } else {
+            service::give(exchange, answer);
+        }
     }
     exchange.account.status = Some(code);
     if flush(exchange).await.is_err() {

@@ -197,6 +197,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     exchange.transaction.body.set(Body::None);
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
+    let start = out.len();
     write_request(&exchange.request, out);
     if let Some((name, id)) = id {
         write_lower(out, name, |out| out.extend_from_slice(&id));
@@ -227,6 +228,14 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
         (false, true) => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),
         (true, true) | (false, false) => out.extend_from_slice(b"\r\n"),
     }
+    if backend.is_some_and(|view| view.backend.section.adjust_case_for_server) {
+        adjust_case(session, out, start);
+    }
+}
+
+/// `h1-case-adjust`, of the head that begins there.
+fn adjust_case(session: &Session, out: &mut [u8], start: usize) {
+    session.view.generation.global.case_adjustment.adjust(out.get_mut(start..).unwrap_or_default());
 }
 
 /// An address that is not known leaves an empty value.
@@ -270,12 +279,16 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
     policy::after_response(exchange);
     let old = exchange.response.version().sent() == Version::HTTP_10;
     let out = exchange.client.output.space(&exchange.session.worker.buffers);
+    let start = out.len();
     write_response(&exchange.response, out);
     match (exchange.keep_alive, body) {
         (_, Body::Tunnel) => out.extend_from_slice(b"\r\n"),
         (true, _) if old_client || old => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),
         (false, _) if !old => out.extend_from_slice(b"connection: close\r\n\r\n"),
         (true | false, _) => out.extend_from_slice(b"\r\n"),
+    }
+    if exchange.session.frontend.section.adjust_case_for_client {
+        adjust_case(exchange.session, out, start);
     }
     exchange.account.status = Some(exchange.response.status());
 }

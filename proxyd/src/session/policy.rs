@@ -351,8 +351,16 @@ async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
 
 /// Keeps a rule's answer for the end.
 fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, phase: Phase) -> End {
+    let own = made(answer, |status| service::error_answer(exchange, status));
+    let status = if own.is_nothing() { answer.status } else { own.head.status() };
+    exchange.answer = Some(Box::new(own));
+    End::new(cause, phase, Some(status))
+}
+
+/// A rule's answer as it is sent.
+fn made(answer: &rules::Answer, page: impl FnOnce(u16) -> Answer) -> Answer {
     let mut own = match &answer.body {
-        rules::Body::ErrorPage => service::error_answer(exchange, answer.status),
+        rules::Body::ErrorPage => page(answer.status),
         rules::Body::File(file) => service::configured_answer(file, answer.status),
         rules::Body::Bytes { content_type, bytes } => {
             let mut own = Answer::new(answer.status, &[], bytes.clone());
@@ -362,12 +370,20 @@ fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, p
             own
         }
     };
-    for (name, value) in &answer.fields {
-        own.head.append(name, value);
+    if !own.is_nothing() {
+        for (name, value) in &answer.fields {
+            own.head.append(name, value);
+        }
     }
-    let status = own.head.status();
-    exchange.answer = Some(Box::new(own));
-    End::new(cause, phase, Some(status))
+    own
+}
+
+/// `http-error` of a section for a status.
+pub fn error_reply(exchange: &Exchange<'_>, section: &Section, code: u16) -> Option<Answer> {
+    let (_, reply) = section.rules.http_errors.iter().find(|(status, _)| *status == code)?;
+    let stream = seen(exchange, exchange.backend);
+    let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
+    Some(made(&reply.answer(&context), Answer::page))
 }
 
 /// The bytes of a TCP client that rules may look at without waiting for more.

@@ -55,18 +55,35 @@ impl Answer {
         Self { head, body: Vec::new() }
     }
 
-    /// The bytes of an error file. One that is no response is left to the built-in page.
+    /// Nothing is sent: the error file is empty.
+    pub fn is_nothing(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    /// The bytes of an error file, which the configuration has found to be a response, or nothing.
     fn file(bytes: &[u8]) -> Option<Self> {
-        let (head, consumed) = response::stored(bytes)?;
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let (head, consumed, _) = response::stored(bytes)?;
         Some(Self { head, body: bytes.get(consumed..)?.to_vec() })
     }
 }
 
 /// What a status is answered with: what the backend says, or the frontend, or the built-in page.
 pub fn error_answer(exchange: &Exchange<'_>, code: u16) -> Answer {
-    let backend = exchange.backend.and_then(|view| view.backend.section.error_answer(code));
-    let configured = backend.or_else(|| exchange.session.frontend.section.error_answer(code));
-    configured.map_or_else(|| Answer::page(code), |configured| configured_answer(configured, code))
+    let of = |section: &Section| {
+        let configured = || section.error_answer(code).map(|configured| configured_answer(configured, code));
+        policy::error_reply(exchange, section, code).or_else(configured)
+    };
+    let backend = exchange.backend.and_then(|view| of(&view.backend.section));
+    backend.or_else(|| of(&exchange.session.frontend.section)).unwrap_or_else(|| Answer::page(code))
+}
+
+/// Whether the client gets nothing in place of the page for bytes that were no request: its error file is empty.
+pub fn says_nothing(session: &Session, code: u16) -> bool {
+    let configured = session.frontend.section.error_answer(code);
+    matches!(configured, Some(ErrorAnswer::File { bytes, .. }) if bytes.is_empty())
 }
 
 /// What the configuration says that a status is answered with.

@@ -97,13 +97,13 @@ fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<Respons
     Ok(ResponseWire { body, keep_alive: delimited && !ambiguous && !seen.close && (!old || seen.keep_alive) })
 }
 
-/// The head of a response that was kept in a file, and where its body begins. `None`: it is no response.
-pub fn stored(bytes: &[u8]) -> Option<(Head, usize)> {
+/// The head of a response that was kept in a file, where its body begins, and what it says about that. `None`: it is no response.
+pub fn stored(bytes: &[u8]) -> Option<(Head, usize, Body)> {
     let request =
         RequestWire { body: Body::None, keep_alive: false, tunnel: Tunnel::No, head: false, expects_continue: false };
     let mut head = Head::default();
     match read(bytes, &mut head, &request, Limits::default()) {
-        Ok(Progress::Complete { consumed, .. }) => Some((head, consumed)),
+        Ok(Progress::Complete { consumed, wire }) => Some((head, consumed, wire.body)),
         Ok(Progress::Partial) | Err(_) => None,
     }
 }

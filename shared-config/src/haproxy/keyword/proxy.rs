@@ -82,7 +82,7 @@ pub const PROXY: &[Keyword] = &[
     row("http-check set-var", Sections::BACKENDS, Arity::at_least(0), Unsupported).parenthesis(),
     row("http-check set-var-fmt", Sections::BACKENDS, Arity::at_least(1), Unsupported).parenthesis(),
     row("http-check unset-var", Sections::BACKENDS, Arity::at_least(0), Unsupported).parenthesis(),
-    row("http-error", Sections::PROXIES, Arity::at_least(2), NoEffect),
+    row("http-error", Sections::PROXIES, Arity::at_least(2), Works),
     row("http-request", Sections::PROXIES, Arity::at_least(1), Works).http().named_defaults(),
     row("http-response", Sections::PROXIES, Arity::at_least(2), Works).http().named_defaults(),
     row("http-reuse", Sections::BACKENDS, ONE, Works).http(),

@@ -4,19 +4,14 @@ use super::super::arguments::{Problem, problem};
 use super::super::report::{self, code};
 use super::super::{Lowering, is_condition};
 use super::{Parsed, RuleAt, header_name};
-use crate::http::h1::response;
+use crate::config::files;
 use crate::proxy::settings::ErrorAnswer;
 use crate::rules::http::{Reply, ReplyBody};
 use crate::sample::text::Text;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::source::encode;
 use shared_config::words::{Word, Words};
-use std::fs::File;
-use std::io::Read as _;
 use std::sync::Arc;
-
-/// The longest file an answer is made of, in bytes: haproxy's is one buffer.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Where a whole answer comes from.
 enum From<'a> {
@@ -48,6 +43,26 @@ impl Lowering<'_> {
     /// `return`: 200 and nothing unless something is written after it.
     pub(super) fn return_reply(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Reply> {
         self.finished(at, words, 200, ReplyBody::None)
+    }
+
+    /// `http-error`: nothing for the status unless something is written after it.
+    pub(in crate::config::rules) fn error_reply(
+        &mut self,
+        status: u16,
+        at: &RuleAt<'_>,
+        words: &mut Words<'_>,
+    ) -> Parsed<Reply> {
+        let typed = words.clone().any(|word| word.as_str() == "content-type");
+        let reply = self.finished(at, words, status, ReplyBody::None)?;
+        let text = |reply: &Reply| matches!(&reply.body, ReplyBody::Text { text, .. } if *text != Text::default());
+        if !typed && reply.as_ref().is_some_and(text) {
+            let message = "a content type must be defined when non-empty payload is configured";
+            return Err(problem(message, at.word.span));
+        }
+        match words.next() {
+            Some(extra) => Err(problem(format!("'{}' is not expected here", extra.text), extra.span)),
+            None => Ok(reply),
+        }
     }
 
     fn finished(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>, status: u16, default: ReplyBody) -> Parsed<Reply> {
@@ -121,10 +136,13 @@ impl Lowering<'_> {
                     let format = argument(words, "expects <fmt> as argument")?;
                     draft.set_body(self.argument_text(format, at));
                 }
-                "file" => draft.body = Some(Text::literal(file(argument(words, "expects <file> as argument")?)?)),
+                "file" => {
+                    let path = argument(words, "expects <file> as argument")?;
+                    draft.body = Some(Text::literal(usable(path, files::body(&path.text))?));
+                }
                 "lf-file" => {
                     let path = argument(words, "expects <file> as argument")?;
-                    let text = shared_config::source::decode(&file(path)?);
+                    let text = shared_config::source::decode(&usable(path, files::body(&path.text))?);
                     draft.set_body(self.argument_text(&Word::plain(text, path.span), at));
                 }
                 "default-errorfiles" => {
@@ -133,7 +151,7 @@ impl Lowering<'_> {
                 }
                 "errorfile" => {
                     let path = argument(words, "expects <fmt> as argument")?;
-                    let bytes = error_file(path)?;
+                    let bytes = usable(path, files::answer(&path.text))?;
                     draft.file = Some(From::File(ErrorAnswer::File { path: path.as_str().into(), bytes }.into()));
                 }
                 "errorfiles" => draft.file = Some(From::Section(argument(words, "expects <name> as argument")?)),
@@ -184,25 +202,6 @@ fn status(words: &mut Words<'_>) -> Result<u16, Problem> {
     }
 }
 
-/// A whole answer.
-fn error_file(path: &Word) -> Result<Vec<u8>, Problem> {
-    let bytes = file(path)?;
-    match response::stored(&bytes) {
-        Some(_) => Ok(bytes),
-        None => Err(problem(format!("'{}': unable to parse headers", path.text), path.span)),
-    }
-}
-
-fn file(path: &Word) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::new();
-    let read = File::open(path.as_str()).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(length) if length as u64 <= FILE_BYTES_MAX => Ok(bytes),
-        Ok(_) => Err(problem(format!("file '{}' exceeds the buffer size", path.text), path.span)),
-        Err(error) => {
-            let mut failed = problem(format!("error opening file '{}'", path.text), path.span);
-            failed.help = Some(error.to_string());
-            Err(failed)
-        }
-    }
+fn usable(path: &Word, read: Result<Vec<u8>, files::Unusable>) -> Result<Vec<u8>, Problem> {
+    read.map_err(|unusable| Problem { help: unusable.reason, ..problem(unusable.message, path.span) })
 }
