@@ -75,9 +75,19 @@ impl Rig {
         let file = self.folder.join("haproxy.cfg");
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, change(&text)).unwrap();
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        nix::sys::signal::kill(pid, Signal::SIGUSR2).unwrap();
+        self.signal(Signal::SIGUSR2);
         wait::until("the new configuration is in force", BOUND, || done(self).then_some(())).unwrap();
+    }
+
+    /// Sends the proxy a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
+    /// Whether the proxy has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// The answer to a line of runtime commands.

@@ -4,7 +4,8 @@ use super::rig::{BOUND, Rig, Step, command, read_all, talk};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 const QUIET: Duration = Duration::from_millis(100);
@@ -205,6 +206,49 @@ fn levels_are_held() {
         assert_eq!(as_level(&rig, "admin", line), admin, "{line}");
     }
     assert!(as_level(&rig, "user", "show sess all").starts_with("Permission denied\n"));
+}
+
+/// Whatever comes on the socket, others are answered, and the one who sent it is let go.
+#[test]
+fn nonsense_harms_nobody() {
+    let rig = Rig::start("nonsense", COUNTERS, vec![Step::ReadToEnd]);
+    let long = "x".repeat(40_000);
+    let many = "show sess;".repeat(1_000);
+    for line in [
+        "",
+        ";",
+        ";;;; ;",
+        "\\",
+        "\\;\\\\\\",
+        "\0\0\0",
+        "show sess \0",
+        "clear counters \0all",
+        "shutdown session \u{202e}",
+        "show sess all all all all all all all all all all all all all all all all all all all all all all all all",
+        &many,
+        &many[..many.len() - 3],
+        &long,
+        &format!("show sess {long}"),
+        &format!("shutdown session 0x{long}"),
+        &format!("clear counters {long}"),
+    ] {
+        if line.ends_with('\\') && Subject::from_env() == Subject::Theirs {
+            // Haproxy waits for another line behind a backslash, up to its timeout.
+            continue;
+        }
+        let mut socket = UnixStream::connect(rig.runtime()).unwrap();
+        socket.set_read_timeout(Some(BOUND)).unwrap();
+        // It may be refused before it is written.
+        let _ = socket.write_all(line.as_bytes()).and_then(|()| socket.write_all(b"\n"));
+        let mut answer = Vec::new();
+        let end = socket.read_to_end(&mut answer);
+        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
+        assert!(end.is_ok() || end.is_err_and(|error| refused(&error)), "{line:.40}");
+        assert!(rig.command("show info").contains("\nPid: "), "{line:.40}");
+    }
+    // Half a line, and gone.
+    UnixStream::connect(rig.runtime()).unwrap().write_all(b"show se").unwrap();
+    assert!(rig.command("show info").contains("\nPid: "));
 }
 
 const TABLES: &str = "

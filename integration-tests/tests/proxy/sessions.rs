@@ -3,6 +3,7 @@
 use super::rig::{BOUND, Rig, Step, command, read_all, wait_until_read};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
+use nix::sys::signal::Signal;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -304,6 +305,52 @@ fn sessions_of_all_workers_are_listed() {
     }
     let none = || (!rig.command("show sess").contains(" fe=fe ")).then_some(());
     wait::until("all are gone", BOUND, none).unwrap();
+}
+
+/// A session goes on in the process that was reloaded, so it is listed there. Haproxy leaves it to the process before.
+#[test]
+fn sessions_that_began_before_a_reload_are_listed() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let config = format!("{FRONT}{}", HTTP.replace("RULES", "").replace("SERVER", "{server}"));
+    let rig = Rig::start("sessions-reload", &config, vec![Step::ReadToEnd]);
+    let mut clients = [rig.connect(), rig.connect()];
+    for client in &mut clients {
+        client.write_all(GET.as_bytes()).unwrap();
+        wait::until("a session", BOUND, || line_of(&rig, client)).unwrap();
+    }
+    // Its backend and its server are no more.
+    let gone = |text: &str| {
+        text.replace("backend be\n", "backend other\n").replace("default_backend be", "default_backend other")
+    };
+    rig.reload(gone, |rig| rig.command("show stat").contains("\nother,BACKEND,"));
+    for client in &mut clients {
+        let line = line_of(&rig, client).unwrap();
+        assert!(line.contains(" fe=fe be=be srv=s1 "), "{line}");
+        assert_eq!(rig.command(&format!("shutdown session {}", id_of(&line))), "\n");
+        assert!(read_all(client, BOUND).0.starts_with("HTTP/1.1 502 "));
+    }
+}
+
+/// Whoever waits for a process to finish sees what it waits for, and can end that.
+#[test]
+fn sessions_hold_a_process_that_finishes() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let config = format!("{FRONT}{}", HTTP.replace("RULES", "").replace("SERVER", "{server}"));
+    let mut rig = Rig::start("sessions-drain", &config, vec![Step::ReadToEnd]);
+    let mut client = rig.connect();
+    client.write_all(GET.as_bytes()).unwrap();
+    wait::until("a session", BOUND, || line_of(&rig, &client)).unwrap();
+    rig.signal(Signal::SIGUSR1);
+    let stops = || TcpStream::connect(rig.front).is_err().then_some(());
+    wait::until("nobody is taken any more", BOUND, stops).unwrap();
+    let line = line_of(&rig, &client).unwrap();
+    assert_eq!(rig.command(&format!("shutdown session {}", id_of(&line))), "\n");
+    assert!(read_all(&mut client, BOUND).0.starts_with("HTTP/1.1 502 "));
+    wait::until("the process ends", BOUND, || rig.has_ended().then_some(())).unwrap();
 }
 
 #[test]
