@@ -11,6 +11,7 @@ mod slowstart;
 mod watch;
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,6 +117,10 @@ pub struct Probe {
     pub endpoint: Endpoint,
     /// How.
     pub options: Options,
+    /// The server's `socks4`.
+    pub socks4: Option<SocketAddr>,
+    /// `check-via-socks4`: checks go there, too.
+    pub via_socks4: bool,
     /// A PROXY header comes first.
     pub send_proxy: Option<SendProxy>,
     /// `http-check send-state`; the node's name.

@@ -271,6 +271,7 @@ impl Builder<'_> {
             max_reuse: server.max_reuse,
             tcp_user_timeout: server.tcp_user_timeout,
             tfo: server.tfo,
+            socks4: server.socks4,
             traffic: self.traffic(same.map(|known| &known.traffic)),
             idle: same.map(|known| Arc::clone(&known.idle)).unwrap_or_default(),
             reach: Arc::default(),

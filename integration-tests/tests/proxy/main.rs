@@ -21,5 +21,6 @@ mod samples;
 mod server_content;
 mod servers;
 mod sessions;
+mod socks4;
 mod stick;
 mod tcp;

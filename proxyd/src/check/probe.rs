@@ -17,7 +17,7 @@ use crate::health::agent::AgentReply;
 use crate::health::script::ConnectStep;
 use crate::health::script::run::{Next, Run, Script, Trouble};
 use crate::net::Stream;
-use crate::net::connect::{self, Target};
+use crate::net::connect::{self, Options, Target};
 use crate::proxy::address::SendProxy;
 
 /// Bytes received at a time.
@@ -82,6 +82,8 @@ async fn converse(probe: &Probe, target: &Target, inter: Duration, run: &mut Run
                         io::ErrorKind::ConnectionRefused
                         | io::ErrorKind::ConnectionReset
                         | io::ErrorKind::HostUnreachable => run.failed(Trouble::Connect(&text)),
+                        // In the words of a proxy in between.
+                        io::ErrorKind::Other => run.failed(Trouble::Broken(&text)),
                         _ => run.failed(Trouble::Broken(&format!("General socket error ({text})"))),
                     });
                 }
@@ -129,8 +131,10 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep) -> io::Result<
         (Target::Unix(_) | Target::Abstract(_), Some(ip), Some(port)) => Target::Tcp(SocketAddr::new(ip, port)),
         (Target::Unix(_) | Target::Abstract(_), _, _) => target.clone(),
     };
-    let mut stream = connect::start(&target, &probe.options)?;
-    poll_fn(|context| stream.poll_connected(context)).await?;
+    let socks4 = probe.socks4.filter(|_| probe.via_socks4 || step.via_socks4);
+    let mut connecting = connect::start(&target, &Options { socks4, ..probe.options.clone() })?;
+    poll_fn(|context| connecting.poll(context)).await?;
+    let mut stream = connecting.into_stream();
     match probe.send_proxy {
         // A connection to another port says so itself if it wants a header.
         Some(version) if (step.port.is_none() && step.address.is_none()) || step.send_proxy => {

@@ -47,6 +47,8 @@ fn probe(kind: &CheckKind, address: std::net::SocketAddr) -> Probe {
         script: Arc::new(Script::compile(kind, false).unwrap()),
         endpoint: Endpoint { address: Some(address.ip()), port: Some(address.port()) },
         options: Options::default(),
+        socks4: None,
+        via_socks4: false,
         send_proxy: None,
         send_state: None,
         connect_timeout: None,

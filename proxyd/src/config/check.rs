@@ -190,6 +190,7 @@ fn connect(line: &mut Line<'_, '_>, what: &str, support: &mut Support) -> Connec
         match &*word.text {
             "default" | "linger" => {}
             "send-proxy" => step.send_proxy = true,
+            "via-socks4" => step.via_socks4 = true,
             "port" => {
                 let port = line
                     .expect(format!("'{what}' : expects a port number as argument."))
@@ -205,9 +206,9 @@ fn connect(line: &mut Line<'_, '_>, what: &str, support: &mut Support) -> Connec
                     .map(|word| word.text.to_string());
             }
             "addr" => connect_address(line, what, &mut step),
-            "ssl" | "sni" | "alpn" | "proto" | "via-socks4" => {
+            "ssl" | "sni" | "alpn" | "proto" => {
                 support.unsupported(&format!("{what} {}", word.text), word.span, line.out);
-                if !matches!(&*word.text, "ssl" | "via-socks4") {
+                if &*word.text != "ssl" {
                     let _argument = line.words.next();
                 }
             }

@@ -463,6 +463,8 @@ pub struct Server {
     pub send_proxy: Option<SendProxy>,
     /// `source`: the address to connect from.
     pub source: Option<Source>,
+    /// `socks4`: the proxy that is asked for connections to it.
+    pub socks4: Option<SocketAddr>,
     /// `slowstart`. `None`: full weight at once.
     pub slowstart: Option<Duration>,
     /// `pool-max-conn`: idle connections kept. `None`: no limit.
@@ -513,6 +515,8 @@ pub struct Check {
     pub port: Option<u16>,
     /// A PROXY header comes first: `check-send-proxy`, or `send-proxy` where address and port are the server's.
     pub send_proxy: bool,
+    /// `check-via-socks4`.
+    pub via_socks4: bool,
     /// `check-ssl`, or `ssl` on a server checked where it is: TLS was asked for. A start refuses it as long as TLS does not work.
     pub ssl: bool,
 }

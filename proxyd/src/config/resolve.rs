@@ -586,6 +586,7 @@ impl Completion<'_> {
             }),
             track: None,
             send_proxy: settings.send_proxy,
+            socks4: settings.socks4,
             source: settings.source.clone().or_else(|| section.settings.source.clone()),
             slowstart: settings.slowstart,
             pool_max_conn: settings.pool_max_conn,
@@ -666,6 +667,7 @@ impl Completion<'_> {
             },
             address: settings.check_address,
             port: settings.check_port,
+            via_socks4: settings.check_via_socks4,
             send_proxy: settings.check_send_proxy || (own_place && settings.send_proxy.is_some()),
             ssl: settings.check_ssl || (own_place && settings.ssl),
         }

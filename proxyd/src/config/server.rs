@@ -16,7 +16,7 @@ use shared_config::keyword::Support as Row;
 use shared_config::source::Span;
 use shared_config::suggest;
 use shared_config::words::Word;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The most servers one `server-template` line may make.
@@ -45,6 +45,8 @@ pub(super) struct ServerSettings {
     pub fall: u32,
     pub track: Option<String>,
     pub send_proxy: Option<SendProxy>,
+    pub socks4: Option<SocketAddr>,
+    pub check_via_socks4: bool,
     pub source: Option<Source>,
     pub slowstart: Option<Duration>,
     pub pool_max_conn: Option<u32>,
@@ -122,6 +124,8 @@ impl Default for ServerSettings {
             fall: 3,
             track: None,
             send_proxy: None,
+            socks4: None,
+            check_via_socks4: false,
             source: None,
             slowstart: None,
             pool_max_conn: None,

@@ -1,6 +1,6 @@
 //! The parameters of `server` lines, one by one.
 
-use super::address::{self, Resolver};
+use super::address::{self, Port, Resolver};
 use super::line::{Line, code};
 use super::model::SendProxy;
 use super::server::{InitAddr, ServerSettings, Target};
@@ -14,7 +14,7 @@ use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::Param;
 use shared_config::source::Span;
 use shared_config::words::Word;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Networks of one `resolve-net`.
@@ -131,6 +131,7 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             | "check"
             | "no-check"
             | "check-send-proxy"
+            | "check-via-socks4"
             | "no-check-send-proxy"
             | "observe"
             | "error-limit"
@@ -148,7 +149,8 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "ssl" | "no-ssl" | "check-ssl" | "no-check-ssl" | "verify" | "ca-file" | "crt" => self.tls(row.name, s),
             "pool-max-conn" | "pool-low-conn" | "pool-purge-delay" | "max-reuse" | "maxconn" | "minconn"
             | "maxqueue" | "tcp-ut" | "tfo" | "no-tfo" => self.limits(row.name, s),
-            "init-addr" | "resolvers" | "resolve-prefer" | "resolve-net" | "resolve-opts" | "source" | "usesrc" => {
+            "init-addr" | "resolvers" | "resolve-prefer" | "resolve-net" | "resolve-opts" | "source" | "usesrc"
+            | "socks4" => {
                 self.addresses(row.name, s, resolver);
             }
             _ => self.others(row, s),
@@ -300,6 +302,7 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "check" => s.check = true,
             "no-check" => s.check = false,
             "check-send-proxy" => s.check_send_proxy = true,
+            "check-via-socks4" => s.check_via_socks4 = true,
             "no-check-send-proxy" => s.check_send_proxy = false,
             "agent-check" => s.agent_check = true,
             "no-agent-check" => s.agent_check = false,
@@ -337,6 +340,16 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
         let word = self.argument("<ipv4|ipv6>")?;
         let found = resolver.parse(&word.text, address::HOST).and_then(|address| resolver.ip(&address, &word.text));
         found.map_err(|message| self.error(word.span, &format!("'{}' : {message}", self.word.text))).ok()
+    }
+
+    /// An address with a port.
+    fn proxy(&mut self, resolver: &mut Resolver) -> Option<SocketAddr> {
+        let word = self.argument("<addr>:<port>")?;
+        let found = resolver.parse(&word.text, address::TARGET).and_then(|address| match address.port {
+            Port::One(port) => Ok(SocketAddr::new(resolver.ip(&address, &word.text)?, port)),
+            _ => Err(format!("missing port specification in '{}'.", word.text)),
+        });
+        found.map_err(|message| self.error(word.span, &format!("'socks4 {}' : {message}", word.text))).ok()
     }
 
     fn agent_address(&mut self, resolver: &mut Resolver) -> Option<IpAddr> {
@@ -434,6 +447,7 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                 s.resolvers =
                     self.argument("a resolvers section").map(|word| word.text.to_string()).or(s.resolvers.take());
             }
+            "socks4" => s.socks4 = self.proxy(resolver).or(s.socks4),
             "init-addr" => {
                 if let Some(word) = self.line.words.next() {
                     self.init_addr(word, s);

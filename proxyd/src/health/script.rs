@@ -81,6 +81,8 @@ pub struct ConnectStep {
     pub port: Option<u16>,
     /// A PROXY header is sent first.
     pub send_proxy: bool,
+    /// Through the server's `socks4`.
+    pub via_socks4: bool,
     /// Shown as the step's name in check reports.
     pub comment: Option<String>,
 }

@@ -157,8 +157,9 @@ async fn keep_talking(target: Target, rank: usize, questions: mpsc::Receiver<Vec
 impl Conversation {
     /// Opens a stream, asks what was not answered, and goes on until the stream ends.
     async fn talk(&mut self, target: &Target) -> io::Result<()> {
-        let stream = connect::start(target, &Options::default())?;
-        timeout(PATIENCE, poll_fn(|context| stream.poll_connected(context))).await??;
+        let mut connecting = connect::start(target, &Options::default())?;
+        timeout(PATIENCE, poll_fn(|context| connecting.poll(context))).await??;
+        let stream = connecting.into_stream();
         for question in &self.unanswered {
             write(&stream, question).await?;
         }

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Stream;
+use super::socks4::Handshake;
 use crate::proxy::place::Ports;
 use crate::sys::{SocketOption, set_option};
 
@@ -37,10 +39,49 @@ pub struct Options {
     pub tcp_user_timeout: Option<Duration>,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open: bool,
+    /// The proxy that is asked for the connection (`socks4`).
+    pub socks4: Option<SocketAddr>,
 }
 
-/// Begins to connect. The stream is usable once [`Stream::poll_connected`] says so.
-pub fn start(target: &Target, options: &Options) -> io::Result<Stream> {
+/// A connection on its way.
+#[derive(Debug)]
+pub struct Connecting {
+    stream: Stream,
+    handshake: Option<Handshake>,
+}
+
+impl Connecting {
+    /// Ready once the connection to the target stands or has failed.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.stream.poll_connected(context))?;
+        match &mut self.handshake {
+            Some(handshake) => handshake.poll(context, &self.stream),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// The socket.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The socket of a connection that stands.
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
+}
+
+/// Begins to connect.
+pub fn start(target: &Target, options: &Options) -> io::Result<Connecting> {
+    let Some(proxy) = options.socks4 else { return Ok(Connecting { stream: open(target, options)?, handshake: None }) };
+    let Target::Tcp(SocketAddr::V4(destination)) = target else {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "SOCKS4 reaches IPv4 addresses only"));
+    };
+    let stream = open(&Target::Tcp(proxy), options)?;
+    Ok(Connecting { stream, handshake: Some(Handshake::new(*destination)) })
+}
+
+fn open(target: &Target, options: &Options) -> io::Result<Stream> {
     match target {
         Target::Tcp(address) => {
             let socket = tcp_socket(*address, options)?;
@@ -53,7 +94,7 @@ pub fn start(target: &Target, options: &Options) -> io::Result<Stream> {
 }
 
 /// Begins to connect from a port that is not taken by another connection to the same place.
-pub fn start_from(target: &Target, options: &Options, ports: &Ports) -> io::Result<Stream> {
+pub fn start_from(target: &Target, options: &Options, ports: &Ports) -> io::Result<Connecting> {
     let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
     for port in ports.round() {
         let mut options = options.clone();

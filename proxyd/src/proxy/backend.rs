@@ -101,6 +101,8 @@ pub struct Server {
     pub tcp_user_timeout: Option<Duration>,
     /// `tfo`.
     pub tfo: bool,
+    /// `socks4`: the proxy that is asked for connections to it.
+    pub socks4: Option<SocketAddr>,
     /// What is counted.
     pub traffic: Arc<Traffic>,
     /// Connections to it that wait for a request, over all workers. Outlives a generation.
@@ -125,5 +127,6 @@ impl Server {
             && self.max_reuse == other.max_reuse
             && self.tcp_user_timeout == other.tcp_user_timeout
             && self.tfo == other.tfo
+            && self.socks4 == other.socks4
     }
 }

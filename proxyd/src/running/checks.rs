@@ -77,6 +77,7 @@ impl Settings<'_> {
         }
         let mut probe = self.probe(Arc::clone(script), endpoint);
         // A check elsewhere uses the text form unless the server's own form is known.
+        probe.via_socks4 = check.via_socks4;
         probe.send_proxy = check.send_proxy.then(|| server.send_proxy.unwrap_or(SendProxy::V1));
         Ok(Method::Probe(probe))
     }
@@ -124,6 +125,8 @@ impl Settings<'_> {
                 interface: source.and_then(|source| source.interface.clone()),
                 ..Options::default()
             },
+            socks4: self.server.socks4,
+            via_socks4: false,
             send_proxy: None,
             send_state: None,
             connect_timeout: self.backend.proxy.timeouts.connect,

@@ -336,23 +336,23 @@ impl Exchange<'_> {
             Some(ports) if !options.transparent => connect::start_from(&target, &options, ports),
             Some(_) | None => connect::start(&target, &options),
         };
-        let stream = started.map_err(|_| End::connect(Cause::ServerAbort))?;
+        let mut connecting = started.map_err(|_| End::connect(Cause::ServerAbort))?;
         let deadline = view.backend.section.timeouts.connect.map(|limit| clock::moment() + limit);
         let session = self.session;
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {
-            if let Poll::Ready(connected) = stream.poll_connected(context) {
+            if let Poll::Ready(connected) = connecting.poll(context) {
                 return Poll::Ready(connected.map_err(|_| End::connect(Cause::ServerAbort)));
             }
             if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
                 return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
             }
-            let tell = || Some(self.report(Stage::Connect).connecting(deadline).towards(&stream));
+            let tell = || Some(self.report(Stage::Connect).connecting(deadline).towards(connecting.stream()));
             poll_silence(context, session, &[(deadline, ())], tell).map(|()| Err(End::connect(Cause::ServerTimeout)))
         })
         .await?;
         self.tick();
-        let mut conn = Conn::new(stream);
+        let mut conn = Conn::new(connecting.into_stream());
         if let Some(version) = server.and_then(|server| server.send_proxy) {
             let ends = self.source().zip(self.seen_destination());
             let ends = ends.map(|(source, destination)| Ends { source, destination });
@@ -386,6 +386,7 @@ impl Exchange<'_> {
             tcp_keep_alive: view.backend.tcp_keep_alive,
             tcp_user_timeout: server.tcp_user_timeout,
             fast_open: server.tfo,
+            socks4: server.socks4,
         };
         Ok((target, options))
     }

@@ -204,6 +204,7 @@ pub(super) fn server(index: usize, address: SocketAddr) -> Server {
         max_reuse: None,
         tcp_user_timeout: None,
         tfo: false,
+        socks4: None,
         traffic: Arc::new(Traffic::new(1)),
         idle: Arc::default(),
         reach: Arc::default(),
