@@ -22,7 +22,7 @@ defaults
     timeout connect 80s
     timeout queue 90s
     timeout tarpit 100s
-    retries 3
+    retries 1000
 ";
 
 const HTTP: &str = "

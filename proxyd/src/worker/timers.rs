@@ -41,14 +41,26 @@ struct Entry {
     /// What whoever waits is asked.
     asked: Option<Rc<Survey>>,
     waker: Option<Waker>,
+    /// The task was woken and has not run since.
+    woken: bool,
 }
 
 impl Entry {
     fn wake_by(&mut self, context: &Context<'_>) {
         match &mut self.waker {
             Some(waker) if waker.will_wake(context.waker()) => {}
-            waker => *waker = Some(context.waker().clone()),
+            waker => {
+                *waker = Some(context.waker().clone());
+                self.woken = false;
+            }
         }
+    }
+
+    /// Whoever waits, to be woken.
+    fn waker(&mut self) -> Option<Waker> {
+        let waker = self.waker.take();
+        self.woken |= waker.is_some();
+        waker
     }
 }
 
@@ -70,7 +82,15 @@ impl Wheel {
     }
 
     fn insert(&mut self) -> usize {
-        self.entries.insert(Entry { deadline: NEVER, filed: NEVER, expired: false, waits: 0, asked: None, waker: None })
+        self.entries.insert(Entry {
+            deadline: NEVER,
+            filed: NEVER,
+            expired: false,
+            waits: 0,
+            asked: None,
+            waker: None,
+            woken: false,
+        })
     }
 
     /// Moves a deadline. True when the entry had to be filed earlier than it was.
@@ -114,7 +134,7 @@ impl Wheel {
                 if entry.deadline <= now {
                     entry.deadline = NEVER;
                     entry.expired = true;
-                    entry.waker.take().map(&mut wake);
+                    entry.waker().map(&mut wake);
                 } else if entry.deadline != NEVER {
                     let deadline = entry.deadline;
                     self.file(key, deadline);
@@ -207,7 +227,7 @@ impl Timers {
     /// Wakes every task that waits with a timer, without expiring it: what they wait for may have changed.
     pub fn wake_all(&self) {
         let mut wheel = self.0.wheel.borrow_mut();
-        let wakers: Vec<Waker> = wheel.entries.iter_mut().filter_map(|(_, entry)| entry.waker.take()).collect();
+        let wakers: Vec<Waker> = wheel.entries.iter_mut().filter_map(|(_, entry)| entry.waker()).collect();
         drop(wheel);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -218,9 +238,11 @@ impl Timers {
         let mut wheel = self.0.wheel.borrow_mut();
         let mut left = Vec::new();
         let mut ask = |entry: &mut Entry| {
-            let waker = entry.waker.take()?;
-            left.extend(entry.asked.replace(Rc::clone(survey)));
-            Some(waker)
+            let waker = entry.waker();
+            if entry.woken {
+                left.extend(entry.asked.replace(Rc::clone(survey)));
+            }
+            waker
         };
         let wakers: Vec<Waker> = wheel.entries.iter_mut().filter_map(|(_, entry)| ask(entry)).collect();
         drop(wheel);
@@ -303,6 +325,7 @@ impl Timer {
         // Whoever waits in this way has nothing to tell.
         entry.asked = None;
         if entry.expired {
+            entry.woken = false;
             return Poll::Ready(());
         }
         entry.wake_by(context);
@@ -332,7 +355,9 @@ impl Drop for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::survey::Question;
     use proptest::prelude::*;
+    use tokio::sync::oneshot::error::TryRecvError;
 
     fn expired(wheel: &Wheel, key: usize) -> bool {
         wheel.entries[key].expired
@@ -387,6 +412,37 @@ mod tests {
                 prop_assert!(wheel.next().is_none_or(|next| next > now));
             }
         }
+    }
+
+    #[test]
+    fn those_who_wait_are_asked_and_nobody_else() {
+        let timers = Timers::new(clock::moment());
+        let context = Context::from_waker(Waker::noop());
+        let all: Vec<Timer> = (0..5).map(|_| timers.timer()).collect();
+        let [waits, woken, expired, gone, idle] = &all[..] else { panic!("five timers") };
+        for timer in [waits, woken, gone] {
+            assert!(!timer.wait(&context, None), "there is no news");
+        }
+        // Woken for another reason, and not run since.
+        timers.wake_all();
+        assert!(!waits.wait(&context, None));
+        // Its time was over, and it went on to something else.
+        expired.wait(&context, None);
+        timers.0.wheel.borrow_mut().set(expired.key, 1);
+        timers.0.wheel.borrow_mut().advance(2, drop);
+        assert!(expired.poll_expired(&mut Context::from_waker(Waker::noop())).is_ready());
+        let (asker, mut answer) = tokio::sync::oneshot::channel();
+        timers.ask(&Rc::new(Survey::new(Question::All, asker)));
+        assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Empty, "three are still to answer");
+        for timer in [waits, woken] {
+            assert!(timer.wait(&context, None), "it is told");
+            assert!(timer.question().is_some());
+            assert!(!timer.wait(&context, None), "once");
+        }
+        assert!(expired.question().is_none() && idle.question().is_none());
+        assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Empty, "one is still to answer");
+        timers.0.wheel.borrow_mut().entries.remove(gone.key);
+        assert!(answer.try_recv().unwrap().is_empty());
     }
 
     #[test]
