@@ -13,6 +13,12 @@ pub const HEAD_MAX: usize = BUFFER_SIZE - REWRITE_RESERVE;
 /// Fields of a head, the start line counted as one (`tune.http.maxhdr`).
 pub const FIELDS_MAX: usize = 101;
 
+/// Bytes of a field's name. haproxy's own bound, which once was an attacker's way in where it was not held.
+pub const FIELD_NAME_MAX: usize = 255;
+
+/// Largest size of one chunk: haproxy's bound, far from where arithmetic overflows.
+pub const CHUNK_MAX: u64 = (1 << 52) - 1;
+
 /// Bytes of a chunked message's trailer section.
 pub const TRAILERS_MAX: usize = HEAD_MAX;
 

@@ -31,7 +31,7 @@ pub mod stream;
 pub mod tcp;
 pub mod transfer;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +51,7 @@ use crate::worker::timers::Timer;
 use crate::worker::view::View;
 use crate::worker::{Presence, Worker};
 use conn::Conn;
+use pool::Own;
 use report::Report;
 
 /// What is known of an accepted connection.
@@ -76,6 +77,8 @@ pub struct Session {
     pub accepted: Duration,
     /// Requests that were completed on it.
     pub requests: u32,
+    /// The connection to a server that nobody else may use (`http-reuse never`).
+    pub own: RefCell<Option<Box<Own>>>,
     /// It began with a PROXY header.
     pub proxy_header: bool,
     /// An administrator has ended it.
@@ -171,6 +174,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         since: now,
         accepted: clock::date(),
         requests: 0,
+        own: RefCell::new(None),
         proxy_header: false,
         killed: Cell::new(false),
         variables: Variables::default(),

@@ -185,6 +185,64 @@ const REQUESTS: &[Request] = &[
         "GET /a HTTP/1.1\r\ncookie: a=1\r\ncookie: b=2\r\n\r\n",
         "GET /a HTTP/1.1\r\ncookie: a=1\r\ncookie: b=2\r\nx-forwarded-for: 127.0.0.1\r\n\r\n",
     ),
+    forwarded(
+        "upgrade stays alone in connection",
+        "GET /a HTTP/1.1\r\nconnection: keep-alive, Upgrade\r\nupgrade: foo\r\n\r\n",
+        "GET /a HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: foo\r\nx-forwarded-for: 127.0.0.1\r\n\r\n",
+    ),
+    closing(
+        "upgrade on HTTP/1.0",
+        "GET /a HTTP/1.0\r\nconnection: upgrade\r\n\r\n",
+        "GET /a HTTP/1.0\r\nconnection: upgrade\r\nx-forwarded-for: 127.0.0.1\r\n\r\n",
+    ),
+    forwarded(
+        "no upgrade with a body",
+        "POST /p HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: 3\r\n\r\nabc",
+        "POST /p HTTP/1.1\r\nconnection: upgrade\r\ncontent-length: 3\r\nx-forwarded-for: 127.0.0.1\r\n\r\nabc",
+    ),
+    closing(
+        "chunks on HTTP/1.0",
+        "POST /p HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "POST /p HTTP/1.0\r\ntransfer-encoding: chunked\r\nx-forwarded-for: 127.0.0.1\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    ),
+    forwarded(
+        "empty connection",
+        "GET /a HTTP/1.1\r\nconnection:\r\n\r\n",
+        "GET /a HTTP/1.1\r\nx-forwarded-for: 127.0.0.1\r\n\r\n",
+    ),
+    forwarded(
+        "line folded after a lone LF",
+        "GET /a HTTP/1.1\r\nx: a\n b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nx: a  b\r\nx-forwarded-for: 127.0.0.1\r\n\r\n",
+    ),
+    refused("lone CR before a request", "\rGET /a HTTP/1.1\r\n\r\n"),
+    refused("query without a path, and host", "GET http://h?x HTTP/1.1\r\nhost: h\r\n\r\n"),
+    refused("CONNECT and host differ in the port", "CONNECT h:443 HTTP/1.1\r\nhost: h:80\r\n\r\n"),
+    refused("cow", "POST /p HTTP/1.1\r\ntransfer-encoding: cow\r\n\r\n0\r\n\r\n"),
+    refused(
+        "WebSocket among others, without a key",
+        "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: foo, websocket\r\n\r\n",
+    ),
+    refused("chunk of 2^52", "POST /p HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n10000000000000\r\nabc"),
+    refused("chunk that is none", "POST /p HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nG\r\n"),
+    refused(
+        "trailer with a bad length",
+        "POST /p HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\ncontent-length: a\r\n\r\n",
+    ),
+    refused(
+        "trailers with two hosts",
+        "POST /p HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nhost: a\r\nhost: b\r\n\r\n",
+    ),
+    Request {
+        name: "coding without a name",
+        status: 422,
+        ..refused("", "POST /p HTTP/1.1\r\ntransfer-encoding: ,chunked\r\n\r\n0\r\n\r\n")
+    },
+    Request {
+        name: "coding that nobody knows",
+        status: 422,
+        ..refused("", "POST /p HTTP/1.1\r\ntransfer-encoding: cow, chunked\r\n\r\n0\r\n\r\n")
+    },
     refused("field without a colon", "GET /a HTTP/1.1\r\nhost: h\r\nfoo\r\n\r\n"),
     refused("empty field name", "GET /a HTTP/1.1\r\n: v\r\n\r\n"),
     refused("lone CR in a value", "GET /a HTTP/1.1\r\nx: a\rb\r\n\r\n"),
@@ -246,6 +304,49 @@ fn requests() {
             assert!(log.ends_with("/0/0/0 0/0 \"<BADREQ>\""), "{name}: {log}");
         }
     }
+}
+
+/// The method that HTTP/2 begins with, and a name longer than haproxy keeps: both are refused, whatever their letters.
+#[test]
+fn reserved_and_too_long() {
+    let rig = Rig::start("reserved", CONFIG, answering(OK));
+    for method in ["PRI", "pri"] {
+        let (answer, closed) = talk(&rig, format!("{method} /a HTTP/1.1\r\n\r\n").as_bytes(), false, QUIET);
+        assert!(answer.starts_with("HTTP/1.1 400 Bad request\r\ncontent-length: 90\r\n") && closed, "{answer}");
+        assert_eq!(answer.matches("connection: close").count(), 1, "{answer}");
+        assert_eq!(rig.log_line(), "fe fe/<NOSRV> -1/-1/-1/-1/T 400 206 - - PR-- 1/1/0/0/0 0/0 \"<BADREQ>\"");
+    }
+    for (length, status) in [(255, 200), (256, 400)] {
+        let sent = format!("GET /a HTTP/1.1\r\n{}: y\r\n\r\n", "X".repeat(length));
+        let (answer, _) = talk(&rig, sent.as_bytes(), false, QUIET);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{length}: {answer}");
+    }
+}
+
+/// `http-reuse never` keeps the connection to the server for the client's next request, and for nobody else's.
+#[test]
+fn a_connection_that_is_never_shared_is_kept() {
+    let rig = Rig::start("never", &CONFIG.replace("backend be", "backend be\n    http-reuse never"), answering(OK));
+    for connections in 1..=2 {
+        let mut client = rig.connect();
+        for _ in 0..3 {
+            client.write_all(b"GET /a HTTP/1.1\r\n\r\n").unwrap();
+            assert!(read_all(&mut client, QUIET).0.starts_with("HTTP/1.1 200 "));
+        }
+        assert_eq!(rig.origin.connections(), connections);
+    }
+}
+
+/// A client that does not send the rest of its body is waited for as long as the server may take.
+#[test]
+fn a_body_that_does_not_come() {
+    let rig = Rig::start("body", CONFIG, answering(OK));
+    let (answer, closed) = talk(&rig, b"POST /p HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc", false, QUIET);
+    assert!(answer.starts_with("HTTP/1.1 504 ") && closed, "{answer}");
+    let log = rig.log_line();
+    assert!(log.contains(" 504 198 - - sH-- "), "{log}");
+    let (answer, _) = talk(&rig, b"POST /p HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc", true, QUIET);
+    assert_eq!(answer, "");
 }
 
 /// Both programs refuse these, but haproxy 2.6 with 400 where haproxy 3.5 and proxyd tell what was too large.
@@ -365,6 +466,7 @@ const RESPONSES: &[(&str, &str, bool, &str)] = &[
     ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok", PAGE_502, false, "502 209 - - PH--"),
     ("HTTP/1.1 200 OK\r\ncontent", PAGE_502, false, "502 209 - - SH--"),
     ("", PAGE_502, false, "502 209 - - SH--"),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nG\r\n", PAGE_502, false, "502 209 - - PH--"),
     ("junk\r\n\r\n", PAGE_502, false, "502 209 - - PH--"),
     ("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", PAGE_502, false, "PH--"),
     ("HTTP/1.1 200 OK\r\nb@d: x\r\ncontent-length: 2\r\n\r\nok", PAGE_502, false, "502 209 - - PH--"),
@@ -430,6 +532,10 @@ fn modes_of_keeping_connections() {
         assert_eq!(answer, format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{to_client}\r\nok"), "{option}");
         assert_eq!(rig.origin.message(), format!("GET /a HTTP/1.1\r\n{to_server}\r\n"), "{option}");
         assert_eq!(is_closed, closed, "{option}");
+        // WebSockets work in every mode.
+        let upgrade = "GET /a HTTP/1.1\r\nconnection: upgrade\r\nupgrade: foo\r\n\r\n";
+        talk(&rig, upgrade.as_bytes(), false, QUIET);
+        assert_eq!(rig.origin.message(), upgrade, "{option}");
     }
 }
 

@@ -8,6 +8,7 @@ mod body;
 mod checks;
 mod content;
 mod cookies;
+mod differ;
 mod features;
 mod health;
 mod http;

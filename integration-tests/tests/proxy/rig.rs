@@ -263,6 +263,11 @@ impl Origin {
         wait::until("a connection to the server", BOUND, connected).unwrap();
     }
 
+    /// How many connections the server has taken.
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
     /// Whether the server has seen nothing more.
     pub(crate) fn is_idle(&self) -> bool {
         self.received.try_recv().is_err()

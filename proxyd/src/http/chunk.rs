@@ -3,9 +3,9 @@
 //! What leaves is canonical: sizes in hexadecimal without leading zeros or extensions, trailers with lower-case names. Chunk
 //! boundaries stay, so data passes through without being held.
 
-use super::h1::{Limits, Refused, fields};
+use super::h1::{Limits, Refused, check_trailers, fields};
 use super::{Head, header};
-use crate::limits::{BODY_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
+use crate::limits::{CHUNK_LINE_MAX, CHUNK_MAX, TRAILERS_MAX};
 
 /// Reads one chunked body piece by piece.
 #[derive(Debug, Default)]
@@ -85,6 +85,25 @@ impl Decoder {
     }
 }
 
+/// Whether what has come of a body may be its beginning. Nothing is consumed.
+pub fn check(input: &[u8]) -> Result<(), Refused> {
+    let mut rest = input;
+    while let Some((size, length)) = size_line(rest)? {
+        rest = rest.get(length..).unwrap_or_default();
+        if size == 0 {
+            return trailers(rest, &mut Vec::new()).map(drop);
+        }
+        let data = usize::try_from(size).unwrap_or(usize::MAX);
+        let Some(after) = rest.get(data..) else { break };
+        match after {
+            [b'\r', b'\n', next @ ..] => rest = next,
+            [] | [b'\r'] => break,
+            _ => return Err(Refused::BAD),
+        }
+    }
+    Ok(())
+}
+
 /// What has come of a body in chunks.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Data {
@@ -136,7 +155,7 @@ fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, Refused> {
         .iter()
         .try_fold(0_u64, |sum, &digit| {
             let value = char::from(digit).to_digit(16)?;
-            sum.checked_mul(16)?.checked_add(u64::from(value)).filter(|&sum| sum <= BODY_MAX)
+            sum.checked_mul(16)?.checked_add(u64::from(value)).filter(|&sum| sum <= CHUNK_MAX)
         })
         .ok_or(Refused::BAD)?;
     let Some(end) = input.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
@@ -178,6 +197,7 @@ fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<(usize, u64)>, Ref
     let Some(length) = fields::read(room, 0, &mut head, None, Limits::default())? else {
         return if input.len() >= TRAILERS_MAX { Err(Refused::BAD) } else { Ok(None) };
     };
+    check_trailers(&head)?;
     head.write_fields(out);
     out.extend_from_slice(b"\r\n");
     let counted: usize = head.fields().map(|(name, value)| name.len() + value.len()).sum();
@@ -234,8 +254,12 @@ mod tests {
             "3 3\r\n",
             "3\rabc",
             "fffffffffffffffff\r\n",
-            "8000000000000000\r\n",
+            "10000000000000\r\n",
             "0\r\nbad name: v\r\n\r\n",
+            "0\r\ncontent-length: a\r\n\r\n",
+            "0\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+            "0\r\ntransfer-encoding: x\r\n\r\n",
+            "0\r\nhost: a\r\nhost: b\r\n\r\n",
             "x",
             "3 x",
         ] {
@@ -244,6 +268,18 @@ mod tests {
         assert!(whole(&[b'1'; 20]).is_err());
         let long = [b"1;".as_slice(), &vec![b'a'; CHUNK_LINE_MAX]].concat();
         assert!(whole(&long).is_err());
+    }
+
+    #[test]
+    fn what_has_come_is_checked() {
+        for input in
+            ["", "3", "3\r\n", "3\r\nab", "3\r\nabc", "3\r\nabc\r", "3\r\nabc\r\n0\r\n", "0\r\nx: y\r\n\r\nGET"]
+        {
+            assert!(check(input.as_bytes()).is_ok(), "{input:?}");
+        }
+        for input in ["G", "3\r\nabcd", "3\r\nabc\r\nG", "0\r\nbad name: v\r\n\r\n", "3\nabc"] {
+            assert!(check(input.as_bytes()).is_err(), "{input:?}");
+        }
     }
 
     proptest! {

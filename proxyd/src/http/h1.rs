@@ -81,6 +81,10 @@ impl Default for Limits {
 pub(crate) struct Seen {
     pub(crate) content_length: Option<u64>,
     pub(crate) chunked: bool,
+    /// There is a `transfer-encoding`.
+    pub(crate) has_coding: bool,
+    /// It says more than `chunked`, or on more than one line.
+    pub(crate) odd_coding: bool,
     /// A transfer coding under `chunked` that we do not forward.
     pub(crate) other_coding: bool,
     pub(crate) close: bool,
@@ -90,7 +94,11 @@ pub(crate) struct Seen {
     pub(crate) host: Option<usize>,
     /// There is a `connection` field with more in it than [`is_plain`].
     pub(crate) has_connection: bool,
+    /// One that names nothing.
+    pub(crate) empty_connection: bool,
     pub(crate) has_upgrade: bool,
+    pub(crate) has_expect: bool,
+    /// The first `expect` says so.
     pub(crate) expects_continue: bool,
     pub(crate) duplicates: bool,
 }
@@ -106,6 +114,7 @@ impl Seen {
             b"connection" if value == b"close" => self.close = true,
             b"connection" => {
                 self.has_connection |= !is_plain(value);
+                self.empty_connection |= header::list(value).next().is_none();
                 for token in header::list(value) {
                     self.close |= token.eq_ignore_ascii_case(b"close");
                     self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
@@ -113,7 +122,11 @@ impl Seen {
                 }
             }
             b"upgrade" => self.has_upgrade = true,
-            b"expect" => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            b"expect" if self.has_expect => {}
+            b"expect" => {
+                self.has_expect = true;
+                self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+            }
             b"host" => match self.host {
                 None => self.host = Some(index),
                 Some(_) => self.duplicates = true,
@@ -137,26 +150,37 @@ impl Seen {
         Ok(())
     }
 
-    /// Only `chunked`, last and once, delimits a message. Other codings before it are understood but not served (422).
+    /// Only `chunked`, last and once, delimits a message. Whatever else there is before it is understood but not served (422).
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refused> {
-        let mut any = false;
-        for coding in header::list(value) {
-            any = true;
+        self.odd_coding |= self.has_coding || !value.eq_ignore_ascii_case(b"chunked");
+        self.has_coding = true;
+        // What stands behind the last comma may be nothing; an element that is empty elsewhere is a coding without a name.
+        let list = value.strip_suffix(b",").unwrap_or(value);
+        if value.is_empty() {
+            return Ok(());
+        }
+        for coding in list.split(|&byte| byte == b',').map(header::trim) {
             if self.chunked {
                 return Err(Refused::BAD);
             }
             if coding.eq_ignore_ascii_case(b"chunked") {
                 self.chunked = true;
-            } else if matches!(
-                coding.to_ascii_lowercase().as_slice(),
-                b"gzip" | b"x-gzip" | b"deflate" | b"compress" | b"x-compress"
-            ) {
-                self.other_coding = true;
             } else {
-                return Err(Refused::BAD);
+                self.other_coding = true;
             }
         }
-        if any { Ok(()) } else { Err(Refused::BAD) }
+        Ok(())
+    }
+
+    /// A coding that does not delimit the message ends its reading.
+    fn check_delimited(&self) -> Result<(), Refused> {
+        if self.has_coding && !self.chunked { Err(Refused::BAD) } else { Ok(()) }
+    }
+
+    /// So does one that is not understood.
+    fn check_coding(&self) -> Result<(), Refused> {
+        self.check_delimited()?;
+        if self.other_coding { Err(Refused { status: 422 }) } else { Ok(()) }
     }
 
     /// Leaves one `content-length` line, and none beside `transfer-encoding`: the ambiguity ends here.
@@ -164,6 +188,9 @@ impl Seen {
         if self.chunked {
             if self.content_length.is_some() {
                 head.remove(b"content-length");
+            }
+            if self.odd_coding {
+                Self::canonical_coding(head);
             }
             return;
         }
@@ -177,10 +204,20 @@ impl Seen {
         }
     }
 
+    /// One line that says `chunked` and nothing else: another program might not understand what we did.
+    fn canonical_coding(head: &mut Head) {
+        let mut kept = false;
+        head.retain(|name, _| name != b"transfer-encoding" || !std::mem::replace(&mut kept, true));
+        let index = head.fields().position(|(name, _)| name == b"transfer-encoding");
+        if let Some(index) = index {
+            head.set_value(index, b"chunked");
+        }
+    }
+
     /// Takes `close` and `keep-alive`, which concern one hop, out of `connection`. Everything else in it stays, and so
     /// do the fields it names: haproxy forwards them, and servers have come to rely on it.
     fn strip_connection(&self, head: &mut Head, drop_upgrade: bool) {
-        if !self.has_connection || !(self.close || self.keep_alive || drop_upgrade) {
+        if !self.has_connection || !(self.close || self.keep_alive || self.empty_connection || drop_upgrade) {
             return;
         }
         let hop = |token: &[u8]| {
@@ -195,7 +232,8 @@ impl Seen {
         let mut index = 0;
         while index < head.field_count() {
             let rest = head.fields().nth(index).and_then(|(name, value)| {
-                (name == b"connection" && header::list(value).any(hop)).then(|| rest_of(value))
+                let concerned = |value| header::list(value).any(hop) || header::list(value).next().is_none();
+                (name == b"connection" && concerned(value)).then(|| rest_of(value))
             });
             match rest {
                 None => index += 1,
@@ -207,6 +245,22 @@ impl Seen {
             }
         }
     }
+}
+
+/// Whether the fields of a trailer section that would frame a message, or name its host, could do so: they are only passed on, but to
+/// somebody who may take them for what they look like.
+pub(crate) fn check_trailers(trailers: &Head) -> Result<(), Refused> {
+    let mut seen = Seen::default();
+    let mut host: Option<&[u8]> = None;
+    for (index, (name, value)) in trailers.fields().enumerate() {
+        match name {
+            b"content-length" | b"transfer-encoding" => seen.field(index, name, value)?,
+            b"host" if host.is_some_and(|other| !other.eq_ignore_ascii_case(value)) => return Err(Refused::BAD),
+            b"host" => host = Some(value),
+            _ => {}
+        }
+    }
+    seen.check_delimited()
 }
 
 /// Writes a request head without its final empty line, so that the caller may add fields of its own.

@@ -49,11 +49,12 @@ pub fn body(status: u16) -> String {
 }
 
 /// A whole response to bytes that are no request: haproxy writes it without looking at the connection's mode, with
-/// capitals in the names and always before closing.
+/// capitals in the names and always before closing, though not all of them say so.
 pub fn raw_page(status: u16) -> Vec<u8> {
     let body = body(status);
+    let close = if matches!(status, 413 | 422) { "" } else { "Connection: close\r\n" };
     format!(
-        "HTTP/1.1 {status} {}\r\nContent-length: {}\r\nCache-Control: no-cache\r\nConnection: close\r\nContent-Type: text/html\r\n\r\n{body}",
+        "HTTP/1.1 {status} {}\r\nContent-length: {}\r\nCache-Control: no-cache\r\n{close}Content-Type: text/html\r\n\r\n{body}",
         reason(status),
         body.len()
     )

@@ -311,6 +311,9 @@ impl Exchange<'_> {
         let (Some(pool), Some(server)) = (view.pool(worker, index), view.backend.servers.get(index)) else {
             return false;
         };
+        if view.backend.http_reuse == HttpReuse::Never {
+            return self.use_own(server);
+        }
         let first = self.session.requests == 0;
         let proven = match (view.backend.http_reuse, first) {
             (HttpReuse::Never, _) | (HttpReuse::Safe, true) => return false,
@@ -324,6 +327,18 @@ impl Exchange<'_> {
         conn.requests = conn.requests.saturating_add(1);
         self.server = Some(conn);
         true
+    }
+
+    /// The connection that this client's connection keeps for itself, if it leads to this server.
+    fn use_own(&mut self, server: &Server) -> bool {
+        let buffers = &self.session.worker.buffers;
+        let fresh = !is_poolable(server) || self.account.retries > 0 || self.fresh_only;
+        let own = self.session.own.take().filter(|_| !fresh).and_then(|own| own.take(server, buffers));
+        if let Some(mut conn) = own {
+            conn.requests = conn.requests.saturating_add(1);
+            self.server = Some(conn);
+        }
+        self.server.is_some()
     }
 
     /// A new connection.

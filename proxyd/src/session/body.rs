@@ -9,6 +9,8 @@ use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::clock::Moment;
+use crate::http::chunk;
+use crate::http::h1::Body as Framing;
 use crate::rules::Wait;
 use crate::sample::content::Body;
 use crate::termination::{Cause, End, Phase};
@@ -32,7 +34,9 @@ pub fn deadline(exchange: &Exchange<'_>) -> Option<Moment> {
 pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<Moment>) -> Result<(), End> {
     let session = exchange.session;
     let buffers = &session.worker.buffers;
-    if exchange.request_wire.is_some_and(|wire| wire.expects_continue) && exchange.request.remove(b"expect") {
+    if exchange.request_wire.is_some_and(|wire| wire.expects_continue) {
+        // Another expectation is the server's affair.
+        exchange.request.retain(|name, value| name != b"expect" || !value.eq_ignore_ascii_case(b"100-continue"));
         exchange.client.output.space(buffers).extend_from_slice(CONTINUE);
     }
     let framing = exchange.transaction.body.get();
@@ -41,6 +45,9 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
         let _ = exchange.client.poll_flush(context, buffers);
         loop {
             let bytes = exchange.client.input.bytes();
+            if framing == Framing::Chunked && chunk::check(bytes).is_err() {
+                return Poll::Ready(Err(End::bad_request(400)));
+            }
             let body = Body::new(framing, bytes);
             if bytes.len() >= buffers.size() || body.has(at_least) {
                 return Poll::Ready(Ok(()));
@@ -72,7 +79,8 @@ pub async fn wait_before_rules(
     at_least: u64,
     deadline: Option<Moment>,
 ) -> Result<(), End> {
-    if received(exchange).has(at_least) {
+    let expects = exchange.request_wire.is_some_and(|wire| wire.expects_continue && wire.body != Framing::None);
+    if received(exchange).has(at_least) && !expects {
         return Ok(());
     }
     let waited = wait(exchange, at_least, deadline).await;

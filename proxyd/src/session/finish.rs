@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use super::attempt::target;
+use super::pool::Own;
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
@@ -16,7 +17,7 @@ use crate::log::{Load, Record, RequestLine, Responder, Timers};
 use crate::log_sink::Destination;
 use crate::net::connect::Target;
 use crate::proxy::Server;
-use crate::proxy::settings::Mode;
+use crate::proxy::settings::{HttpReuse, Mode};
 use crate::sample::transaction::LogLevel;
 use crate::stats::{Count, Counters, Event, Timing, Traffic};
 use crate::stick::tracked;
@@ -119,7 +120,13 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let Some(mut server) = exchange.server.take() else { return };
     let keeps = end.is_none() && exchange.upload.is_done() && h1::server_keeps(exchange);
     let worker = &exchange.session.worker;
-    let pool = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.pool(worker, index));
+    let at = exchange.backend.zip(exchange.server_index);
+    let kept_for = at.filter(|(view, _)| keeps && view.backend.http_reuse == HttpReuse::Never);
+    if let Some(kept_for) = kept_for.and_then(|(view, index)| view.backend.servers.get(index)) {
+        exchange.session.own.replace(Own::keep(kept_for, &worker.buffers, server));
+        return;
+    }
+    let pool = at.and_then(|(view, index)| view.pool(worker, index));
     match pool {
         Some(pool) if keeps => pool.give(&worker.buffers, server, exchange.account.now),
         Some(_) | None => {
@@ -304,7 +311,9 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
     let view = exchange.backend;
     let server = view.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
     let first = exchange.transaction.first_line.get();
-    let request = exchange.request_wire.map(|_| RequestLine {
+    // One that was refused as a whole has no line.
+    let shown = exchange.request_wire.filter(|_| !exchange.request.method().is_empty());
+    let request = shown.map(|_| RequestLine {
         method: first.map_or_else(|| exchange.request.method(), |first| &first.method),
         target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
         version: b"",

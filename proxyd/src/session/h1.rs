@@ -13,7 +13,7 @@ use super::{finish, relay};
 use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
-use crate::http::{Version, header};
+use crate::http::{Version, chunk, header};
 use crate::log::digits;
 use crate::proxy::settings::{ConnectionMode, ForwardFor};
 use crate::stick::tracked;
@@ -77,7 +77,15 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
         match request::read(exchange.client.input.bytes(), &mut exchange.request, limits) {
             Ok(Progress::Complete { consumed, wire }) => {
                 exchange.client.input.consume(consumed);
+                if wire.body == Body::Chunked && chunk::check(exchange.client.input.bytes()).is_err() {
+                    return Err(refuse(exchange, 400));
+                }
                 accept(exchange, wire, consumed);
+                // Reserved for HTTP/2, whose first bytes look like a request of this method.
+                if exchange.request.method().eq_ignore_ascii_case(b"PRI") {
+                    exchange.account.received = None;
+                    return Err(refuse(exchange, 400));
+                }
                 return Ok(());
             }
             Ok(Progress::Partial) => {}
@@ -162,7 +170,9 @@ fn rest_deadline(exchange: &Exchange<'_>) -> Option<Moment> {
 fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     let (session, account) = (exchange.session, &mut exchange.account);
     exchange.keep_alive = false;
-    let begun = account.first_byte.is_some();
+    // Empty lines before a request are none of it.
+    let begun =
+        account.first_byte.is_some() && !exchange.client.input.bytes().iter().all(|byte| b"\r\n".contains(byte));
     let null = !begun && session.requests == 0;
     let probe = session.frontend.http_ignore_probes && null;
     account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.dontlognull);
@@ -174,6 +184,10 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
         if why == NoMore::Ended {
             policy::track(exchange, &tracked::ERROR);
         }
+    }
+    if why == NoMore::Ended && begun && session.requests > 0 {
+        // One that breaks off after others is told in the log only.
+        exchange.account.status = Some(400);
     }
     let status = |code| if unanswered { None } else { Some(code) };
     match why {
@@ -223,7 +237,10 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
         write_lower(out, name, |out| out.extend_from_slice(index.map_or(b"", |server| server.name.as_bytes())));
     }
     let old = exchange.request.version().sent() == Version::HTTP_10;
+    // What asks for an upgrade keeps its own words, and nothing is kept where the body's end is doubtful.
+    let silent = |wire: RequestWire| wire.announces_upgrade || (old && wire.body == Body::Chunked);
     match (close, old) {
+        _ if exchange.request_wire.is_some_and(silent) => out.extend_from_slice(b"\r\n"),
         (true, false) => out.extend_from_slice(b"connection: close\r\n\r\n"),
         (false, true) => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),
         (true, true) | (false, false) => out.extend_from_slice(b"\r\n"),
@@ -265,8 +282,8 @@ pub fn server_keeps(exchange: &Exchange<'_>) -> bool {
     mode(exchange) == ConnectionMode::KeepAlive && exchange.response_wire.is_some_and(|wire| wire.keep_alive)
 }
 
-/// Writes the response's head, whoever made it, and decides whether the client's connection goes on.
-pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
+/// Writes the response's head, a server's or our own, and decides whether the client's connection goes on.
+pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
     let version = exchange.request_wire.map_or(Version::HTTP_11, |_| exchange.request.version());
     let old_client = version.sent() == Version::HTTP_10;
     let delimited = match body {
@@ -277,6 +294,10 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
     let closing = exchange.session.is_closing() || mode(exchange) == ConnectionMode::Close;
     exchange.keep_alive &= delimited && !closing;
     policy::after_response(exchange);
+    if own && exchange.response.remove(b"connection") {
+        // What a page says of the connection is said below, and counted as the page's.
+        exchange.account.bytes_out += (b"connection".len() + b"close".len()) as u64;
+    }
     let old = exchange.response.version().sent() == Version::HTTP_10;
     let out = exchange.client.output.space(&exchange.session.worker.buffers);
     let start = out.len();
@@ -296,7 +317,7 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body) {
 /// Sends the server's response, head and body, and the rest of the request's body the other way.
 pub async fn relay(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     let Some(wire) = exchange.response_wire else { return Err(End::new(Cause::Internal, Phase::Data, Some(500))) };
-    answer_head(exchange, wire.body);
+    answer_head(exchange, wire.body, false);
     finish::log_early(exchange);
     relay::run(exchange, wire.body).await
 }

@@ -37,6 +37,43 @@ pub struct ServerConn {
     pub moves: u32,
 }
 
+impl ServerConn {
+    /// Whether nothing is left over of the request before, and it still leads to where the server is.
+    fn is_clean(&self, location: &Location) -> bool {
+        let here = self.moves == location.moves();
+        here && self.conn.input.is_empty() && self.conn.output.is_empty() && !self.conn.ended
+    }
+}
+
+/// A connection that a client's connection keeps for itself (`http-reuse never`), until it ends or asks another server.
+#[derive(Debug)]
+pub struct Own {
+    /// Keeps the address from being given to another.
+    reach: Weak<Reach>,
+    conn: ServerConn,
+}
+
+impl Own {
+    /// Puts a connection aside whose request is complete, unless it is not clean or has carried enough.
+    pub fn keep(server: &Server, buffers: &Buffers, mut conn: ServerConn) -> Option<Box<Self>> {
+        let clean = conn.is_clean(&server.location);
+        conn.conn.release(buffers);
+        let more = server.max_reuse.is_none_or(|reuse| conn.requests <= reuse);
+        (clean && more).then(|| Box::new(Self { reach: Arc::downgrade(&server.reach), conn }))
+    }
+
+    /// The connection, if it leads to this server and is still good.
+    pub fn take(self, server: &Server, buffers: &Buffers) -> Option<ServerConn> {
+        let Self { reach, mut conn } = self;
+        let same = std::ptr::eq(reach.as_ptr(), Arc::as_ptr(&server.reach));
+        if same && conn.moves == server.location.moves() && conn.conn.stream().is_quiet() {
+            return Some(conn);
+        }
+        conn.conn.release(buffers);
+        None
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     conn: ServerConn,
@@ -159,8 +196,7 @@ impl Pool {
 
     /// Keeps a connection whose request is complete. One with bytes left over, or with too many requests, is closed.
     pub fn give(&self, buffers: &Buffers, mut conn: ServerConn, now: Moment) {
-        let here = conn.moves == self.location.moves();
-        let clean = here && conn.conn.input.is_empty() && conn.conn.output.is_empty() && !conn.conn.ended;
+        let clean = conn.is_clean(&self.location);
         conn.conn.release(buffers);
         let mut idle = self.idle.borrow_mut();
         if clean && idle.len() < self.most && conn.requests < self.requests {

@@ -7,8 +7,9 @@ use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
 use crate::clock;
+use crate::http::chunk;
 use crate::http::h1::response::{self, ResponseWire};
-use crate::http::h1::{Limits, Progress, write_response};
+use crate::http::h1::{Body, Limits, Progress, write_response};
 use crate::limits::INFORMATIONAL_MAX;
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
@@ -87,8 +88,10 @@ impl ResponseWait {
             self.server.broken(now);
         }
         self.polled = true;
-        let waits =
-            [(self.server.deadline(), Side::Server), (self.client.deadline().filter(|_| !self.sent), Side::Client)];
+        // As haproxy does: a client that does not send the rest of its body is waited for as long as the server may take, and only
+        // where there is no such limit as long as a client may be silent.
+        let client = self.client.deadline().filter(|_| !self.sent && self.server.limit.is_none());
+        let waits = [(self.server.deadline(), Side::Server), (client, Side::Client)];
         let tell = || {
             let mut report = exchange.report(Stage::Headers);
             report.response.read = report.left(waits[0].0);
@@ -119,7 +122,11 @@ impl ResponseWait {
         match poll_transfer(context, &mut exchange.upload, ends, &exchange.session.worker, active) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => self.sent = true,
-            Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, Phase::Data, Some(400))),
+            Poll::Ready(Err(Broken::Source)) => {
+                // Told in the log; nobody is left to be told.
+                exchange.account.status = Some(400);
+                return Err(End::new(Cause::ClientAbort, Phase::Data, Some(400)));
+            }
             Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, Phase::Data, Some(400))),
             // The server may have answered before it closed: its answer, or its end, is found by reading.
             Poll::Ready(Err(Broken::Sink)) => {
@@ -147,6 +154,10 @@ impl ResponseWait {
                     Ok(Progress::Partial) => {}
                     Ok(Progress::Complete { consumed, wire }) => {
                         conn.input.consume(consumed);
+                        // A body that is bad from its beginning is no answer; later, all that is left is to break off.
+                        if wire.body == Body::Chunked && chunk::check(conn.input.bytes()).is_err() {
+                            return Err(bad);
+                        }
                         conn.input.release(buffers);
                         if !wire.is_informational(exchange.response.status()) {
                             return Ok(Poll::Ready(Some(wire)));

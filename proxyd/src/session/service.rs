@@ -65,7 +65,11 @@ impl Answer {
         if bytes.is_empty() {
             return Some(Self::default());
         }
-        let (head, consumed, _) = response::stored(bytes)?;
+        let (mut head, consumed, _) = response::stored(bytes)?;
+        let closes = |line: &[u8]| line.trim_ascii().eq_ignore_ascii_case(b"connection: close");
+        if bytes.get(..consumed)?.split(|&byte| byte == b'\n').any(closes) {
+            head.append(b"connection", b"close");
+        }
         Some(Self { head, body: bytes.get(consumed..)?.to_vec() })
     }
 }
@@ -105,7 +109,7 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
     // The pages of requests that are broken or late say so, and files may.
     exchange.keep_alive &= !answer.head.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
     exchange.response = answer.head;
-    answer_head(exchange, body);
+    answer_head(exchange, body, true);
     exchange.account.bytes_out += exchange.response.counted_len();
     if !exchange.request_wire.is_some_and(|wire| wire.head) {
         exchange.client.output.space(&exchange.session.worker.buffers).extend_from_slice(&answer.body);

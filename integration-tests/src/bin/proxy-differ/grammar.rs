@@ -4,7 +4,7 @@ use crate::random::Random;
 
 const METHODS: &[&str] = &[
     "GET", "GET", "GET", "GET", "GET", "POST", "POST", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE",
-    "CONNECT", "get", "M-SEARCH", "PRI",
+    "CONNECT", "get", "M-SEARCH",
 ];
 
 const TARGETS: &[&str] =
@@ -146,7 +146,7 @@ const UPGRADES: &[&str] = &[
 ];
 
 /// What is no field, or nearly one.
-const STRANGE_FIELDS: &[&str] = &[
+pub(crate) const STRANGE_FIELDS: &[&str] = &[
     "x",
     ": v",
     ":",
@@ -334,7 +334,7 @@ const CODINGS: &[&str] = &[
 ];
 
 /// Chunked bodies of `abc`, right and wrong.
-const CHUNKS: &[&str] = &[
+pub(crate) const CHUNKS: &[&str] = &[
     "3;ext\r\nabc\r\n0\r\n\r\n",
     "3;a=b;c=\"d\"\r\nabc\r\n0;z\r\n\r\n",
     "3 \r\nabc\r\n0\r\n\r\n",
@@ -440,7 +440,7 @@ pub(crate) fn request(random: &mut Random) -> Vec<u8> {
 fn request_line(random: &mut Random, text: &mut String) {
     let method = random.pick(METHODS);
     text.push_str(if random.one_in(60) {
-        random.pick(&["", "G\x00T", "G(T", "G\u{e9}T", "GET\x7f", "G@T", "\"GET\"", "G:T"])
+        random.pick(&["", "PRI", "G\x00T", "G(T", "G\u{e9}T", "GET\x7f", "G@T", "\"GET\"", "G:T"])
     } else {
         method
     });
@@ -451,7 +451,7 @@ fn request_line(random: &mut Random, text: &mut String) {
 }
 
 /// The fields that say where the body ends, and the body.
-fn framing(random: &mut Random) -> (Vec<String>, String) {
+pub(crate) fn framing(random: &mut Random) -> (Vec<String>, String) {
     match random.below(10) {
         0..=2 => (Vec::new(), String::new()),
         3..=4 => {
@@ -480,7 +480,7 @@ fn framing(random: &mut Random) -> (Vec<String>, String) {
 }
 
 /// Heads about as large as is allowed.
-fn large(random: &mut Random) -> Vec<String> {
+pub(crate) fn large(random: &mut Random) -> Vec<String> {
     match random.below(5) {
         0 => (0..90 + random.below(15)).map(|number| format!("x{number}: y")).collect(),
         1 => vec![format!("x: {}", "a".repeat(15_000 + random.below(700)))],
@@ -491,6 +491,6 @@ fn large(random: &mut Random) -> Vec<String> {
 }
 
 /// The letters of a text as one byte each.
-fn latin1(text: &str) -> Vec<u8> {
+pub(crate) fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
 }

@@ -1,7 +1,8 @@
 //! Where the two are meant to differ: rules that name what, and why.
 
-use crate::case::Case;
-use crate::outcome::Outcome;
+use crate::case::{Case, Ending};
+use crate::message::{Framing, Message};
+use crate::outcome::{Outcome, difference};
 
 /// A difference that is meant.
 pub(crate) struct Rule {
@@ -16,17 +17,163 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "cut",
         reason: "how much of a message that turned out to be bad had been passed on depends on when its pieces came",
-        applies: |_, ours, theirs| crate::outcome::only_a_cut_differs(ours, theirs),
+        applies: |case, ours, theirs| only_a_cut_differs(case, ours, theirs),
     },
     Rule {
         name: "NUL",
         reason: "a NUL in a field is refused, as by haproxy 3.5",
-        applies: |case, ours, theirs| refused(case, ours, theirs, 400, |head| head.contains(&0)),
+        applies: |case, ours, theirs| case.sent().contains(&0) && refused(case, ours, theirs, 400, |_| true),
     },
     Rule {
         name: "host",
         reason: "a host with userinfo, a path, a blank or a comma in it is refused, as by haproxy 3.5",
         applies: |case, ours, theirs| refused(case, ours, theirs, 400, has_strange_host),
+    },
+    Rule {
+        name: "target",
+        reason: "a target in none of the four forms, or in one that the method does not have, or not in ASCII, is refused, as by haproxy 3.5",
+        applies: |case, ours, theirs| refused(case, ours, theirs, 400, has_strange_target),
+    },
+    Rule {
+        name: "chunk line",
+        reason: "the line of a chunk's size must end with CR LF, as for haproxy 3.5",
+        applies: |case, ours, theirs| ours.last_status() == 400 && has_lone_lf_in_chunk(&case.sent()) && theirs != ours,
+    },
+    Rule {
+        name: "overflow",
+        reason: "a length of 2^63 and more is refused; haproxy 2.6 takes it modulo 2^64, haproxy 3.5 refuses it",
+        applies: |case, ours, theirs| {
+            [400, 408].iter().any(|&status| refused(case, ours, theirs, status, has_huge_length))
+        },
+    },
+    Rule {
+        name: "when",
+        reason: "whether a head that cannot become a request is refused at once or when it is complete (408 where it never is)",
+        applies: |_, ours, theirs| {
+            let statuses = [ours.statuses(), theirs.statuses()];
+            let [Some((one, before)), Some((other, earlier))] = statuses.each_ref().map(|all| all.split_last()) else {
+                return false;
+            };
+            ours.server == theirs.server && before == earlier && matches!((one, other), (400, 408) | (408, 400))
+        },
+    },
+    Rule {
+        name: "trailers",
+        reason: "trailers that are no fields are refused; haproxy 2.6 passes them",
+        applies: |case, ours, theirs| {
+            let sent = case.sent();
+            let bad = chunked_bodies(&sent).any(|body| has_strange_trailers(trailers_of(body)));
+            bad && refused(case, ours, theirs, 400, |_| true)
+        },
+    },
+    Rule {
+        name: "nearly too large",
+        reason: "haproxy counts what its own form of a head takes, and refuses some that are just below 15360 bytes",
+        applies: |case, ours, theirs| {
+            let (at_ours, at_theirs) = (ours.requests(), theirs.requests());
+            let large = at_ours.get(at_theirs.len()).is_some_and(|next| next.head.len() > 14_800);
+            let refused = matches!(ours.last_status(), 413 | 422) && case.sent().len() > 14_800;
+            (large || refused) && at_ours.starts_with(&at_theirs) && theirs.last_status() == 400
+        },
+    },
+    Rule {
+        name: "101",
+        reason: "a change of protocols that the request did not name is no answer to it",
+        applies: |_, ours, theirs| {
+            let unnamed =
+                |request: &&Message| request.field("connection").is_some() && request.field("upgrade").is_none();
+            let switched = ours.statuses().contains(&502) && theirs.statuses().contains(&101);
+            switched && theirs.requests().iter().any(unnamed)
+        },
+    },
+    Rule {
+        name: "version",
+        reason: "HTTP/0.x is 400 whatever follows; haproxy 2.6 looks at the method and the body first",
+        applies: |case, ours, theirs| {
+            case.sent().windows(7).any(|word| word == b"HTTP/0.") && refused(case, ours, theirs, 400, |_| true)
+        },
+    },
+    Rule {
+        name: "leaving",
+        reason: "a client that breaks off a request after others is told so in the log only, also with http-buffer-request",
+        applies: |_, ours, theirs| {
+            let last = theirs.client.split_last().filter(|(last, _)| matches!(last.status(), 400 | 408));
+            ours.server == theirs.server && last.is_some_and(|(_, before)| !before.is_empty() && before == ours.client)
+        },
+    },
+    Rule {
+        name: "CONNECT",
+        reason: "CONNECT has no body, whatever it says; haproxy 2.6 passes on that there would be chunks, but none",
+        applies: |_, _, theirs| {
+            let coded =
+                |request: &&Message| request.method() == b"CONNECT" && request.field("transfer-encoding").is_some();
+            theirs.requests().iter().any(coded)
+        },
+    },
+    Rule {
+        name: "websocket",
+        reason: "a WebSocket handshake needs its key, also where another `upgrade` follows; haproxy looks at the last",
+        applies: |case, ours, theirs| {
+            let named = case.sent().to_ascii_lowercase().windows(9).any(|word| word == b"websocket");
+            named
+                && refused(case, ours, theirs, 400, |head| {
+                    head.windows(7).any(|word| word.eq_ignore_ascii_case(b"upgrade"))
+                })
+        },
+    },
+    Rule {
+        name: "garbled",
+        reason: "haproxy 2.6 reads a head anew that comes in pieces, after it has written over the list in `connection`",
+        applies: |case, _, theirs| {
+            let sent = case.sent().to_ascii_lowercase();
+            let garbled = |request: &&Message| {
+                let value = request.field("connection").unwrap_or_default().to_ascii_lowercase();
+                value.len() > 10 && !sent.windows(value.len()).any(|word| word == value)
+            };
+            in_pieces(case) && theirs.requests().iter().any(garbled)
+        },
+    },
+    Rule {
+        name: "100 twice",
+        reason: "who waits is told once to go on, however often it says so",
+        applies: |_, ours, theirs| {
+            let mut told = theirs.client.clone();
+            told.dedup_by(|one, other| one == other && one.status() == 100);
+            told.len() < theirs.client.len() && told == ours.client
+        },
+    },
+    Rule {
+        name: "tunnel's end",
+        reason: "what a client sends into a tunnel that the server has closed may be passed on or not",
+        applies: |case, ours, theirs| {
+            let (at_ours, at_theirs) = (ours.requests(), theirs.requests());
+            let fewer = if at_ours.len() < at_theirs.len() { &at_ours } else { &at_theirs };
+            let same =
+                at_ours.iter().zip(&at_theirs).take(fewer.len().saturating_sub(1)).all(|(one, other)| one == other);
+            let ends = case.answers.iter().any(|answer| answer.closes);
+            ends && same && ours.client == theirs.client && ours.statuses().contains(&101)
+        },
+    },
+    Rule {
+        name: "chunked for 1.0",
+        reason: "an answer in chunks to HTTP/1.0 ends the connection: the client cannot tell where it ends otherwise",
+        applies: |_, ours, theirs| {
+            let chunked = ours.client.last().is_some_and(|last| last.framing == Framing::Chunked);
+            chunked && keeps_after(theirs, ours, &[200])
+        },
+    },
+    Rule {
+        name: "redirect",
+        reason: "a redirect does not end the connection of a request whose body has come, no more than other answers do",
+        applies: |_, ours, theirs| keeps_after(ours, theirs, &[302]),
+    },
+    Rule {
+        name: "pieces",
+        reason: "whether a body had come when a rule answered its request depends on when its pieces came",
+        applies: |case, ours, theirs| {
+            let own = [200, 302, 403];
+            in_pieces(case) && (keeps_after(ours, theirs, &own) || keeps_after(theirs, ours, &own))
+        },
     },
     Rule {
         name: "too large",
@@ -41,26 +188,254 @@ pub(crate) const RULES: &[Rule] = &[
 
 /// Whether we refused a request with a status, where they went on with a head that has something.
 fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, status: u16, has: fn(&[u8]) -> bool) -> bool {
-    let (at_ours, at_theirs) = (ours.requests(), theirs.requests());
+    let (mut at_ours, at_theirs) = (ours.requests(), theirs.requests());
+    at_ours.retain(|request| request.complete);
     ours.last_status() == status
         && at_theirs.starts_with(&at_ours)
-        && match at_theirs.get(at_ours.len()) {
-            Some(next) => has(&next.head),
-            // They answered it themselves, or waited for more of it.
-            None => has(&case.sent()),
-        }
+        // They may have answered it themselves, or waited for more of it.
+        && (at_theirs.get(at_ours.len()).is_some_and(|next| has(&next.head)) || has(&case.sent()))
+}
+
+/// What the server received, with the lines of its heads changed; `None` leaves one out.
+fn rewritten(outcome: &Outcome, change: fn(&[u8]) -> Option<Vec<u8>>) -> Outcome {
+    let mut outcome = outcome.clone();
+    for message in outcome.server.iter_mut().flatten() {
+        message.head = message.head.split_inclusive(|&byte| byte == b'\n').filter_map(change).flatten().collect();
+    }
+    outcome
+}
+
+/// A line with the value of its field changed, if it is this field's.
+fn field(line: &[u8], name: &[u8], change: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(b": "));
+    match value {
+        Some(value) => [name, b": ", &change(value.trim_ascii()), b"\r\n"].concat(),
+        None => line.to_vec(),
+    }
+}
+
+fn plain_number(value: &[u8]) -> Vec<u8> {
+    let zeros = value.iter().take_while(|&&byte| byte == b'0').count().min(value.len().saturating_sub(1));
+    value[zeros..].to_vec()
+}
+
+fn without_coding(line: &[u8]) -> Option<Vec<u8>> {
+    (!line.starts_with(b"transfer-encoding:")).then(|| line.to_vec())
+}
+
+/// Without the upgrade, and without the token that announces it.
+fn without_h2c(line: &[u8]) -> Option<Vec<u8>> {
+    if line.starts_with(b"upgrade:") {
+        return None;
+    }
+    let Some(tokens) = line.strip_prefix(b"connection: ") else { return Some(line.to_vec()) };
+    let tokens = tokens.trim_ascii().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let own: [&[u8]; 3] = [b"upgrade", b"close", b"keep-alive"];
+    let rest: Vec<&[u8]> = tokens.filter(|token| !own.iter().any(|own| token.eq_ignore_ascii_case(own))).collect();
+    (!rest.is_empty()).then(|| [b"connection: ", rest.join(&b", "[..]).as_slice(), b"\r\n"].concat())
+}
+
+/// Whether the client's bytes do not come all at once.
+fn in_pieces(case: &Case) -> bool {
+    case.segments.len() > 1 || case.ending == Ending::LateSentinel
+}
+
+/// Whether one closed after an answer of its own, and the other went on.
+fn keeps_after(keeps: &Outcome, closes: &Outcome, statuses: &[u16]) -> bool {
+    let Some((last, before)) = closes.client.split_last() else { return false };
+    let Some(same) = keeps.client.get(before.len()) else { return false };
+    let [closing, keeping] = [last, same].map(|message| {
+        let lines = message.head.split_inclusive(|&byte| byte == b'\n');
+        lines.filter(|line| !line.starts_with(b"connection: ")).collect::<Vec<_>>()
+    });
+    let closes_there = last.field("connection") == Some(b"close") && same.field("connection") != Some(b"close");
+    statuses.contains(&last.status())
+        && closes_there
+        && closing == keeping
+        && keeps.client.starts_with(before)
+        && keeps.requests().starts_with(&closes.requests())
+}
+
+fn has_huge_length(head: &[u8]) -> bool {
+    let huge = |line: &[u8]| {
+        let line = line.to_ascii_lowercase();
+        let value = line.strip_prefix(b"content-length").unwrap_or_default();
+        value.split(|byte| !byte.is_ascii_digit()).any(|digits| {
+            let digits = std::str::from_utf8(digits).unwrap_or_default();
+            !digits.is_empty() && !digits.parse::<i64>().is_ok_and(|number| number < i64::MAX)
+        })
+    };
+    head.split(|&byte| byte == b'\n').any(huge)
 }
 
 fn has_strange_host(head: &[u8]) -> bool {
     let host = |line: &[u8]| {
         let name = line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:"));
-        let value = line.get(5..).unwrap_or_default().trim_ascii();
+        let mut value = line.get(5..).unwrap_or_default();
+        while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\r'] = value {
+            value = rest;
+        }
         name && value.iter().any(|byte| byte.is_ascii_control() || b"@/ ,".contains(byte))
     };
-    head.split(|&byte| byte == b'\n').any(host)
+    unfolded(head).split(|&byte| byte == b'\n').any(host)
 }
 
-/// The rule that explains a difference.
-pub(crate) fn explanation(case: &Case, ours: &Outcome, theirs: &Outcome) -> Option<usize> {
-    RULES.iter().position(|rule| (rule.applies)(case, ours, theirs))
+/// The lines of a head, folded ones in one.
+fn unfolded(head: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<u8> = Vec::new();
+    for line in head.split_inclusive(|&byte| byte == b'\n') {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            let end = lines.trim_ascii_end().len();
+            lines.truncate(end);
+        }
+        lines.extend_from_slice(line);
+    }
+    lines
+}
+
+fn has_strange_target(head: &[u8]) -> bool {
+    let strange = |line: &[u8]| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
+            return false;
+        };
+        let authority = target.windows(3).position(|end| end == b"://").map(|at| (&target[..at], &target[at + 3..]));
+        let absolute = authority.is_some_and(|(scheme, rest)| {
+            scheme.first().is_some_and(u8::is_ascii_alphabetic) && !rest.is_empty() && !rest.starts_with(b"/")
+        });
+        let good = match target[0] {
+            b'/' => true,
+            b'*' => method == b"OPTIONS" && target == b"*",
+            b':' => false,
+            _ if method == b"CONNECT" => !absolute,
+            _ => absolute,
+        };
+        version.starts_with(b"HTTP/") && (!good || target.iter().any(|&byte| byte >= 0x7f))
+    };
+    head.split(|&byte| byte == b'\n').any(strange)
+}
+
+/// What may be bodies in chunks: what follows an empty line, if there is one that says so.
+fn chunked_bodies(sent: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let coded = sent.to_ascii_lowercase().windows(7).any(|word| word == b"chunked");
+    let lines = sent.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| &sent[at + 1..]);
+    let empty = lines.filter_map(|rest| rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")));
+    empty.filter(move |_| coded)
+}
+
+/// What follows the last chunk of a body, up to an empty line.
+fn trailers_of(body: &[u8]) -> &[u8] {
+    let at = body.windows(3).position(|end| end == b"0\r\n").map_or(body.len(), |at| at + 3);
+    let rest = &body[at..];
+    let end = (0..rest.len()).find(|&at| rest[at..].starts_with(b"\n\r\n") || rest[at..].starts_with(b"\n\n"));
+    if rest.starts_with(b"\r\n") || rest.starts_with(b"\n") { &[] } else { &rest[..end.unwrap_or(rest.len())] }
+}
+
+/// Whether there is a chunked body, read as haproxy 2.6 does, in which a lone LF ends a line.
+fn has_lone_lf_in_chunk(sent: &[u8]) -> bool {
+    chunked_bodies(sent).any(chunks_use_lone_lf)
+}
+
+fn chunks_use_lone_lf(body: &[u8]) -> bool {
+    let mut rest = body;
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let line = &rest[..end];
+        let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
+        let size = std::str::from_utf8(&line[..digits]).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
+        let Some(size) = size else { return false };
+        if !line.ends_with(b"\r") {
+            return true;
+        }
+        match rest.get(size.saturating_add(end + 1)..) {
+            Some([b'\n', ..]) if size > 0 => return true,
+            Some([b'\r', b'\n', next @ ..]) if size > 0 => rest = next,
+            Some(_) | None => return false,
+        }
+    }
+    false
+}
+
+/// Whether the two differ only in how much of a message that never came to its end was passed on: neither of them knows that it is
+/// bad before it has passed the rest. Where it came in pieces, the page that tells so has another form before that.
+fn only_a_cut_differs(case: &Case, ours: &Outcome, theirs: &Outcome) -> bool {
+    let pieces = in_pieces(case);
+    let [ours, theirs] = [ours, theirs].map(|outcome| {
+        let mut outcome = outcome.clone();
+        outcome.server.iter_mut().for_each(|connection| connection.retain(|message| message.complete));
+        outcome.server.retain(|connection| !connection.is_empty());
+        if let Some(last) = outcome.client.last_mut().filter(|last| pieces && last.status() == 400) {
+            *last = Message::default();
+        }
+        outcome
+    });
+    ours == theirs
+}
+
+fn has_strange_trailers(trailers: &[u8]) -> bool {
+    let strange = |line: &[u8]| {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        name.is_empty() || name.len() == line.len() || !name.iter().all(u8::is_ascii_graphic)
+    };
+    let lines = trailers.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    lines.filter(|line| !line.is_empty()).any(strange)
+}
+
+/// Something that we write in another way than they do.
+struct Writing {
+    name: &'static str,
+    reason: &'static str,
+    /// What takes the difference out of a line; `None` leaves the line out.
+    change: fn(&[u8]) -> Option<Vec<u8>>,
+}
+
+const WRITINGS: &[Writing] = &[
+    Writing {
+        name: "coding",
+        reason: "`chunked` is passed on alone, so that no server can take the list for another coding",
+        change: without_coding,
+    },
+    Writing {
+        name: "length",
+        reason: "a length is passed on without leading zeros, as by haproxy 3.5",
+        change: |line| Some(field(line, b"content-length", plain_number)),
+    },
+    Writing {
+        name: "list",
+        reason: "where a list in `connection` is not changed, it is not written anew",
+        change: |line| Some(field(line, b"connection", |value| value.strip_suffix(b",").unwrap_or(value).to_vec())),
+    },
+    Writing {
+        name: "te",
+        reason: "only `trailers` is passed on of `te`; haproxy 2.6 takes every word that ends so for it",
+        change: |line| (!line.starts_with(b"te: ")).then(|| line.to_vec()),
+    },
+    Writing {
+        name: "h2c",
+        reason: "the server is not asked for HTTP/2 by upgrade, as by haproxy 3.5",
+        change: without_h2c,
+    },
+];
+
+/// A difference that is meant: its name, and why.
+pub(crate) type Explanation = (&'static str, &'static str);
+
+/// What explains a difference.
+pub(crate) fn explanation(case: &Case, ours: &Outcome, theirs: &Outcome) -> Option<Explanation> {
+    let rule = |ours: &Outcome, theirs: &Outcome| {
+        let found = RULES.iter().find(|rule| (rule.applies)(case, ours, theirs))?;
+        Some((found.name, found.reason))
+    };
+    if let Some(found) = rule(ours, theirs) {
+        return Some(found);
+    }
+    if let Some(one) = WRITINGS.iter().find(|one| rewritten(ours, one.change) == rewritten(theirs, one.change)) {
+        return Some((one.name, one.reason));
+    }
+    // What is written in another way may stand beside another difference.
+    let all = |outcome: &Outcome| WRITINGS.iter().fold(outcome.clone(), |one, writing| rewritten(&one, writing.change));
+    let (ours, theirs) = (all(ours), all(theirs));
+    match difference(&ours, &theirs) {
+        None => Some(("several", "several of those that are written in another way")),
+        Some(_) => rule(&ours, &theirs),
+    }
 }

@@ -1,11 +1,13 @@
 //! haproxy and proxyd with one configuration, the same bytes from the same client and the same server: what differs.
 //!
 //! `proxy-differ [PROGRAM]`, with PROGRAM instead of the proxyd that was built beside this one. In the environment: `SEED` and `N`,
-//! which cases and how many; `CASE`, one number, to see what both make of that case alone.
+//! which cases and how many; `WHAT`, `requests` (else) or
+//! `answers`, what is strange in them; `CASE`, one number, to see what both make of that case alone.
 //!
 //! Each difference is run three times more before it counts. Those that a rule of `intended` explains are counted under its name;
 //! of the others the smallest form of each kind is printed, and the program fails.
 
+mod answers;
 mod case;
 mod engine;
 mod grammar;
@@ -19,11 +21,12 @@ mod report;
 mod shrink;
 mod side;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use case::Case;
 use engine::{Engine, Finished};
 use integration_tests::clock;
 use integration_tests::subject::Subject;
+use mutate::What;
 use outcome::{Difference, Outcome};
 use report::Report;
 use std::collections::VecDeque;
@@ -42,6 +45,11 @@ fn main() -> Result<()> {
         Some(path) => PathBuf::from(path),
         None => Subject::Ours.proxy()?,
     };
+    let what = match std::env::var("WHAT").as_deref() {
+        Ok("answers") => What::Answers,
+        Ok("requests") | Err(_) => What::Requests,
+        Ok(other) => bail!("WHAT={other} is neither requests nor answers"),
+    };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("SEED").unwrap_or(1);
     let own = u8::try_from(std::process::id() % 250).unwrap_or(0);
@@ -51,7 +59,7 @@ fn main() -> Result<()> {
     ];
     let mut engine = Engine::new(sides)?;
     if let Some(one) = number("CASE") {
-        engine.start(Rc::new(mutate::case(seed, one)), 0, 1)?;
+        engine.start(Rc::new(mutate::case(what, seed, one)), 0, 1)?;
         while !engine.is_idle() {
             for Finished { case, ours, theirs, .. } in engine.turn()? {
                 report::show(&case, &ours, &theirs)?;
@@ -62,11 +70,11 @@ fn main() -> Result<()> {
     let count = number("N").unwrap_or(20_000);
     let started = clock::now();
     let mut report = Report::default();
-    run(&mut engine, seed, count, &mut report)?;
+    run(&mut engine, (what, seed), count, &mut report)?;
     report.took = started.elapsed();
     let unexplained = report.print(seed)?;
     for example in report.examples() {
-        let smallest = smallest(&mut engine, &example)?;
+        let smallest = smallest(&mut engine, what, &example)?;
         report::show(&smallest.case, &smallest.ours, &smallest.theirs)?;
     }
     ensure!(unexplained == 0, "{unexplained} differences that are not meant");
@@ -74,12 +82,12 @@ fn main() -> Result<()> {
 }
 
 /// Runs the cases of a seed.
-fn run(engine: &mut Engine<u8>, seed: u64, count: u64, report: &mut Report) -> Result<()> {
+fn run(engine: &mut Engine<u8>, (what, seed): (What, u64), count: u64, report: &mut Report) -> Result<()> {
     let mut next = 0;
     let mut waiting: VecDeque<(Rc<Case>, u8)> = VecDeque::new();
     loop {
         while next < count && waiting.len() < usize::from(PLACES) {
-            waiting.push_back((Rc::new(mutate::case(seed, next)), 0));
+            waiting.push_back((Rc::new(mutate::case(what, seed, next)), 0));
             next += 1;
         }
         let mut later = VecDeque::new();
@@ -109,8 +117,7 @@ fn run(engine: &mut Engine<u8>, seed: u64, count: u64, report: &mut Report) -> R
 /// What a pair of outcomes amounts to.
 enum Verdict {
     Same,
-    /// By which rule.
-    Intended(usize),
+    Intended(intended::Explanation),
     Different(Difference),
 }
 
@@ -125,16 +132,16 @@ fn verdict(case: &Case, ours: &Outcome, theirs: &Outcome) -> Verdict {
 }
 
 /// The smallest form of a case that differs in the same way.
-fn smallest(engine: &mut Engine<u8>, example: &report::Example) -> Result<Finished<u8>> {
+fn smallest(engine: &mut Engine<u8>, what: What, example: &report::Example) -> Result<Finished<u8>> {
     let mut best = run_one(engine, &example.case)?;
     for _ in 0..ROUNDS {
-        let mut waiting: VecDeque<Case> = shrink::candidates(&best.case).into();
+        let mut waiting: VecDeque<Case> = shrink::candidates(what, &best.case).into();
         let mut better: Option<Finished<u8>> = None;
         // Many that are smaller run at once; the smallest that still differs is the next to be made smaller.
         while !waiting.is_empty() || !engine.is_idle() {
             while waiting.front().is_some_and(|case| engine.has_room(case.variant)) {
                 let Some(case) = waiting.pop_front() else { break };
-                engine.start(Rc::new(case), 0, 1)?;
+                engine.start(Rc::new(case), 0, 2)?;
             }
             for done in engine.turn()? {
                 let Verdict::Different(kind) = verdict(&done.case, &done.ours, &done.theirs) else { continue };

@@ -1,8 +1,9 @@
 //! Cuts a stream of bytes into HTTP messages. It reads what a proxy has sent, which is canonical; whatever is not stays as it is.
 
 /// How the end of a body is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Framing {
+    #[default]
     None,
     Length,
     Chunked,
@@ -11,14 +12,14 @@ pub(crate) enum Framing {
 }
 
 /// A message, without the sizes of its chunks: how a body is cut depends on when its pieces came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) head: Vec<u8>,
     pub(crate) framing: Framing,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Vec<u8>,
     pub(crate) complete: bool,
-    /// Where the next one begins.
+    /// Where the next one begins; 0 in a list of all, which is compared.
     end: usize,
 }
 
@@ -61,12 +62,12 @@ impl Message {
 pub(crate) fn requests(bytes: &[u8]) -> Vec<Message> {
     let mut found = Vec::new();
     let mut rest = bytes;
-    while let Some(message) = request(rest) {
-        rest = &rest[message.end..];
+    while let Some(mut message) = request(rest) {
+        rest = &rest[std::mem::take(&mut message.end)..];
         let tunnel = message.method() == b"CONNECT";
         found.push(message);
         if tunnel && !rest.is_empty() {
-            found.push(raw(rest));
+            found.push(Message { end: 0, ..raw(rest) });
             rest = &[];
         }
     }
@@ -82,12 +83,12 @@ pub(crate) fn request(bytes: &[u8]) -> Option<Message> {
 pub(crate) fn responses(bytes: &[u8]) -> Vec<Message> {
     let mut found = Vec::new();
     let mut rest = bytes;
-    while let Some(message) = first(rest, |after| after.is_empty() || after.starts_with(b"HTTP/1.")) {
-        rest = &rest[message.end..];
+    while let Some(mut message) = first(rest, |after| after.is_empty() || after.starts_with(b"HTTP/1.")) {
+        rest = &rest[std::mem::take(&mut message.end)..];
         let tunnel = message.is_switch();
         found.push(message);
         if tunnel && !rest.is_empty() {
-            found.push(raw(rest));
+            found.push(Message { end: 0, ..raw(rest) });
             rest = &[];
         }
     }
@@ -161,7 +162,7 @@ fn unchunk(bytes: &[u8], body: &mut Vec<u8>, trailers: &mut Vec<u8>, end: &mut u
             return complete.is_some();
         }
         body.extend_from_slice(&data[..size.min(data.len())]);
-        if data.len() < size + 2 {
+        if data.len() < size.saturating_add(2) {
             *end += bytes.len();
             return false;
         }

@@ -1,5 +1,6 @@
 //! From a seed and a number to a case: requests after one another, bytes changed here and there, cut into pieces.
 
+use crate::answers;
 use crate::case::{Answer, Case, Ending};
 use crate::grammar;
 use crate::random::Random;
@@ -51,9 +52,19 @@ const ANSWERS: &[&[u8]] = &[
     b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
 ];
 
+/// What cases are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Requests,
+    Answers,
+}
+
 /// The case of a number.
-pub(crate) fn case(seed: u64, number: u64) -> Case {
+pub(crate) fn case(what: What, seed: u64, number: u64) -> Case {
     let mut random = Random::of_case(seed, number);
+    if what == What::Answers {
+        return about_answers(random, number);
+    }
     let variant = if random.one_in(2) { 0 } else { random.below(VARIANTS.len()) };
     let mut bytes = Vec::new();
     for _ in 0..=random.below(2) * random.below(3) {
@@ -72,6 +83,20 @@ pub(crate) fn case(seed: u64, number: u64) -> Case {
     };
     let answers = (0..random.below(3)).map(|_| answer(&mut random)).collect();
     Case { number, variant, segments: cut(&mut random, &bytes), ending, answers }
+}
+
+/// A case of good requests with answers of which at least one may be bad.
+fn about_answers(mut random: Random, number: u64) -> Case {
+    let variant = if random.one_in(2) { 0 } else { random.below(VARIANTS.len()) };
+    let count = 1 + random.below(2) * random.below(2);
+    let bytes: Vec<u8> = (0..count).flat_map(|_| answers::request(&mut random)).collect();
+    let answers = (0..count).map(|_| answers::answer(&mut random)).collect();
+    let ending = match random.below(20) {
+        0 => Ending::Hold,
+        1 => Ending::LateSentinel,
+        _ => Ending::Sentinel,
+    };
+    Case { number, variant, segments: vec![bytes], ending, answers }
 }
 
 fn answer(random: &mut Random) -> Answer {

@@ -107,16 +107,3 @@ pub(crate) fn difference(ours: &Outcome, theirs: &Outcome) -> Option<Difference>
         Difference::Connections
     })
 }
-
-/// Whether the two differ only in how much of a message that never came to its end was passed on, which depends on when its pieces
-/// came: neither of them knows that it is bad before it has passed the rest.
-pub(crate) fn only_a_cut_differs(ours: &Outcome, theirs: &Outcome) -> bool {
-    let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
-    for outcome in [&mut ours, &mut theirs] {
-        for connection in &mut outcome.server {
-            connection.retain(|message| message.complete);
-        }
-        outcome.server.retain(|connection| !connection.is_empty());
-    }
-    ours == theirs
-}

@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::engine::Finished;
-use crate::intended::RULES;
+use crate::intended::Explanation;
 use crate::outcome::{Difference, Outcome};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// How many kinds of differences are shown.
-const SHOWN: usize = 24;
+const SHOWN: usize = 16;
 
 /// Differences of one kind look alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,12 +48,12 @@ pub(crate) struct Report {
     /// Seen once, and not again.
     pub(crate) unsteady: u64,
     pub(crate) took: Duration,
-    rules: BTreeMap<usize, u64>,
+    rules: BTreeMap<Explanation, u64>,
     kinds: BTreeMap<Key, (u64, Rc<Case>)>,
 }
 
 impl Report {
-    pub(crate) fn intended(&mut self, rule: usize) {
+    pub(crate) fn intended(&mut self, rule: Explanation) {
         *self.rules.entry(rule).or_default() += 1;
     }
 
@@ -91,8 +91,8 @@ impl Report {
             self.same
         )?;
         writeln!(out, "{} differed once and not again", self.unsteady)?;
-        for (&rule, count) in &self.rules {
-            writeln!(out, "{count} meant: {}: {}", RULES[rule].name, RULES[rule].reason)?;
+        for ((name, reason), count) in &self.rules {
+            writeln!(out, "{count} meant: {name}: {reason}")?;
         }
         for (key, (count, _)) in &self.kinds {
             writeln!(out, "{count} NOT MEANT: {:?}, proxyd {:?}, haproxy {:?}", key.kind, key.ours, key.theirs)?;

@@ -1,12 +1,13 @@
 //! Makes a case smaller as long as the two differ in the same way.
 
 use crate::case::{Case, Ending};
+use crate::mutate::What;
 
 /// Into how many pieces something is cut at most.
 const MOST_PIECES: usize = 200;
 
 /// Smaller forms of a case, the boldest first.
-pub(crate) fn candidates(case: &Case) -> Vec<Case> {
+pub(crate) fn candidates(what: What, case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
     let mut push = |change: &dyn Fn(&mut Case)| {
         let mut smaller = case.clone();
@@ -23,6 +24,13 @@ pub(crate) fn candidates(case: &Case) -> Vec<Case> {
     }
     for number in 0..case.answers.len() {
         push(&|case| case.answers[number] = crate::case::Answer::plain());
+    }
+    if what == What::Answers {
+        for number in 0..case.answers.len() {
+            each_cut(case.answers[number].bytes.len(), |from, to| {
+                push(&|case| drop(case.answers[number].bytes.drain(from..to)));
+            });
+        }
     }
     for number in 0..case.segments.len() {
         each_cut(case.segments[number].len(), |from, to| {

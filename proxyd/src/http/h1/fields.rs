@@ -4,6 +4,7 @@ use super::{Limits, Refused, Seen, is_plain};
 use crate::http::blocks::{self, BLOCK};
 use crate::http::header::{TOKEN_LOWER, is_ows, list};
 use crate::http::{Field, Head, Span};
+use crate::limits::FIELD_NAME_MAX;
 
 /// Bytes that are copied before they are looked at: most heads as a whole, and not much of a body behind a short one.
 const AHEAD: usize = 1_024;
@@ -11,9 +12,9 @@ const AHEAD: usize = 1_024;
 /// Reads field lines of `input` from `at` into `head`. `Ok(None)`: not all there yet. Otherwise where the bytes after the
 /// empty line begin. `seen` notes what rules framing; trailers have none.
 ///
-/// As haproxy does: names are lower-cased, white space around values is dropped, a folded line is joined (its line
-/// break becomes two spaces), a lone LF ends a line, bytes above 0x7f and control characters inside a value pass.
-/// Refused: white space before the colon or the first name, empty names, lines without a colon, a lone CR, NUL.
+/// As haproxy does: names are lower-cased, white space around values is dropped, a folded line is joined (each byte of its
+/// line break becomes a space), a lone LF ends a line, bytes above 0x7f and control characters inside a value pass.
+/// Refused: white space before the colon or the first name, empty names and those that are too long, lines without a colon, a lone CR, NUL.
 pub(crate) fn read(
     input: &[u8],
     mut at: usize,
@@ -90,7 +91,8 @@ fn usual_line(lines: &[u8]) -> Option<(usize, usize)> {
     let length = blocks::find(value, |byte| byte <= b'\r');
     let [last, b'\r', b'\n', next, ..] = value.get(length.checked_sub(1)?..)? else { return None };
     let bare = !is_ows(value[0]) && !is_ows(*last);
-    (name_length > 0 && bare && !is_ows(*next) && *next != 0).then_some((name_length, name_length + length + 4))
+    ((1..=FIELD_NAME_MAX).contains(&name_length) && bare && !is_ows(*next) && *next != 0)
+        .then_some((name_length, name_length + length + 4))
 }
 
 /// Reads a field of any form; its length.
@@ -157,7 +159,7 @@ fn name(input: &[u8], at: usize) -> Result<Option<(usize, usize)>, Refused> {
     if length == rest.len() {
         return Ok(None);
     }
-    if length == 0 || rest[length] != b':' {
+    if length == 0 || length > FIELD_NAME_MAX || rest[length] != b':' {
         return Err(Refused::BAD);
     }
     Ok(Some((at + length, at + length + 1)))
@@ -231,11 +233,7 @@ fn line_length(bytes: &[u8]) -> Option<usize> {
     bytes.get(at..)?.iter().position(ends).map(|length| at + length)
 }
 
-/// A folded value with each line break as two spaces.
+/// A folded value with each byte of a line break as a space.
 fn unfold(value: &[u8]) -> impl Iterator<Item = u8> {
-    value.iter().enumerate().flat_map(|(index, &byte)| {
-        let lone = byte == b'\n' && (index == 0 || value[index - 1] != b'\r');
-        let shown = if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
-        std::iter::repeat_n(shown, if lone { 2 } else { 1 })
-    })
+    value.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte })
 }

@@ -26,6 +26,8 @@ pub struct RequestWire {
     pub tunnel: Tunnel,
     /// The method is HEAD: the response will have no body whatever it says.
     pub head: bool,
+    /// There is `upgrade` in `connection`, which then stays as it is.
+    pub announces_upgrade: bool,
     /// The client waits for `100 (Continue)` before it sends the body.
     pub expects_continue: bool,
 }
@@ -44,13 +46,28 @@ pub enum Tunnel {
 /// Reads a request head at the start of `input` into `head`, in canonical form. See [`fields::read`] for what is let pass.
 pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<RequestWire>, Refused> {
     let room = &input[..input.len().min(limits.head)];
-    let start = skip(room, 0, |byte| matches!(byte, b'\r' | b'\n'));
+    let start = empty_lines(room);
+    if room.get(start..) == Some(b"\r") {
+        return partial(input.len(), limits, true);
+    }
     let Some(at) = start_line(room, start, head)? else { return partial(input.len(), limits, true) };
     let mut seen = Seen::default();
     let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
         return partial(input.len(), limits, false);
     };
     Ok(Progress::Complete { consumed, wire: accept(head, &seen)? })
+}
+
+/// How much of the input is empty lines, which may stand before a request.
+fn empty_lines(input: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match input.get(at..).unwrap_or_default() {
+            [b'\n', ..] => at += 1,
+            [b'\r', b'\n', ..] => at += 2,
+            _ => return at,
+        }
+    }
 }
 
 /// `METHOD SP target SP HTTP/x.y`; where the fields begin.
@@ -98,28 +115,33 @@ fn skip(bytes: &[u8], mut at: usize, passed: impl Fn(u8) -> bool) -> usize {
 
 /// The checks that need the whole head, and the canonical form of what decides framing.
 fn accept(head: &mut Head, seen: &Seen) -> Result<RequestWire, Refused> {
+    let old = head.version() < Version::HTTP_11;
+    let has_body = seen.chunked || seen.content_length.is_some_and(|length| length > 0);
     let connect = head.method() == b"CONNECT";
     check_target(head, connect)?;
     if seen.host.is_some() {
         single_host(head, seen)?;
     }
     match_authority(head, connect)?;
-    if seen.other_coding {
-        return Err(if seen.chunked { Refused { status: 422 } } else { Refused::BAD });
-    }
-    let old = head.version() < Version::HTTP_11;
-    let has_body = seen.chunked || seen.content_length.is_some_and(|length| length > 0);
+    seen.check_delimited()?;
     if old && has_body && matches!(head.method(), b"GET" | b"HEAD" | b"DELETE") {
         return Err(Refused { status: 413 });
     }
+    seen.check_coding()?;
     seen.canonical_framing(head);
-    let upgrade = seen.has_upgrade && seen.upgrade_token;
+    if connect && (seen.chunked || seen.content_length.is_some()) {
+        // What follows is for whoever the tunnel leads to, or the next request if there will be none.
+        head.retain(|name, _| name != b"content-length" && name != b"transfer-encoding");
+    }
+    let asks = seen.has_upgrade && seen.upgrade_token;
+    // A request with a body stays one: what comes after the body could not be told from another protocol.
+    let upgrade = asks && !has_body;
     let h2c =
         upgrade && head.values(b"upgrade").any(|value| header::list(value).any(|it| it.eq_ignore_ascii_case(b"h2c")));
-    if upgrade && !h2c {
+    if upgrade {
         check_websocket(head)?;
     }
-    if h2c {
+    if h2c || (asks && !upgrade) {
         // HTTP/2 is not offered by upgrade, and the server must not be asked for it either.
         head.remove(b"upgrade");
     }
@@ -129,6 +151,7 @@ fn accept(head: &mut Head, seen: &Seen) -> Result<RequestWire, Refused> {
     let keep_alive = !seen.close && !ambiguous && (!old || seen.keep_alive);
     Ok(RequestWire {
         body: match (seen.chunked, seen.content_length) {
+            _ if connect => Body::None,
             (true, _) => Body::Chunked,
             (false, Some(length)) if length > 0 => Body::Length(length),
             (false, _) => Body::None,
@@ -141,6 +164,7 @@ fn accept(head: &mut Head, seen: &Seen) -> Result<RequestWire, Refused> {
         },
         head: head.method() == b"HEAD",
         expects_continue: seen.expects_continue && !old,
+        announces_upgrade: seen.upgrade_token && !h2c,
     })
 }
 
@@ -179,31 +203,24 @@ fn single_host(head: &mut Head, seen: &Seen) -> Result<(), Refused> {
 /// An authority in the target must agree with `host`; a port that the scheme implies is dropped from both.
 fn match_authority(head: &mut Head, connect: bool) -> Result<(), Refused> {
     let target = head.target();
+    if connect {
+        return match_connect(head);
+    }
     if matches!(target.first(), Some(b'/' | b'*')) {
         return Ok(());
     }
-    let (start, end, default_ports): (usize, usize, &[&[u8]]) = if connect {
-        (0, target.len(), &[b"443", b"80"])
-    } else {
-        let Some((start, end)) = authority(target) else { return Err(Refused::BAD) };
-        let default: &[&[u8]] = match target[..start].to_ascii_lowercase().as_slice() {
-            b"http://" => &[b"80"],
-            b"https://" => &[b"443"],
-            _ => &[],
-        };
-        (start, end, default)
-    };
-    let without_port = |authority: &[u8]| match split_port(authority) {
-        Some((host, port)) if port.is_empty() || default_ports.contains(&port) => Some(host.len()),
-        Some(_) | None => None,
+    let Some((start, end)) = authority(target) else { return Err(Refused::BAD) };
+    let default: &[&[u8]] = match target[..start].to_ascii_lowercase().as_slice() {
+        b"http://" => &[b"80"],
+        b"https://" => &[b"443"],
+        _ => &[],
     };
     let named = &target[start..end];
-    let bare = without_port(named).map_or(named, |length| &named[..length]);
+    let bare = without_port(named, default);
     if let Some(host) = head.value(b"host") {
-        let bare_host = without_port(host).map_or(host, |length| &host[..length]);
         // A user name before the host is no part of what `host` repeats.
         let bare_named = bare.iter().rposition(|&byte| byte == b'@').map_or(bare, |at| &bare[at + 1..]);
-        if !bare_host.eq_ignore_ascii_case(bare_named) {
+        if !without_port(host, default).eq_ignore_ascii_case(bare_named) {
             return Err(Refused::BAD);
         }
     }
@@ -211,10 +228,8 @@ fn match_authority(head: &mut Head, connect: bool) -> Result<(), Refused> {
         return Ok(());
     }
     let bare = bare.to_vec();
-    if !connect {
-        let target = [&target[..start], &bare, &target[end..]].concat();
-        head.set_target(&target);
-    }
+    let target = [&target[..start], &bare, &target[end..]].concat();
+    head.set_target(&target);
     let index = head.fields().position(|(name, _)| name == b"host");
     if let Some(index) = index {
         head.set_value(index, &bare);
@@ -222,16 +237,39 @@ fn match_authority(head: &mut Head, connect: bool) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Where the authority of an absolute target stands.
+/// CONNECT names host and port; `host` may leave the port out where it is one of the usual ones, and then does.
+fn match_connect(head: &mut Head) -> Result<(), Refused> {
+    const USUAL: &[&[u8]] = &[b"443", b"80"];
+    let Some(index) = head.fields().position(|(name, _)| name == b"host") else { return Ok(()) };
+    let (target, host) = (head.target(), head.value(b"host").unwrap_or_default());
+    let port = |authority| split_port(authority).map(|(_, port)| port).filter(|port| !port.is_empty());
+    let agree = without_port(host, USUAL).eq_ignore_ascii_case(without_port(target, USUAL));
+    if !agree || port(host).is_some_and(|own| port(target) != Some(own)) {
+        return Err(Refused::BAD);
+    }
+    if port(host).is_some() {
+        let bare = without_port(host, USUAL).to_vec();
+        head.set_value(index, &bare);
+    }
+    Ok(())
+}
+
+/// An authority without a port that is empty or one of those that need not be said.
+fn without_port<'a>(authority: &'a [u8], implied: &[&[u8]]) -> &'a [u8] {
+    match split_port(authority) {
+        Some((host, port)) if port.is_empty() || implied.contains(&port) => host,
+        Some(_) | None => authority,
+    }
+}
+
+/// Where the authority of an absolute target stands. It reaches to the path, so that a query without a path is part of it, and
+/// agrees with no `host`.
 fn authority(target: &[u8]) -> Option<(usize, usize)> {
     let scheme = header::find(target, b"://").filter(|&length| length > 0)?;
     let good = target[0].is_ascii_alphabetic()
         && target[..scheme].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     let start = scheme + 3;
-    let end = target[start..]
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?'))
-        .map_or(target.len(), |length| start + length);
+    let end = target[start..].iter().position(|&byte| byte == b'/').map_or(target.len(), |length| start + length);
     (good && end > start).then_some((start, end))
 }
 
@@ -244,7 +282,8 @@ fn split_port(authority: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// A WebSocket handshake needs a key of 16 bytes in base64: 24 characters.
 fn check_websocket(head: &Head) -> Result<(), Refused> {
-    let websocket = head.values(b"upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket"));
+    let mut protocols = head.values(b"upgrade").flat_map(header::list);
+    let websocket = protocols.any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     let key = head.value(b"sec-websocket-key").map_or(0, <[u8]>::len);
     if websocket && key != 24 { Err(Refused::BAD) } else { Ok(()) }
 }

@@ -65,9 +65,7 @@ fn status_line(input: &[u8], head: &mut Head) -> Result<Option<usize>, Refused> 
 }
 
 fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<ResponseWire, Refused> {
-    if seen.other_coding {
-        return Err(Refused::BAD);
-    }
+    seen.check_coding()?;
     let code = head.status();
     let switching = code == 101;
     if switching && request.tunnel != Tunnel::Upgrade {
@@ -99,8 +97,14 @@ fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<Respons
 
 /// The head of a response that was kept in a file, where its body begins, and what it says about that. `None`: it is no response.
 pub fn stored(bytes: &[u8]) -> Option<(Head, usize, Body)> {
-    let request =
-        RequestWire { body: Body::None, keep_alive: false, tunnel: Tunnel::No, head: false, expects_continue: false };
+    let request = RequestWire {
+        body: Body::None,
+        keep_alive: false,
+        tunnel: Tunnel::No,
+        head: false,
+        announces_upgrade: false,
+        expects_continue: false,
+    };
     let mut head = Head::default();
     match read(bytes, &mut head, &request, Limits::default()) {
         Ok(Progress::Complete { consumed, wire }) => Some((head, consumed, wire.body)),
