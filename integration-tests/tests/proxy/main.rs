@@ -12,6 +12,7 @@ mod differ;
 mod features;
 mod health;
 mod http;
+mod name_servers;
 mod names;
 mod reload;
 mod resolve;

@@ -30,6 +30,8 @@ const REMOVED: &str = "entry removed from SRV record";
 const NONE_LEFT: &str = "No IP for server ";
 /// The longest time between two looks, in milliseconds.
 const IDLE: u64 = 60_000;
+/// A name server that has not sent something of a kind that is no answer for so long is told of anew, in milliseconds.
+const TROUBLE_FORGOTTEN: u64 = 60_000;
 /// Names that are asked for at once. Rules that ask for more have no answer; what servers ask for is always asked for.
 const NAMES_MAX: usize = 1024;
 
@@ -92,8 +94,8 @@ pub(super) struct Section {
     checks: Rc<RefCell<Checks>>,
     counters: RefCell<Vec<Counters>>,
     entries: RefCell<Vec<Entry>>,
-    /// What each name server last sent that was no answer: said once, until it sends something else.
-    trouble: RefCell<Vec<Option<Malformed>>>,
+    /// What each name server has sent that was no answer, and when it did last: said once, until it has not been for a while.
+    trouble: RefCell<Vec<Vec<(Malformed, u64)>>>,
     changed: Notify,
     random: RandomState,
     questions: RefCell<u64>,
@@ -111,7 +113,7 @@ impl Section {
             checks,
             counters: RefCell::new(vec![Counters::default(); count]),
             entries: RefCell::default(),
-            trouble: RefCell::new(vec![None; count]),
+            trouble: RefCell::new(vec![Vec::new(); count]),
             changed: Notify::new(),
             random: RandomState::new(),
             questions: RefCell::default(),
@@ -337,9 +339,6 @@ impl Section {
                 Err(Failure::Other(_)) => Tally::Other,
             },
         );
-        if let Some(trouble) = self.trouble.borrow_mut().get_mut(rank) {
-            *trouble = None;
-        }
         let step = entry.lookup.answered(now, &self.settings, rank, answer.verdict);
         let (name, service, prefer) = (entry.lookup.name().clone(), entry.lookup.is_service(), entry.lookup.prefer());
         drop(entries);
@@ -349,15 +348,24 @@ impl Section {
     /// Something that is no answer has no effect; it is told of once.
     fn malformed(&self, rank: usize, malformed: Malformed) {
         self.count(rank, Tally::Invalid);
-        let before = self.trouble.borrow_mut().get_mut(rank).and_then(|trouble| trouble.replace(malformed));
+        let is_known = self.is_known_trouble(rank, malformed);
         let first = self.entries.borrow().first().and_then(|entry| entry.members.first().cloned());
-        if let (true, Some(member), Some(nameserver)) =
-            (before != Some(malformed), first, self.settings.nameservers.get(rank))
-        {
+        if let (false, Some(member), Some(nameserver)) = (is_known, first, self.settings.nameservers.get(rank)) {
             let (section, name) = (&self.settings.name, &nameserver.name);
             let text = format!("resolvers {section}: nameserver {name} sent what is no answer: {malformed}.");
             self.apply(&member, |_, _| vec![Event { level: Level::Warning, text }]);
         }
+    }
+
+    /// Whether a name server has sent this in the last while; from now on it has.
+    fn is_known_trouble(&self, rank: usize, malformed: Malformed) -> bool {
+        let (now, mut trouble) = (self.now(), self.trouble.borrow_mut());
+        let Some(known) = trouble.get_mut(rank) else { return true };
+        known.retain(|(_, last)| now <= last + TROUBLE_FORGOTTEN);
+        let before = known.iter().position(|(what, _)| *what == malformed);
+        before.map(|at| known.swap_remove(at));
+        known.push((malformed, now));
+        before.is_some()
     }
 
     fn apply(&self, member: &Member, change: impl FnOnce(Subject<'_>, u64) -> Vec<Event>) {

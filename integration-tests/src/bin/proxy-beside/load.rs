@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// A server that asks for the answer to each request's target.
 pub(crate) fn serve(answer: impl Fn(&str) -> String + Clone + Send + 'static) -> Result<SocketAddr> {
@@ -45,6 +46,12 @@ pub(crate) fn response(status: &str, body: &str) -> String {
 pub(crate) struct Client {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
 }
 
 impl Client {
