@@ -64,6 +64,8 @@ enum Manner {
     Say(Vec<u8>),
     /// Says this and closes.
     SayAndClose(Vec<u8>),
+    /// Says this when it is spoken to, and breaks the connection off.
+    SayAndReset(Vec<u8>),
 }
 
 fn serve(manner: Manner) -> SocketAddr {
@@ -95,6 +97,11 @@ fn behave(mut client: TcpStream, manner: &Manner) {
         Manner::Say(bytes) => {
             let _ = client.write_all(bytes);
             linger(&mut client);
+        }
+        Manner::SayAndReset(bytes) => {
+            let _ = client.read(&mut [0; 256]);
+            let _ = client.write_all(bytes);
+            let _ = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
         }
         Manner::SayAndClose(bytes) => {
             let _ = client.write_all(bytes);
@@ -182,6 +189,39 @@ fn fields(line: &str) -> Vec<String> {
     fields
 }
 
+/// What becomes of the first check of each server.
+fn results(name: &str, config: &str, servers: usize) -> BTreeMap<usize, String> {
+    let rig = Rig::start(name, config, answering(OK));
+    let mut found = BTreeMap::new();
+    let all = || {
+        note(&rig, &mut found);
+        (found.len() == servers).then_some(())
+    };
+    wait::until("all are checked", BOUND, all).unwrap();
+    found
+}
+
+/// Who breaks off in the middle of an answer is judged as one who closes there. haproxy's word depends on whether it sees the reset
+/// together with the answer.
+#[test]
+fn who_breaks_off_is_judged_by_the_answer() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let kinds = KINDS.iter().filter(|kind| !matches!(kind.name, "smtp" | "mysql" | "mysql-user"));
+    let (mut config, mut expected) = (FRONT.to_owned(), Vec::new());
+    let told = include_str!("checks.txt");
+    for (number, kind) in kinds.enumerate() {
+        let address = serve(Manner::SayAndReset(kind.right[..kind.right.len() / 2].to_vec()));
+        let _ = writeln!(config, "backend c-{number}\n    {}", kind.lines);
+        let _ = writeln!(config, "    server s {address} check inter 1s fall 1 rise 1");
+        let line = told.lines().find_map(|line| line.strip_prefix(&format!("{}: half, closes: ", kind.name)));
+        expected.push(line.unwrap());
+    }
+    let found = results("checks-broken-off", &config, expected.len());
+    assert_eq!(found.values().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn what_is_said_of_odd_servers() {
     let (mut config, mut names) = (FRONT.to_owned(), Vec::new());
@@ -193,13 +233,7 @@ fn what_is_said_of_odd_servers() {
             names.push(format!("{}: {name}", kind.name));
         }
     }
-    let rig = Rig::start("odd-checks", &config, answering(OK));
-    let mut found = BTreeMap::new();
-    let all = || {
-        note(&rig, &mut found);
-        (found.len() == names.len()).then_some(())
-    };
-    wait::until("all are checked", BOUND, all).unwrap();
+    let found = results("odd-checks", &config, names.len());
     let lines = names.iter().zip(found.values()).map(|(name, result)| format!("{name}: {result}\n"));
     let told = lines.collect::<Vec<_>>().concat();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proxy/checks.txt");

@@ -5,6 +5,7 @@
 
 mod balance;
 mod body;
+mod check_connects;
 mod checks;
 mod content;
 mod cookies;

@@ -57,21 +57,54 @@ fn deadlines(probe: &Probe, inter: Duration, started: Instant) -> (Instant, impl
 }
 
 async fn converse(probe: &Probe, target: &Target, inter: Duration, run: &mut Run<'_>) -> Answer {
+    let mut connection = None;
+    let answer = speak(probe, target, inter, run, &mut connection).await;
+    // Nothing more is to be said: the port shall be free at once, on both sides.
+    if let Some(connection) = connection {
+        connection.break_off();
+    }
+    answer
+}
+
+/// A connection of a check.
+struct Connection {
+    stream: Stream,
+    /// It is closed rather than broken off.
+    linger: bool,
+}
+
+impl Connection {
+    fn break_off(self) {
+        if !self.linger {
+            self.stream.reset_on_close();
+        }
+    }
+}
+
+async fn speak(
+    probe: &Probe,
+    target: &Target,
+    inter: Duration,
+    run: &mut Run<'_>,
+    connection: &mut Option<Connection>,
+) -> Answer {
     let (connect_by, answer_by) = deadlines(probe, inter, clock::now());
-    let mut stream: Option<Stream> = None;
     let mut answer_deadline = connect_by;
     loop {
         let next = run.step();
-        // Nothing more is to be said: the port shall be free at once, on both sides.
-        if let (Next::End(_) | Next::Reply(_), Some(stream)) = (&next, &stream) {
-            stream.reset_on_close();
+        if let Next::Connect(_) = &next
+            && let Some(before) = connection.take()
+            && !run.closes_between()
+        {
+            before.break_off();
         }
+        let stream = connection.as_mut().map(|connection| &mut connection.stream);
         let outcome = match next {
             Next::End(result) => return Answer::Result(result),
             Next::Reply(reply) => return Answer::Reply(reply),
-            Next::Connect(step) => match limited(connect_by, open(probe, target, step)).await {
+            Next::Connect(step) => match limited(connect_by, open(probe, target, step, run.only_connects())).await {
                 Ok(opened) => {
-                    stream = Some(opened);
+                    *connection = Some(Connection { stream: opened, linger: step.linger });
                     run.connected();
                     answer_deadline = answer_by();
                     Ok(())
@@ -89,11 +122,11 @@ async fn converse(probe: &Probe, target: &Target, inter: Duration, run: &mut Run
                 }
                 Err(Stopped::Late) => Err(Stopped::Late),
             },
-            Next::Send(bytes) => match &mut stream {
+            Next::Send(bytes) => match stream {
                 Some(stream) => limited(answer_deadline, send(stream, &bytes)).await,
                 None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
             },
-            Next::Receive => match &mut stream {
+            Next::Receive => match stream {
                 Some(stream) => match limited(answer_deadline, receive(stream)).await {
                     // Who breaks off after an answer is judged by that.
                     Err(Stopped::Failed(_)) if run.has_received() => Ok(Vec::new()),
@@ -123,7 +156,9 @@ async fn limited<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>
     }
 }
 
-async fn open(probe: &Probe, target: &Target, step: &ConnectStep) -> io::Result<Stream> {
+/// Opens a connection. One that `only` has to come about, and not to end well, is broken off as soon as the server agrees to it: the
+/// program behind the port learns nothing of it.
+async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) -> io::Result<Stream> {
     let target = match (target, step.address, step.port) {
         (Target::Tcp(address), ip, port) => {
             Target::Tcp(SocketAddr::new(ip.unwrap_or(address.ip()), port.unwrap_or(address.port())))
@@ -131,21 +166,24 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep) -> io::Result<
         (Target::Unix(_) | Target::Abstract(_), Some(ip), Some(port)) => Target::Tcp(SocketAddr::new(ip, port)),
         (Target::Unix(_) | Target::Abstract(_), _, _) => target.clone(),
     };
+    // A connection that a line makes says so itself if it wants a header.
+    let header = match probe.send_proxy {
+        Some(version) if step.as_server || step.send_proxy => Some(version),
+        None if step.send_proxy => Some(SendProxy::V1),
+        Some(_) | None => None,
+    };
     let socks4 = probe.socks4.filter(|_| probe.via_socks4 || step.via_socks4);
-    let mut connecting = connect::start(&target, &Options { socks4, ..probe.options.clone() })?;
+    let handshake_only = only && header.is_none() && !step.linger && socks4.is_none();
+    let options = Options { socks4, handshake_only, ..probe.options.clone() };
+    let mut connecting = connect::start(&target, &options)?;
     poll_fn(|context| connecting.poll(context)).await?;
     let mut stream = connecting.into_stream();
-    match probe.send_proxy {
-        // A connection to another port says so itself if it wants a header.
-        Some(version) if (step.port.is_none() && step.address.is_none()) || step.send_proxy => {
-            let header = proxy_header(version, stream.local_address(), &target);
-            send(&mut stream, &header).await?;
-        }
-        None if step.send_proxy => {
-            let header = proxy_header(SendProxy::V1, stream.local_address(), &target);
-            send(&mut stream, &header).await?;
-        }
-        Some(_) | None => {}
+    if handshake_only {
+        stream.reset_on_close();
+    }
+    if let Some(version) = header {
+        let header = proxy_header(version, stream.local_address(), &target);
+        send(&mut stream, &header).await?;
     }
     Ok(stream)
 }

@@ -188,7 +188,8 @@ fn connect(line: &mut Line<'_, '_>, what: &str, support: &mut Support) -> Connec
     let mut step = ConnectStep::default();
     while let Some(word) = line.words.next() {
         match &*word.text {
-            "default" | "linger" => {}
+            "default" => step.as_server = true,
+            "linger" => step.linger = true,
             "send-proxy" => step.send_proxy = true,
             "via-socks4" => step.via_socks4 = true,
             "port" => {

@@ -83,8 +83,21 @@ pub struct ConnectStep {
     pub send_proxy: bool,
     /// Through the server's `socks4`.
     pub via_socks4: bool,
+    /// `default`: as the server's own connections where it is not said otherwise, even to another place.
+    pub as_server: bool,
+    /// `linger`: the connection is closed rather than broken off.
+    pub linger: bool,
+    /// No line says it.
+    pub implied: bool,
     /// Shown as the step's name in check reports.
     pub comment: Option<String>,
+}
+
+impl ConnectStep {
+    /// The one that a check begins with where none is written.
+    pub fn implied() -> Self {
+        Self { as_server: true, implied: true, ..Self::default() }
+    }
 }
 
 /// The request of an HTTP check.

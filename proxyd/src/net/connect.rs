@@ -41,6 +41,8 @@ pub struct Options {
     pub fast_open: bool,
     /// The proxy that is asked for the connection (`socks4`).
     pub socks4: Option<SocketAddr>,
+    /// Nothing will be said: the kernel may wait with the last word of the handshake, which a reset then takes the place of.
+    pub handshake_only: bool,
 }
 
 /// A connection on its way.
@@ -124,6 +126,9 @@ fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
     }
     if options.tcp_user_timeout.is_some() {
         socket.set_tcp_user_timeout(options.tcp_user_timeout)?;
+    }
+    if options.handshake_only {
+        socket.set_tcp_quickack(false)?;
     }
     if options.fast_open {
         set_option(&socket, SocketOption::FastOpenConnect, 1)?;

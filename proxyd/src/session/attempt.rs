@@ -395,6 +395,7 @@ impl Exchange<'_> {
         });
         let (source, transparent) = source.unwrap_or_default();
         let options = connect::Options {
+            handshake_only: false,
             source,
             transparent,
             interface: server.source.as_ref().and_then(|source| source.interface.clone()),

@@ -91,18 +91,18 @@ impl Script {
     /// Prepares a check. The error says what is wrong with an expression or a request.
     pub fn compile(kind: &CheckKind, disable_on_404: bool) -> Result<Self, String> {
         let (steps, flavour) = match kind {
-            CheckKind::Tcp => (vec![Step::Connect(ConnectStep::default())], Flavour::Tcp),
+            CheckKind::Tcp => (vec![Step::Connect(ConnectStep::implied())], Flavour::Tcp),
             CheckKind::Http(steps) => (http_steps(steps)?, Flavour::Http),
             CheckKind::TcpScript(steps) => (tcp_steps(steps)?, Flavour::TcpScript),
             CheckKind::Exchange(dialect, steps) => (tcp_steps(steps)?, Flavour::Exchange(*dialect)),
             CheckKind::SslHello => (
-                vec![Step::Connect(ConnectStep::default()), Step::Send(SSL_HELLO.to_vec()), Step::ExpectTls],
+                vec![Step::Connect(ConnectStep::implied()), Step::Send(SSL_HELLO.to_vec()), Step::ExpectTls],
                 Flavour::SslHello,
             ),
             // A program says nothing on a wire.
             CheckKind::External(_) => (Vec::new(), Flavour::Tcp),
             CheckKind::Agent(bytes) => {
-                let mut steps = vec![Step::Connect(ConnectStep::default())];
+                let mut steps = vec![Step::Connect(ConnectStep::implied())];
                 if !bytes.is_empty() {
                     steps.push(Step::Send(bytes.clone()));
                 }
@@ -117,7 +117,7 @@ impl Script {
 fn http_steps(steps: &[HttpStep]) -> Result<Vec<Step>, String> {
     let mut out = Vec::new();
     if !matches!(steps.first(), Some(HttpStep::Connect(_))) {
-        out.push(Step::Connect(ConnectStep::default()));
+        out.push(Step::Connect(ConnectStep::implied()));
     }
     if !steps.iter().any(|step| matches!(step, HttpStep::Send(_))) {
         let at = usize::from(matches!(steps.first(), Some(HttpStep::Connect(_))));
@@ -146,7 +146,7 @@ fn http_steps(steps: &[HttpStep]) -> Result<Vec<Step>, String> {
 fn tcp_steps(steps: &[TcpStep]) -> Result<Vec<Step>, String> {
     let mut out = Vec::new();
     if !matches!(steps.first(), Some(TcpStep::Connect(_))) {
-        out.push(Step::Connect(ConnectStep::default()));
+        out.push(Step::Connect(ConnectStep::implied()));
     }
     for step in steps {
         out.push(match step {
@@ -247,6 +247,16 @@ impl<'a> Run<'a> {
             code: None,
             extra_header,
         }
+    }
+
+    /// Whether the connection that is being made is the end: it only has to come about.
+    pub fn only_connects(&self) -> bool {
+        self.script.steps.get(self.at).is_none()
+    }
+
+    /// Whether a connection in the middle of the check is closed rather than broken off.
+    pub fn closes_between(&self) -> bool {
+        self.script.flavour == Flavour::Http
     }
 
     /// What comes next. Connections and bytes are taken as made and sent unless [`Run::failed`] is told otherwise.
@@ -353,7 +363,7 @@ impl<'a> Run<'a> {
     /// Steps are counted as they are written: an implied connection does not count.
     fn step_number(&self, index: usize) -> usize {
         let implied = match self.script.steps.first() {
-            Some(Step::Connect(connect)) => usize::from(*connect == ConnectStep::default()),
+            Some(Step::Connect(connect)) => usize::from(connect.implied),
             _ => 0,
         };
         index + 1 - implied
