@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::sample::fetch::socket::{Measured, Socket};
 use crate::sys;
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -222,6 +223,26 @@ impl Stream {
         match self {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+}
+
+impl Socket for Stream {
+    fn local(&self) -> Option<SocketAddr> {
+        self.local_address()
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(canonical),
+            Self::Unix(_) => None,
+        }
+    }
+
+    fn measured(&self) -> Option<Measured> {
+        match self {
+            Self::Tcp(stream) => sys::measured(stream).ok(),
+            Self::Unix(_) => None,
         }
     }
 }

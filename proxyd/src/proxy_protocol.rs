@@ -1,6 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: a header before the first byte of a connection that names its real ends.
 //!
-//! Standard: `proxy-protocol.txt` of the haproxy project, revision of 2020-03-05. TLVs of version 2 are passed over.
+//! Standard: `proxy-protocol.txt` of the haproxy project, revision of 2020-03-05. Of version 2 also the additions
+//! (TLVs) are kept, for rules to look at.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -51,6 +52,28 @@ pub fn read(input: &[u8]) -> Result<Progress, NoHeader> {
         return Err(NoHeader);
     }
     read_v2(input)
+}
+
+/// The additions (TLVs) of a complete header; empty where there are none, as in version 1.
+pub fn tlvs(header: &[u8]) -> &[u8] {
+    let addresses = match header.get(12..14) {
+        Some([0x21, 0x11 | 0x12]) => 12,
+        Some([0x21, 0x21 | 0x22]) => 36,
+        _ => return &[],
+    };
+    if header.starts_with(&SIGNATURE) { header.get(16 + addresses..).unwrap_or_default() } else { &[] }
+}
+
+/// The value of the first addition of that kind.
+pub fn tlv(mut tlvs: &[u8], wanted: u8) -> Option<&[u8]> {
+    while let [kind, high, low, rest @ ..] = tlvs {
+        let (value, after) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
+        if *kind == wanted {
+            return Some(value);
+        }
+        tlvs = after;
+    }
+    None
 }
 
 fn read_v1(input: &[u8]) -> Result<Progress, NoHeader> {
@@ -177,6 +200,19 @@ mod tests {
 
     fn ends(source: &str, destination: &str) -> Ends {
         Ends { source: source.parse().unwrap(), destination: destination.parse().unwrap() }
+    }
+
+    #[test]
+    fn additions_are_found() {
+        let additions = b"\x02\0\x01a\x05\0\0\x02\0\x01b\x30\0\x09cut";
+        assert_eq!(tlv(additions, 0x02), Some(&b"a"[..]));
+        assert_eq!(tlv(additions, 0x05), Some(&b""[..]));
+        assert_eq!(tlv(additions, 0x30), None);
+        assert_eq!(tlv(additions, 0x03), None);
+        let header = [&SIGNATURE[..], &[0x21, 0x11, 0, 16], &[0; 12], b"\x05\0\x01x"].concat();
+        assert_eq!(tlvs(&header), b"\x05\0\x01x");
+        assert_eq!(tlvs(b"PROXY UNKNOWN\r\n"), b"");
+        assert_eq!(tlvs(&header[..20]), b"");
     }
 
     #[test]

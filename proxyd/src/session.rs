@@ -79,8 +79,8 @@ pub struct Session {
     pub requests: u32,
     /// The connection to a server that nobody else may use (`http-reuse never`).
     pub own: RefCell<Option<Box<Own>>>,
-    /// It began with a PROXY header.
-    pub proxy_header: bool,
+    /// It began with a PROXY header: what that adds to the addresses.
+    pub proxy_header: Option<Box<ProxyHeader>>,
     /// An administrator has ended it.
     pub killed: Cell<bool>,
     /// `sess` variables.
@@ -90,6 +90,13 @@ pub struct Session {
     destination: OnceCell<Option<SocketAddr>>,
     _places: Places,
     _presence: Presence,
+}
+
+/// What is kept of a PROXY header besides the addresses.
+#[derive(Debug)]
+pub struct ProxyHeader {
+    /// Its additions, as they came.
+    pub tlvs: Box<[u8]>,
 }
 
 /// A client's connection and what is known of it, in one piece that goes with the request being answered.
@@ -175,7 +182,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         accepted: clock::date(),
         requests: 0,
         own: RefCell::new(None),
-        proxy_header: false,
+        proxy_header: None,
         killed: Cell::new(false),
         variables: Variables::default(),
         counters: Counters::default(),
@@ -231,8 +238,9 @@ async fn read_proxy_header(session: &mut Session, client: &mut Conn) -> bool {
             Err(proxy_protocol::NoHeader) => return false,
             Ok(Progress::Partial) => {}
             Ok(Progress::Complete { consumed, ends }) => {
+                let tlvs = proxy_protocol::tlvs(client.input.bytes().get(..consumed).unwrap_or_default()).into();
                 client.input.consume(consumed);
-                session.proxy_header = true;
+                session.proxy_header = Some(Box::new(ProxyHeader { tlvs }));
                 if let Some(ends) = ends {
                     session.source = Some(canonical(ends.source));
                     session.destination = OnceCell::from(Some(canonical(ends.destination)));

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "this is the one place for it; every block says why it is sound")]
 
+use crate::sample::fetch::socket::Measured;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -99,6 +100,37 @@ pub fn set_option(socket: impl AsFd, option: SocketOption, value: i32) -> io::Re
     let result =
         unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, std::ptr::from_ref(&value).cast(), length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What the kernel has measured of a TCP connection.
+pub fn measured(socket: impl AsFd) -> io::Result<Measured> {
+    // SAFETY: all fields are integers, for which zero is a valid value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).unwrap_or_default();
+    // SAFETY: the descriptor is open for the length of the borrow, and the pointers are to live values; the kernel writes no more
+    // than the length says. An older kernel writes less, which leaves zeros.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Measured {
+        rtt: info.tcpi_rtt,
+        rtt_variance: info.tcpi_rttvar,
+        unacked: info.tcpi_unacked,
+        sacked: info.tcpi_sacked,
+        lost: info.tcpi_lost,
+        retransmitted: info.tcpi_retrans,
+        fackets: info.tcpi_fackets,
+        reordering: info.tcpi_reordering,
+    })
 }
 
 /// A duplicate of a descriptor that this process was started with, known by its number only.

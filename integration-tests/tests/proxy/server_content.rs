@@ -178,3 +178,40 @@ fn a_dropped_client_is_not_told() {
         integration_tests::wait::until("the connection is forgotten", super::rig::BOUND, gone).unwrap();
     }
 }
+
+const ENDS: &str = "
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 5s
+frontend f
+    bind {front} accept-proxy
+    http-request set-priority-class int(-7)
+    http-request set-priority-offset int(3000)
+    http-request set-var(txn.tlv) fc_pp_authority
+    http-request set-var(txn.id) fc_pp_unique_id
+    default_backend b
+backend b
+    server s {server}
+    http-response set-header x-f \"%[var(txn.tlv)] %[var(txn.id)] %[prio_class] %[prio_offset] %[fc_rcvd_proxy]\"
+    http-response set-header x-b \"%[bc_dst] %[bc_dst_port] %[bc_src] %[bc_src_port,bool]\"
+";
+
+/// What the PROXY header adds and where the server is, told to the client; the values are haproxy 2.6's.
+#[test]
+fn ends_and_additions_of_a_connection_are_known() {
+    let rig = Rig::start("ends", ENDS, script(true, &[HEAD, "abcdef"]));
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11".to_vec();
+    let tlvs = b"\x02\0\x03h.x\x05\0\x02id\x30\0\0";
+    header.extend_from_slice(&u16::try_from(12 + tlvs.len()).unwrap().to_be_bytes());
+    header.extend_from_slice(&[10, 1, 2, 3, 127, 0, 0, 1, 0, 9, 0, 80]);
+    header.extend_from_slice(tlvs);
+    header.extend_from_slice(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let mut client = rig.connect();
+    client.write_all(&header).unwrap();
+    let (answer, _) = read_all(&mut client, Duration::from_secs(1));
+    assert!(answer.contains("\r\nx-f: h.x id -7 3000 1\r\n"), "{answer}");
+    let port = rig.origin.address.port();
+    assert!(answer.contains(&format!("\r\nx-b: 127.0.0.1 {port} 127.0.0.1 1\r\n")), "{answer}");
+}

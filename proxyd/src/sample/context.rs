@@ -2,6 +2,7 @@
 
 use super::Value;
 use super::content::{Body, Content};
+use super::fetch::socket::Socket;
 use super::fetch::{Figure, Side};
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
@@ -38,8 +39,12 @@ pub struct Stream<'a> {
     pub listener: u32,
     /// The listener's name, where it has one.
     pub listener_name: Option<&'a str>,
-    /// The connection began with a PROXY header.
-    pub proxy_header: bool,
+    /// What the PROXY header that the connection began with adds to the addresses; `None`: there was none.
+    pub proxy_header: Option<&'a [u8]>,
+    /// The client's connection.
+    pub client_socket: Option<&'a dyn Socket>,
+    /// The connection to the server, once there is one.
+    pub server_socket: Option<&'a dyn Socket>,
     /// The worker the connection lives on.
     pub worker: u32,
     /// The id and the name of the server, once one is chosen.
@@ -112,6 +117,7 @@ impl Stream<'_> {
             Scope::Process => self.live.variables().get(&name.name),
             Scope::Session => self.variables.get(name),
             Scope::Transaction | Scope::Request | Scope::Response => self.transaction?.variables.get(name),
+            Scope::Elsewhere => None,
         }
     }
 
@@ -120,8 +126,10 @@ impl Stream<'_> {
         match (name.scope, self.transaction) {
             (Scope::Process, _) => self.live.variables().set(&name.name, value),
             (Scope::Session, _) => self.variables.set(name, value),
-            (_, Some(transaction)) => transaction.variables.set(name, value),
-            (Scope::Transaction | Scope::Request | Scope::Response, None) => {}
+            (Scope::Transaction | Scope::Request | Scope::Response, Some(transaction)) => {
+                transaction.variables.set(name, value);
+            }
+            (Scope::Transaction | Scope::Request | Scope::Response, None) | (Scope::Elsewhere, _) => {}
         }
     }
 
@@ -131,6 +139,7 @@ impl Stream<'_> {
             let exists = match target.name.scope {
                 // Haproxy makes those of the process as it reads the configuration.
                 Scope::Process => true,
+                Scope::Elsewhere => false,
                 Scope::Session => self.variables.exists(&target.name),
                 Scope::Transaction | Scope::Request | Scope::Response => {
                     self.transaction.is_some_and(|transaction| transaction.variables.exists(&target.name))
@@ -150,8 +159,10 @@ impl Stream<'_> {
         match (name.scope, self.transaction) {
             (Scope::Process, _) => self.live.variables().unset(&name.name),
             (Scope::Session, _) => self.variables.unset(name),
-            (_, Some(transaction)) => transaction.variables.unset(name),
-            (Scope::Transaction | Scope::Request | Scope::Response, None) => {}
+            (Scope::Transaction | Scope::Request | Scope::Response, Some(transaction)) => {
+                transaction.variables.unset(name);
+            }
+            (Scope::Transaction | Scope::Request | Scope::Response, None) | (Scope::Elsewhere, _) => {}
         }
     }
 }

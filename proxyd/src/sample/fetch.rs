@@ -6,13 +6,18 @@ use super::value::{Value, leading_int};
 use super::variable::Name;
 use crate::http::{Head, header};
 use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::rules::acl::Test;
+use elements::nth;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 pub mod content;
 mod cookie;
 pub mod counter;
+mod elements;
+pub mod socket;
 mod target;
 mod whole;
 
@@ -184,6 +189,21 @@ pub enum ServerFact {
     Id,
 }
 
+/// What is noted about an exchange besides what the messages say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// `prio_class`
+    PriorityClass,
+    /// `prio_offset`
+    PriorityOffset,
+    /// `txn.id32`: half of its number.
+    Number,
+    /// `pid`
+    Process,
+    /// `accept_date`
+    Accepted(Unit),
+}
+
 /// Where a sample comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fetch {
@@ -325,6 +345,12 @@ pub enum Fetch {
     Server(ServerFact),
     /// `sc_…`, `src_…`, `table_cnt` and `table_avl`
     Counter(counter::CounterFetch),
+    /// What the kernel and the PROXY header tell of a connection.
+    Socket(socket::SocketFetch),
+    /// `acl`: each of these holds, or does not where it is negated.
+    Acls(Box<[(bool, Box<[Test]>)]>),
+    /// What is noted about the exchange.
+    Noted(Noted),
     /// `rand`, below the limit.
     Random(u32),
 }
@@ -461,17 +487,17 @@ impl Fetch {
             Self::BackendName => stream.backend.map(|(_, name)| Value::text(name.as_bytes())),
             Self::FirstRequest => Some(Value::Bool(stream.first_request)),
             Self::ProtoHttp => Some(Value::Bool(request().is_some())),
-            Self::Date(offset, unit) => {
-                let now = match unit {
-                    Unit::Seconds => u128::from(stream.now.as_secs()),
-                    Unit::Milliseconds => stream.now.as_millis(),
-                    Unit::Microseconds => stream.now.as_micros(),
-                };
-                Some(Value::Int(i64::try_from(now).unwrap_or(i64::MAX).saturating_add(*offset)))
-            }
+            Self::Date(offset, unit) => Some(Value::Int(since_1970(stream.now, *unit).saturating_add(*offset))),
             Self::DateFraction => Some(Value::Int(stream.now.subsec_micros().into())),
             Self::IsLocal(end) => address(stream, *end).map(|address| Value::Bool(stream.live.is_local(address.ip()))),
-            Self::ProxyHeader => Some(Value::Bool(stream.proxy_header)),
+            Self::ProxyHeader => Some(Value::Bool(stream.proxy_header.is_some())),
+            Self::Socket(fetch) => fetch.value(stream),
+            Self::Acls(acls) => {
+                let holds =
+                    |(negated, tests): &(bool, Box<[Test]>)| tests.iter().any(|test| test.holds(context)) != *negated;
+                Some(Value::Bool(acls.iter().all(holds)))
+            }
+            Self::Noted(noted) => noted.value(stream),
             Self::ListenerName => stream.listener_name.map(|name| Value::text(name.as_bytes())),
             Self::DefaultBackend => {
                 stream.live.default_backend(stream.frontend.0).map(|name| Value::text(name.as_bytes()))
@@ -553,74 +579,25 @@ impl Figure {
     }
 }
 
-impl HeaderFetch {
-    fn values<'a>(&'a self, head: &'a Head) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-        let whole = self.whole_lines;
-        head.fields()
-            .filter(|(name, _)| self.name.as_deref().is_none_or(|wanted| wanted == *name))
-            .flat_map(move |(_, value)| Elements { rest: Some(value), whole })
+impl Noted {
+    fn value(self, stream: &Stream<'_>) -> Option<Value<'static>> {
+        Some(Value::Int(match self {
+            Self::PriorityClass => stream.transaction?.priority_class.get().into(),
+            Self::PriorityOffset => stream.transaction?.priority_offset.get(),
+            Self::Number => (stream.number & u64::from(u32::MAX)).cast_signed(),
+            Self::Process => stream.live.host().1.into(),
+            Self::Accepted(unit) => since_1970(stream.accepted, unit),
+        }))
     }
 }
 
-/// The elements of a comma-separated value from either end; commas between double quotes do not separate.
-struct Elements<'a> {
-    rest: Option<&'a [u8]>,
-    whole: bool,
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest.take()?;
-        if self.whole {
-            return Some(rest);
-        }
-        match commas(rest).next() {
-            Some(at) => {
-                self.rest = Some(&rest[at + 1..]);
-                Some(header::trim(&rest[..at]))
-            }
-            None => Some(header::trim(rest)),
-        }
-    }
-}
-
-impl<'a> DoubleEndedIterator for Elements<'a> {
-    fn next_back(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest.take()?;
-        if self.whole {
-            return Some(rest);
-        }
-        match commas(rest).last() {
-            Some(at) => {
-                self.rest = Some(&rest[..at]);
-                Some(header::trim(&rest[at + 1..]))
-            }
-            None => Some(header::trim(rest)),
-        }
-    }
-}
-
-/// Where a value is separated.
-fn commas(value: &[u8]) -> impl Iterator<Item = usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    value.iter().enumerate().filter_map(move |(at, &byte)| {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return Some(at),
-            _ => {}
-        }
-        None
-    })
-}
-
-/// The n-th from 1, or from the end with a negative number; 0 is the last.
-fn nth<'a>(mut values: impl DoubleEndedIterator<Item = &'a [u8]>, occurrence: i32) -> Option<&'a [u8]> {
-    let place = occurrence.unsigned_abs() as usize;
-    if occurrence > 0 { values.nth(place - 1) } else { values.nth_back(place.max(1) - 1) }
+fn since_1970(time: Duration, unit: Unit) -> i64 {
+    let number = match unit {
+        Unit::Seconds => u128::from(time.as_secs()),
+        Unit::Milliseconds => time.as_millis(),
+        Unit::Microseconds => time.as_micros(),
+    };
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn head<'a>(context: &Context<'a>, side: Side) -> Option<&'a Head> {

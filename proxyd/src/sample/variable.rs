@@ -18,6 +18,8 @@ pub enum Scope {
     Request,
     /// `res`: while the response is.
     Response,
+    /// `check`, and `psess`, `ptxn`, `preq`, `pres` of a stream's parent: of what no rule of a proxy is part, so none has a value.
+    Elsewhere,
 }
 
 /// The name of a variable.
@@ -39,6 +41,7 @@ impl Name {
             "txn" => Scope::Transaction,
             "req" => Scope::Request,
             "res" => Scope::Response,
+            "check" | "psess" | "ptxn" | "preq" | "pres" => Scope::Elsewhere,
             _ => return None,
         };
         (!name.is_empty()).then(|| Self { scope, name: name.into() })
@@ -142,6 +145,7 @@ impl Variables {
             Scope::Request => !self.responding.get(),
             Scope::Response => self.responding.get(),
             Scope::Process | Scope::Session | Scope::Transaction => true,
+            Scope::Elsewhere => false,
         };
         if !lives {
             return;

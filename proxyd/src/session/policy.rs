@@ -36,6 +36,7 @@ use crate::rules::{self, Rules, Silence, Verdict};
 use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
 use crate::sample::fetch::content::rdp_cookie;
+use crate::sample::fetch::socket::Socket;
 use crate::sample::transaction::Transaction;
 use crate::sample::{Context, Expression, Stream};
 use crate::stats::Count;
@@ -63,7 +64,9 @@ fn stream<'a>(
         backend: backend.map(|view| (view.id, view.backend.name())),
         listener: session.listener.bind.id,
         listener_name: session.listener.bind.name.as_deref(),
-        proxy_header: session.proxy_header,
+        proxy_header: session.proxy_header.as_ref().map(|header| &*header.tlvs),
+        client_socket: Some(client.stream()),
+        server_socket: None,
         worker: u32::try_from(session.worker.index).unwrap_or(u32::MAX),
         server: backend
             .zip(server)
@@ -86,8 +89,13 @@ fn stream<'a>(
 
 /// The same of an exchange that is only looked at. Rules that change a message borrow its parts one by one.
 pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) -> Stream<'e> {
-    let Exchange { session, client, transaction, server_index, account, .. } = exchange;
-    stream(session, client, backend, Some(transaction), *server_index, account.now)
+    let Exchange { session, client, transaction, server_index, account, server, .. } = exchange;
+    let stream = stream(session, client, backend, Some(transaction), *server_index, account.now);
+    Stream { server_socket: socket(server.as_ref()), ..stream }
+}
+
+fn socket(server: Option<&ServerConn>) -> Option<&dyn Socket> {
+    server.map(|server| server.conn.stream() as &dyn Socket)
 }
 
 /// `tcp-request connection` and `session`: whether the connection may go on at all.
@@ -499,7 +507,8 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
             exchange.account.now,
         );
         let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-        let stream = Stream { response_body: body, ..stream };
+        let server_socket = socket(exchange.server.as_ref());
+        let stream = Stream { response_body: body, server_socket, ..stream };
         let verdict = section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at);
         match verdict {
             Verdict::Continue | Verdict::Resolve(_) => return Ok(()),
@@ -549,7 +558,8 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
             exchange.account.now,
         );
         let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-        let stream = Stream { response_body: body, ..stream };
+        let server_socket = socket(exchange.server.as_ref());
+        let stream = Stream { response_body: body, server_socket, ..stream };
         let request = exchange.request_wire.map(|_| &exchange.request);
         section.rules.http_after_response(request, &mut exchange.response, &stream);
     }

@@ -71,7 +71,8 @@ impl Lowering<'_> {
         declared.index
     }
 
-    fn named_acl(&mut self, name: &Word, before: &str) -> Option<Declared> {
+    /// An ACL that was declared before, or one that needs no declaration.
+    pub(super) fn named_acl(&mut self, name: &Word, before: &str) -> Option<Declared> {
         if let Some(declared) = self.declared.get(&*name.text) {
             return Some(declared.clone());
         }

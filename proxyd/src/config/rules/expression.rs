@@ -10,6 +10,7 @@ use shared_config::haproxy::expr::{Call, Expression};
 use shared_config::haproxy::keyword::{
     CONVERTERS, FETCHES, FetchPlaces, FetchRow, SampleType, Support, find_converter, find_fetch,
 };
+use shared_config::words::Word;
 
 /// A checked expression.
 pub(super) struct Lowered {
@@ -155,6 +156,9 @@ impl Lowering<'_> {
             );
             return Ok(Some(sample::Fetch::Never));
         }
+        if row.name == "acl" {
+            return Ok(self.acls(call, &inside.call));
+        }
         let fetch = match row.support {
             Support::Works => match fetch::lower(row, &arguments, self.names, &inside) {
                 Ok(fetch) => fetch,
@@ -173,6 +177,20 @@ impl Lowering<'_> {
             report::unsupported(self.out, &format!("sample fetch {}", row.name), call.span);
         }
         Ok(fetch)
+    }
+
+    /// `acl(NAME[,NAME…])`: the tests as they are known by now.
+    fn acls(&mut self, call: &Call, what: &str) -> Option<sample::Fetch> {
+        let mut all = Vec::new();
+        for word in call.arguments.iter().flatten() {
+            let name = word.text.trim_start_matches('!');
+            let negated = (word.text.len() - name.len()) % 2 == 1;
+            let named = Word::plain(name.to_owned(), word.span);
+            let declared = self.named_acl(&named, &format!("{what}: "))?;
+            let acl = self.rules.acls.get(declared.index?.0)?;
+            all.push((negated, acl.tests.clone().into()));
+        }
+        Some(sample::Fetch::Acls(all.into()))
     }
 
     fn missing_name(&mut self, missing: Problem) {

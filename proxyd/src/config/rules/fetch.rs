@@ -13,6 +13,8 @@ use shared_config::haproxy::keyword::FetchRow;
 use shared_config::words::Word;
 use std::borrow::Cow;
 
+mod socket;
+
 /// Why there is no fetch.
 pub(super) enum Failure {
     /// An argument is not what it should be.
@@ -43,6 +45,9 @@ pub(super) fn lower(
         return Ok(Some(found));
     }
     if let Some(found) = connection(row.name) {
+        return Ok(Some(found));
+    }
+    if let Some(found) = socket::lower(row.name, arguments).map_err(Failure::Arguments)? {
         return Ok(Some(found));
     }
     if let Some(found) = table::fetch(row.name, arguments, names, inside).map_err(Failure::Name)? {
@@ -79,7 +84,7 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
             text(value.map(|value| value.clone().into_bytes()).unwrap_or_default())
         }
         "hostname" => text(names.hostname.clone().into_bytes()),
-        "nbproc" => Value::Int(1),
+        "nbproc" | "proc" => Value::Int(1),
         _ => return Ok(None),
     })))
 }

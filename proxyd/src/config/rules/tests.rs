@@ -88,7 +88,9 @@ fn stream() -> Stream<'static> {
         backend: None,
         listener: 1,
         listener_name: None,
-        proxy_header: false,
+        proxy_header: None,
+        client_socket: None,
+        server_socket: None,
         worker: 0,
         server: None,
         now_ms: 0,
@@ -210,6 +212,25 @@ fn old_words_do_what_they_did() {
     head.start_request(b"GET", b"/", Version::HTTP_11);
     rules.http_request(&mut head, &stream(), &mut 0);
     assert_eq!(head.value(b"x-a"), Some(&b"v"[..]));
+}
+
+#[test]
+fn acls_are_samples() {
+    let (rules, problems) = http(
+        "acl a path_beg /a\nacl get method GET\nhttp-request deny if { acl(a,get) }\nhttp-request deny if { acl(!a,METH_GET) }\n\
+         http-request set-var(txn.x) acl(none)\nhttp-request set-var(txn.y) var(check.a) if { var(psess.b) -m found }\n",
+    );
+    let messages: Vec<&str> = problems.iter().map(|(_, _, message)| message.as_str()).collect();
+    assert_eq!(messages, ["sample fetch keyword 'acl': no such ACL : 'none'."]);
+    let holds = |rule: usize, target: &[u8]| {
+        let mut head = Head::default();
+        head.start_request(b"GET", target, Version::HTTP_11);
+        let stream = stream();
+        let context = Context { request: Some(&head), response: None, stream: &stream };
+        rules.http_request[rule].condition.as_ref().is_some_and(|condition| condition.holds(&rules.acls, &context))
+    };
+    assert_eq!([holds(0, b"/a"), holds(0, b"/b"), holds(1, b"/a"), holds(1, b"/b")], [true, false, false, true]);
+    assert!(!holds(2, b"/a"), "what belongs to no proxy has no value");
 }
 
 #[test]

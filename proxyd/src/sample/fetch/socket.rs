@@ -1,0 +1,136 @@
+//! Samples of a connection as the kernel and its PROXY header know it.
+
+use super::End;
+use crate::proxy_protocol;
+use crate::sample::context::Stream;
+use crate::sample::value::Value;
+use std::net::SocketAddr;
+
+/// A connected socket that rules may ask about.
+pub trait Socket {
+    /// This side's address.
+    fn local(&self) -> Option<SocketAddr>;
+    /// The other side's.
+    fn peer(&self) -> Option<SocketAddr>;
+    /// What the kernel has measured (`TCP_INFO`); `None` where it is not TCP.
+    fn measured(&self) -> Option<Measured>;
+}
+
+/// What the kernel tells of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Measured {
+    /// Round trip time, in microseconds.
+    pub rtt: u32,
+    /// Its variance, in microseconds.
+    pub rtt_variance: u32,
+    /// Segments sent and not acknowledged.
+    pub unacked: u32,
+    /// Segments acknowledged out of order.
+    pub sacked: u32,
+    /// Segments that are lost.
+    pub lost: u32,
+    /// Segments that are sent again.
+    pub retransmitted: u32,
+    /// Segments up to the highest one acknowledged.
+    pub fackets: u32,
+    /// How far segments were out of order.
+    pub reordering: u32,
+}
+
+/// One of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Figure {
+    /// `fc_rtt`, in milliseconds or microseconds.
+    Rtt(Resolution),
+    /// `fc_rttvar`
+    RttVariance(Resolution),
+    /// `fc_unacked`
+    Unacked,
+    /// `fc_sacked`
+    Sacked,
+    /// `fc_lost`
+    Lost,
+    /// `fc_retrans`
+    Retransmitted,
+    /// `fc_fackets`
+    Fackets,
+    /// `fc_reordering`
+    Reordering,
+}
+
+/// The unit of a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resolution {
+    /// `ms`
+    Milliseconds,
+    /// `us`
+    Microseconds,
+}
+
+impl Resolution {
+    fn of(self, microseconds: u32) -> u32 {
+        match self {
+            Self::Milliseconds => microseconds.saturating_add(500) / 1_000,
+            Self::Microseconds => microseconds,
+        }
+    }
+}
+
+/// Which connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Which {
+    /// `fc_…`: the client's.
+    Client,
+    /// `bc_…`: that to the server.
+    Server,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketFetch {
+    /// Something that the kernel measures.
+    Measured(Which, Figure),
+    /// `bc_src`, `bc_dst`
+    ServerAddress(End),
+    /// `bc_src_port`, `bc_dst_port`
+    ServerPort(End),
+    /// `fc_pp_authority`, `fc_pp_unique_id`, `fc_pp_tlv`: an addition to the PROXY header.
+    Tlv(u8),
+}
+
+impl SocketFetch {
+    /// The sample.
+    pub(super) fn value<'a>(self, stream: &Stream<'a>) -> Option<Value<'a>> {
+        let address = |end| match end {
+            End::Source => stream.server_socket?.local(),
+            End::Destination => stream.server_socket?.peer(),
+        };
+        match self {
+            Self::Measured(which, figure) => {
+                let socket = match which {
+                    Which::Client => stream.client_socket,
+                    Which::Server => stream.server_socket,
+                };
+                Some(Value::Int(figure.of(&socket?.measured()?).into()))
+            }
+            Self::ServerAddress(end) => address(end).map(|address| Value::Ip(address.ip().to_canonical())),
+            Self::ServerPort(end) => address(end).map(|address| Value::Int(address.port().into())),
+            Self::Tlv(kind) => proxy_protocol::tlv(stream.proxy_header?, kind).map(Value::text),
+        }
+    }
+}
+
+impl Figure {
+    fn of(self, measured: &Measured) -> u32 {
+        match self {
+            Self::Rtt(resolution) => resolution.of(measured.rtt),
+            Self::RttVariance(resolution) => resolution.of(measured.rtt_variance),
+            Self::Unacked => measured.unacked,
+            Self::Sacked => measured.sacked,
+            Self::Lost => measured.lost,
+            Self::Retransmitted => measured.retransmitted,
+            Self::Fackets => measured.fackets,
+            Self::Reordering => measured.reordering,
+        }
+    }
+}
