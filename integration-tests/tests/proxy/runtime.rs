@@ -4,7 +4,7 @@ use super::rig::{BOUND, Rig, Step, command, read_all, talk};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -232,8 +232,8 @@ fn nonsense_harms_nobody() {
         &format!("shutdown session 0x{long}"),
         &format!("clear counters {long}"),
     ] {
-        if line.ends_with('\\') && Subject::from_env() == Subject::Theirs {
-            // Haproxy waits for another line behind a backslash, up to its timeout.
+        if Subject::from_env() == Subject::Theirs && (line.ends_with('\\') || line.len() > 16_384) {
+            // Haproxy may wait for the rest of either until its timeout.
             continue;
         }
         let mut socket = UnixStream::connect(rig.runtime()).unwrap();
@@ -242,8 +242,9 @@ fn nonsense_harms_nobody() {
         let _ = socket.write_all(line.as_bytes()).and_then(|()| socket.write_all(b"\n"));
         let mut answer = Vec::new();
         let end = socket.read_to_end(&mut answer);
-        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
-        assert!(end.is_ok() || end.is_err_and(|error| refused(&error)), "{line:.40}");
+        let in_time = |error: &std::io::Error| !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let end = end.map_or_else(|error| in_time(&error).then_some(()).ok_or(error), |_| Ok(()));
+        assert!(end.is_ok(), "{line:.40}: {end:?}");
         assert!(rig.command("show info").contains("\nPid: "), "{line:.40}");
     }
     // Half a line, and gone.
