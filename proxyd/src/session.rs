@@ -31,7 +31,7 @@ pub mod stream;
 pub mod tcp;
 pub mod transfer;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ use crate::worker::timers::Timer;
 use crate::worker::view::View;
 use crate::worker::{Presence, Worker};
 use conn::Conn;
-use pool::Own;
+use pool::OwnPlace;
 use report::Report;
 
 /// What is known of an accepted connection.
@@ -78,7 +78,7 @@ pub struct Session {
     /// Requests that were completed on it.
     pub requests: u32,
     /// The connection to a server that nobody else may use (`http-reuse never`).
-    pub own: RefCell<Option<Box<Own>>>,
+    pub own: OwnPlace,
     /// It began with a PROXY header: what that adds to the addresses.
     pub proxy_header: Option<Box<ProxyHeader>>,
     /// An administrator has ended it.
@@ -181,7 +181,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         since: now,
         accepted: clock::date(),
         requests: 0,
-        own: RefCell::new(None),
+        own: OwnPlace::default(),
         proxy_header: None,
         killed: Cell::new(false),
         variables: Variables::default(),

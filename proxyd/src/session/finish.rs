@@ -123,7 +123,7 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let at = exchange.backend.zip(exchange.server_index);
     let kept_for = at.filter(|(view, _)| keeps && view.backend.http_reuse == HttpReuse::Never);
     if let Some(kept_for) = kept_for.and_then(|(view, index)| view.backend.servers.get(index)) {
-        exchange.session.own.replace(Own::keep(kept_for, &worker.buffers, server));
+        exchange.session.own.put(Own::keep(kept_for, &worker.buffers, server));
         return;
     }
     let pool = at.and_then(|(view, index)| view.pool(worker, index));

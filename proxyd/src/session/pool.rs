@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -71,6 +72,28 @@ impl Own {
         }
         conn.conn.release(buffers);
         None
+    }
+}
+
+/// The place for one, a word in every client's connection.
+#[derive(Default)]
+pub struct OwnPlace(Cell<Option<Box<Own>>>);
+
+impl OwnPlace {
+    /// What is there, which is taken out.
+    pub fn take(&self) -> Option<Box<Own>> {
+        self.0.take()
+    }
+
+    /// Puts another there; the one before is closed.
+    pub fn put(&self, own: Option<Box<Own>>) {
+        drop(self.0.replace(own));
+    }
+}
+
+impl fmt::Debug for OwnPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnPlace")
     }
 }
 
