@@ -130,12 +130,24 @@ fn read_v2(input: &[u8]) -> Result<Progress, NoHeader> {
     Ok(Progress::Complete { consumed: 16 + length, ends })
 }
 
+/// Whether each TLV ends within the header. They say nothing that is used, but one that leads out of it is an attempt.
+fn tlvs_fit(mut tlvs: &[u8]) -> bool {
+    while let [_, high, low, rest @ ..] = tlvs {
+        let Some(next) = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
+        tlvs = next;
+    }
+    tlvs.is_empty()
+}
+
 fn v2_ends<const N: usize>(body: &[u8]) -> Option<Ends>
 where
     IpAddr: From<[u8; N]>,
 {
     let address = |at: usize| Some(IpAddr::from(<[u8; N]>::try_from(body.get(at..at + N)?).ok()?));
     let port = |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?));
+    if !tlvs_fit(body.get(2 * N + 4..)?) {
+        return None;
+    }
     Some(Ends {
         source: SocketAddr::new(address(0)?, port(2 * N)?),
         destination: SocketAddr::new(address(N)?, port(2 * N + 2)?),
@@ -250,6 +262,9 @@ mod tests {
         out[15] += 4;
         out.extend_from_slice(&[4, 0, 1, 0]);
         assert_eq!(read(&out), Ok(Progress::Complete { consumed: 32, ends: Some(given) }));
+        out[30] = 2;
+        assert_eq!(read(&out), Err(NoHeader), "a TLV that is longer than the header");
+        out[30] = 1;
         out[12] = 0x31;
         assert_eq!(read(&out), Err(NoHeader));
     }

@@ -131,7 +131,7 @@ pub fn data(input: &[u8]) -> Data {
         };
         rest = rest.get(length..).unwrap_or_default();
         if size == 0 {
-            data.complete = true;
+            data.complete = matches!(trailers(rest, &mut Vec::new()), Ok(Some(_)));
             break;
         }
         let there = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());

@@ -1,6 +1,6 @@
 //! Where the two are meant to differ: rules that name what, and why.
 
-use crate::case::{Case, Ending};
+use crate::case::{Case, Ending, SENTINEL};
 use crate::message::{Framing, Message};
 use crate::outcome::{Outcome, difference};
 
@@ -37,7 +37,9 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "chunk line",
         reason: "the line of a chunk's size must end with CR LF, as for haproxy 3.5",
-        applies: |case, ours, theirs| ours.last_status() == 400 && has_lone_lf_in_chunk(&case.sent()) && theirs != ours,
+        applies: |case, ours, theirs| {
+            ours.last_status() == 400 && has_lone_lf_in_chunk(&[&case.sent(), SENTINEL].concat()) && theirs != ours
+        },
     },
     Rule {
         name: "overflow",
@@ -168,6 +170,23 @@ pub(crate) const RULES: &[Rule] = &[
         applies: |_, ours, theirs| keeps_after(ours, theirs, &[302]),
     },
     Rule {
+        name: "quotes",
+        reason: "a quotation mark in `connection` is a letter like others; haproxy looks for no word behind it",
+        applies: |case, _, theirs| {
+            let quoted = |request: &&Message| request.field("connection").is_some_and(|value| value.contains(&b'"'));
+            case.sent().contains(&b'"') && theirs.requests().iter().any(quoted)
+        },
+    },
+    Rule {
+        name: "dead connection",
+        reason: "a request on a connection that the server closes at that moment goes out again where it can",
+        applies: |case, ours, theirs| {
+            let closes = case.answers.iter().any(|answer| answer.closes);
+            let same = theirs.client.iter().zip(&ours.client).all(|(one, other)| one == other);
+            closes && same && ours.client.len() == theirs.client.len() + 1
+        },
+    },
+    Rule {
         name: "pieces",
         reason: "whether a body had come when a rule answered its request depends on when its pieces came",
         applies: |case, ours, theirs| {
@@ -212,6 +231,11 @@ fn field(line: &[u8], name: &[u8], change: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
         Some(value) => [name, b": ", &change(value.trim_ascii()), b"\r\n"].concat(),
         None => line.to_vec(),
     }
+}
+
+fn plain_list(value: &[u8]) -> Vec<u8> {
+    let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    elements.filter(|element| !element.is_empty()).collect::<Vec<_>>().join(&b", "[..])
 }
 
 fn plain_number(value: &[u8]) -> Vec<u8> {
@@ -301,7 +325,8 @@ fn has_strange_target(head: &[u8]) -> bool {
         };
         let authority = target.windows(3).position(|end| end == b"://").map(|at| (&target[..at], &target[at + 3..]));
         let absolute = authority.is_some_and(|(scheme, rest)| {
-            scheme.first().is_some_and(u8::is_ascii_alphabetic) && !rest.is_empty() && !rest.starts_with(b"/")
+            let word = scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+            word && scheme.first().is_some_and(u8::is_ascii_alphabetic) && !rest.is_empty() && !rest.starts_with(b"/")
         });
         let good = match target[0] {
             b'/' => true,
@@ -401,8 +426,8 @@ const WRITINGS: &[Writing] = &[
     },
     Writing {
         name: "list",
-        reason: "where a list in `connection` is not changed, it is not written anew",
-        change: |line| Some(field(line, b"connection", |value| value.strip_suffix(b",").unwrap_or(value).to_vec())),
+        reason: "what is left of a list in `connection` is written with one comma and one space; haproxy leaves the holes",
+        change: |line| Some(field(line, b"connection", plain_list)),
     },
     Writing {
         name: "te",

@@ -28,7 +28,7 @@ use integration_tests::clock;
 use integration_tests::subject::Subject;
 use mutate::What;
 use outcome::{Difference, Outcome};
-use report::Report;
+use report::{Key, Report};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -37,8 +37,27 @@ use std::rc::Rc;
 const PLACES: u16 = 400;
 /// How often a case is made smaller at most.
 const ROUNDS: u32 = 60;
-/// How often a difference must be seen again.
+/// How often the same difference must be seen again.
 const AGAIN: u8 = 3;
+/// How often a case is run that differs in another way each time: a machine that stood still, not the proxy.
+const TRIES: u8 = 8;
+
+/// What a case has shown before.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    key: Option<Key>,
+    /// How often it differed in this way.
+    times: u8,
+    tries: u8,
+}
+
+impl Seen {
+    /// It has differed in this way.
+    fn again(&self, key: Key) -> Self {
+        let same = self.key.as_ref() == Some(&key);
+        Self { key: Some(key), times: if same { self.times + 1 } else { 1 }, tries: self.tries + 1 }
+    }
+}
 
 fn main() -> Result<()> {
     let ours = match std::env::args().nth(1) {
@@ -59,7 +78,7 @@ fn main() -> Result<()> {
     ];
     let mut engine = Engine::new(sides)?;
     if let Some(one) = number("CASE") {
-        engine.start(Rc::new(mutate::case(what, seed, one)), 0, 1)?;
+        engine.start(Rc::new(mutate::case(what, seed, one)), Seen::default(), 1)?;
         while !engine.is_idle() {
             for Finished { case, ours, theirs, .. } in engine.turn()? {
                 report::show(&case, &ours, &theirs)?;
@@ -82,18 +101,19 @@ fn main() -> Result<()> {
 }
 
 /// Runs the cases of a seed.
-fn run(engine: &mut Engine<u8>, (what, seed): (What, u64), count: u64, report: &mut Report) -> Result<()> {
+fn run(engine: &mut Engine<Seen>, (what, seed): (What, u64), count: u64, report: &mut Report) -> Result<()> {
     let mut next = 0;
-    let mut waiting: VecDeque<(Rc<Case>, u8)> = VecDeque::new();
+    let mut waiting: VecDeque<(Rc<Case>, Seen)> = VecDeque::new();
     loop {
         while next < count && waiting.len() < usize::from(PLACES) {
-            waiting.push_back((Rc::new(mutate::case(what, seed, next)), 0));
+            waiting.push_back((Rc::new(mutate::case(what, seed, next)), Seen::default()));
             next += 1;
         }
         let mut later = VecDeque::new();
         while let Some((case, seen)) = waiting.pop_front() {
             if engine.has_room(case.variant) {
-                engine.start(case, seen, u32::from(seen))?;
+                let patience = u32::from(seen.times);
+                engine.start(case, seen, patience)?;
             } else {
                 later.push_back((case, seen));
             }
@@ -101,11 +121,17 @@ fn run(engine: &mut Engine<u8>, (what, seed): (What, u64), count: u64, report: &
         waiting = later;
         for done in engine.turn()? {
             match verdict(&done.case, &done.ours, &done.theirs) {
-                Verdict::Same if done.tag > 0 => report.unsteady += 1,
+                Verdict::Same if done.tag.tries > 0 => report.unsteady += 1,
                 Verdict::Same => report.same += 1,
                 Verdict::Intended(rule) => report.intended(rule),
-                Verdict::Different(_) if done.tag < AGAIN => waiting.push_back((done.case, done.tag + 1)),
-                Verdict::Different(kind) => report.different(kind, done),
+                Verdict::Different(kind) => {
+                    let seen = done.tag.again(Key::new(kind, &done.ours, &done.theirs));
+                    match (seen.times > AGAIN, seen.tries < TRIES) {
+                        (true, _) => report.different(kind, done),
+                        (false, true) => waiting.push_back((done.case, seen)),
+                        (false, false) => report.unsteady += 1,
+                    }
+                }
             }
         }
         if next == count && waiting.is_empty() && engine.is_idle() {
@@ -132,20 +158,20 @@ fn verdict(case: &Case, ours: &Outcome, theirs: &Outcome) -> Verdict {
 }
 
 /// The smallest form of a case that differs in the same way.
-fn smallest(engine: &mut Engine<u8>, what: What, example: &report::Example) -> Result<Finished<u8>> {
+fn smallest(engine: &mut Engine<Seen>, what: What, example: &report::Example) -> Result<Finished<Seen>> {
     let mut best = run_one(engine, &example.case)?;
     for _ in 0..ROUNDS {
         let mut waiting: VecDeque<Case> = shrink::candidates(what, &best.case).into();
-        let mut better: Option<Finished<u8>> = None;
+        let mut better: Option<Finished<Seen>> = None;
         // Many that are smaller run at once; the smallest that still differs is the next to be made smaller.
         while !waiting.is_empty() || !engine.is_idle() {
             while waiting.front().is_some_and(|case| engine.has_room(case.variant)) {
                 let Some(case) = waiting.pop_front() else { break };
-                engine.start(Rc::new(case), 0, 2)?;
+                engine.start(Rc::new(case), Seen::default(), 2)?;
             }
             for done in engine.turn()? {
                 let Verdict::Different(kind) = verdict(&done.case, &done.ours, &done.theirs) else { continue };
-                let key = report::Key::new(kind, &done.ours, &done.theirs);
+                let key = Key::new(kind, &done.ours, &done.theirs);
                 let size = better.as_ref().unwrap_or(&best).case.size();
                 if key == example.key && done.case.size() < size {
                     better = Some(done);
@@ -161,8 +187,8 @@ fn smallest(engine: &mut Engine<u8>, what: What, example: &report::Example) -> R
     Ok(best)
 }
 
-fn run_one(engine: &mut Engine<u8>, case: &Rc<Case>) -> Result<Finished<u8>> {
-    engine.start(Rc::clone(case), 0, 1)?;
+fn run_one(engine: &mut Engine<Seen>, case: &Rc<Case>) -> Result<Finished<Seen>> {
+    engine.start(Rc::clone(case), Seen::default(), 1)?;
     loop {
         if let Some(done) = engine.turn()?.pop() {
             return Ok(done);

@@ -1,5 +1,6 @@
 //! Counts, and what is printed.
 
+use crate::Seen;
 use crate::case::Case;
 use crate::engine::Finished;
 use crate::intended::Explanation;
@@ -57,7 +58,7 @@ impl Report {
         *self.rules.entry(rule).or_default() += 1;
     }
 
-    pub(crate) fn different(&mut self, kind: Difference, done: Finished<u8>) {
+    pub(crate) fn different(&mut self, kind: Difference, done: Finished<Seen>) {
         let key = Key::new(kind, &done.ours, &done.theirs);
         let (count, smallest) = self.kinds.entry(key).or_insert_with(|| (0, Rc::clone(&done.case)));
         *count += 1;
