@@ -1,8 +1,12 @@
 //! Keys: which server a request goes to by what it says. The expectations were asked of haproxy 2.6, which passes them.
 
-use super::rig::{Rig, Step, answering, read_all};
-use std::io::Write;
-use std::net::SocketAddr;
+use super::rig::{BOUND, Rig, Step, answering, read_all, wait_until_read};
+use integration_tests::subject::Subject;
+use integration_tests::wait;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -219,5 +223,123 @@ fn desktop_sessions_are_found_again() {
         client.write_all(&remote_desktop(&cookie)).unwrap();
         assert_eq!(read_all(&mut client, QUIET).0, "", "{cookie}");
         assert_ne!(server(&rig), "s5", "{cookie}");
+    }
+}
+
+/// A server that answers at once, and requests that say `x-hold` when the gate is open.
+fn gated(open: &Arc<AtomicBool>, held: &Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (open, held) = (Arc::clone(open), Arc::clone(held));
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let (open, held) = (Arc::clone(&open), Arc::clone(&held));
+            std::thread::spawn(move || {
+                let (mut text, mut block) = (String::new(), [0; 512]);
+                while let Ok(count @ 1..) = client.read(&mut block) {
+                    text.push_str(&String::from_utf8_lossy(&block[..count]));
+                    if !text.ends_with("\r\n\r\n") {
+                        continue;
+                    }
+                    if text.contains("x-hold") {
+                        held.fetch_add(1, Ordering::SeqCst);
+                        let _ = wait::until("the gate", BOUND, || open.load(Ordering::SeqCst).then_some(()));
+                    }
+                    let _ = client.write_all(OK);
+                    text.clear();
+                }
+            });
+        }
+    });
+    address
+}
+
+fn ring(lines: &str, servers: &str) -> String {
+    format!(
+        "
+global
+    log {{log}} local0
+    nbthread 1
+defaults
+    mode http
+    timeout client 9s
+    timeout server 9s
+    timeout connect 1s
+    timeout queue 9s
+listen fe
+    bind {{front}}
+    balance uri
+    hash-type consistent
+    http-response set-header x-server %s
+    {lines}
+{servers}
+"
+    )
+}
+
+fn server_of(answer: &str) -> String {
+    answer.lines().find_map(|line| line.strip_prefix("x-server: ")).unwrap_or(answer).to_owned()
+}
+
+/// `hash-key` is newer than haproxy 2.6. Its manual: keyed by addresses, a ring is the same whatever the order and the names of the
+/// servers, as another proxy may have them.
+#[test]
+fn rings_of_two_proxies_agree_by_address() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let (open, held) = (Arc::default(), Arc::default());
+    let addresses: Vec<SocketAddr> = (0..3).map(|_| gated(&open, &held)).collect();
+    let owners = |name: &str, key: &str, order: [usize; 3]| -> Vec<String> {
+        let line = |at: usize| format!("    server p{} {} hash-key {key}", addresses[at].port(), addresses[at]);
+        let servers = order.map(line).join("\n");
+        let rig = Rig::start(name, &ring("", &servers), answering(OK));
+        let ask = |uri| {
+            let mut client = rig.connect();
+            client.write_all(get(&format!("/{uri}"), "").as_bytes()).unwrap();
+            server_of(&read_all(&mut client, BOUND).0)
+        };
+        (0..24).map(ask).collect()
+    };
+    assert_eq!(owners("ring-a", "addr-port", [0, 1, 2]), owners("ring-b", "addr-port", [2, 0, 1]));
+    assert_ne!(owners("ring-c", "id", [0, 1, 2]), owners("ring-d", "id", [2, 0, 1]));
+}
+
+/// `hash-preserve-affinity` likewise: a server that is busy is waited for, or passed over once it has `maxconn` requests, or once its
+/// queue is full, too.
+#[test]
+fn a_busy_server_of_a_ring_is_waited_for_or_passed_over() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    for (affinity, queued) in [("always", 2), ("maxconn", 0), ("maxqueue", 1)] {
+        let (open, held) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let servers = (1..=3).map(|id| format!("    server s{id} {} maxconn 1 maxqueue 1", gated(&open, &held)));
+        let servers = servers.collect::<Vec<_>>().join("\n");
+        // Always: the queue has room for all.
+        let servers = if affinity == "always" { servers.replace("maxqueue 1", "") } else { servers };
+        let rig = Rig::start("affinity", &ring(&format!("hash-preserve-affinity {affinity}"), &servers), answering(OK));
+        let send = |fields: &str| {
+            let mut client = rig.connect();
+            client.write_all(get("/key", fields).as_bytes()).unwrap();
+            client
+        };
+        let mut first = send("x-hold: 1\r\n");
+        wait::until("the first is held", BOUND, || (held.load(Ordering::SeqCst) == 1).then_some(())).unwrap();
+        let mut waiting: Vec<_> = (0..queued).map(|_| send("")).collect();
+        waiting.iter().for_each(wait_until_read);
+        let elsewhere = (affinity != "always").then(|| server_of(&read_all(&mut send(""), BOUND).0));
+        for client in &mut waiting {
+            client.set_read_timeout(Some(QUIET)).unwrap();
+            let mut early = [0; 512];
+            let answer = client.read(&mut early).map(|count| String::from_utf8_lossy(&early[..count]).into_owned());
+            assert!(answer.is_err(), "{affinity}: it waits: {answer:?}");
+        }
+        open.store(true, Ordering::SeqCst);
+        let home = server_of(&read_all(&mut first, BOUND).0);
+        assert!(elsewhere.is_none_or(|other| other != home && other.starts_with('s')), "{affinity}: {home}");
+        for client in &mut waiting {
+            assert_eq!(server_of(&read_all(client, BOUND).0), home, "{affinity}");
+        }
     }
 }
