@@ -4,10 +4,10 @@
 //! control thread puts the result in force. A configuration that cannot be used changes nothing. What was in force before is
 //! taken apart by the same thread, once nobody uses it any more: with thousands of servers that takes milliseconds, too.
 //!
-//! While it works, the thread leaves the processors to all others; where there is nothing left for it, it is soon made to be
-//! scheduled as they are. The thread starts before the
-//! process enters its chroot and keeps its own view of the file system, though not the starter's user: the files are where the
-//! first start found them, as far as the process's user may read them.
+//! While it works, the thread leaves the processors to all others, if the system lets it come back from that (`RLIMIT_NICE`, or
+//! `CAP_SYS_NICE` in a process that keeps its user); where there is nothing left for it, it is soon made to be scheduled as they
+//! are. The thread starts before the process enters its chroot and keeps its own view of the file system, though not the
+//! starter's user: the files are where the first start found them, as far as the process's user may read them.
 
 use std::io;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Of `RLIMIT_NICE`: what a thread needs to come back from [`Scheduling::Idle`]. It allows nothing that is not allowed anyway.
 const NICE_ORDINARY: u64 = 20;
+
+/// The privilege to change how threads are scheduled, as a bit of those that are held (capabilities(7)).
+const CAP_SYS_NICE: u64 = 1 << 23;
 
 /// Reads the configuration as the start did, and says what is wrong with it; `None` if it cannot be used.
 pub type Load = Box<dyn FnMut() -> Option<Model> + Send>;
@@ -74,7 +77,7 @@ impl Reader {
         let (sender, outcomes) = channel(1);
         let (ready, started) = sync_channel(1);
         // Without it a thread could not be made ordinary again once the process has given up its privileges.
-        let modest = may_return();
+        let modest = may_return() || (global.uid.is_none() && sets_priorities());
         let mut work = Work { load, handle, facts, global: global.clone(), modest, old: Vec::new() };
         thread::Builder::new().name("reload".into()).spawn(move || {
             // Signals are for the control thread.
@@ -110,6 +113,15 @@ impl Reader {
 fn may_return() -> bool {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NICE) else { return false };
     soft >= NICE_ORDINARY || setrlimit(Resource::RLIMIT_NICE, NICE_ORDINARY, hard.max(NICE_ORDINARY)).is_ok()
+}
+
+/// Whether the process is privileged to change how threads are scheduled, which it stays as long as its user does not change.
+fn sets_priorities() -> bool {
+    let effective = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    std::fs::read_to_string("/proc/self/status").ok().and_then(effective).is_some_and(|held| held & CAP_SYS_NICE != 0)
 }
 
 struct Work {
@@ -177,4 +189,20 @@ fn later(running: &Global, wanted: &Global) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(name, same)| (!same).then_some(name))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_comes_back_where_that_is_said() {
+        let thread = thread::spawn(|| {
+            sys::schedule(0, Scheduling::Idle).unwrap();
+            let returned = sys::schedule(0, Scheduling::Ordinary).is_ok();
+            let limit = getrlimit(Resource::RLIMIT_NICE).is_ok_and(|(soft, _)| soft >= NICE_ORDINARY);
+            assert_eq!(returned, limit || sets_priorities());
+        });
+        thread.join().unwrap();
+    }
 }
