@@ -4,9 +4,10 @@
 
 use super::rig::{BOUND, Rig, answering};
 use integration_tests::subject::Subject;
+use socket2::{Domain, Socket, Type};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 const CONFIG: &str = "
 global
@@ -88,6 +89,33 @@ fn samples_are_haproxys() {
         .collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert_eq!(all.lines().count(), table.lines().count());
+}
+
+const REORDERING: &str = "
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 5s
+frontend f
+    bind {front}
+    http-request return status 200 content-type text/plain lf-string %[fc_reordering]
+";
+
+/// How far packets come out of order is something that the kernel remembers of an address from connections before, and busy tests
+/// teach it about the one that all use. Nobody else comes from this one.
+#[test]
+fn a_new_client_has_the_reordering_that_the_kernel_begins_with() {
+    let rig = Rig::start("reordering", REORDERING, answering(b"HTTP/1.1 200 OK\r\n\r\n"));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 77], 0)).into()).unwrap();
+    socket.connect(&rig.front.into()).unwrap();
+    let mut client = TcpStream::from(socket);
+    client.set_read_timeout(Some(BOUND)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\n3"), "{answer}");
 }
 
 /// The value of a case, with a dash in front where there was none; what cannot be printed is escaped.
