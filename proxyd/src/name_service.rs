@@ -1,8 +1,8 @@
 //! Asks name servers where servers are, on the control thread and beside all traffic.
 //!
-//! One task per `resolvers` section, with a socket per name server once somebody asks: a server, or a rule that waits for the
-//! answer. What an answer means for a server is
-//! decided by [`resolvers`](crate::resolvers) and carried out through [`Checks::apply`], as every other change of a server.
+//! One task per `resolvers` section, with a way to each name server once somebody asks: a server, or a rule that waits for the
+//! answer. What an answer means for a server is decided by [`resolvers`](crate::resolvers) and carried out through
+//! [`Checks::apply`], as every other change of a server.
 
 mod outlet;
 mod section;

@@ -86,7 +86,19 @@ impl Stream {
         })
     }
 
-    /// The same with two pieces in one call.
+    /// Writes all of `bytes`.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = std::future::poll_fn(|context| self.poll_write(context, bytes)).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The same as [`Self::poll_write`] with two pieces in one call.
     pub fn poll_write_both(&self, context: &mut Context<'_>, pieces: [&[u8]; 2]) -> Poll<io::Result<usize>> {
         let length = pieces[0].len() + pieces[1].len();
         let pieces = pieces.map(IoSlice::new);

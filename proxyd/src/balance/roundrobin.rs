@@ -104,11 +104,6 @@ impl RoundRobin {
         }
     }
 
-    fn ticket(&mut self) -> u64 {
-        self.tickets += 1;
-        self.tickets
-    }
-
     pub(super) fn pick(&mut self, request: &Request, farm: &Farm) -> Picked {
         let mut passed_over = Vec::new();
         let mut avoided = None;
@@ -207,14 +202,14 @@ impl RoundRobin {
 
     /// Puts a server where it belongs by its due turn.
     fn queue(&mut self, index: usize) {
-        let ticket = self.ticket();
         let Some(share) = self.shares.get_mut(index) else { return };
         share.placed = true;
         if share.due >= self.period {
             self.next.push(share.weight, index);
         } else {
             let rank = (HEAVIEST + share.carry - share.weight) / u64::from(super::server_state::WEIGHT_SCALE);
-            self.current.push(Reverse((share.due * DUE_UNIT + rank, ticket, index)));
+            self.tickets += 1;
+            self.current.push(Reverse((share.due * DUE_UNIT + rank, self.tickets, index)));
         }
     }
 }

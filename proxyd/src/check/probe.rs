@@ -123,7 +123,7 @@ async fn speak(
                 Err(Stopped::Late) => Err(Stopped::Late),
             },
             Next::Send(bytes) => match stream {
-                Some(stream) => limited(answer_deadline, send(stream, &bytes)).await,
+                Some(stream) => limited(answer_deadline, stream.write_all(&bytes)).await,
                 None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
             },
             Next::Receive => match stream {
@@ -177,13 +177,13 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) ->
     let options = Options { socks4, handshake_only, ..probe.options.clone() };
     let mut connecting = connect::start(&target, &options)?;
     poll_fn(|context| connecting.poll(context)).await?;
-    let mut stream = connecting.into_stream();
+    let stream = connecting.into_stream();
     if handshake_only {
         stream.reset_on_close();
     }
     if let Some(version) = header {
         let header = proxy_header(version, stream.local_address(), &target);
-        send(&mut stream, &header).await?;
+        stream.write_all(&header).await?;
     }
     Ok(stream)
 }
@@ -197,17 +197,6 @@ fn proxy_header(version: SendProxy, local: Option<SocketAddr>, target: &Target) 
         }
         (SendProxy::V1, _, _) => b"PROXY UNKNOWN\r\n".to_vec(),
     }
-}
-
-async fn send(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let sent = poll_fn(|context| stream.poll_write(context, bytes)).await?;
-        if sent == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes = bytes.get(sent..).unwrap_or_default();
-    }
-    Ok(())
 }
 
 async fn receive(stream: &mut Stream) -> io::Result<Vec<u8>> {

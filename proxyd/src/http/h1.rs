@@ -299,7 +299,7 @@ fn write_status(out: &mut Vec<u8>, status: u16) {
 }
 
 /// A number of digits and nothing else.
-fn decimal(digits: &[u8]) -> Option<u64> {
+pub fn decimal(digits: &[u8]) -> Option<u64> {
     let mut sum = digits.first().map(|_| 0_u64)?;
     for digit in digits {
         let digit = Some(digit.wrapping_sub(b'0')).filter(|&digit| digit < 10)?;

@@ -207,13 +207,5 @@ impl Conversation {
 /// Sends a question.
 async fn write(stream: &Stream, question: &[u8]) -> io::Result<()> {
     let framed = frames::frame(question).ok_or(io::ErrorKind::InvalidInput)?;
-    let mut left = &framed[..];
-    let written = async {
-        while !left.is_empty() {
-            let count = poll_fn(|context| stream.poll_write(context, left)).await?;
-            left = left.get(count..).unwrap_or_default();
-        }
-        Ok(())
-    };
-    timeout(PATIENCE, written).await?
+    timeout(PATIENCE, stream.write_all(&framed)).await?
 }

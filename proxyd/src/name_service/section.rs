@@ -79,6 +79,12 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether it is about this name. Services have no family.
+    fn is(&self, name: &Name, service: bool, prefer: Kind) -> bool {
+        let lookup = &self.lookup;
+        lookup.name() == name && lookup.is_service() == service && (service || lookup.prefer() == prefer)
+    }
+
     /// One of the addresses, those of the preferred family first.
     fn one_of(&self, known: &[IpAddr]) -> Option<IpAddr> {
         let choice = Choice { prefer: self.lookup.prefer(), shares: true, ..Choice::default() };
@@ -189,12 +195,8 @@ impl Section {
     fn subscribe(&self, name: &Name, service: bool, member: Member) {
         let mut entries = self.entries.borrow_mut();
         let prefer = member.choice.prefer;
-        let same = |entry: &&mut Entry| {
-            let lookup = &entry.lookup;
-            lookup.name() == name && lookup.is_service() == service && (service || lookup.prefer() == prefer)
-        };
         let known = if service { member.slot().is_some() } else { member.place().ip().is_some() };
-        match entries.iter_mut().find(same) {
+        match entries.iter_mut().find(|entry| entry.is(name, service, prefer)) {
             Some(entry) => {
                 if known {
                     entry.lookup.hold_from(self.now());
@@ -230,11 +232,7 @@ impl Section {
     pub(super) fn resolve(&self, asked: Asked) {
         let (now, valid) = (self.now(), lookup::milliseconds(self.settings.hold.valid));
         let mut entries = self.entries.borrow_mut();
-        let same = |entry: &&mut Entry| {
-            let lookup = &entry.lookup;
-            !lookup.is_service() && *lookup.name() == asked.name && lookup.prefer() == asked.prefer
-        };
-        if let Some(entry) = entries.iter_mut().find(same) {
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.is(&asked.name, false, asked.prefer)) {
             let fresh: Vec<_> = entry.lookup.fresh(now, valid).collect();
             if let Some(ip) = entry.one_of(&fresh) {
                 // Who has left needs no answer.
@@ -256,13 +254,9 @@ impl Section {
     }
 
     /// Tells rules what they have waited for. A name that only they have asked for is forgotten.
-    fn tell(&self, key: (&Name, bool, Kind), found: bool) {
+    fn tell(&self, (name, service, prefer): (&Name, bool, Kind), found: bool) {
         let mut entries = self.entries.borrow_mut();
-        let is = |entry: &Entry| {
-            let lookup = &entry.lookup;
-            lookup.name() == key.0 && lookup.is_service() == key.1 && lookup.prefer() == key.2
-        };
-        let Some(entry) = entries.iter_mut().find(|entry| is(entry)) else { return };
+        let Some(entry) = entries.iter_mut().find(|entry| entry.is(name, service, prefer)) else { return };
         let waiting = std::mem::take(&mut entry.waiting);
         let known: Vec<_> = entry.lookup.addresses().filter(|_| found && !waiting.is_empty()).collect();
         let ip = entry.one_of(&known);
@@ -271,7 +265,7 @@ impl Section {
             let _ = asked.answer.send(ip);
         }
         if entry.members.is_empty() {
-            entries.retain(|entry| !is(entry));
+            entries.retain(|entry| !entry.is(name, service, prefer));
         }
     }
 

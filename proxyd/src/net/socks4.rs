@@ -35,6 +35,9 @@ impl Handshake {
     pub fn poll(&mut self, context: &mut Context<'_>, stream: &Stream) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
             let sent = ready!(stream.poll_write(context, &self.unsent))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
             self.unsent.drain(..sent);
         }
         while self.answer.len() < ANSWER {

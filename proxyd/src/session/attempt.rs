@@ -311,12 +311,10 @@ impl Exchange<'_> {
         let (Some(pool), Some(server)) = (view.pool(worker, index), view.backend.servers.get(index)) else {
             return false;
         };
-        if view.backend.http_reuse == HttpReuse::Never {
-            return self.use_own(server);
-        }
         let first = self.session.requests == 0;
         let proven = match (view.backend.http_reuse, first) {
-            (HttpReuse::Never, _) | (HttpReuse::Safe, true) => return false,
+            (HttpReuse::Never, _) => return self.use_own(server),
+            (HttpReuse::Safe, true) => return false,
             (HttpReuse::Aggressive, true) => true,
             (HttpReuse::Safe | HttpReuse::Aggressive, false) | (HttpReuse::Always, _) => false,
         };

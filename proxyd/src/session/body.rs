@@ -48,12 +48,8 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
             if framing == Framing::Chunked && chunk::check(bytes).is_err() {
                 return Poll::Ready(Err(End::bad_request(400)));
             }
-            let body = Body::new(framing, bytes);
-            if bytes.len() >= buffers.size() || body.has(at_least) {
+            if bytes.len() >= buffers.size() || Body::new(framing, bytes).has(at_least) {
                 return Poll::Ready(Ok(()));
-            }
-            if body.is_invalid() {
-                return Poll::Ready(Err(End::bad_request(400)));
             }
             match exchange.client.poll_fill(context, buffers, false) {
                 Poll::Ready(Ok(0) | Err(_)) => {

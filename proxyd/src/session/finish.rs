@@ -30,8 +30,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
         Err(end) if exchange.session.killed.get() => {
             exchange.keep_alive = false;
             let unanswered = end.phase == Phase::Headers && exchange.upload.is_done();
-            let status = if unanswered { Some(502) } else { None };
-            answer(exchange, End::new(Cause::Killed, end.phase, status)).await
+            answer(exchange, End::new(Cause::Killed, end.phase, unanswered.then_some(502))).await
         }
         Err(end) => answer(exchange, end).await,
     };

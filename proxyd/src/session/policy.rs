@@ -106,18 +106,20 @@ pub fn admits(session: &Session, client: &Conn) -> bool {
     }
     let stream = stream(session, client, None, None, None, session.since);
     let counters = session.frontend.section.traffic.of(session.worker.index);
-    for denied in [Count::DeniedConnections, Count::DeniedSessions] {
-        let verdict = match denied {
-            Count::DeniedConnections => rules.tcp_request_connection(&stream),
-            _ => rules.tcp_request_session(&stream),
-        };
+    let denies = |verdict: TcpVerdict, denied| {
         if let TcpVerdict::SilentDrop(silence) = verdict {
             forget_client(client, silence);
         }
-        if verdict != TcpVerdict::Continue {
+        let ends = verdict != TcpVerdict::Continue;
+        if ends {
             counters.add(denied, 1);
-            return false;
         }
+        ends
+    };
+    if denies(rules.tcp_request_connection(&stream), Count::DeniedConnections)
+        || denies(rules.tcp_request_session(&stream), Count::DeniedSessions)
+    {
+        return false;
     }
     session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
     true

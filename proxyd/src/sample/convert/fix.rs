@@ -1,5 +1,6 @@
 //! FIX, the Financial Information eXchange: messages of `tag=value` fields that end with SOH each.
 
+use crate::http::h1::decimal;
 use std::ops::Range;
 
 const SOH: u8 = 1;
@@ -38,12 +39,6 @@ fn is_tag(tag: u32) -> bool {
     TAGS.iter().any(|tags| tags.contains(&tag))
 }
 
-/// A number of digits alone.
-fn digits(text: &[u8]) -> Option<u64> {
-    let all = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| all)?.parse().ok()
-}
-
 /// Why there is no field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flaw {
@@ -55,7 +50,7 @@ enum Flaw {
 fn field(text: &[u8]) -> Result<(u32, &[u8], &[u8]), Flaw> {
     let equals = text.iter().position(|&byte| byte == b'=').ok_or(Flaw::Incomplete)?;
     let (name, value) = (&text[..equals], &text[equals + 1..]);
-    let tag = digits(name).and_then(|tag| u32::try_from(tag).ok()).filter(|&tag| is_tag(tag));
+    let tag = decimal(name).and_then(|tag| u32::try_from(tag).ok()).filter(|&tag| is_tag(tag));
     let tag = tag.ok_or(Flaw::Invalid)?;
     let end = value.iter().position(|&byte| byte == SOH).ok_or(Flaw::Incomplete)?;
     Ok((tag, &value[..end], &value[end + 1..]))
@@ -82,7 +77,7 @@ fn check(text: &[u8]) -> Result<bool, Flaw> {
     if tag != BODY_LENGTH {
         return Ok(false);
     }
-    let length = digits(length).ok_or(Flaw::Invalid)?;
+    let length = decimal(length).ok_or(Flaw::Invalid)?;
     let (mut tag, _, mut rest) = field(body)?;
     if tag != MSG_TYPE {
         return Ok(false);
@@ -97,7 +92,7 @@ fn check(text: &[u8]) -> Result<bool, Flaw> {
     let found: u8 = text[..summed].iter().fold(0, |sum, &byte| sum.wrapping_add(byte));
     Ok(last.len() - rest.len() == CHECK_SUM_LENGTH
         && (body.len() - last.len()) as u64 == length
-        && digits(sum) == Some(found.into()))
+        && decimal(sum) == Some(found.into()))
 }
 
 /// `fix_tag_value`: where the value of the first field with that tag stands.

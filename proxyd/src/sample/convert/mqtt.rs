@@ -157,7 +157,6 @@ type Properties<'m> = Vec<(u8, Item<'m>)>;
 /// What stands in a packet; what it does not have is zero or empty.
 #[derive(Default)]
 struct Message<'m> {
-    packet: Option<Packet>,
     flags: u8,
     version: u8,
     name: &'m [u8],
@@ -251,7 +250,7 @@ const WILL_QOS: u8 = 0x18;
 const PASSWORD: u8 = 0x40;
 const USERNAME: u8 = 0x80;
 
-fn read(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
+fn read(bytes: &[u8]) -> Result<(Packet, Message<'_>), Flaw> {
     let mut rest = Rest(bytes);
     let first = rest.byte().map_err(|_| Flaw::Incomplete)?;
     if rest.0.is_empty() {
@@ -268,11 +267,11 @@ fn read(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
         Packet::Connect => connect(&mut body)?,
         Packet::Connack => connack(&mut body)?,
     };
-    if body.0.is_empty() { Ok(message) } else { Err(Flaw::Invalid) }
+    if body.0.is_empty() { Ok((packet, message)) } else { Err(Flaw::Invalid) }
 }
 
 fn connect<'m>(body: &mut Rest<'m>) -> Result<Message<'m>, Flaw> {
-    let mut message = Message { packet: Some(Packet::Connect), name: body.text()?, ..Message::default() };
+    let mut message = Message { name: body.text()?, ..Message::default() };
     message.version = body.byte()?;
     message.flags = body.byte()?;
     let known = matches!(message.name, b"MQTT" | b"MQIsdp") && (3..=5).contains(&message.version);
@@ -311,7 +310,7 @@ const AUTHENTICATION_METHOD: u8 = 21;
 const AUTHENTICATION_DATA: u8 = 22;
 
 fn connack<'m>(body: &mut Rest<'m>) -> Result<Message<'m>, Flaw> {
-    let mut message = Message { packet: Some(Packet::Connack), flags: body.byte()?, ..Message::default() };
+    let mut message = Message { flags: body.byte()?, ..Message::default() };
     message.reason = body.byte()?;
     // Only version 5 has something behind the code.
     message.version = if body.0.is_empty() { 4 } else { 5 };
@@ -376,7 +375,7 @@ pub(super) fn is_valid(bytes: &[u8]) -> Option<bool> {
 
 /// `mqtt_field_value`
 pub(super) fn field_value(bytes: &[u8], packet: Packet, field: Field) -> Option<Value<'static>> {
-    let message = read(bytes).ok().filter(|message| message.packet == Some(packet))?;
+    let (_, message) = read(bytes).ok().filter(|(found, _)| *found == packet)?;
     Some(match message.field(packet, field)? {
         Item::Number(number) => Value::Int(number.into()),
         Item::Text(text) => Value::Str(Cow::Owned(text.to_vec())),
