@@ -37,7 +37,8 @@ impl Cpu {
         parse(&schedule, &stat).with_context(|| format!("{folder}: unknown form"))
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             ran: self.ran + other.ran,
             waited: self.waited + other.waited,

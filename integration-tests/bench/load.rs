@@ -222,6 +222,19 @@ impl Load {
         Ok(())
     }
 
+    /// Sends no more requests, and waits until those under way are answered or their connections lost.
+    pub(crate) fn drain(&mut self, bound: Duration) -> Result<()> {
+        self.budget = Some(0);
+        let end = clock::now() + bound;
+        while self.idle.len() < self.clients.len() && self.counts.errors() == 0 {
+            self.turn()?;
+            if clock::now() > end {
+                bail!("{} requests without an answer after {bound:?}", self.clients.len() - self.idle.len());
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the loop turning without new requests.
     pub(crate) fn idle(&mut self, length: Duration) -> Result<()> {
         self.budget = Some(0);

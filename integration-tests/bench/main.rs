@@ -1,17 +1,20 @@
 //! proxyd beside haproxy and nginx: the same configuration, the same load, one core each, in turns.
 //!
-//! The subject runs on core 0; clients and servers are one light program ([`load`]) on core 1. Every turn starts the
-//! subject anew, checks every answer, and takes the processor time from the kernel's accounting. [`verdict`] says
-//! whether the turns allow ratios at all. System calls and user instructions ([`counts`]) do not depend on neighbours.
+//! The subject runs on core 0; clients and servers are one light program ([`load`]) on core 1. Every round starts the
+//! subjects anew and lets them take turns ([`lap`]); every answer is checked, and the processor time is that of the
+//! kernel's accounting. [`verdict`] says whether the rounds allow ratios at all. System calls and user instructions
+//! ([`counts`]) do not depend on neighbours.
 
 mod config;
 mod counts;
 mod cpu;
 mod goals;
 mod guard;
+mod lap;
 mod load;
 mod measure;
 mod memory;
+mod place;
 mod reload;
 mod report;
 mod subject;
@@ -25,9 +28,10 @@ use goals::Findings;
 use integration_tests::clock;
 use load::Load;
 use measure::Timing;
-use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Pid, getsid};
+use place::Place;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -39,8 +43,8 @@ use workload::{WORKLOADS, Workload};
 const USAGE: &str = "usage: integration-tests/bench/run [OPTION]...
   --only NAME[,NAME]...  these workloads (a name that ends in * stands for all that begin so)
   --short                two rounds of half a second
-  --rounds N             turns of every subject (5; one less than twice as many where a figure is to be reached)
-  --seconds S            length of a turn (1)
+  --rounds N             how often all are started anew (5; one less than twice as many where a figure is to be reached)
+  --seconds S            how long each is measured in a round (1)
   --proxyd PATH          this proxyd instead of the one built beside this program
   --out FOLDER           where figures.md and figures.csv are written (target/bench)
   --guard                only compare proxyd with the figures in guard.tsv (BLESS=1 writes them)
@@ -69,7 +73,7 @@ struct Args {
 
 impl Args {
     fn parse(arguments: &[String]) -> Result<Self> {
-        let timing = Timing { rounds: 5, warm: Duration::from_millis(250), length: Duration::from_secs(1) };
+        let timing = Timing { rounds: 5, warm: Duration::from_millis(250), length: Duration::from_secs(1), laps: 10 };
         let mut args = Self {
             only: Vec::new(),
             timing,
@@ -146,7 +150,7 @@ fn run(args: &Args, arguments: &[String]) -> Result<()> {
     let done = isolate(args.guard).and_then(|()| {
         if args.guard {
             let bless = std::env::var_os("BLESS").is_some();
-            Ok(write!(out, "{}", guard::run(&programs, &mut Load::new()?, bless)?)?)
+            Ok(write!(out, "{}", guard::run(&programs, &mut Place::new()?.load, bless)?)?)
         } else {
             bench(args, arguments, &programs, &mut out)
         }
@@ -155,19 +159,8 @@ fn run(args: &Args, arguments: &[String]) -> Result<()> {
     done
 }
 
-/// A network namespace of its own, the second core for this program, and as many files as the system allows.
+/// The second core for this program, and as many files as the system allows.
 fn isolate(guard: bool) -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNET)
-        .context("a network namespace (needs root, or `unshare --user --map-root-user`)")?;
-    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().context("ip")?;
-    if !up.success() {
-        bail!("ip link set lo up: {up}");
-    }
-    // A connection per request uses up the ports of a client sooner than they are given back.
-    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "22000 65000").context("ip_local_port_range")?;
-    // Debian's own choice, whatever this machine is set to: pacing by the kernel would be measured, too. In a namespace
-    // that may not choose, the machine's choice stays, for all subjects alike.
-    let _ = std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "cubic");
     let mut core = CpuSet::new();
     // Counts, unlike times, need no core of their own.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -188,12 +181,14 @@ fn go_first() {
 
 fn bench(args: &Args, arguments: &[String], programs: &Programs, out: &mut impl std::io::Write) -> Result<()> {
     let begun = clock::now();
-    let mut load = Load::new()?;
+    // One for each subject, and one for what measures them one after the other.
+    let mut places = [Place::new()?, Place::new()?, Place::new()?];
+    let mut alone = Place::new()?;
     let mut findings = Findings::default();
     let (mut details, mut csv) = (String::new(), String::from(report::CSV_HEAD));
     for workload in WORKLOADS.iter().filter(|workload| args.wants(workload.name)) {
         let timing = if goals::judges(workload.name) { args.timing.thorough() } else { args.timing };
-        let section = match measure::workload(programs, &mut load, *workload, timing) {
+        let section = match measure::workload(programs, &mut places, *workload, timing) {
             Ok(outcome) => {
                 report::findings(&outcome, &mut findings);
                 csv += &report::csv(&outcome);
@@ -201,22 +196,23 @@ fn bench(args: &Args, arguments: &[String], programs: &Programs, out: &mut impl 
             }
             Err(error) => failed(workload.name, workload.about, &error, &["cpu", "p50", "p99"], &mut findings),
         };
-        load.end();
         write!(out, "{section}")?;
         out.flush()?;
         details += &section;
     }
     for (name, about) in PARTS.iter().filter(|(name, _)| args.wants(name)) {
+        alone.enter()?;
+        let load = &mut alone.load;
         let section = match *name {
-            "counts" => count(programs, &mut load, &mut findings)
+            "counts" => count(programs, load, &mut findings)
                 .unwrap_or_else(|error| failed(name, about, &error, &["calls", "instructions"], &mut findings)),
-            "wrk" => wrk::measure(programs, &mut load, args.timing)
+            "wrk" => wrk::measure(programs, load, args.timing)
                 .unwrap_or_else(|error| failed(name, about, &error, &[], &mut findings)),
-            "memory" => memory::measure(programs, &mut load, &mut findings),
-            "workers" => workers::measure(programs, &mut load, args.timing, &mut findings),
-            _ => reload::measure(programs, &mut load, &mut findings),
+            "memory" => memory::measure(programs, load, &mut findings),
+            "workers" => workers::measure(programs, &mut places, args.timing, &mut findings),
+            _ => reload::measure(programs, load, &mut findings),
         };
-        load.end();
+        alone.load.end();
         write!(out, "{section}")?;
         out.flush()?;
         details += &section;

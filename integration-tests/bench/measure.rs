@@ -1,32 +1,34 @@
-//! Rounds of turns: each subject in turn, freshly started, under the same load.
+//! Rounds: all subjects freshly started, under the same load, in laps that take turns.
 
 use crate::config;
-use crate::cpu::Cpu;
-use crate::load::{Load, Shape};
-use crate::subject::{Programs, Proxy, Subject, Under};
+use crate::lap::{Heads, Runner};
+use crate::load::{Answering, Shape};
+use crate::place::Place;
+use crate::subject::{Programs, Subject};
 use crate::verdict::{self, Refusal, Terms, Turn};
 use crate::workload::Workload;
 use anyhow::{Context, Result};
-use integration_tests::clock;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const PROBE_BOUND: Duration = Duration::from_secs(10);
 /// When the generator was the bottleneck, all subjects get this part of what the slowest could do, as a fixed rate.
 const PACED_PART: f64 = 0.85;
 /// Bytes under way at once from which a turn takes longer, so that every connection gets its answers.
 const HEAVY: usize = 500_000_000;
 /// How many rounds may be measured again because the generator was the bottleneck in them. If it is so in more, it is in general.
 const REPEATS_MAX: usize = 3;
-/// How long the receiver of log lines is given for what is under way.
-const DRAIN: Duration = Duration::from_millis(20);
+/// How long a subject gets going again before it is measured.
+const WARM_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long things are measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) rounds: usize,
+    /// Before the first lap.
     pub(crate) warm: Duration,
+    /// Of all laps of a round together.
     pub(crate) length: Duration,
+    pub(crate) laps: u32,
 }
 
 impl Timing {
@@ -35,8 +37,22 @@ impl Timing {
         Self { rounds: self.rounds * 2 - 1, ..self }
     }
 
+    /// One lap, for what takes long to get going and to finish.
+    fn in_one(self) -> Self {
+        Self { laps: 1, ..self }
+    }
+
     fn twice_as_long(self) -> Self {
-        Self { rounds: self.rounds, warm: self.warm * 4, length: self.length * 2 }
+        Self { warm: self.warm * 4, length: self.length * 2, ..self }
+    }
+
+    pub(crate) fn lap(self) -> Duration {
+        self.length / self.laps
+    }
+
+    /// Before the laps after the first.
+    pub(crate) fn warm_again(self) -> Duration {
+        self.warm.min(WARM_AGAIN)
     }
 }
 
@@ -76,7 +92,12 @@ impl Outcome {
 }
 
 /// Measures one workload.
-pub(crate) fn workload(programs: &Programs, load: &mut Load, workload: Workload, timing: Timing) -> Result<Outcome> {
+pub(crate) fn workload(
+    programs: &Programs,
+    places: &mut [Place],
+    workload: Workload,
+    timing: Timing,
+) -> Result<Outcome> {
     let subjects = workload.subjects(programs.nginx.is_some());
     let configs = Configs::write(programs, &workload)?;
     let complaints = configs.complaints(programs)?;
@@ -84,15 +105,19 @@ pub(crate) fn workload(programs: &Programs, load: &mut Load, workload: Workload,
         return Ok(Outcome { workload, subjects, turns: Vec::new(), refusals: complaints, repeated: 0, paced: None });
     }
     let shape = workload.shape()?;
-    let timing = if workload.connections * workload.body < HEAVY { timing } else { timing.twice_as_long() };
-    let Rounds { turns, refusals, repeated } = rounds(programs, load, &workload, &configs, &shape, timing)?;
+    let timing = match (workload.answering, workload.connections * workload.body >= HEAVY) {
+        (_, true) => timing.in_one().twice_as_long(),
+        (Answering::After(_), false) => timing.in_one(),
+        (Answering::AtOnce | Answering::Never, false) => timing,
+    };
+    let Rounds { turns, refusals, repeated } = rounds(programs, places, &workload, &configs, &shape, timing)?;
     let mut outcome = Outcome { workload, subjects, turns, refusals, repeated, paced: None };
     if !outcome.refusals.is_empty() && outcome.refusals.iter().all(Refusal::is_generator) {
         let rates = outcome.subjects.iter().filter_map(|&s| verdict::median(&outcome.turns, s, Turn::rate));
         let rate = rates.fold(f64::INFINITY, f64::min) * PACED_PART;
         let mut shape = shape;
         shape.rate = Some(rate);
-        let Rounds { turns, refusals, repeated } = rounds(programs, load, &workload, &configs, &shape, timing)?;
+        let Rounds { turns, refusals, repeated } = rounds(programs, places, &workload, &configs, &shape, timing)?;
         outcome.paced = Some(Paced { rate, turns, refusals, repeated });
     }
     Ok(outcome)
@@ -133,9 +158,6 @@ impl Configs {
     }
 }
 
-/// The heads of a request as the server saw it and of the answer as the client saw it.
-type Heads = (Vec<u8>, Vec<u8>);
-
 /// What came of the rounds at one rate.
 struct Rounds {
     turns: Vec<Turn>,
@@ -145,7 +167,7 @@ struct Rounds {
 
 fn rounds(
     programs: &Programs,
-    load: &mut Load,
+    places: &mut [Place],
     workload: &Workload,
     configs: &Configs,
     shape: &Shape,
@@ -153,26 +175,31 @@ fn rounds(
 ) -> Result<Rounds> {
     let subjects = workload.subjects(programs.nginx.is_some());
     let terms = Terms { rate: shape.rate, logged: workload.site.log, connections: shape.connections };
-    let mut turns = Vec::new();
+    let mut turns: Vec<Turn> = Vec::new();
     let mut heads: Vec<(Subject, Heads)> = Vec::new();
-    let (mut round, mut repeated) = (1, 0);
+    let mut repeated = 0;
+    let mut round = 1;
     while round <= timing.rounds {
-        let before = turns.len();
-        for &subject in &subjects {
-            let cores = if workload.site.workers > 1 { "0,1" } else { "0" };
-            let proxy = Proxy::start(programs, subject, configs.of(subject), cores, Under::Nothing)?;
-            let (turn, seen) = turn(load, &proxy, workload, shape, (subject, round), timing)
+        let mut runners = Vec::new();
+        for (&subject, place) in subjects.iter().zip(places.iter_mut()) {
+            let runner = Runner::start(programs, place, workload, configs, shape, subject)
                 .with_context(|| format!("{} with {subject}, round {round}", workload.name))?;
-            turns.push(turn);
-            if round == 1 {
-                heads.push((subject, seen));
-            }
-            load.end();
+            runners.push((subject, runner));
         }
-        if repeated < REPEATS_MAX && turns.iter().skip(before).any(|turn| verdict::limited(turn, terms).is_some()) {
-            turns.truncate(before);
+        for _ in 0..timing.laps {
+            for (subject, runner) in &mut runners {
+                runner.lap(timing).with_context(|| format!("{} with {subject}, round {round}", workload.name))?;
+            }
+        }
+        if round == 1 {
+            heads = runners.iter().map(|(subject, runner)| (*subject, runner.heads.clone())).collect();
+        }
+        let finish = |(subject, runner): (Subject, Runner<'_>)| runner.finish(subject, round, workload.site.workers);
+        let found: Vec<Turn> = runners.into_iter().map(finish).collect();
+        if repeated < REPEATS_MAX && found.iter().any(|turn| verdict::limited(turn, terms).is_some()) {
             repeated += 1;
         } else {
+            turns.extend(found);
             round += 1;
         }
     }
@@ -187,59 +214,4 @@ fn equality(heads: &[(Subject, Heads)]) -> Vec<Refusal> {
     let mut found = verdict::heads_differ("the request at the server", &theirs.0, &ours.0);
     found.extend(verdict::heads_differ("the answer at the client", &theirs.1, &ours.1));
     found
-}
-
-fn turn(
-    load: &mut Load,
-    proxy: &Proxy,
-    workload: &Workload,
-    shape: &Shape,
-    (subject, round): (Subject, usize),
-    timing: Timing,
-) -> Result<(Turn, Heads)> {
-    if workload.site.check_every > 0 {
-        // Every server has been checked before the first request.
-        load.idle(Duration::from_millis(u64::from(workload.site.check_every) * 3 / 2))?;
-    }
-    load.begin(shape.clone())?;
-    let heads = load.probe(PROBE_BOUND)?;
-    load.run(timing.warm)?;
-    load.reset();
-    let dropped = Load::lines_dropped();
-    let (began, cpu, own) = (clock::now(), Cpu::of_process(proxy.pid())?, Cpu::of_this_thread()?);
-    load.run(timing.length)?;
-    let cpu = Cpu::of_process(proxy.pid())?.since(cpu);
-    let (own, seconds) = (Cpu::of_this_thread()?.since(own), (clock::now() - began).as_secs_f64());
-    let (answers, servers, bytes) = (load.counts.answers, load.counts.servers.len(), load.counts.bytes);
-    let times = load.counts.times.clone();
-    load.idle(DRAIN)?;
-    let lines = load.counts.lines + Load::lines_dropped().saturating_sub(dropped);
-    let counts = &load.counts;
-    #[expect(clippy::cast_precision_loss, reason = "counts and shares for people")]
-    let turn = {
-        let requests = answers.max(1) as f64;
-        let wanted = |cpu: Cpu| (cpu.ran + cpu.waited).as_secs_f64() / seconds;
-        Turn {
-            subject,
-            round,
-            seconds,
-            answers,
-            wrong: counts.wrong,
-            broken: counts.cut + counts.refused + counts.unasked,
-            first_error: counts.first_error.clone(),
-            cpu_micros: cpu.ran.as_secs_f64() * 1e6 / requests,
-            user_share: cpu.user_share(),
-            subject_busy: wanted(cpu) / workload.site.workers as f64,
-            load_busy: wanted(own),
-            disturbed: cpu.waited.as_secs_f64() / seconds,
-            p50: times.micros(0.5),
-            p99: times.micros(0.99),
-            p999: times.micros(0.999),
-            lines: lines as f64 / counts.answers.max(1) as f64,
-            servers,
-            reconnects: counts.reconnects,
-            megabytes: bytes as f64 / 1e6,
-        }
-    };
-    Ok((turn, heads))
 }

@@ -98,7 +98,7 @@ fn table(turns: &[Turn], subjects: &[Subject], ratios: bool) -> String {
     );
     for &subject in subjects {
         let median = |value: fn(&Turn) -> f64| verdict::median(turns, subject, value).unwrap_or(0.0);
-        let ratio = |value: fn(&Turn) -> f64| match verdict::ratio(turns, subject, value) {
+        let ratio = |values: Values| match verdict::ratio(turns, subject, values) {
             Some(ratio) if ratios && subject != Subject::Haproxy => ratio.to_string(),
             _ => "-".to_owned(),
         };
@@ -113,8 +113,8 @@ fn table(turns: &[Turn], subjects: &[Subject], ratios: bool) -> String {
             median(|t| t.p50),
             median(|t| t.p99),
             median(|t| t.p999),
-            ratio(|t| t.cpu_micros),
-            ratio(Turn::rate),
+            ratio(|t| t.laps.clone()),
+            ratio(|t| vec![t.rate()]),
             median(|t| t.subject_busy) * 100.0,
             median(|t| t.load_busy) * 100.0,
             median(|t| t.disturbed) * 100.0,
@@ -132,13 +132,13 @@ fn table(turns: &[Turn], subjects: &[Subject], ratios: bool) -> String {
     text
 }
 
-/// A figure of a turn.
-type Value = fn(&Turn) -> f64;
+/// Figures of a turn that are compared one by one.
+type Values = fn(&Turn) -> Vec<f64>;
 
 /// Puts a workload's ratios where the table of goals finds them.
 pub(crate) fn findings(outcome: &Outcome, findings: &mut Findings) {
     let key = |what: &str| format!("{}/{what}", outcome.workload.name);
-    let values: [(&str, Value); 3] = [("cpu", |t| t.cpu_micros), ("p50", |t| t.p50), ("p99", |t| t.p99)];
+    let values: [(&str, Values); 3] = [("cpu", |t| t.laps.clone()), ("p50", |t| vec![t.p50]), ("p99", |t| vec![t.p99])];
     match outcome.comparable() {
         Ok(turns) => {
             for (what, value) in values {

@@ -30,6 +30,8 @@ pub(crate) struct Turn {
     pub(crate) first_error: Option<String>,
     /// Processor microseconds of the subject, per request.
     pub(crate) cpu_micros: f64,
+    /// The same of each lap.
+    pub(crate) laps: Vec<f64>,
     pub(crate) user_share: f64,
     /// Parts of the time in which the core of the subject, and of the load, was in use or wanted.
     pub(crate) subject_busy: f64,
@@ -61,7 +63,7 @@ pub(crate) struct Terms {
     pub(crate) rate: Option<f64>,
     /// Whether every request is logged.
     pub(crate) logged: bool,
-    /// Requests that may be under way when counting begins or ends.
+    /// Requests that may be under way when the counting of a lap begins or ends.
     pub(crate) connections: usize,
 }
 
@@ -135,7 +137,8 @@ impl Refusal {
     }
 }
 
-/// A ratio to haproxy: the median of the rounds, and the rounds that were lowest and highest.
+/// A ratio to haproxy: the median of all pairs that were measured one right after the other, and the lowest and highest
+/// median that a round had.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ratio {
     pub(crate) median: f64,
@@ -188,7 +191,7 @@ fn unequal(turns: &[Turn], terms: Terms) -> Vec<Refusal> {
     let mut found = Vec::new();
     for turn in turns {
         let wanted = if terms.logged { 1.0 } else { 0.0 };
-        let under_way = terms.connections as f64 / turn.answers.max(1) as f64;
+        let under_way = (terms.connections * turn.laps.len()) as f64 / turn.answers.max(1) as f64;
         if (turn.lines - wanted).abs() > LINES_SLACK + under_way {
             found.push(Refusal::Unequal(format!(
                 "{} wrote {:.3} log lines per request in round {}, not {wanted:.0}",
@@ -223,13 +226,17 @@ pub(crate) fn limited(turn: &Turn, terms: Terms) -> Option<Refusal> {
     (turn.rate() < wanted * RATE_KEPT).then(|| Refusal::RateMissed { subject, round, wanted, reached: turn.rate() })
 }
 
-/// The ratio of a subject to haproxy, round by round.
-pub(crate) fn ratio(turns: &[Turn], subject: Subject, value: impl Fn(&Turn) -> f64) -> Option<Ratio> {
-    let of = |subject, round| turns.iter().find(|turn| turn.subject == subject && turn.round == round).map(&value);
-    let rounds: Vec<usize> = turns.iter().filter(|turn| turn.subject == subject).map(|turn| turn.round).collect();
-    let ratios = rounds.iter().filter_map(|&round| Some(of(subject, round)? / of(Subject::Haproxy, round)?));
-    let sorted = sorted(ratios.collect());
-    Some(Ratio { median: middle(&sorted)?, low: *sorted.first()?, high: *sorted.last()? })
+/// The ratio of a subject to haproxy: value by value within each round.
+pub(crate) fn ratio(turns: &[Turn], subject: Subject, values: impl Fn(&Turn) -> Vec<f64>) -> Option<Ratio> {
+    let reference = |round| turns.iter().find(|turn| turn.subject == Subject::Haproxy && turn.round == round);
+    let mut rounds: Vec<Vec<f64>> = Vec::new();
+    for turn in turns.iter().filter(|turn| turn.subject == subject) {
+        let pairs = values(turn).into_iter().zip(values(reference(turn.round)?));
+        rounds.push(sorted(pairs.map(|(value, reference)| value / reference).collect()));
+    }
+    let medians = sorted(rounds.iter().filter_map(|round| middle(round)).collect());
+    let median = middle(&sorted(rounds.concat()))?;
+    Some(Ratio { median, low: *medians.first()?, high: *medians.last()? })
 }
 
 /// The median of what a subject's turns have.

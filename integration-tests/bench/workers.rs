@@ -3,8 +3,8 @@
 
 use crate::config::{PLAIN, Site};
 use crate::goals::Findings;
-use crate::load::Load;
 use crate::measure::{self, Timing};
+use crate::place::Place;
 use crate::subject::{Programs, Subject};
 use crate::verdict;
 use crate::workload::{self, Workload};
@@ -16,13 +16,12 @@ const RATE: f64 = 15_000.0;
 const CONNECTIONS: usize = 256;
 
 /// Measures haproxy and proxyd.
-pub(crate) fn measure(programs: &Programs, load: &mut Load, timing: Timing, findings: &mut Findings) -> String {
+pub(crate) fn measure(programs: &Programs, places: &mut [Place], timing: Timing, findings: &mut Findings) -> String {
     let mut text = format!(
         "### workers: CPU us per request, {RATE} requests/s for each worker\n\n\
          | | one worker | two workers | two over one, from the CPU |\n|---|---|---|---|\n"
     );
-    let both = cpu(programs, load, timing, 1).and_then(|one| Ok((one, cpu(programs, load, timing, 2)?)));
-    load.end();
+    let both = cpu(programs, places, timing, 1).and_then(|one| Ok((one, cpu(programs, places, timing, 2)?)));
     match both {
         Ok((one, two)) => {
             for (at, subject) in [Subject::Haproxy, Subject::Proxyd].into_iter().enumerate() {
@@ -44,7 +43,7 @@ pub(crate) fn measure(programs: &Programs, load: &mut Load, timing: Timing, find
 }
 
 /// Processor microseconds per request of haproxy and of proxyd.
-fn cpu(programs: &Programs, load: &mut Load, timing: Timing, workers: u8) -> Result<Vec<f64>> {
+fn cpu(programs: &Programs, places: &mut [Place], timing: Timing, workers: u8) -> Result<Vec<f64>> {
     let workload = Workload {
         name: "workers",
         site: Site { workers: usize::from(workers), ..PLAIN },
@@ -53,7 +52,7 @@ fn cpu(programs: &Programs, load: &mut Load, timing: Timing, workers: u8) -> Res
         nginx: false,
         ..workload::BASE
     };
-    let outcome = measure::workload(programs, load, workload, timing)?;
+    let outcome = measure::workload(programs, places, workload, timing)?;
     let turns = outcome
         .comparable()
         .map_err(|refusals| anyhow!("{}", refusals.first().map(ToString::to_string).unwrap_or_default()))?;

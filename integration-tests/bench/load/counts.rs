@@ -46,6 +46,33 @@ impl Counts {
         self.wrong + self.cut + self.refused + self.unasked
     }
 
+    /// Takes up what was seen at another time.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.answers += other.answers;
+        self.compared += other.compared;
+        self.wrong += other.wrong;
+        self.cut += other.cut;
+        self.refused += other.refused;
+        self.unasked += other.unasked;
+        self.late += other.late;
+        self.reconnects += other.reconnects;
+        self.bytes += other.bytes;
+        self.times.join(&other.times);
+        self.stalled = self.stalled.max(other.stalled);
+        self.lines += other.lines;
+        self.served += other.served;
+        self.checks += other.checks;
+        self.servers.extend(&other.servers);
+        self.first_error = self.first_error.take().or_else(|| other.first_error.clone());
+    }
+
+    /// Takes over the errors of counts that went on longer.
+    pub(crate) fn blame(&mut self, longer: &Self) {
+        (self.wrong, self.cut) = (longer.wrong, longer.cut);
+        (self.refused, self.unasked) = (longer.refused, longer.unasked);
+        self.first_error.clone_from(&longer.first_error);
+    }
+
     /// The head of the answers as the client saw it last.
     pub(crate) fn answer_head(&self) -> &[u8] {
         self.known_head.as_ref().map_or(&[], |(head, _)| head)

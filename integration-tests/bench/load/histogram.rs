@@ -32,6 +32,13 @@ impl Histogram {
         self.longest = self.longest.max(nanos);
     }
 
+    /// Takes up what was counted elsewhere.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(bucket, more)| *bucket += more);
+        self.count += other.count;
+        self.longest = self.longest.max(other.longest);
+    }
+
     /// The time in microseconds that `share` (0 to 1) of all answers did not exceed; 0 when there is none.
     pub(crate) fn micros(&self, share: f64) -> f64 {
         #[expect(
@@ -94,6 +101,18 @@ mod tests {
             assert!((found - expected).abs() / expected < 0.01, "{share}: {found} instead of {expected}");
         }
         assert!((times.longest_micros() - 10_000.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn two_halves_make_a_whole() {
+        let (mut low, mut high) = (Histogram::default(), Histogram::default());
+        for micros in 1..=5000 {
+            low.add(Duration::from_micros(micros));
+            high.add(Duration::from_micros(5000 + micros));
+        }
+        low.join(&high);
+        assert!((low.micros(0.99) - 9900.0).abs() < 99.0);
+        assert!((low.longest_micros() - 10_000.0).abs() < 0.001);
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn turn(subject: Subject, round: usize) -> Turn {
         broken: 0,
         first_error: None,
         cpu_micros: 10.0,
+        laps: vec![10.0],
         user_share: 0.4,
         subject_busy: 0.99,
         load_busy: 0.7,
@@ -131,15 +132,18 @@ fn only_the_generator_is_cured_by_a_lower_rate() {
 }
 
 #[test]
-fn ratios_pair_the_rounds() {
+fn ratios_pair_the_laps_of_a_round() {
     let mut turns = Vec::new();
-    for (round, haproxy, proxyd) in [(1, 10.0, 7.0), (2, 20.0, 12.0), (3, 10.0, 6.5)] {
-        turns.push(Turn { cpu_micros: haproxy, ..turn(Haproxy, round) });
-        turns.push(Turn { cpu_micros: proxyd, ..turn(Proxyd, round) });
+    for (round, haproxy, proxyd) in [(1, [10.0, 20.0], [7.0, 12.0]), (2, [20.0, 10.0], [14.0, 6.5])] {
+        turns.push(Turn { laps: haproxy.to_vec(), ..turn(Haproxy, round) });
+        turns.push(Turn { laps: proxyd.to_vec(), ..turn(Proxyd, round) });
     }
-    let found = ratio(&turns, Proxyd, |turn| turn.cpu_micros).unwrap();
-    assert_eq!(found.to_string(), "0.65 (0.60..0.70)");
-    assert_eq!(ratio(&turns, Nginx, |turn| turn.cpu_micros), None);
+    turns.push(Turn { laps: vec![10.0], ..turn(Haproxy, 3) });
+    turns.push(Turn { laps: vec![6.5], ..turn(Proxyd, 3) });
+    let found = ratio(&turns, Proxyd, |turn| turn.laps.clone()).unwrap();
+    assert!((found.median - 0.65).abs() < 1e-9 && (found.low - 0.65).abs() < 1e-9, "{found:?}");
+    assert!((found.high - 0.675).abs() < 1e-9, "{found:?}");
+    assert_eq!(ratio(&turns, Nginx, |turn| turn.laps.clone()), None);
     assert!((median(&turns, Haproxy, |turn| turn.cpu_micros).unwrap() - 10.0).abs() < 1e-9);
 }
 
