@@ -321,6 +321,18 @@ fn is_plain(connection: &[u8]) -> bool {
         || connection.eq_ignore_ascii_case(b"close")
 }
 
+/// How much of the input is empty lines, which may stand before a message.
+fn empty_lines(input: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match input.get(at..).unwrap_or_default() {
+            [b'\n', ..] => at += 1,
+            [b'\r', b'\n', ..] => at += 2,
+            _ => return at,
+        }
+    }
+}
+
 /// A start line or field that is cut short: how much is there decides whether more may come.
 fn partial<T>(length: usize, limits: Limits, in_start_line: bool) -> Result<Progress<T>, Refused> {
     match (length >= limits.head, in_start_line) {

@@ -317,6 +317,7 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
 /// Sends the server's response, head and body, and the rest of the request's body the other way.
 pub async fn relay(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     let Some(wire) = exchange.response_wire else { return Err(End::new(Cause::Internal, Phase::Data, Some(500))) };
+    exchange.keep_alive &= !wire.doubtful;
     answer_head(exchange, wire.body, false);
     finish::log_early(exchange);
     relay::run(exchange, wire.body).await

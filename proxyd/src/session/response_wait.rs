@@ -14,6 +14,9 @@ use crate::limits::INFORMATIONAL_MAX;
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
 
+/// What the server sent is no response.
+const BAD: End = End { cause: Cause::Proxy, phase: Phase::Headers, status: Some(502), retry: Retry::JunkResponse };
+
 /// Sends the request and waits for the response's head. `reused`: the connection had been idle.
 pub async fn run(exchange: &mut Exchange<'_>, view: &BackendView, reused: bool) -> Result<(), End> {
     let mut wait = ResponseWait::new(exchange, view, reused);
@@ -25,6 +28,8 @@ struct ResponseWait {
     reused: bool,
     abortonclose: bool,
     informational: usize,
+    /// One of them said that the server's connection ends.
+    ending: bool,
     limits: Limits,
     client: Silence,
     server: Silence,
@@ -46,6 +51,7 @@ impl ResponseWait {
             reused,
             abortonclose: view.backend.abortonclose,
             informational: 0,
+            ending: false,
             limits: Limits {
                 head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
                 fields: usize::from(tune.http_maxhdr),
@@ -137,49 +143,30 @@ impl ResponseWait {
         Ok(())
     }
 
-    /// Reads the response's head: `Some` when the final one is there, `None` after one that announces it.
+    /// Reads the response's head: `Some` when the final one is there, `None` after those that announce it. What came together is
+    /// good or bad together: an announcement is passed on when what stands behind it has been looked at.
     fn poll_head(
         &mut self,
         context: &mut Context<'_>,
         exchange: &mut Exchange<'_>,
     ) -> Result<Poll<Option<ResponseWire>>, End> {
         let buffers = &exchange.session.worker.buffers;
-        let bad = End { retry: Retry::JunkResponse, ..End::new(Cause::Proxy, Phase::Headers, Some(502)) };
-        let (Some(server), Some(request)) = (&mut exchange.server, &exchange.request_wire) else { return Err(bad) };
         loop {
-            let conn = &mut server.conn;
-            if !conn.input.is_empty() {
-                match response::read(conn.input.bytes(), &mut exchange.response, request, self.limits) {
-                    Err(_refused) => return Err(bad),
-                    Ok(Progress::Partial) => {}
-                    Ok(Progress::Complete { consumed, wire }) => {
-                        conn.input.consume(consumed);
-                        // A body that is bad from its beginning is no answer; later, all that is left is to break off.
-                        if wire.body == Body::Chunked && chunk::check(conn.input.bytes()).is_err() {
-                            return Err(bad);
-                        }
-                        conn.input.release(buffers);
-                        if !wire.is_informational(exchange.response.status()) {
-                            return Ok(Poll::Ready(Some(wire)));
-                        }
-                        self.informational += 1;
-                        if self.informational > INFORMATIONAL_MAX {
-                            return Err(bad);
-                        }
-                        let out = exchange.client.output.space(buffers);
-                        write_response(&exchange.response, out);
-                        out.extend_from_slice(b"\r\n");
-                        if let Poll::Ready(Err(_)) = exchange.client.poll_flush(context, buffers) {
-                            return Err(End::new(Cause::ClientAbort, Phase::Headers, None));
-                        }
-                        return Ok(Poll::Ready(None));
-                    }
-                }
+            let (earlier, announced) = (exchange.client.output.len(), self.informational);
+            let head = self.take_heads(exchange).inspect_err(|_| exchange.client.output.truncate(earlier))?;
+            if self.informational > announced
+                && let Poll::Ready(Err(_)) = exchange.client.poll_flush(context, buffers)
+            {
+                return Err(End::new(Cause::ClientAbort, Phase::Headers, None));
             }
-            match conn.poll_fill(context, buffers, false) {
+            if head.is_some() || self.informational > announced {
+                return Ok(Poll::Ready(head));
+            }
+            let Some(server) = &mut exchange.server else { return Err(BAD) };
+            match server.conn.poll_fill(context, buffers, false) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(0) | Err(_)) => {
-                    let retry = match (conn.input.is_empty() && self.informational == 0, self.reused) {
+                    let retry = match (server.conn.input.is_empty() && self.informational == 0, self.reused) {
                         (true, true) => Retry::ReusedConnection,
                         (true, false) => Retry::EmptyResponse,
                         (false, _) => Retry::JunkResponse,
@@ -189,5 +176,38 @@ impl ResponseWait {
                 Poll::Ready(Ok(_)) => {}
             }
         }
+    }
+
+    /// Takes the heads that have come, and writes those that announce the final one for the client.
+    fn take_heads(&mut self, exchange: &mut Exchange<'_>) -> Result<Option<ResponseWire>, End> {
+        let buffers = &exchange.session.worker.buffers;
+        let (Some(server), Some(request)) = (&mut exchange.server, &exchange.request_wire) else { return Err(BAD) };
+        let input = &mut server.conn.input;
+        while !input.is_empty() {
+            match response::read(input.bytes(), &mut exchange.response, request, self.limits) {
+                Err(_refused) => return Err(BAD),
+                Ok(Progress::Partial) => break,
+                Ok(Progress::Complete { consumed, wire }) => {
+                    input.consume(consumed);
+                    // A body that is bad from its beginning is no answer; later, all that is left is to break off.
+                    if wire.body == Body::Chunked && chunk::check(input.bytes()).is_err() {
+                        return Err(BAD);
+                    }
+                    input.release(buffers);
+                    if !wire.is_informational(exchange.response.status()) {
+                        return Ok(Some(ResponseWire { keep_alive: wire.keep_alive && !self.ending, ..wire }));
+                    }
+                    self.ending |= !wire.keep_alive;
+                    self.informational += 1;
+                    if self.informational > INFORMATIONAL_MAX {
+                        return Err(BAD);
+                    }
+                    let out = exchange.client.output.space(buffers);
+                    write_response(&exchange.response, out);
+                    out.extend_from_slice(b"\r\n");
+                }
+            }
+        }
+        Ok(None)
     }
 }

@@ -80,6 +80,12 @@ impl Buffer {
         }
     }
 
+    /// Takes back what was appended behind the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.block.truncate(self.start + length);
+        self.consume(0);
+    }
+
     /// Where bytes are appended, with its memory. Append freely: it grows, but blocks that grew past their size are not kept.
     pub fn space(&mut self, buffers: &Buffers) -> &mut Vec<u8> {
         if self.block.capacity() == 0 {

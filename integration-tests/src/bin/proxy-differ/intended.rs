@@ -1,8 +1,12 @@
 //! Where the two are meant to differ: rules that name what, and why.
 
+mod answers;
+mod writing;
+
 use crate::case::{Case, Ending, SENTINEL};
 use crate::message::{Framing, Message};
 use crate::outcome::{Outcome, difference};
+use writing::{WRITINGS, rewritten};
 
 /// A difference that is meant.
 pub(crate) struct Rule {
@@ -160,14 +164,18 @@ pub(crate) const RULES: &[Rule] = &[
         name: "chunked for 1.0",
         reason: "an answer in chunks to HTTP/1.0 ends the connection: the client cannot tell where it ends otherwise",
         applies: |_, ours, theirs| {
-            let chunked = ours.client.last().is_some_and(|last| last.framing == Framing::Chunked);
-            chunked && keeps_after(theirs, ours, &[200])
+            let chunked = ours
+                .client
+                .last()
+                .is_some_and(|last| last.framing == Framing::Chunked || last.field("transfer-encoding").is_some());
+            let old = theirs.requests().iter().any(|request| request.head.windows(9).any(|word| word == b" HTTP/1.0"));
+            chunked && old && keeps_after(theirs, ours, |_| true)
         },
     },
     Rule {
         name: "redirect",
         reason: "a redirect does not end the connection of a request whose body has come, no more than other answers do",
-        applies: |_, ours, theirs| keeps_after(ours, theirs, &[302]),
+        applies: |_, ours, theirs| keeps_after(ours, theirs, |status| status == 302),
     },
     Rule {
         name: "quotes",
@@ -179,19 +187,36 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "dead connection",
-        reason: "a request on a connection that the server closes at that moment goes out again where it can",
+        reason: "a request on a connection that the server closes at that moment goes out again where it can; haproxy leaves its client without an answer",
         applies: |case, ours, theirs| {
             let closes = case.answers.iter().any(|answer| answer.closes);
-            let same = theirs.client.iter().zip(&ours.client).all(|(one, other)| one == other);
-            closes && same && ours.client.len() == theirs.client.len() + 1
+            let unanswered = theirs.requests().len() > final_answers(theirs);
+            let reused = theirs.server.iter().any(|connection| connection.len() > 1);
+            closes
+                && reused
+                && unanswered
+                && ours.client.len() > theirs.client.len()
+                && ours.client.starts_with(&theirs.client)
+        },
+    },
+    Rule {
+        name: "sent again",
+        reason: "the same, where haproxy has seen in time that the server closes",
+        applies: |case, ours, theirs| {
+            let closes = case.answers.iter().any(|answer| answer.closes);
+            let mut once = ours.requests();
+            once.dedup();
+            let mut other = theirs.requests();
+            other.dedup();
+            closes && ours.client == theirs.client && once == other
         },
     },
     Rule {
         name: "pieces",
         reason: "whether a body had come when a rule answered its request depends on when its pieces came",
         applies: |case, ours, theirs| {
-            let own = [200, 302, 403];
-            in_pieces(case) && (keeps_after(ours, theirs, &own) || keeps_after(theirs, ours, &own))
+            let own = |status| matches!(status, 200 | 302 | 403);
+            in_pieces(case) && (keeps_after(ours, theirs, own) || keeps_after(theirs, ours, own))
         },
     },
     Rule {
@@ -205,6 +230,11 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
+/// How many answers a client got, without those that announce others.
+fn final_answers(outcome: &Outcome) -> usize {
+    outcome.statuses().iter().filter(|status| !(100..200).contains(*status)).count()
+}
+
 /// Whether we refused a request with a status, where they went on with a head that has something.
 fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, status: u16, has: fn(&[u8]) -> bool) -> bool {
     let (mut at_ours, at_theirs) = (ours.requests(), theirs.requests());
@@ -215,65 +245,22 @@ fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, status: u16, has: fn(&
         && (at_theirs.get(at_ours.len()).is_some_and(|next| has(&next.head)) || has(&case.sent()))
 }
 
-/// What the server received, with the lines of its heads changed; `None` leaves one out.
-fn rewritten(outcome: &Outcome, change: fn(&[u8]) -> Option<Vec<u8>>) -> Outcome {
-    let mut outcome = outcome.clone();
-    for message in outcome.server.iter_mut().flatten() {
-        message.head = message.head.split_inclusive(|&byte| byte == b'\n').filter_map(change).flatten().collect();
-    }
-    outcome
-}
-
-/// A line with the value of its field changed, if it is this field's.
-fn field(line: &[u8], name: &[u8], change: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
-    let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(b": "));
-    match value {
-        Some(value) => [name, b": ", &change(value.trim_ascii()), b"\r\n"].concat(),
-        None => line.to_vec(),
-    }
-}
-
-fn plain_list(value: &[u8]) -> Vec<u8> {
-    let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    elements.filter(|element| !element.is_empty()).collect::<Vec<_>>().join(&b", "[..])
-}
-
-fn plain_number(value: &[u8]) -> Vec<u8> {
-    let zeros = value.iter().take_while(|&&byte| byte == b'0').count().min(value.len().saturating_sub(1));
-    value[zeros..].to_vec()
-}
-
-fn without_coding(line: &[u8]) -> Option<Vec<u8>> {
-    (!line.starts_with(b"transfer-encoding:")).then(|| line.to_vec())
-}
-
-/// Without the upgrade, and without the token that announces it.
-fn without_h2c(line: &[u8]) -> Option<Vec<u8>> {
-    if line.starts_with(b"upgrade:") {
-        return None;
-    }
-    let Some(tokens) = line.strip_prefix(b"connection: ") else { return Some(line.to_vec()) };
-    let tokens = tokens.trim_ascii().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    let own: [&[u8]; 3] = [b"upgrade", b"close", b"keep-alive"];
-    let rest: Vec<&[u8]> = tokens.filter(|token| !own.iter().any(|own| token.eq_ignore_ascii_case(own))).collect();
-    (!rest.is_empty()).then(|| [b"connection: ", rest.join(&b", "[..]).as_slice(), b"\r\n"].concat())
-}
-
 /// Whether the client's bytes do not come all at once.
 fn in_pieces(case: &Case) -> bool {
     case.segments.len() > 1 || case.ending == Ending::LateSentinel
 }
 
 /// Whether one closed after an answer of its own, and the other went on.
-fn keeps_after(keeps: &Outcome, closes: &Outcome, statuses: &[u16]) -> bool {
+fn keeps_after(keeps: &Outcome, closes: &Outcome, of: fn(u16) -> bool) -> bool {
     let Some((last, before)) = closes.client.split_last() else { return false };
     let Some(same) = keeps.client.get(before.len()) else { return false };
     let [closing, keeping] = [last, same].map(|message| {
         let lines = message.head.split_inclusive(|&byte| byte == b'\n');
         lines.filter(|line| !line.starts_with(b"connection: ")).collect::<Vec<_>>()
     });
-    let closes_there = last.field("connection") == Some(b"close") && same.field("connection") != Some(b"close");
-    statuses.contains(&last.status())
+    let says_close = |message: &Message| message.fields("connection").any(|value| value == b"close");
+    let closes_there = says_close(last) && !says_close(same);
+    of(last.status())
         && closes_there
         && closing == keeping
         && keeps.client.starts_with(before)
@@ -405,60 +392,29 @@ fn has_strange_trailers(trailers: &[u8]) -> bool {
     lines.filter(|line| !line.is_empty()).any(strange)
 }
 
-/// Something that we write in another way than they do.
-struct Writing {
-    name: &'static str,
-    reason: &'static str,
-    /// What takes the difference out of a line; `None` leaves the line out.
-    change: fn(&[u8]) -> Option<Vec<u8>>,
-}
-
-const WRITINGS: &[Writing] = &[
-    Writing {
-        name: "coding",
-        reason: "`chunked` is passed on alone, so that no server can take the list for another coding",
-        change: without_coding,
-    },
-    Writing {
-        name: "length",
-        reason: "a length is passed on without leading zeros, as by haproxy 3.5",
-        change: |line| Some(field(line, b"content-length", plain_number)),
-    },
-    Writing {
-        name: "list",
-        reason: "what is left of a list in `connection` is written with one comma and one space; haproxy leaves the holes",
-        change: |line| Some(field(line, b"connection", plain_list)),
-    },
-    Writing {
-        name: "te",
-        reason: "only `trailers` is passed on of `te`; haproxy 2.6 takes every word that ends so for it",
-        change: |line| (!line.starts_with(b"te: ")).then(|| line.to_vec()),
-    },
-    Writing {
-        name: "h2c",
-        reason: "the server is not asked for HTTP/2 by upgrade, as by haproxy 3.5",
-        change: without_h2c,
-    },
-];
-
 /// A difference that is meant: its name, and why.
 pub(crate) type Explanation = (&'static str, &'static str);
 
 /// What explains a difference.
 pub(crate) fn explanation(case: &Case, ours: &Outcome, theirs: &Outcome) -> Option<Explanation> {
     let rule = |ours: &Outcome, theirs: &Outcome| {
-        let found = RULES.iter().find(|rule| (rule.applies)(case, ours, theirs))?;
+        let found = RULES.iter().chain(answers::RULES).find(|rule| (rule.applies)(case, ours, theirs))?;
         Some((found.name, found.reason))
     };
     if let Some(found) = rule(ours, theirs) {
         return Some(found);
     }
-    if let Some(one) = WRITINGS.iter().find(|one| rewritten(ours, one.change) == rewritten(theirs, one.change)) {
+    if let Some(one) = WRITINGS.iter().find(|one| rewritten(ours, one) == rewritten(theirs, one)) {
         return Some((one.name, one.reason));
     }
     // What is written in another way may stand beside another difference.
-    let all = |outcome: &Outcome| WRITINGS.iter().fold(outcome.clone(), |one, writing| rewritten(&one, writing.change));
-    let (ours, theirs) = (all(ours), all(theirs));
+    let all = |outcome: &Outcome| WRITINGS.iter().fold(outcome.clone(), |one, writing| rewritten(&one, writing));
+    let (mut ours, theirs) = (all(ours), all(theirs));
+    for (make_alike, why) in answers::TELLINGS {
+        if make_alike(&mut ours, &theirs) && ours == theirs {
+            return Some(*why);
+        }
+    }
     match difference(&ours, &theirs) {
         None => Some(("several", "several of those that are written in another way")),
         Some(_) => rule(&ours, &theirs),

@@ -2,7 +2,8 @@
 //!
 //! `proxy-differ [PROGRAM]`, with PROGRAM instead of the proxyd that was built beside this one. In the environment: `SEED` and `N`,
 //! which cases and how many; `WHAT`, `requests` (else) or
-//! `answers`, what is strange in them; `CASE`, one number, to see what both make of that case alone.
+//! `answers`, what is strange in them; `CASE`, one number, to see what both make of that case alone; `EVERY`, to see every
+//! difference that counts, as it was found; `PLACES`, how many cases run at once.
 //!
 //! Each difference is run three times more before it counts. Those that a rule of `intended` explains are counted under its name;
 //! of the others the smallest form of each kind is printed, and the program fails.
@@ -33,7 +34,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// How many cases run at once.
+/// How many cases run at once, unless `PLACES` says so: fewer where the machine is busy, for the proxies' timeouts run meanwhile.
 const PLACES: u16 = 400;
 /// How often a case is made smaller at most.
 const ROUNDS: u32 = 60;
@@ -71,10 +72,11 @@ fn main() -> Result<()> {
     };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("SEED").unwrap_or(1);
+    let places = number("PLACES").and_then(|number| u16::try_from(number).ok()).unwrap_or(PLACES);
     let own = u8::try_from(std::process::id() % 250).unwrap_or(0);
     let sides = [
-        side::Side::start(&ours, [100 + own / 2, own], PLACES)?,
-        side::Side::start(&Subject::Theirs.proxy()?, [100 + own / 2, own + 1], PLACES)?,
+        side::Side::start(&ours, [100 + own / 2, own], places)?,
+        side::Side::start(&Subject::Theirs.proxy()?, [100 + own / 2, own + 1], places)?,
     ];
     let mut engine = Engine::new(sides)?;
     if let Some(one) = number("CASE") {
@@ -89,6 +91,7 @@ fn main() -> Result<()> {
     let count = number("N").unwrap_or(20_000);
     let started = clock::now();
     let mut report = Report::default();
+    report.every = std::env::var_os("EVERY").is_some();
     run(&mut engine, (what, seed), count, &mut report)?;
     report.took = started.elapsed();
     let unexplained = report.print(seed)?;
@@ -105,7 +108,7 @@ fn run(engine: &mut Engine<Seen>, (what, seed): (What, u64), count: u64, report:
     let mut next = 0;
     let mut waiting: VecDeque<(Rc<Case>, Seen)> = VecDeque::new();
     loop {
-        while next < count && waiting.len() < usize::from(PLACES) {
+        while next < count && waiting.len() < engine.sides[0].places.len() {
             waiting.push_back((Rc::new(mutate::case(what, seed, next)), Seen::default()));
             next += 1;
         }
@@ -127,7 +130,7 @@ fn run(engine: &mut Engine<Seen>, (what, seed): (What, u64), count: u64, report:
                 Verdict::Different(kind) => {
                     let seen = done.tag.again(Key::new(kind, &done.ours, &done.theirs));
                     match (seen.times > AGAIN, seen.tries < TRIES) {
-                        (true, _) => report.different(kind, done),
+                        (true, _) => report.different(kind, done)?,
                         (false, true) => waiting.push_back((done.case, seen)),
                         (false, false) => report.unsteady += 1,
                     }

@@ -41,7 +41,12 @@ impl Message {
 
     /// The value of the first field of a name in lower case.
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
-        self.head.split(|&byte| byte == b'\n').skip(1).find_map(|line| {
+        self.fields(name).next()
+    }
+
+    /// The values of all fields of a name in lower case.
+    pub(crate) fn fields(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.head.split(|&byte| byte == b'\n').skip(1).filter_map(move |line| {
             let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
             Some(value.trim_ascii())
         })

@@ -49,6 +49,8 @@ pub(crate) struct Report {
     /// Seen once, and not again.
     pub(crate) unsteady: u64,
     pub(crate) took: Duration,
+    /// Each difference is printed when it is found, and none made small.
+    pub(crate) every: bool,
     rules: BTreeMap<Explanation, u64>,
     kinds: BTreeMap<Key, (u64, Rc<Case>)>,
 }
@@ -58,17 +60,25 @@ impl Report {
         *self.rules.entry(rule).or_default() += 1;
     }
 
-    pub(crate) fn different(&mut self, kind: Difference, done: Finished<Seen>) {
+    pub(crate) fn different(&mut self, kind: Difference, done: Finished<Seen>) -> Result<()> {
+        if self.every {
+            writeln!(stdout(), "{kind:?} {:?} {:?}", done.ours.statuses(), done.theirs.statuses())?;
+            show(&done.case, &done.ours, &done.theirs)?;
+        }
         let key = Key::new(kind, &done.ours, &done.theirs);
         let (count, smallest) = self.kinds.entry(key).or_insert_with(|| (0, Rc::clone(&done.case)));
         *count += 1;
         if done.case.size() < smallest.size() {
             *smallest = done.case;
         }
+        Ok(())
     }
 
     /// One of each kind, the most frequent first.
     pub(crate) fn examples(&self) -> Vec<Example> {
+        if self.every {
+            return Vec::new();
+        }
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
         kinds

@@ -1,6 +1,6 @@
 //! Request heads.
 
-use super::{Body, Limits, Progress, Refused, Seen, fields, partial};
+use super::{Body, Limits, Progress, Refused, Seen, empty_lines, fields, partial};
 use crate::http::header::{self, TOKEN_LOWER, is_ows, is_target};
 use crate::http::{Head, Version, blocks};
 
@@ -56,18 +56,6 @@ pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<Re
         return partial(input.len(), limits, false);
     };
     Ok(Progress::Complete { consumed, wire: accept(head, &seen)? })
-}
-
-/// How much of the input is empty lines, which may stand before a request.
-fn empty_lines(input: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        match input.get(at..).unwrap_or_default() {
-            [b'\n', ..] => at += 1,
-            [b'\r', b'\n', ..] => at += 2,
-            _ => return at,
-        }
-    }
 }
 
 /// `METHOD SP target SP HTTP/x.y`; where the fields begin.

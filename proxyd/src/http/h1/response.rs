@@ -1,7 +1,7 @@
 //! Response heads.
 
 use super::request::{RequestWire, Tunnel};
-use super::{Body, Limits, Progress, Refused, Seen, fields, partial, version};
+use super::{Body, Limits, Progress, Refused, Seen, empty_lines, fields, partial, version};
 use crate::http::header::is_ows;
 use crate::http::{Head, Version, blocks, status};
 
@@ -12,6 +12,8 @@ pub struct ResponseWire {
     pub body: Body,
     /// The server keeps the connection for another request.
     pub keep_alive: bool,
+    /// Where the response ends is in doubt for whoever takes its version at its word: HTTP/1.0 knows no chunks.
+    pub doubtful: bool,
 }
 
 impl ResponseWire {
@@ -29,7 +31,11 @@ pub fn read(
     limits: Limits,
 ) -> Result<Progress<ResponseWire>, Refused> {
     let room = &input[..input.len().min(limits.head)];
-    let Some(at) = status_line(room, head)? else { return partial(input.len(), limits, false) };
+    // As before a request: some servers end a body with a line that they did not count.
+    let start = empty_lines(room);
+    let line = room.get(start..).filter(|line| *line != b"\r").unwrap_or_default();
+    let Some(length) = status_line(line, head)? else { return partial(input.len(), limits, false) };
+    let at = start + length;
     let mut seen = Seen::default();
     let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
         return partial(input.len(), limits, false);
@@ -37,49 +43,74 @@ pub fn read(
     Ok(Progress::Complete { consumed, wire: accept(head, &seen, request)? })
 }
 
-/// `HTTP/x.y SP status [SP reason]`; where the fields begin.
+/// `HTTP/x.y SP status [SP reason]`; its length.
 fn status_line(input: &[u8], head: &mut Head) -> Result<Option<usize>, Refused> {
-    let Some(end) = blocks::position(input, |byte| byte == b'\n') else {
-        let possible = input.iter().zip(b"HTTP/").all(|(have, want)| have == want);
-        return if possible { Ok(None) } else { Err(Refused::BAD) };
+    let stop = blocks::position(input, |byte| matches!(byte, b'\r' | b'\n' | 0)).unwrap_or(input.len());
+    let line = &input[..stop];
+    let length = match input[stop..] {
+        [b'\n', ..] => stop + 1,
+        [b'\r', b'\n', ..] => stop + 2,
+        [] | [b'\r'] => return if may_become_status_line(line) { Ok(None) } else { Err(Refused::BAD) },
+        _ => return Err(Refused::BAD),
     };
-    let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
-    if line.len() < 10 || !is_ows(line[8]) {
+    if line.len() < 10 || !may_become_status_line(line) {
         return Err(Refused::BAD);
     }
     let version = version(&line[..8]).ok_or(Refused::BAD)?;
-    let rest = &line[9..];
-    let rest = &rest[rest.iter().position(|&byte| !is_ows(byte)).unwrap_or(rest.len())..];
-    let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-    if !(1..=3).contains(&digits) || rest.get(digits).is_some_and(|&byte| !is_ows(byte)) {
+    let rest = without_ows(&line[9..]);
+    let digits = count_digits(rest);
+    if digits == 0 {
         return Err(Refused::BAD);
     }
     let code = rest[..digits].iter().fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    let reason = rest.get(digits + 1..).unwrap_or_default();
-    if reason.iter().any(|&byte| byte == 0 || byte == b'\r') {
-        return Err(Refused::BAD);
-    }
+    let reason = without_ows(&rest[digits..]);
     let reason = if reason.is_empty() { status::reason(code).as_bytes() } else { reason };
     head.start_response(version, code, reason);
-    Ok(Some(end + 1))
+    Ok(Some(length))
+}
+
+/// Whether a line is good as far as it has come: what cannot become an answer is not waited for.
+fn may_become_status_line(line: &[u8]) -> bool {
+    let possible = line.iter().take(9).enumerate().all(|(at, &byte)| match at {
+        0..5 => byte == b"HTTP/"[at],
+        5 | 7 => byte.is_ascii_digit(),
+        6 => byte == b'.',
+        _ => is_ows(byte),
+    });
+    let rest = without_ows(line.get(9..).unwrap_or_default());
+    let digits = count_digits(rest);
+    possible && digits <= STATUS_DIGITS && rest.get(digits).is_none_or(|&byte| digits > 0 && is_ows(byte))
+}
+
+/// A status has no more.
+const STATUS_DIGITS: usize = 3;
+
+fn count_digits(text: &[u8]) -> usize {
+    text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len())
+}
+
+fn without_ows(text: &[u8]) -> &[u8] {
+    &text[text.iter().position(|&byte| !is_ows(byte)).unwrap_or(text.len())..]
 }
 
 fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<ResponseWire, Refused> {
     seen.check_coding()?;
     let code = head.status();
     let switching = code == 101;
-    if switching && request.tunnel != Tunnel::Upgrade {
+    if switching && !(request.tunnel == Tunnel::Upgrade && seen.upgrade_token) {
         return Err(Refused::BAD);
     }
     seen.canonical_framing(head);
-    if code == 204 && seen.content_length.is_some() {
-        head.remove(b"content-length");
+    let bodiless = (100..200).contains(&code) || code == 204;
+    if bodiless && (seen.content_length.is_some() || seen.has_coding) {
+        // These never have a body: the next program might wait for what is announced.
+        head.retain(|name, _| name != b"content-length" && name != b"transfer-encoding");
     }
     seen.strip_connection(head, false);
     let connected = request.tunnel == Tunnel::Connect && (200..300).contains(&code);
     let body = if switching || connected {
         Body::Tunnel
-    } else if (100..200).contains(&code) || code == 204 || code == 304 || request.head {
+    } else if bodiless || code == 304 || request.head {
         Body::None
     } else {
         match (seen.chunked, seen.content_length) {
@@ -91,8 +122,10 @@ fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<Respons
     };
     let delimited = !matches!(body, Body::UntilClose | Body::Tunnel);
     let old = head.version() < Version::HTTP_11;
-    let ambiguous = seen.chunked && seen.content_length.is_some();
-    Ok(ResponseWire { body, keep_alive: delimited && !ambiguous && !seen.close && (!old || seen.keep_alive) })
+    let doubtful = old && seen.chunked;
+    let ambiguous = doubtful || (seen.chunked && seen.content_length.is_some());
+    let keep_alive = delimited && !ambiguous && !seen.close && (!old || seen.keep_alive);
+    Ok(ResponseWire { body, keep_alive, doubtful })
 }
 
 /// The head of a response that was kept in a file, where its body begins, and what it says about that. `None`: it is no response.

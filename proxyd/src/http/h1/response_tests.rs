@@ -67,10 +67,25 @@ fn forwarded_as_haproxy_does() {
             false,
         ),
         ("HTTP/1.1 100 Continue", "HTTP/1.1 100 Continue\r\n", None, true),
+        ("HTTP/1.1 407 \t Who\r\ncontent-length: 2", "HTTP/1.1 407 Who\r\ncontent-length: 2\r\n", Length(2), true),
+        // What never has a body announces none.
+        ("HTTP/1.1 100 Continue\r\ncontent-length: 3", "HTTP/1.1 100 Continue\r\n", None, true),
+        ("HTTP/1.1 199 X\r\ntransfer-encoding: chunked", "HTTP/1.1 199 X\r\n", None, true),
+        ("HTTP/1.1 204 No\r\ntransfer-encoding: chunked", "HTTP/1.1 204 No\r\n", None, true),
+        // Nothing is kept behind chunks that HTTP/1.0 does not know.
+        (
+            "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n",
+            Chunked,
+            false,
+        ),
+        // Empty lines before an answer are left out.
+        ("\r\n\nHTTP/1.1 200 OK\r\ncontent-length: 2", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", Length(2), true),
     ] {
         let (text, wire) = forwarded(&format!("{input}\r\n\r\n"), &request(false, Tunnel::No)).unwrap();
         assert_eq!(text, output, "{input:?}");
-        assert_eq!(wire, ResponseWire { body, keep_alive }, "{input:?}");
+        assert_eq!((wire.body, wire.keep_alive), (body, keep_alive), "{input:?}");
+        assert_eq!(wire.doubtful, input.starts_with("HTTP/1.0") && body == Chunked, "{input:?}");
     }
 }
 
@@ -93,6 +108,31 @@ fn refused_as_haproxy_does() {
     assert!(forwarded(&long, &request(false, Tunnel::No)).is_err());
 }
 
+/// What has come of a status line is looked at: nobody waits for the rest of what is none.
+#[test]
+fn refused_before_it_is_complete() {
+    let read =
+        |input: &str| read(input.as_bytes(), &mut Head::default(), &request(false, Tunnel::No), Limits::default());
+    let whole = "\r\nHTTP/1.1 200 OK\r\nx: y\r\n\r\n";
+    for length in 0..whole.len() {
+        assert_eq!(read(&whole[..length]), Ok(Progress::Partial), "{length}");
+    }
+    for input in [
+        "X",
+        "\rX",
+        "HTTP/x",
+        "HTTP/1x",
+        "HTTP/1.1x",
+        "HTTP/1.1 x",
+        "HTTP/1.1 2x",
+        "HTTP/1.1 2000",
+        "HTTP/1.1 200 O\rK",
+        "HTTP/1.1 200 O\0",
+    ] {
+        assert!(read(input).is_err(), "{input:?}");
+    }
+}
+
 #[test]
 fn the_request_decides_on_the_body() {
     let head = forwarded("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", &request(true, Tunnel::No)).unwrap();
@@ -103,6 +143,9 @@ fn the_request_decides_on_the_body() {
     )
     .unwrap();
     assert_eq!(upgraded.1.body, Body::Tunnel);
+    // Who changes the protocol says so in `connection`.
+    let silent = forwarded("HTTP/1.1 101 S\r\nupgrade: websocket\r\n\r\n", &request(false, Tunnel::Upgrade));
+    assert_eq!(silent, Err(400));
     let connected = forwarded("HTTP/1.1 200 OK\r\n\r\n", &request(false, Tunnel::Connect)).unwrap();
     assert_eq!(connected.1.body, Body::Tunnel);
     let refused = forwarded("HTTP/1.1 407 No\r\ncontent-length: 2\r\n\r\n", &request(false, Tunnel::Connect)).unwrap();

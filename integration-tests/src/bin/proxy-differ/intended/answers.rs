@@ -1,0 +1,200 @@
+//! Where the two are meant to differ about what a server answers.
+
+use super::{
+    Explanation, Rule, chunked_bodies, chunks_use_lone_lf, has_huge_length, has_strange_trailers, trailers_of, unfolded,
+};
+use crate::case::Case;
+use crate::message::{Framing, Message};
+use crate::outcome::Outcome;
+
+/// Rules for answers; each wants the answer that it is about to be there.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "protocol",
+        reason: "an answer in another protocol than HTTP/1.0 and later is refused; haproxy 2.6 passes what looks like one",
+        applies: |case, ours, theirs| refused(case, ours, theirs, has_other_protocol),
+    },
+    Rule {
+        name: "status",
+        reason: "a status of more than three digits is refused, as by haproxy 3.5",
+        applies: |case, ours, theirs| refused(case, ours, theirs, has_long_status),
+    },
+    Rule {
+        name: "status below 100",
+        reason: "a status below 100 is the final one, as for haproxy 3.5, and written as a number; for 2.6 it has no body",
+        applies: |_, ours, theirs| {
+            first_difference(ours, theirs)
+                .is_some_and(|(own, other)| (0..100).contains(&own.status()) && own.status() == other.status())
+        },
+    },
+    Rule {
+        name: "NUL in an answer",
+        reason: "a NUL in an answer's head, chunk lines or trailers is refused, as in a request's",
+        applies: |case, ours, theirs| refused(case, ours, theirs, |answer| answer.contains(&0)),
+    },
+    Rule {
+        name: "nearly too large an answer",
+        reason: "haproxy counts what its own form of a head takes, and refuses some that are just below 15360 bytes",
+        applies: |_, ours, theirs| {
+            first_difference(ours, theirs).is_some_and(|(own, other)| own.head.len() > 14_800 && other.status() == 502)
+        },
+    },
+    Rule {
+        name: "coding of an answer",
+        reason: "an answer in a coding that does not end with `chunked` is refused, as a request; haproxy 2.6 passes an empty one",
+        applies: |case, ours, theirs| refused(case, ours, theirs, |answer| heads(answer).any(has_empty_coding)),
+    },
+    Rule {
+        name: "cut after an announcement",
+        reason: "an answer that breaks off stays so; haproxy 2.6 takes it for whole where a 1xx came with it, and puts the next one into its body",
+        applies: |case, ours, theirs| {
+            let announced = case.answers.iter().any(|answer| heads(&answer.bytes).count() > 1);
+            let (at, last) = (ours.client.len().saturating_sub(1), ours.client.last());
+            let same = last.zip(theirs.client.get(at)).is_some_and(|(own, other)| own.head == other.head);
+            announced
+                && same
+                && ours.client[..at] == theirs.client[..at]
+                && theirs.requests().len() > ours.requests().len()
+        },
+    },
+    Rule {
+        name: "refused with its announcement",
+        reason: "an announcement goes the way of what came with it; haproxy does not see all of a large head at once, and waits for the rest of a bad line",
+        applies: |_, ours, theirs| {
+            let same = ours.client.iter().zip(&theirs.client).take_while(|(own, other)| own == other).count();
+            let rest =
+                theirs.client[same..].iter().map(Message::status).skip_while(|status| (100..200).contains(status));
+            ours.client.get(same).is_some_and(|own| own.status() == 502)
+                && theirs.client.get(same).is_some_and(|other| (100..200).contains(&other.status()))
+                && rest.take(1).all(|status| matches!(status, 502 | 504))
+        },
+    },
+    Rule {
+        name: "size of what is cut off",
+        reason: "the size of a chunk is passed on before its data; haproxy waits for some of it",
+        applies: |_, ours, theirs| {
+            ours.client.len() == theirs.client.len()
+                && first_difference(ours, theirs).is_some_and(|(own, other)| {
+                    let empty = own.body.is_empty() && other.body.is_empty();
+                    own.head == other.head && own.framing == Framing::Chunked && !own.complete && empty
+                })
+        },
+    },
+    Rule {
+        name: "length of an answer",
+        reason: "a length of 2^63 and more is refused, as in a request",
+        applies: |case, ours, theirs| refused(case, ours, theirs, |answer| heads(answer).any(has_huge_length)),
+    },
+    Rule {
+        name: "chunk line of an answer",
+        reason: "the line of a chunk's size must end with CR LF, as in a request",
+        applies: |case, ours, theirs| {
+            refused(case, ours, theirs, |answer| chunked_bodies(answer).any(chunks_use_lone_lf))
+        },
+    },
+    Rule {
+        name: "trailers of an answer",
+        reason: "trailers that are no fields are refused, as in a request",
+        applies: |case, ours, theirs| {
+            refused(case, ours, theirs, |answer| {
+                chunked_bodies(answer).any(|body| has_strange_trailers(trailers_of(body)))
+            })
+        },
+    },
+];
+
+/// Why the reasons of two answers may differ.
+const REASON: Explanation =
+    ("reason", "an answer without a reason gets the usual one, as by haproxy 3.5; haproxy 2.6 leaves it out");
+
+/// Why they do not tell how a connection goes on.
+const UPGRADE: Explanation = (
+    "upgrade in an answer",
+    "the client is told how its connection goes on also where the answer names `upgrade` in `connection`",
+);
+
+/// Takes a difference out of our answers, and says whether there was one.
+type MakeAlike = fn(&mut Outcome, &Outcome) -> bool;
+
+/// What is told in another way, and why.
+pub(super) const TELLINGS: &[(MakeAlike, Explanation)] = &[(fill_reasons, REASON), (leave_untold, UPGRADE)];
+
+/// Takes out of each of our answers what it tells of the client's connection, where the server's said `upgrade` there and theirs tells
+/// nothing; whether there was something.
+fn leave_untold(ours: &mut Outcome, theirs: &Outcome) -> bool {
+    let mut told = false;
+    for (own, other) in ours.client.iter_mut().zip(&theirs.client) {
+        let said = other
+            .fields("connection")
+            .any(|value| value.to_ascii_lowercase().windows(7).any(|word| word == b"upgrade"));
+        for line in [&b"\r\nconnection: close\r\n\r\n"[..], b"\r\nconnection: keep-alive\r\n\r\n"] {
+            if said && own.head.ends_with(line) && !other.head.ends_with(line) {
+                let end = own.head.len() - line.len();
+                own.head.truncate(end);
+                own.head.extend_from_slice(b"\r\n\r\n");
+                told = true;
+            }
+        }
+    }
+    told
+}
+
+/// Takes the reason out of each of our answers where theirs has none; whether there was one.
+fn fill_reasons(ours: &mut Outcome, theirs: &Outcome) -> bool {
+    let mut filled = false;
+    for (own, other) in ours.client.iter_mut().zip(&theirs.client) {
+        let line = |head: &[u8]| head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len());
+        let empty = &other.head[..line(&other.head)];
+        let end = line(&own.head);
+        if empty.ends_with(b" ") && own.head[..end].starts_with(empty) && end > empty.len() {
+            own.head.drain(empty.len()..end);
+            filled = true;
+        }
+    }
+    filled
+}
+
+/// The first of our answers that is not theirs, and theirs.
+fn first_difference<'o>(ours: &'o Outcome, theirs: &'o Outcome) -> Option<(&'o Message, &'o Message)> {
+    ours.client.iter().zip(&theirs.client).find(|(own, other)| own != other)
+}
+
+/// Whether we answered with a 502, where they passed on an answer that has something.
+fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, has: impl Fn(&[u8]) -> bool) -> bool {
+    let status = first_difference(ours, theirs).map(|(own, _)| own.status());
+    status == Some(502) && case.answers.iter().any(|answer| has(&answer.bytes))
+}
+
+/// The heads of an answer: those that announce the final one, and that.
+fn heads(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(answer);
+    std::iter::from_fn(move || {
+        let bytes = rest.take()?;
+        let start = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(bytes.len());
+        let bytes = &bytes[start..];
+        let end = (0..bytes.len()).find(|&at| bytes[at..].starts_with(b"\n\r\n") || bytes[at..].starts_with(b"\n\n"));
+        let (head, after) = bytes.split_at(end.map_or(bytes.len(), |at| at + 1));
+        rest = Some(after).filter(|_| status(head).starts_with(b"1") && !after.is_empty());
+        Some(head)
+    })
+}
+
+/// The second word of a head.
+fn status(head: &[u8]) -> &[u8] {
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.nth(1).unwrap_or_default()
+}
+
+fn has_long_status(answer: &[u8]) -> bool {
+    heads(answer).map(status).any(|code| code.len() > 3 && code.iter().all(u8::is_ascii_digit))
+}
+
+fn has_other_protocol(answer: &[u8]) -> bool {
+    heads(answer).any(|head| !matches!(head, [b'H', b'T', b'T', b'P', b'/', b'1'..=b'9', b'.', ..]))
+}
+
+fn has_empty_coding(head: &[u8]) -> bool {
+    let lines = unfolded(head).to_ascii_lowercase();
+    lines.split(|&byte| byte == b'\n').any(|line| line.trim_ascii_end() == b"transfer-encoding:")
+}
