@@ -33,6 +33,7 @@ pub mod resolvers;
 mod review;
 pub mod rules;
 mod sections;
+mod send_proxy;
 mod server;
 mod server_param;
 mod settings;

@@ -1,11 +1,14 @@
 //! The PROXY protocol, versions 1 and 2: a header before the first byte of a connection that names its real ends.
 //!
 //! Standard: `proxy-protocol.txt` of the haproxy project, revision of 2020-03-05. Of version 2 also the additions
-//! (TLVs) are kept, for rules to look at.
+//! (TLVs) are kept, for rules to look at. [`netscaler`] is what another maker's load balancers send for the same purpose.
+
+pub mod netscaler;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 
-use crate::proxy::address::SendProxy;
+use crate::sample::convert::hash::crc32c;
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -14,6 +17,24 @@ const V1_MAX: usize = 107;
 
 /// Bytes after the fixed part of a version 2 header that are read: addresses and TLVs.
 const V2_MAX: usize = 4_096;
+
+/// Bytes of the additions that are written at most: the length of a header is a number of 16 bits.
+const ADDITIONS_MAX: usize = u16::MAX as usize - 36;
+
+/// The kinds of additions that mean something here.
+pub mod kind {
+    /// The name that the client asked for.
+    pub const AUTHORITY: u8 = 0x02;
+    /// A checksum of the header.
+    pub const CRC32C: u8 = 0x03;
+    /// An id of the connection or request.
+    pub const UNIQUE_ID: u8 = 0x05;
+    /// What is known of the client's TLS.
+    pub const SSL: u8 = 0x20;
+}
+
+/// The value of [`kind::SSL`] that says: no TLS, and so no verified certificate.
+pub const NO_TLS: [u8; 5] = [0; 5];
 
 /// The two ends a header names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,13 +86,22 @@ pub fn tlvs(header: &[u8]) -> &[u8] {
 }
 
 /// The value of the first addition of that kind.
-pub fn tlv(mut tlvs: &[u8], wanted: u8) -> Option<&[u8]> {
-    while let [kind, high, low, rest @ ..] = tlvs {
-        let (value, after) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
-        if *kind == wanted {
-            return Some(value);
+pub fn tlv(tlvs: &[u8], wanted: u8) -> Option<&[u8]> {
+    tlvs.get(place(tlvs, wanted)?)
+}
+
+/// Where that value stands.
+fn place(tlvs: &[u8], wanted: u8) -> Option<Range<usize>> {
+    let mut at = 0;
+    while let [kind, high, low, rest @ ..] = tlvs.get(at..)? {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if rest.len() < length {
+            return None;
         }
-        tlvs = after;
+        at += 3 + length;
+        if *kind == wanted {
+            return Some(at - length..at);
+        }
     }
     None
 }
@@ -120,14 +150,34 @@ fn read_v2(input: &[u8]) -> Result<Progress, NoHeader> {
     if command != 0x20 && command != 0x21 {
         return Err(NoHeader);
     }
-    let Some(body) = input.get(16..16 + length) else { return Ok(Progress::Partial) };
+    let Some(header) = input.get(..16 + length) else { return Ok(Progress::Partial) };
+    let body = header.get(16..).unwrap_or_default();
     let ends = match (command, fixed[1]) {
         (0x21, 0x11 | 0x12) => Some(v2_ends::<4>(body).ok_or(NoHeader)?),
         (0x21, 0x21 | 0x22) => Some(v2_ends::<16>(body).ok_or(NoHeader)?),
         // LOCAL, or a family without ports.
         _ => None,
     };
-    Ok(Progress::Complete { consumed: 16 + length, ends })
+    if !checksum_holds(header) {
+        return Err(NoHeader);
+    }
+    Ok(Progress::Complete { consumed: header.len(), ends })
+}
+
+/// Whether the checksum among the additions, if there is one, is that of the header.
+fn checksum_holds(header: &[u8]) -> bool {
+    let tlvs = tlvs(header);
+    let Some(stated) = place(tlvs, kind::CRC32C) else { return true };
+    let start = header.len() - tlvs.len();
+    let (before, rest) = header.split_at(start + stated.start);
+    let (stated, after) = rest.split_at(stated.len());
+    // It is computed as if it were zero.
+    stated == checksum(before, after).to_be_bytes()
+}
+
+/// The checksum of a header, of which it takes four bytes.
+fn checksum(before: &[u8], after: &[u8]) -> u32 {
+    crc32c(before.iter().chain(&[0; 4]).chain(after).copied())
 }
 
 /// Whether each TLV ends within the header. They say nothing that is used, but one that leads out of it is an attempt.
@@ -154,15 +204,37 @@ where
     })
 }
 
-/// Writes a header. Ends of different families are written as IPv6; without ends the header says so.
-pub fn write(version: SendProxy, ends: Option<Ends>, out: &mut Vec<u8>) {
-    match version {
-        SendProxy::V1 => write_v1(ends, out),
-        SendProxy::V2 => write_v2(ends, out),
+/// What a header of version 2 says besides the ends.
+#[derive(Debug, Default)]
+pub struct Additions {
+    bytes: Vec<u8>,
+    checksum: bool,
+}
+
+impl Additions {
+    /// Without any, or with a checksum that [`write_v2`] will compute.
+    pub fn new(checksum: bool) -> Self {
+        let mut additions = Self::default();
+        if checksum {
+            additions.push(kind::CRC32C, &[0; 4]);
+        }
+        Self { checksum, ..additions }
+    }
+
+    /// Adds one. False: it has no room any more, and is left out.
+    pub fn push(&mut self, kind: u8, value: &[u8]) -> bool {
+        let fits = self.bytes.len() + 3 + value.len() <= ADDITIONS_MAX;
+        if let (true, Ok(length)) = (fits, u16::try_from(value.len())) {
+            self.bytes.push(kind);
+            self.bytes.extend_from_slice(&length.to_be_bytes());
+            self.bytes.extend_from_slice(value);
+        }
+        fits
     }
 }
 
-fn write_v1(ends: Option<Ends>, out: &mut Vec<u8>) {
+/// Writes a header of version 1. Ends of different families are written as IPv6; without ends the header says so.
+pub fn write_v1(ends: Option<Ends>, out: &mut Vec<u8>) {
     let line = match ends {
         None => "PROXY UNKNOWN\r\n".to_owned(),
         Some(Ends { source, destination }) => {
@@ -176,26 +248,40 @@ fn write_v1(ends: Option<Ends>, out: &mut Vec<u8>) {
     out.extend_from_slice(line.as_bytes());
 }
 
-fn write_v2(ends: Option<Ends>, out: &mut Vec<u8>) {
+/// Writes a header of version 2, likewise.
+pub fn write_v2(ends: Option<Ends>, additions: &Additions, out: &mut Vec<u8>) {
+    let start = out.len();
     out.extend_from_slice(&SIGNATURE);
-    let Some(Ends { source, destination }) = ends else {
-        out.extend_from_slice(&[0x20, 0, 0, 0]);
-        return;
-    };
-    match (source.ip(), destination.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            out.extend_from_slice(&[0x21, 0x11, 0, 12]);
-            out.extend_from_slice(&from.octets());
-            out.extend_from_slice(&to.octets());
+    let mut addresses = Vec::with_capacity(36);
+    match ends.map(|ends| (ends.source.ip(), ends.destination.ip())) {
+        None => out.extend_from_slice(&[0x20, 0]),
+        Some((IpAddr::V4(from), IpAddr::V4(to))) => {
+            out.extend_from_slice(&[0x21, 0x11]);
+            addresses.extend_from_slice(&from.octets());
+            addresses.extend_from_slice(&to.octets());
         }
-        (from, to) => {
-            out.extend_from_slice(&[0x21, 0x21, 0, 36]);
-            out.extend_from_slice(&as_v6(from).octets());
-            out.extend_from_slice(&as_v6(to).octets());
+        Some((from, to)) => {
+            out.extend_from_slice(&[0x21, 0x21]);
+            addresses.extend_from_slice(&as_v6(from).octets());
+            addresses.extend_from_slice(&as_v6(to).octets());
         }
     }
-    out.extend_from_slice(&source.port().to_be_bytes());
-    out.extend_from_slice(&destination.port().to_be_bytes());
+    if let Some(Ends { source, destination }) = ends {
+        addresses.extend_from_slice(&source.port().to_be_bytes());
+        addresses.extend_from_slice(&destination.port().to_be_bytes());
+    }
+    let length = u16::try_from(addresses.len() + additions.bytes.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&addresses);
+    out.extend_from_slice(&additions.bytes);
+    if additions.checksum {
+        // It stands first among the additions.
+        let at = 16 + addresses.len() + 3;
+        let (before, rest) = out.get_mut(start..).unwrap_or_default().split_at_mut(at);
+        if let Some((place, after)) = rest.split_at_mut_checked(4) {
+            place.copy_from_slice(&checksum(before, after).to_be_bytes());
+        }
+    }
 }
 
 fn as_v6(address: IpAddr) -> Ipv6Addr {
@@ -254,11 +340,11 @@ mod tests {
     #[test]
     fn version_2_without_ends_and_with_tlvs() {
         let mut out = Vec::new();
-        write(SendProxy::V2, None, &mut out);
+        write_v2(None, &Additions::default(), &mut out);
         assert_eq!(read(&out), Ok(Progress::Complete { consumed: 16, ends: None }));
         let mut out = Vec::new();
         let given = ends("1.2.3.4:1111", "5.6.7.8:80");
-        write(SendProxy::V2, Some(given), &mut out);
+        write_v2(Some(given), &Additions::default(), &mut out);
         out[15] += 4;
         out.extend_from_slice(&[4, 0, 1, 0]);
         assert_eq!(read(&out), Ok(Progress::Complete { consumed: 32, ends: Some(given) }));
@@ -269,13 +355,50 @@ mod tests {
         assert_eq!(read(&out), Err(NoHeader));
     }
 
+    /// The headers are haproxy's, byte for byte.
+    #[test]
+    fn checksums() {
+        let header = |ends, additions: &Additions| {
+            let mut out = Vec::new();
+            write_v2(ends, additions, &mut out);
+            out
+        };
+        assert!(header(None, &Additions::new(true)).ends_with(b"\x20\0\0\x07\x03\0\x04\xa9\xb8\x7e\x8f"));
+        let mut additions = Additions::new(true);
+        assert!(additions.push(kind::UNIQUE_ID, b""));
+        let mut out = header(Some(ends("1.2.3.4:1000", "5.6.7.8:80")), &additions);
+        assert!(out.ends_with(b"\x03\0\x04\x4d\xa5\xd6\x65\x05\0\0"), "{out:x?}");
+        assert!(matches!(read(&out), Ok(Progress::Complete { ends: Some(_), .. })));
+        out[20] ^= 1;
+        assert_eq!(read(&out), Err(NoHeader), "an address that the checksum does not cover");
+        let short = [&SIGNATURE[..], &[0x21, 0x11, 0, 18], &[0; 12], b"\x03\0\x03abc"].concat();
+        assert_eq!(read(&short), Err(NoHeader));
+        assert!(!additions.push(9, &[0; 65_535]));
+        assert_eq!(header(None, &additions).len(), 16 + 10);
+    }
+
     proptest! {
         #[test]
-        fn written_and_read(v6: bool, v2: bool, source: [u8; 16], from: u16, to: u16) {
+        fn written_and_read(
+            v6: bool,
+            v2: bool,
+            checksum: bool,
+            source: [u8; 16],
+            from: u16,
+            to: u16,
+            id in prop::collection::vec(any::<u8>(), 0..30),
+        ) {
             let ip = if v6 { IpAddr::from(source) } else { IpAddr::from([source[0], source[1], source[2], source[3]]) };
             let given = Ends { source: SocketAddr::new(ip, from), destination: SocketAddr::new(ip, to) };
             let mut out = Vec::new();
-            write(if v2 { SendProxy::V2 } else { SendProxy::V1 }, Some(given), &mut out);
+            if v2 {
+                let mut additions = Additions::new(checksum);
+                prop_assert!(additions.push(kind::UNIQUE_ID, &id));
+                write_v2(Some(given), &additions, &mut out);
+                prop_assert_eq!(tlv(tlvs(&out), kind::UNIQUE_ID), Some(&*id));
+            } else {
+                write_v1(Some(given), &mut out);
+            }
             for cut in 0..out.len() {
                 prop_assert_eq!(read(&out[..cut]), Ok(Progress::Partial));
             }

@@ -329,9 +329,10 @@ impl Rules {
         }
     }
 
-    /// `tcp-request connection`: nothing but addresses is known yet.
-    pub fn tcp_request_connection(&self, stream: &Stream<'_>) -> TcpVerdict {
-        self.tcp(&self.tcp_request_connection, &Context { request: None, response: None, stream }, &mut 0)
+    /// `tcp-request connection`: nothing but addresses is known yet. `at` is the rule to go on with after what is expected was
+    /// noted.
+    pub fn tcp_request_connection(&self, stream: &Stream<'_>, at: &mut usize) -> TcpVerdict {
+        self.tcp(&self.tcp_request_connection, &Context { request: None, response: None, stream }, at)
     }
 
     /// `tcp-request session`: after the PROXY header and TLS.
@@ -357,7 +358,7 @@ impl Rules {
                 Some(true) => {
                     if let Some(verdict) = rule.action.perform(context) {
                         // Unlike bytes that have not come, an answer is not waited for twice.
-                        *at += usize::from(matches!(verdict, TcpVerdict::Resolve(_)));
+                        *at += usize::from(matches!(verdict, TcpVerdict::Resolve(_) | TcpVerdict::Expect(_)));
                         return verdict;
                     }
                 }

@@ -257,7 +257,7 @@ impl Builder<'_> {
             },
             location,
             redir: server.redir.clone(),
-            send_proxy: server.send_proxy,
+            send_proxy: server.send_proxy.clone(),
             source: server.source.clone(),
             source_ports: server
                 .source

@@ -7,6 +7,7 @@
 //! - [`policy`] where the rules have their say; [`server_content`] those on what a server sends, [`body`] waiting for a body
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
 //! - [`stickiness`] persistence by stick tables
+//! - [`preface`] what comes before a client's first byte and says who it is, [`send_proxy`] what servers are told of that
 //! - [`service`] answers that proxyd gives itself
 //! - [`tcp`] a connection in `mode tcp`
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
@@ -21,9 +22,11 @@ pub mod form;
 pub mod h1;
 pub mod policy;
 pub mod pool;
+pub mod preface;
 pub mod relay;
 pub mod report;
 pub mod response_wait;
+pub mod send_proxy;
 pub mod server_content;
 pub mod service;
 pub mod stickiness;
@@ -40,10 +43,8 @@ use std::time::Duration;
 use crate::clock::{self, Moment};
 use crate::ids::FrontendId;
 use crate::net::accept::{Accepted, Places};
-use crate::net::canonical;
 use crate::proxy::settings::Mode;
 use crate::proxy::{Frontend, Listener};
-use crate::proxy_protocol::{self, Progress};
 use crate::sample::variable::Variables;
 use crate::stats::{Count, Event};
 use crate::stick::Counters;
@@ -52,6 +53,7 @@ use crate::worker::view::View;
 use crate::worker::{Presence, Worker};
 use conn::Conn;
 use pool::OwnPlace;
+use preface::Expected;
 use report::Report;
 
 /// What is known of an accepted connection.
@@ -206,9 +208,13 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         let mut link = link;
         let Link { session, client } = &mut *link;
         // What only some connections need, or only for a while, is allocated when they do.
-        if (!session.listener.bind.accept_proxy || Box::pin(read_proxy_header(session, client)).await)
-            && policy::admits(session, client)
-        {
+        let told = match policy::admits_connection(session, client) {
+            Some(expected) if expected != Expected::default() => {
+                Box::pin(preface::read(session, client, expected)).await
+            }
+            expected => expected.is_some(),
+        };
+        if told && policy::admits_session(session, client) {
             match (is_monitor(session), session.frontend.section.mode) {
                 (true, _) => Box::pin(service::answer_monitor_net(session, client)).await,
                 (false, Mode::Http) => link = h1::serve(link).await,
@@ -224,32 +230,6 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         let Link { session, .. } = &*link;
         if !session.counters.is_empty() {
             session.counters.end(session.worker.milliseconds(clock::moment()));
-        }
-    }
-}
-
-/// `accept-proxy`: the header that must come first. False: there was none, the connection is closed.
-async fn read_proxy_header(session: &mut Session, client: &mut Conn) -> bool {
-    let timeouts = &session.frontend.section.timeouts;
-    let limit = timeouts.http_request.or(timeouts.client);
-    session.timer.set(limit.map(|limit| session.since + limit));
-    loop {
-        match proxy_protocol::read(client.input.bytes()) {
-            Err(proxy_protocol::NoHeader) => return false,
-            Ok(Progress::Partial) => {}
-            Ok(Progress::Complete { consumed, ends }) => {
-                let tlvs = proxy_protocol::tlvs(client.input.bytes().get(..consumed).unwrap_or_default()).into();
-                client.input.consume(consumed);
-                session.proxy_header = Some(Box::new(ProxyHeader { tlvs }));
-                if let Some(ends) = ends {
-                    session.source = Some(canonical(ends.source));
-                    session.destination = OnceCell::from(Some(canonical(ends.destination)));
-                }
-                return true;
-            }
-        }
-        if !matches!(session.timer.race(client.fill(&session.worker.buffers)).await, Ok(Ok(1..))) {
-            return false;
         }
     }
 }

@@ -16,6 +16,7 @@ mod health;
 mod http;
 mod name_servers;
 mod names;
+mod preface;
 mod programs;
 mod reload;
 mod resolve;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,11 @@ use crate::health::script::ConnectStep;
 use crate::health::script::run::{Next, Run, Script, Trouble};
 use crate::net::Stream;
 use crate::net::connect::{self, Options, Target};
-use crate::proxy::address::SendProxy;
+use crate::proxy::address::{ProxyVersion, SendProxy};
+use crate::proxy_protocol::{self, Additions, Ends, kind};
 
 /// Bytes received at a time.
 const BLOCK: usize = 4096;
-
-/// The header that says "these are my own bytes": signature, version 2, command LOCAL, nothing else.
-const PROXY_V2_LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
 /// What came of a probe.
 pub(super) enum Answer {
@@ -167,9 +165,9 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) ->
         (Target::Unix(_) | Target::Abstract(_), _, _) => target.clone(),
     };
     // A connection that a line makes says so itself if it wants a header.
-    let header = match probe.send_proxy {
-        Some(version) if step.as_server || step.send_proxy => Some(version),
-        None if step.send_proxy => Some(SendProxy::V1),
+    let header = match &probe.send_proxy {
+        Some(send) if step.as_server || step.send_proxy => Some(send),
+        None if step.send_proxy => Some(&SendProxy::V1),
         Some(_) | None => None,
     };
     let socks4 = probe.socks4.filter(|_| probe.via_socks4 || step.via_socks4);
@@ -181,22 +179,30 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) ->
     if handshake_only {
         stream.reset_on_close();
     }
-    if let Some(version) = header {
-        let header = proxy_header(version, stream.local_address(), &target);
+    if let Some(send) = header {
+        let header = proxy_header(send, stream.local_address(), &target);
         stream.write_all(&header).await?;
     }
     Ok(stream)
 }
 
-fn proxy_header(version: SendProxy, local: Option<SocketAddr>, target: &Target) -> Vec<u8> {
-    match (version, local, target) {
-        (SendProxy::V2, _, _) => PROXY_V2_LOCAL.to_vec(),
-        (SendProxy::V1, Some(from), Target::Tcp(to)) => {
-            let family = if matches!(from.ip(), IpAddr::V4(_)) { "TCP4" } else { "TCP6" };
-            format!("PROXY {family} {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port()).into_bytes()
+/// A check is nobody's connection: version 2 says so, and of its additions those that are no client's.
+fn proxy_header(send: &SendProxy, local: Option<SocketAddr>, target: &Target) -> Vec<u8> {
+    let mut header = Vec::new();
+    match (send.version, local, target) {
+        (ProxyVersion::V2, _, _) => {
+            let mut additions = Additions::new(send.checksum);
+            if send.tls {
+                additions.push(kind::SSL, &proxy_protocol::NO_TLS);
+            }
+            proxy_protocol::write_v2(None, &additions, &mut header);
         }
-        (SendProxy::V1, _, _) => b"PROXY UNKNOWN\r\n".to_vec(),
+        (ProxyVersion::V1, Some(source), Target::Tcp(destination)) => {
+            proxy_protocol::write_v1(Some(Ends { source, destination: *destination }), &mut header);
+        }
+        (ProxyVersion::V1, _, _) => proxy_protocol::write_v1(None, &mut header),
     }
+    header
 }
 
 async fn receive(stream: &mut Stream) -> io::Result<Vec<u8>> {

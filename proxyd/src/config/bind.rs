@@ -21,6 +21,7 @@ pub(super) struct BindSettings {
     pub name: Option<String>,
     pub id: Option<(u32, Span)>,
     pub accept_proxy: bool,
+    pub netscaler_magic: Option<u32>,
     pub interface: Option<String>,
     pub transparent: bool,
     pub v6only: Option<bool>,
@@ -74,6 +75,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         // Filled in with the rest of what needs all sections.
         place: String::new(),
         accept_proxy: settings.accept_proxy,
+        netscaler_magic: settings.netscaler_magic,
         interface: settings.interface.clone(),
         transparent: settings.transparent,
         v6only: settings.v6only,
@@ -205,9 +207,20 @@ impl<'a> Reader<'_, 'a, '_> {
         u32::try_from(number).ok().filter(|&n| n > 0)
     }
 
+    /// A number of 32 bits, of which haproxy also takes negative ones.
+    fn magic(&mut self) -> Option<u32> {
+        let word = self.argument("missing value")?;
+        let number = self.line.lenient_named(word, &self.word.text, Place::Parsing);
+        if number == 0 {
+            self.error(word.span, "invalid value 0, must be >= 0");
+        }
+        u32::try_from(number & i64::from(u32::MAX)).ok().filter(|&number| number != 0)
+    }
+
     fn read(&mut self, arguments: u8, s: &mut BindSettings) {
         match &*self.word.text {
             "accept-proxy" => s.accept_proxy = true,
+            "accept-netscaler-cip" => s.netscaler_magic = self.magic(),
             "transparent" => s.transparent = true,
             "v4v6" => s.v6only = Some(false),
             "v6only" => s.v6only = Some(true),

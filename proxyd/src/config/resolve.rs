@@ -16,6 +16,7 @@ use super::proxy::Tools;
 use super::resolvers;
 use super::rules::Names;
 use super::sections::Others;
+use super::send_proxy;
 use super::server::{self, ServerDraft};
 use super::state_file::LastAddresses;
 use super::stats;
@@ -585,7 +586,7 @@ impl Completion<'_> {
                 send: settings.agent_send.clone(),
             }),
             track: None,
-            send_proxy: settings.send_proxy,
+            send_proxy: send_proxy::compile(section, draft, self.names, self.out),
             socks4: settings.socks4,
             source: settings.source.clone().or_else(|| section.settings.source.clone()),
             slowstart: settings.slowstart,

@@ -158,6 +158,18 @@ pub fn unique_id_format(
     Lowering::new(section, names, out).unique_id_format(word)
 }
 
+/// Compiles a text that is made when a server is connected to; `before` stands in front of what is wrong. Likewise.
+pub fn server_text(
+    section: &Section<'_>,
+    word: &Word,
+    before: &str,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<sample::text::Text> {
+    let places = FetchPlaces::of(FetchPlace::ServerSourceSelection);
+    Lowering::new(section, names, out).text(word, before, Place::Bare, places)
+}
+
 /// Checks and compiles the expression of `balance hash`. `line` is where the section begins, as haproxy says it. `None` where
 /// it is wrong or does not work yet, which has been reported.
 pub fn balance_hash(

@@ -3,8 +3,9 @@
 use super::address::{Accept, Address, Host, Port, Resolver};
 use super::draft::Section;
 use super::line::{Line, code};
-use super::model::{SendProxy, ServerAddress, ServerPort, Source};
+use super::model::{ServerAddress, ServerPort, Source};
 use super::resolvers;
+use super::send_proxy;
 use super::server_param::ServerParam;
 use super::support::Support;
 use crate::balance::hash::HashKey;
@@ -44,7 +45,7 @@ pub(super) struct ServerSettings {
     pub rise: u32,
     pub fall: u32,
     pub track: Option<String>,
-    pub send_proxy: Option<SendProxy>,
+    pub send_proxy: send_proxy::Asked,
     pub socks4: Option<SocketAddr>,
     pub check_via_socks4: bool,
     pub source: Option<Source>,
@@ -123,7 +124,7 @@ impl Default for ServerSettings {
             rise: 2,
             fall: 3,
             track: None,
-            send_proxy: None,
+            send_proxy: send_proxy::Asked::default(),
             socks4: None,
             check_via_socks4: false,
             source: None,

@@ -2,7 +2,7 @@
 
 use super::address::{self, Port, Resolver};
 use super::line::{Line, code};
-use super::model::SendProxy;
+use super::send_proxy;
 use super::server::{InitAddr, ServerSettings, Target};
 use super::source;
 use super::value::{self, TimeProblem, Unit};
@@ -169,9 +169,15 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "cookie" => s.cookie = self.argument("<value>").map(|word| word.text.to_string()).or(s.cookie.take()),
             "redir" => s.redir = self.argument("<prefix>").map(|word| word.text.to_string()).or(s.redir.take()),
             "id" => self.id(),
-            "send-proxy" => s.send_proxy = Some(SendProxy::V1),
-            "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => s.send_proxy = Some(SendProxy::V2),
-            "no-send-proxy" | "no-send-proxy-v2" => s.send_proxy = None,
+            "send-proxy"
+            | "send-proxy-v2"
+            | "send-proxy-v2-ssl"
+            | "send-proxy-v2-ssl-cn"
+            | "no-send-proxy"
+            | "no-send-proxy-v2"
+            | "no-send-proxy-v2-ssl"
+            | "no-send-proxy-v2-ssl-cn" => s.send_proxy.word(row.name),
+            "set-proxy-v2-tlv-fmt" => self.addition(s),
             "hash-key" => {
                 let choices = [("id", HashKey::Id), ("addr", HashKey::Addr), ("addr-port", HashKey::AddrPort)];
                 s.hash_key = self
@@ -200,7 +206,7 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                     "expects one of 'legacy' or 'octet-count'",
                 );
             }
-            "proxy-v2-options" => self.proxy_v2_options(),
+            "proxy-v2-options" => self.proxy_v2_options(s),
             "namespace" => {
                 if let Some(word) = self.argument("<name>")
                     && &*word.text != "*"
@@ -216,12 +222,23 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
         }
     }
 
-    fn proxy_v2_options(&mut self) {
-        const KNOWN: [&str; 8] =
-            ["ssl", "cert-cn", "cert-key", "cert-sig", "ssl-cipher", "authority", "crc32c", "unique-id"];
-        let Some(word) = self.argument("a list of options") else { return };
-        for option in word.text.split(',').filter(|option| !KNOWN.contains(option)) {
-            self.error(word.span, &format!("'{option}' : proxy v2 option not implemented"));
+    fn proxy_v2_options(&mut self, s: &mut ServerSettings) {
+        let word = self.line.words.next();
+        let (at, text) = word.map_or((self.word.span, ""), |word| (word.span, word.as_str()));
+        for option in text.split(',') {
+            if !s.send_proxy.option(option) {
+                self.error(at, &format!("'{option}' : proxy v2 option not implemented"));
+            }
+        }
+    }
+
+    fn addition(&mut self, s: &mut ServerSettings) {
+        let kind = send_proxy::kind(&self.word.text);
+        let Some(format) = self.argument("a format") else { return };
+        match kind {
+            Some(kind) => s.send_proxy.addition(kind, format.clone()),
+            None => self
+                .error(self.word.span, &format!("'{}' : the kind of a TLV is a number from 0 to 255", self.word.text)),
         }
     }
 

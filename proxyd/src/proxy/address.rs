@@ -1,5 +1,6 @@
 //! Where a server is, and how it is reached.
 
+use crate::sample::text::Text;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -27,13 +28,42 @@ pub enum ServerPort {
     Mapped(i32),
 }
 
-/// The PROXY header sent to a server.
+/// The form of a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SendProxy {
+pub enum ProxyVersion {
     /// The text form.
     V1,
     /// The binary form.
     V2,
+}
+
+/// The PROXY header sent to a server. All but the form belongs to version 2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SendProxy {
+    /// The form.
+    pub version: ProxyVersion,
+    /// `crc32c`: a checksum.
+    pub checksum: bool,
+    /// `authority`: the name that the client asked for, where it is known.
+    pub authority: bool,
+    /// `unique-id`: the exchange's.
+    pub unique_id: bool,
+    /// What is known of the client's TLS was asked for.
+    pub tls: bool,
+    /// `set-proxy-v2-tlv-fmt`: kinds and values of further additions.
+    pub tlvs: Vec<(u8, Text)>,
+}
+
+impl SendProxy {
+    /// The text form.
+    pub const V1: Self = Self {
+        version: ProxyVersion::V1,
+        checksum: false,
+        authority: false,
+        unique_id: false,
+        tls: false,
+        tlvs: Vec::new(),
+    };
 }
 
 /// `source` of a server or a backend.

@@ -43,6 +43,8 @@ pub struct Bind {
     pub place: String,
     /// `accept-proxy`: a PROXY header must come first.
     pub accept_proxy: bool,
+    /// `accept-netscaler-cip`: NetScaler's client IP insertion, known by this number, must come first.
+    pub netscaler_magic: Option<u32>,
     /// `interface`: listen on this device only.
     pub interface: Option<String>,
     /// `transparent`: also for addresses that this host does not have.
@@ -77,6 +79,7 @@ impl Bind {
             text: text.into(),
             place: String::new(),
             accept_proxy: false,
+            netscaler_magic: None,
             interface: None,
             transparent: false,
             v6only: None,

@@ -17,10 +17,21 @@ pub enum TcpAction {
     Close,
     /// `silent-drop`: the connection is forgotten without telling the client.
     SilentDrop(Silence),
+    /// `expect-proxy`, `expect-netscaler-cip`, of connections: a header comes first.
+    Expect(Preface),
     /// `do-resolve`, of requests' contents.
     Resolve(Resolve),
     /// What is kept for later; the next rule is looked at.
     Effect(Effect),
+}
+
+/// What comes before a client's first byte and says who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Preface {
+    /// A PROXY header.
+    Proxy,
+    /// NetScaler's client IP insertion.
+    NetScaler,
 }
 
 /// What the data path does with a connection after a set of rules.
@@ -30,6 +41,8 @@ pub enum TcpVerdict {
     Continue,
     /// A rule cannot tell before more bytes have come.
     Wait,
+    /// The rules go on; then such a header has to come.
+    Expect(Preface),
     /// The rules go on once name servers have answered, or have failed to.
     Resolve(Question),
     /// It is closed.
@@ -48,6 +61,7 @@ impl TcpAction {
             Self::Reject => Some(TcpVerdict::Reject),
             Self::Close => Some(TcpVerdict::Close),
             Self::SilentDrop(silence) => Some(TcpVerdict::SilentDrop(*silence)),
+            Self::Expect(preface) => Some(TcpVerdict::Expect(*preface)),
             // A name that has not come is not waited for, as with haproxy: a rule before this one has to.
             Self::Resolve(resolve) => resolve.question(context).map(TcpVerdict::Resolve),
             Self::Effect(effect) => {

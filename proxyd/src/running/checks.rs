@@ -78,7 +78,7 @@ impl Settings<'_> {
         let mut probe = self.probe(Arc::clone(script), endpoint);
         // A check elsewhere uses the text form unless the server's own form is known.
         probe.via_socks4 = check.via_socks4;
-        probe.send_proxy = check.send_proxy.then(|| server.send_proxy.unwrap_or(SendProxy::V1));
+        probe.send_proxy = check.send_proxy.then(|| server.send_proxy.clone().unwrap_or(SendProxy::V1));
         Ok(Method::Probe(probe))
     }
 

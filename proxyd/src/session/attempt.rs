@@ -12,7 +12,7 @@ use super::report::Stage;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, form, h1, policy, response_wait, stickiness};
+use super::{cookies, form, h1, policy, response_wait, send_proxy, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -25,7 +25,6 @@ use crate::net::connect::{self, Target};
 use crate::proxy::Server;
 use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
 use crate::proxy::settings::HttpReuse;
-use crate::proxy_protocol::{self, Ends};
 use crate::stats::{Count, Event, Gauge};
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
@@ -366,10 +365,8 @@ impl Exchange<'_> {
         .await?;
         self.tick();
         let mut conn = Conn::new(connecting.into_stream());
-        if let Some(version) = server.and_then(|server| server.send_proxy) {
-            let ends = self.source().zip(self.seen_destination());
-            let ends = ends.map(|(source, destination)| Ends { source, destination });
-            proxy_protocol::write(version, ends, conn.output.space(&self.session.worker.buffers));
+        if let Some(send) = server.and_then(|server| server.send_proxy.as_ref()) {
+            send_proxy::write(self, view, send, conn.output.space(&self.session.worker.buffers));
         }
         self.server = Some(ServerConn { conn, requests: 1, moves });
         Ok(())

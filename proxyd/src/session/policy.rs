@@ -14,6 +14,7 @@ use super::attempt::InUse;
 use super::body;
 use super::conn::Conn;
 use super::pool::ServerConn;
+use super::preface::Expected;
 use super::report::Stage;
 use super::server_content;
 use super::service::{self, Answer};
@@ -31,7 +32,7 @@ use crate::proxy::Section;
 use crate::proxy::Server;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
-use crate::rules::tcp::TcpVerdict;
+use crate::rules::tcp::{Preface, TcpVerdict};
 use crate::rules::{self, Rules, Silence, Verdict};
 use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
@@ -98,31 +99,49 @@ fn socket(server: Option<&ServerConn>) -> Option<&dyn Socket> {
     server.map(|server| server.conn.stream() as &dyn Socket)
 }
 
-/// `tcp-request connection` and `session`: whether the connection may go on at all.
-pub fn admits(session: &Session, client: &Conn) -> bool {
+/// `tcp-request connection`: whether the connection may go on at all, and what then has to come first. It sees the ends of the
+/// connection itself, whatever a header will say.
+pub fn admits_connection(session: &Session, client: &Conn) -> Option<Expected> {
+    let bind = &session.listener.bind;
+    let mut expected = Expected { proxy: bind.accept_proxy, netscaler: bind.netscaler_magic.is_some() };
+    let rules = &session.frontend.section.rules;
+    if rules.tcp_request_connection.is_empty() {
+        return Some(expected);
+    }
+    let stream = stream(session, client, None, None, None, session.since);
+    let mut at = 0;
+    loop {
+        match rules.tcp_request_connection(&stream, &mut at) {
+            TcpVerdict::Expect(Preface::Proxy) => expected.proxy = true,
+            TcpVerdict::Expect(Preface::NetScaler) => expected.netscaler = true,
+            verdict => return (!refuses(session, client, verdict, Count::DeniedConnections)).then_some(expected),
+        }
+    }
+}
+
+/// `tcp-request session`: likewise, once it is known who the client is.
+pub fn admits_session(session: &Session, client: &Conn) -> bool {
     let rules = &session.frontend.section.rules;
     if rules.tcp_request_connection.is_empty() && rules.tcp_request_session.is_empty() {
         return true;
     }
     let stream = stream(session, client, None, None, None, session.since);
-    let counters = session.frontend.section.traffic.of(session.worker.index);
-    let denies = |verdict: TcpVerdict, denied| {
-        if let TcpVerdict::SilentDrop(silence) = verdict {
-            forget_client(client, silence);
-        }
-        let ends = verdict != TcpVerdict::Continue;
-        if ends {
-            counters.add(denied, 1);
-        }
-        ends
-    };
-    if denies(rules.tcp_request_connection(&stream), Count::DeniedConnections)
-        || denies(rules.tcp_request_session(&stream), Count::DeniedSessions)
-    {
+    if refuses(session, client, rules.tcp_request_session(&stream), Count::DeniedSessions) {
         return false;
     }
     session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
     true
+}
+
+fn refuses(session: &Session, client: &Conn, verdict: TcpVerdict, denied: Count) -> bool {
+    if let TcpVerdict::SilentDrop(silence) = verdict {
+        forget_client(client, silence);
+    }
+    let ends = verdict != TcpVerdict::Continue;
+    if ends {
+        session.frontend.section.traffic.of(session.worker.index).add(denied, 1);
+    }
+    ends
 }
 
 /// The frontend's rules on a request, and what it serves itself.
@@ -225,6 +244,8 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
             full || exchange.client.ended || deadline.is_none_or(|deadline| exchange.account.now >= deadline);
         match content_verdict(exchange, &section.rules, complete, &mut at) {
             TcpVerdict::Continue => break,
+            // Such a rule is one on connections.
+            TcpVerdict::Expect(_) => {}
             TcpVerdict::Wait => more_content(exchange, deadline).await?,
             TcpVerdict::Resolve(question) => {
                 let deadline = deadline.unwrap_or(exchange.account.now);

@@ -5,7 +5,7 @@ use super::http_action::{self, RuleAt};
 use super::report::{self, code};
 use super::{Lowering, is_condition};
 use crate::rules::Rule;
-use crate::rules::tcp::TcpAction;
+use crate::rules::tcp::{Preface, TcpAction};
 use shared_config::diagnostic::Diagnostic;
 use shared_config::haproxy::keyword::{ACTIONS, Action, FetchPlace, FetchPlaces, Ruleset, Support, find_action};
 use shared_config::suggest::nearest;
@@ -115,7 +115,27 @@ impl Lowering<'_> {
         if let Some(effect) = self.effect(row.name, at, words) {
             return Ok(effect?.map(TcpAction::Effect));
         }
-        tcp_action(row.name, words)
+        match row.name {
+            "expect-proxy" => Ok(self.expect(at, Preface::Proxy, words)),
+            "expect-netscaler-cip" => Ok(self.expect(at, Preface::NetScaler, words)),
+            name => tcp_action(name, words),
+        }
+    }
+
+    /// `expect-proxy layer4`
+    fn expect(&mut self, at: &RuleAt<'_>, preface: Preface, words: &mut Words<'_>) -> Option<TcpAction> {
+        let layer = words.next();
+        if layer.is_some_and(|layer| layer.as_str() == "layer4") {
+            return Some(TcpAction::Expect(preface));
+        }
+        let (text, span) = layer.map_or(("", words.here()), |layer| (layer.as_str(), layer.span));
+        let message = format!(
+            "'tcp-request connection {}' only supports 'layer4' in proxy '{}' (got '{text}')",
+            at.word.text, self.section.name
+        );
+        self.error(code::BAD_VALUE, span, message);
+        let _rest = words.rest();
+        None
     }
 
     fn unknown_tcp_action(&mut self, ruleset: Ruleset, text: &str, at: shared_config::source::Span) {

@@ -26,7 +26,7 @@ impl Hash {
     /// The number; `avalanche`: spread once more over 32 bits.
     pub(super) fn number(self, bytes: &[u8], avalanche: bool) -> i64 {
         let number = match self {
-            Self::Crc32c => crc32c(bytes),
+            Self::Crc32c => crc32c(bytes.iter().copied()),
             Self::Balance(function) => function.apply(bytes),
             Self::Xxh32(seed) => return xxh32(bytes, seed).into(),
             Self::Xxh64(seed) => return xxh64(bytes, seed).cast_signed(),
@@ -37,8 +37,8 @@ impl Hash {
 }
 
 /// The reflected CRC with Castagnoli's polynomial.
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+pub fn crc32c(bytes: impl IntoIterator<Item = u8>) -> u32 {
+    !bytes.into_iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
     })
 }
