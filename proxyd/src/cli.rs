@@ -5,6 +5,7 @@
 //! answered as unknown.
 
 mod cookie;
+mod events;
 mod place;
 mod server;
 mod servers;
@@ -82,9 +83,8 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, level: StatsL
     // The semaphore is never closed.
     let Ok(_place) = settings.connections.acquire().await else { return };
     let Ok(Some(line)) = timeout(settings.timeout, read_line(&mut stream)).await else { return };
-    let answer = answer(&line, level, &settings).await;
     // A client that has left needs no answer.
-    let _ = timeout(settings.timeout, stream.write_all(answer.as_bytes())).await;
+    let _ = answer(&line, level, &settings, &mut stream).await;
 }
 
 /// Bytes up to a line feed or the client's end.
@@ -102,17 +102,34 @@ async fn read_line(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     Some(String::from_utf8_lossy(&line[..end]).into_owned())
 }
 
-/// The answers to all commands of a line.
-async fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
-    let generation = settings.handle.load();
+/// Gives the answers to all commands of a line.
+async fn answer(
+    line: &str,
+    level: StatsLevel,
+    settings: &Settings,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> std::io::Result<()> {
     let mut out = String::new();
     for command in split(line, ';') {
+        let generation = settings.handle.load();
         let words = words(&command);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if words.is_empty() {
             continue;
         }
-        if let Some(answer) = run(&words, level, settings, &generation).await {
+        if let ["show", "events", rest @ ..] = &*words {
+            let answer = events::show(&generation, rest);
+            // Who waits for events keeps no configuration in force.
+            drop(generation);
+            match answer {
+                events::Answer::Text(text) => out.push_str(&text),
+                events::Answer::Events(events) => {
+                    timeout(settings.timeout, stream.write_all(out.as_bytes())).await??;
+                    out.clear();
+                    events.write(stream, settings.timeout).await?;
+                }
+            }
+        } else if let Some(answer) = run(&words, level, settings, &generation).await {
             out.push_str(&answer);
         } else {
             out.push_str("Unknown command: '");
@@ -122,7 +139,7 @@ async fn answer(line: &str, level: StatsLevel, settings: &Settings) -> String {
         }
         out.push('\n');
     }
-    out
+    timeout(settings.timeout, stream.write_all(out.as_bytes())).await?
 }
 
 /// The answer to one command; `None` if it is not known.
@@ -259,6 +276,7 @@ const HELP: &str = "  clear counters [all]                    : forget the highe
                       set server <srv> <what> [args]          : change a server's state, weight, address or ssl\n  \
                       set table <table> key <k> [data.* <v>]* : update or create an entry of a stick table\n  \
                       set weight <srv> <weight>[%]            : change a server's weight\n  \
+                      show events [<sink> [-w] [-n] [-0]]     : list the rings, or the messages of one\n  \
                       show info                               : report information about the running process\n  \
                       show resolvers [id]                     : dumps counters from all resolvers section and associated name servers\n  \
                       show servers conn [<backend>]           : dump connections of servers\n  \

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `global`, `proxy`, `userlist`, `sections` | the kinds of sections |
+//! | `global`, `proxy`, `userlist`, `ring`, `sections` | the kinds of sections |
 //! | `settings`, `frontend`, `option`, `stats`, `log`, `cookie`, `balance`, `check`, `bind`, `server`, `source` | statements of the proxies |
 //! | `legacy` | words of 1.4 to 2.5 |
 //! | `rules` | ACLs, conditions, rules |
@@ -31,6 +31,7 @@ mod proxy;
 mod resolve;
 pub mod resolvers;
 mod review;
+mod ring;
 pub mod rules;
 mod sections;
 mod send_proxy;
@@ -155,7 +156,11 @@ impl<'a> Lowering<'a> {
         Self {
             sources,
             out,
-            tools: Tools { resolver: Resolver::new(env.clone()), support: support::Support::default() },
+            tools: Tools {
+                resolver: Resolver::new(env.clone()),
+                support: support::Support::default(),
+                rings: Vec::new(),
+            },
             global: Global::default(),
             extra: global::Extra::default(),
             defaults: DefaultsList::default(),
@@ -172,6 +177,7 @@ impl<'a> Lowering<'a> {
         match kind {
             SectionKind::Global => self.global_section(ast),
             SectionKind::Userlist => self.userlist(ast),
+            SectionKind::Ring => ring::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             kind if kind.is_proxy() => self.proxy(ast, kind),
             kind => sections::lower(ast, kind, &mut self.others, &mut self.tools, &mut self.out),
         }

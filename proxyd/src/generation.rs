@@ -7,6 +7,7 @@ use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId};
 pub mod live;
 
+use crate::log::ring::Ring;
 use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
@@ -29,6 +30,8 @@ pub struct Generation {
     pub userlists: Vec<Userlist>,
     /// `TableId` indexes it. A table whose definition stays outlives the generation.
     pub tables: Vec<Arc<Table>>,
+    /// The built-in ring and those of the configuration. A ring whose definition stays outlives the generation.
+    pub rings: Vec<Arc<Ring>>,
     /// What holds for all of them.
     pub global: Global,
 }
@@ -152,7 +155,14 @@ mod tests {
             system: System::default(),
             workers: 1,
         };
-        Generation { frontends: Vec::new(), backends: Vec::new(), userlists: Vec::new(), tables: Vec::new(), global }
+        Generation {
+            frontends: Vec::new(),
+            backends: Vec::new(),
+            userlists: Vec::new(),
+            tables: Vec::new(),
+            rings: Vec::new(),
+            global,
+        }
     }
 
     #[test]

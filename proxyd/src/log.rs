@@ -7,6 +7,7 @@
 pub mod date;
 pub mod digits;
 pub mod format;
+pub mod ring;
 pub mod syslog;
 pub mod target;
 

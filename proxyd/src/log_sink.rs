@@ -1,6 +1,10 @@
 //! Ships log lines. Each worker, and the control thread, has its own [`LogSink`]: lines are collected while a turn of the
 //! loop runs and leave together in [`LogSink::flush`], one system call for many. Nothing here ever waits: what a full
-//! socket does not take is dropped and counted.
+//! socket does not take is dropped and counted. What goes to a ring is handed over with one lock a batch; [`ship`] brings it to
+//! the ring's servers.
+
+pub mod backing;
+pub mod ship;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -18,6 +22,7 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, Un
 use crate::log::Record;
 use crate::log::date::{Date, Second};
 use crate::log::format::{Process, Program};
+use crate::log::ring::Ring;
 use crate::log::syslog::{Level, Sender};
 use crate::log::target::{LogAddress, Logger};
 use crate::sys;
@@ -26,6 +31,8 @@ use crate::sys;
 const MAX_BATCH_LINES: usize = 256;
 /// The same for their bytes.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
+/// The longest name in the abstract name space: what an address has room for behind the zero in front.
+const ABSTRACT_NAME_MAX: usize = 107;
 /// A time zone changes its offset on quarters of an hour only.
 const OFFSET_VALID_SECONDS: u64 = 900;
 
@@ -114,11 +121,19 @@ impl LogSink {
             if !logger.target.takes(log.level) || !logger.chooses_this_line() {
                 continue;
             }
-            let batch = Batch::of(batches, &logger.target.address);
+            let batch = Batch::of(batches, logger);
             if batch.is_full() {
                 batch.send(&self.settings.dropped);
             }
-            batch.push(|out| logger.target.frame(out, log.level, date, sender, message));
+            let message = logger.cut(message);
+            batch.push(|out| match logger.ring() {
+                Some(ring) => {
+                    // The ring's own limit is for all of it, the line's is for the message.
+                    let message = &message[..message.len().min(logger.target.max_len.into())];
+                    ring.frame(out, logger.target.priority(log.level), date, sender, message);
+                }
+                None => logger.target.frame(out, log.level, date, sender, message),
+            });
         }
     }
 
@@ -167,16 +182,31 @@ enum Socket {
     Unix(UnixDatagram),
     /// A descriptor that was open when the process started; whoever started it owns it.
     Inherited(RawFd),
+    /// Memory of this process.
+    Ring(Arc<Ring>),
 }
 
 impl Batch {
-    fn of<'b>(batches: &'b mut Vec<Self>, address: &LogAddress) -> &'b mut Self {
-        let at = batches.iter().position(|batch| batch.address == *address).unwrap_or_else(|| {
-            let address = address.clone();
-            batches.push(Self { address, socket: Socket::Closed, bytes: Vec::new(), ends: Vec::new() });
+    fn of<'b>(batches: &'b mut Vec<Self>, logger: &Logger) -> &'b mut Self {
+        let at = batches.iter().position(|batch| batch.is_for(logger)).unwrap_or_else(|| {
+            // A ring that a reload has closed gets nothing more.
+            batches.retain(
+                |batch| !matches!(&batch.socket, Socket::Ring(ring) if ring.is_closed() && batch.ends.is_empty()),
+            );
+            let socket = logger.ring().map_or(Socket::Closed, |ring| Socket::Ring(Arc::clone(ring)));
+            let address = logger.target.address.clone();
+            batches.push(Self { address, socket, bytes: Vec::new(), ends: Vec::new() });
             batches.len() - 1
         });
         &mut batches[at]
+    }
+
+    /// Whether lines of this logger belong in it. After a reload, another ring may have the name of an old one.
+    fn is_for(&self, logger: &Logger) -> bool {
+        match (&self.socket, logger.ring()) {
+            (Socket::Ring(own), Some(ring)) => Arc::ptr_eq(own, ring),
+            _ => self.address == logger.target.address,
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -209,10 +239,11 @@ impl Batch {
             (Socket::Unix(socket), LogAddress::Unix(path)) => {
                 UnixAddr::new(path).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
             }
-            (Socket::Unix(socket), LogAddress::Abstract(name)) => {
-                UnixAddr::new_abstract(name.as_bytes()).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
+            (Socket::Unix(socket), LogAddress::Abstract { name, padded }) => {
+                abstract_address(name, *padded).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
             }
             (Socket::Inherited(fd), _) => self.write_lines(*fd),
+            (Socket::Ring(ring), _) => self.ends.len() - ring.append(self.lines()),
             (Socket::Closed | Socket::Udp(_) | Socket::Unix(_), _) => 0,
         };
         let lost = self.ends.len() - sent;
@@ -226,19 +257,25 @@ impl Batch {
     /// Sends each line as a datagram; returns how many were taken.
     fn send_datagrams<A: SockaddrLike + Copy>(&self, fd: RawFd, to: A) -> usize {
         let slices: Vec<_> = self.lines().map(|line| [IoSlice::new(line)]).collect();
-        let mut taken = 0;
-        while taken < slices.len() {
-            let rest = &slices[taken..];
+        let (mut next, mut taken) = (0, 0);
+        while next < slices.len() {
+            let rest = &slices[next..];
             let mut headers = MultiHeaders::preallocate(rest.len(), None);
             let addresses = vec![Some(to); rest.len()];
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             match nix::sys::socket::sendmmsg(fd, &mut headers, rest, &addresses, [], flags) {
-                Ok(results) => taken += results.count().max(1),
+                Ok(results) => {
+                    let count = results.count().max(1);
+                    next += count;
+                    taken += count;
+                }
                 Err(nix::errno::Errno::EINTR) => {}
+                // One that is too long for a datagram keeps the others from nothing.
+                Err(nix::errno::Errno::EMSGSIZE) => next += 1,
                 Err(_) => break,
             }
         }
-        taken.min(slices.len())
+        taken
     }
 
     /// Writes line by line, so that lines of several processes mix only where they are longer than a pipe's atomic write.
@@ -247,6 +284,15 @@ impl Batch {
         let Some(fd) = sys::borrow_inherited(fd) else { return 0 };
         self.lines().take_while(|line| writable(fd) && nix::unistd::write(fd, line).is_ok()).count()
     }
+}
+
+/// A name in the abstract name space. haproxy's own names are as long as the address, with zeros at the end.
+fn abstract_address(name: &str, padded: bool) -> nix::Result<UnixAddr> {
+    let mut name = name.as_bytes().to_vec();
+    if padded {
+        name.resize(ABSTRACT_NAME_MAX.max(name.len()), 0);
+    }
+    UnixAddr::new_abstract(&name)
 }
 
 /// Whether a write would go through now.
@@ -264,9 +310,9 @@ impl Socket {
                     if to.is_ipv4() { ([0; 4], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
                 UdpSocket::bind(any).map(Self::Udp)
             }
-            LogAddress::Unix(_) | LogAddress::Abstract(_) => UnixDatagram::unbound().map(Self::Unix),
+            LogAddress::Unix(_) | LogAddress::Abstract { .. } => UnixDatagram::unbound().map(Self::Unix),
             LogAddress::Fd(fd) => Ok(Self::Inherited(*fd)),
-            // The configuration warns that rings do not work yet; their lines count as dropped.
+            // Only of a ring that does not exist, which the configuration has warned about: its lines count as dropped.
             LogAddress::Ring(_) => Ok(Self::Closed),
         }
     }

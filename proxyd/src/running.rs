@@ -17,7 +17,8 @@ use crate::generation::{Generation, Global, System, live};
 use crate::health::{Observation, OnMarkedDown, OnMarkedUp};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
-use crate::log::target::Logger;
+use crate::log::ring::{Ring, RingSettings};
+use crate::log::target::{LogAddress, LogTarget, Logger};
 use crate::proxy::address::ServerAddress;
 use crate::proxy::place::Ports;
 use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Section, Server};
@@ -48,6 +49,8 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         model,
         facts,
         previous,
+        rings: rings(model, previous),
+        longest_line: model.loggers().map(|target| target.max_len).max().unwrap_or_default(),
         frontends: frontends.map(|frontend| (frontend.name(), &**frontend)).collect(),
         backends: backends.map(|backend| (backend.name(), &**backend)).collect(),
     };
@@ -64,6 +67,7 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         backends: backends.collect(),
         userlists: model.userlists.clone(),
         tables: model.tables.iter().map(|table| builder.table(table)).collect(),
+        rings: builder.rings.clone(),
         global: builder.global(maxconn),
         frontends,
     }
@@ -81,10 +85,23 @@ fn default_fullconn(model: &Model, frontends: &[Arc<Frontend>], backend: Backend
     u32::try_from(sum.div_ceil(10).max(1)).unwrap_or(u32::MAX)
 }
 
+/// The rings of a configuration, the built-in one first; those that run now where their definitions did not change.
+fn rings(model: &Model, previous: Option<&Generation>) -> Vec<Arc<Ring>> {
+    let ring = |wanted: RingSettings| {
+        let mut known = previous.into_iter().flat_map(|previous| &previous.rings);
+        let same = known.find(|ring| *ring.settings() == wanted);
+        same.map_or_else(|| Arc::new(Ring::new(wanted)), Arc::clone)
+    };
+    std::iter::once(RingSettings::built_in()).chain(model.rings.iter().cloned()).map(ring).collect()
+}
+
 struct Builder<'m> {
     model: &'m Model,
     facts: &'m Facts,
     previous: Option<&'m Generation>,
+    rings: Vec<Arc<Ring>>,
+    /// The greatest `len` of all `log` lines.
+    longest_line: u16,
     /// What the previous generation has under each name.
     frontends: HashMap<&'m str, &'m Frontend>,
     backends: HashMap<&'m str, &'m Backend>,
@@ -120,6 +137,15 @@ impl Builder<'_> {
         same.map_or_else(|| Table::new(wanted.clone()), Arc::clone)
     }
 
+    /// A `log` line at work, with its ring where it names one.
+    fn logger(&self, target: &LogTarget) -> Logger {
+        let ring = match &target.address {
+            LogAddress::Ring(name) => self.rings.iter().find(|ring| ring.settings().name == *name),
+            LogAddress::Udp(_) | LogAddress::Unix(_) | LogAddress::Abstract { .. } | LogAddress::Fd(_) => None,
+        };
+        Logger::new(target.clone(), ring.cloned(), self.longest_line)
+    }
+
     fn traffic(&self, known: Option<&Arc<Traffic>>) -> Arc<Traffic> {
         known.map_or_else(|| Arc::new(Traffic::new(self.facts.workers)), Arc::clone)
     }
@@ -151,7 +177,7 @@ impl Builder<'_> {
             looks_at_requests: !proxy.rules.is_empty() || proxy.stats.is_some() || proxy.http_buffer_request,
             description: proxy.description.clone(),
             log_tag: tag.into(),
-            logs: proxy.logs.iter().cloned().map(Logger::new).collect(),
+            logs: proxy.logs.iter().map(|target| self.logger(target)).collect(),
             traffic: self.traffic(known.map(|section| &section.traffic)),
         }
     }

@@ -21,6 +21,7 @@ mod programs;
 mod reload;
 mod resolve;
 mod rig;
+mod rings;
 mod rules;
 mod runtime;
 mod samples;

@@ -273,7 +273,7 @@ fn logs(line: &mut Line<'_, '_>, global: &mut Global, tools: &mut Tools) {
     if let Some(word) = line.words.peek().filter(|word| &*word.text == "global") {
         return line.error(code::BAD_VALUE, word.span, "log : 'global' is not supported for a global syslog server");
     }
-    global.logs.extend(log::target(line, true, &mut tools.resolver, &mut tools.support));
+    global.logs.extend(log::target(line, true, tools));
 }
 
 fn stats_socket(line: &mut Line<'_, '_>, global: &mut Global, tools: &mut Tools) {

@@ -1,9 +1,10 @@
 //! `log` lines of `global` and of the proxies.
 
-use super::address::{Accept, Host, Port, Resolver};
+use super::address::{Accept, Host, Port, Resolver, Transport};
 use super::line::{Line, code};
-use super::model::{LogAddress, LogSample, LogTarget, SyslogFormat};
-use super::support::Support;
+use super::model::{LogAddress, LogSample, LogTarget, ServerAddress, SyslogFormat};
+use super::proxy::Tools;
+use super::ring;
 use shared_config::words::Word;
 use std::net::SocketAddr;
 
@@ -12,7 +13,7 @@ const LEN_DEFAULT: u16 = 1024;
 /// The least `len`.
 const LEN_MIN: u16 = 80;
 /// Where syslog servers listen.
-const SYSLOG_PORT: u16 = 514;
+pub(super) const SYSLOG_PORT: u16 = 514;
 
 /// The facilities by number.
 const FACILITIES: [&str; 24] = [
@@ -24,12 +25,7 @@ const FACILITIES: [&str; 24] = [
 pub(super) const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 /// The words after `log` where they name a target.
-pub(super) fn target(
-    line: &mut Line<'_, '_>,
-    in_global: bool,
-    resolver: &mut Resolver,
-    support: &mut Support,
-) -> Option<LogTarget> {
+pub(super) fn target(line: &mut Line<'_, '_>, in_global: bool, tools: &mut Tools) -> Option<LogTarget> {
     let alternative = if in_global { " " } else { " or global" };
     let missing = format!("log : expects <address> and <facility>{alternative} as arguments");
     let word = line.expect(missing.clone())?;
@@ -37,12 +33,12 @@ pub(super) fn target(
         line.expect(missing);
         return None;
     }
-    let address = address(line, word, resolver, support);
+    let place = address(line, word, &mut tools.resolver);
     let max_len = length(line);
     let format = format(line);
     if line.take("profile").is_some() {
         let name = line.expect("log : expected profile name")?;
-        support.unsupported("log … profile", name.span, line.out);
+        tools.support.unsupported("log … profile", name.span, line.out);
     }
     let sample = if line.take("sample").is_some() { Some(sample(line)?) } else { None };
     let facility = line.expect(missing)?;
@@ -58,30 +54,50 @@ pub(super) fn target(
     if let Some(word) = line.words.next() {
         line.error(code::EXTRA_ARGUMENT, word.span, format!("log : cannot handle unexpected argument '{}'", word.text));
     }
-    Some(LogTarget { address: address?, max_len, format, sample, facility, max_level, min_level })
+    let address = match place? {
+        Destination::Here(address) => address,
+        Destination::Stream(address, port) => {
+            LogAddress::Ring(ring::implicit(&mut tools.rings, line.words.statement(), format, address, port))
+        }
+    };
+    Some(LogTarget { address, max_len, format, sample, facility, max_level, min_level })
 }
 
-fn address(line: &mut Line<'_, '_>, word: &Word, resolver: &mut Resolver, support: &mut Support) -> Option<LogAddress> {
+/// Where a `log` line leads.
+enum Destination {
+    Here(LogAddress),
+    /// To a server over a connection, for which haproxy makes a ring.
+    Stream(ServerAddress, u16),
+}
+
+fn address(line: &mut Line<'_, '_>, word: &Word, resolver: &mut Resolver) -> Option<Destination> {
     match &*word.text {
-        "stdout" => return Some(LogAddress::Fd(1)),
-        "stderr" => return Some(LogAddress::Fd(2)),
+        "stdout" => return Some(Destination::Here(LogAddress::Fd(1))),
+        "stderr" => return Some(Destination::Here(LogAddress::Fd(2))),
         text => {
             if let Some(name) = text.strip_prefix("ring@") {
-                return Some(LogAddress::Ring(name.to_owned()));
-            }
-            if text.starts_with("tcp") && text.contains('@') {
-                support.unsupported("log tcp@", word.span, line.out);
+                return Some(Destination::Here(LogAddress::Ring(name.to_owned())));
             }
         }
     }
     let parsed = resolver.parse(&word.text, Accept::LOG).and_then(|address| {
+        let stream = matches!(address.transport, Transport::Stream | Transport::Mptcp);
         Ok(match &address.host {
-            Host::Unix(path) => LogAddress::Unix(path.into()),
-            Host::Abstract(name) | Host::AbstractZero(name) => LogAddress::Abstract(name.clone()),
-            Host::Fd(fd) | Host::SocketPair(fd) => LogAddress::Fd(*fd),
+            Host::Unix(path) if stream => Destination::Stream(ServerAddress::Unix(path.into()), 0),
+            Host::Unix(path) => Destination::Here(LogAddress::Unix(path.into())),
+            Host::Abstract(name) | Host::AbstractZero(name) => {
+                let padded = matches!(address.host, Host::Abstract(_));
+                Destination::Here(LogAddress::Abstract { name: name.clone(), padded })
+            }
+            Host::Fd(fd) | Host::SocketPair(fd) => Destination::Here(LogAddress::Fd(*fd)),
             Host::Any | Host::Ip(_) | Host::Name(_) | Host::ReverseHttp(_) => {
                 let port = if let Port::One(port) = address.port { port } else { SYSLOG_PORT };
-                LogAddress::Udp(SocketAddr::new(resolver.ip(&address, &word.text)?, port))
+                let ip = resolver.ip(&address, &word.text)?;
+                if stream {
+                    Destination::Stream(ServerAddress::Ip(ip), port)
+                } else {
+                    Destination::Here(LogAddress::Udp(SocketAddr::new(ip, port)))
+                }
             }
         })
     });
@@ -108,7 +124,15 @@ fn format(line: &mut Line<'_, '_>) -> SyslogFormat {
         return SyslogFormat::Default;
     }
     let Some(word) = line.expect("log : expects a format after 'format'") else { return SyslogFormat::Default };
-    match &*word.text {
+    format_of(&word.text).unwrap_or_else(|| {
+        line.error(code::UNKNOWN_NAME, word.span, format!("log : unknown log format '{}'", word.text));
+        SyslogFormat::Default
+    })
+}
+
+/// The format of this name.
+pub(super) fn format_of(name: &str) -> Option<SyslogFormat> {
+    Some(match name {
         "rfc3164" => SyslogFormat::Rfc3164,
         "rfc5424" => SyslogFormat::Rfc5424,
         "short" => SyslogFormat::Short,
@@ -117,11 +141,8 @@ fn format(line: &mut Line<'_, '_>) -> SyslogFormat {
         "iso" => SyslogFormat::Iso,
         "local" => SyslogFormat::Local,
         "raw" => SyslogFormat::Raw,
-        other => {
-            line.error(code::UNKNOWN_NAME, word.span, format!("log : unknown log format '{other}'"));
-            SyslogFormat::Default
-        }
-    }
+        _ => return None,
+    })
 }
 
 /// `1,3-5:8`

@@ -12,6 +12,7 @@ use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace}
 use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId, ServerIndex};
 use crate::log::format::Program;
+pub use crate::log::ring::RingSettings;
 pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
 pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
@@ -44,9 +45,18 @@ pub struct Model {
     pub tables: Vec<stick::Settings>,
     /// The `resolvers` sections that servers ask.
     pub resolvers: Vec<resolvers::Settings>,
+    /// The `ring` sections and what `log tcp@` lines made.
+    pub rings: Vec<RingSettings>,
 }
 
 impl Model {
+    /// The `log` lines of all sections.
+    pub fn loggers(&self) -> impl Iterator<Item = &LogTarget> {
+        let frontends = self.frontends.iter().map(|frontend| &frontend.proxy);
+        let proxies = frontends.chain(self.backends.iter().map(|backend| &backend.proxy));
+        self.global.logs.iter().chain(proxies.flat_map(|proxy| &proxy.logs))
+    }
+
     /// A frontend by its id.
     ///
     /// # Panics

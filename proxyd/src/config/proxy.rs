@@ -5,7 +5,7 @@ use super::draft::{At, Section, Settings};
 use super::line::{Line, code};
 use super::option::{self, Negation};
 use super::support::Support;
-use super::{balance, check, cookie, frontend, legacy, rules, server, settings, source, stats};
+use super::{balance, check, cookie, frontend, legacy, ring, rules, server, settings, source, stats};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::{self, Statement};
 use shared_config::haproxy::keyword::{self, Keyword, SectionKind};
@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(super) struct Tools {
     pub resolver: Resolver,
     pub support: Support,
+    /// What `log tcp@` lines made.
+    pub rings: Vec<ring::Implicit>,
 }
 
 /// What haproxy says of `no` and `default` in front of other words.

@@ -14,6 +14,7 @@ use super::model::{
 use super::number::number;
 use super::proxy::Tools;
 use super::resolvers;
+use super::ring;
 use super::rules::Names;
 use super::sections::Others;
 use super::send_proxy;
@@ -117,7 +118,10 @@ pub(super) fn complete(
     }
     let resolvers = completion.resolvers;
     track::tracking(&sections, &mut backends, names, out);
-    Model { global, frontends, backends, userlists, tables, resolvers }
+    let rings = ring::complete(&others.rings, &tools.rings, sources);
+    let model = Model { global, frontends, backends, userlists, tables, resolvers, rings };
+    ring::missing(&model, out);
+    model
 }
 
 /// Which model entries a section becomes.
@@ -185,7 +189,13 @@ fn proxy_ids(sections: &[(Section, Rules)], first: u32, sources: &Sources, out: 
 
 /// `file:line`, as haproxy names places within messages.
 pub(super) fn place(sources: &Sources, span: Span) -> String {
-    format!("{}:{}", sources.get(span.source).path().display(), sources.position(span).line)
+    let (file, line) = file_and_line(sources, span);
+    format!("{file}:{line}")
+}
+
+/// The file and the line of a place.
+pub(super) fn file_and_line(sources: &Sources, span: Span) -> (String, u32) {
+    (sources.get(span.source).path().display().to_string(), sources.position(span).line)
 }
 
 impl Completion<'_> {

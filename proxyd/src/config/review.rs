@@ -221,14 +221,18 @@ fn timeouts(section: &Section, out: &mut Diagnostics) {
     let accepts = section.is_frontend() && !section.binds.is_empty();
     let sends = section.is_backend() && (!section.servers.is_empty() || section.dispatch.is_some());
     if (accepts && timeouts.client.is_none()) || (sends && (timeouts.connect.is_none() || timeouts.server.is_none())) {
-        let (word, name) = (section.word(), &section.name);
-        let message = format!(
-            "missing timeouts for {word} '{name}'.\n   | While not properly invalid, you will certainly encounter various \
-             problems\n   | with such a configuration. To fix this, please ensure that all following\n   | timeouts are \
-             set to a non-zero value: 'client', 'connect', 'server'."
-        );
-        warn(out, code::RISKY, section.head, message);
+        out.push(missing_timeouts(section.word(), &section.name, section.head));
     }
+}
+
+/// What is said of a section without the timeouts that it should have.
+pub(super) fn missing_timeouts(word: &str, name: &str, head: Span) -> Diagnostic {
+    let message = format!(
+        "missing timeouts for {word} '{name}'.\n   | While not properly invalid, you will certainly encounter various \
+         problems\n   | with such a configuration. To fix this, please ensure that all following\n   | timeouts are set \
+         to a non-zero value: 'client', 'connect', 'server'."
+    );
+    Diagnostic::warning(code::RISKY, head, message).whole_file()
 }
 
 fn review_servers(section: &Section, out: &mut Diagnostics) {

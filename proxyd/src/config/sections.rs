@@ -1,4 +1,4 @@
-//! The sections that are neither `global` nor proxies nor userlists. All but `resolvers` are checked and serve nothing yet: `peers`, `mailers`, `cache`, `ring`, `program` and
+//! The sections that are neither `global` nor proxies nor userlists. All but `resolvers` are checked and serve nothing yet: `peers`, `mailers`, `cache`, `program` and
 //! their like. What other sections refer to is kept: names, and the error files of `http-errors`.
 
 use super::address::{self, Accept};
@@ -10,6 +10,7 @@ use super::resolvers;
 use super::settings::read_error_file;
 use super::stick;
 use super::value::{self, Unit};
+use crate::log::ring::RingSettings;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast;
 use shared_config::haproxy::keyword::{self, Keyword, SectionKind};
@@ -23,6 +24,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Others {
     pub resolvers: Vec<crate::resolvers::Settings>,
+    pub rings: Vec<RingSettings>,
     pub mailers: HashMap<String, Span>,
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// `peers/table`
@@ -109,7 +111,7 @@ fn report(kind: SectionKind, at: Span, tools: &mut Tools, out: &mut Diagnostics)
     }
 }
 
-fn unknown(first: &Word, kind: SectionKind, out: &mut Diagnostics) {
+pub(super) fn unknown(first: &Word, kind: SectionKind, out: &mut Diagnostics) {
     let nearest = suggest::nearest(
         &first.text,
         keyword::SECTION.iter().filter(|row| row.sections.contains(kind)).map(|row| row.name),

@@ -10,6 +10,7 @@ use super::server_param::ServerParam;
 use super::support::Support;
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::log::ring::Framing;
 use crate::resolvers::Choice;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::keyword::{self, Param, SERVER_PARAMS};
@@ -63,6 +64,7 @@ pub(super) struct ServerSettings {
     pub hash_key: HashKey,
     pub tcp_user_timeout: Option<Duration>,
     pub tfo: bool,
+    pub log_proto: Framing,
     pub ssl: bool,
     pub check_ssl: bool,
     pub verify_none: Option<bool>,
@@ -142,6 +144,7 @@ impl Default for ServerSettings {
             hash_key: HashKey::Id,
             tcp_user_timeout: None,
             tfo: false,
+            log_proto: Framing::default(),
             ssl: false,
             check_ssl: false,
             verify_none: None,

@@ -8,6 +8,7 @@ use super::source;
 use super::value::{self, TimeProblem, Unit};
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::log::ring::Framing;
 use crate::resolvers::Network;
 use crate::resolvers::message::Kind;
 use shared_config::diagnostic::{Diagnostic, Place};
@@ -200,11 +201,9 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                 }
             }
             "log-proto" => {
-                self.choice(
-                    &[("legacy", ()), ("octet-count", ())],
-                    "<proto>",
-                    "expects one of 'legacy' or 'octet-count'",
-                );
+                let complaint = "expects one of 'legacy' or 'octet-count'";
+                let known = [("legacy", Framing::LineFeed), ("octet-count", Framing::OctetCount)];
+                s.log_proto = self.choice(&known, "<proto>", complaint).unwrap_or_default();
             }
             "proxy-v2-options" => self.proxy_v2_options(s),
             "namespace" => {

@@ -216,7 +216,7 @@ fn logs(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         }
         return;
     }
-    if let Some(target) = log::target(line, false, &mut tools.resolver, &mut tools.support) {
+    if let Some(target) = log::target(line, false, tools) {
         section.settings.logs.push(LogEntry::Target(Arc::new(target)));
     }
 }

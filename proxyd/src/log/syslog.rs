@@ -2,7 +2,7 @@
 
 use super::date::{Date, Second};
 use super::digits;
-use super::target::{LogTarget, SyslogFormat};
+use super::target::{LogAddress, LogTarget, SyslogFormat};
 use std::io::Write as _;
 
 /// Levels of severity (RFC 5424, 6.2.1); less is worse.
@@ -46,65 +46,91 @@ impl LogTarget {
         level as u8 <= self.max_level
     }
 
-    /// Appends one framed line: header and message, at most [`LogTarget::max_len`] bytes of them, and a line feed.
+    /// The priority of a message of this level: nothing is shown as more severe than `min_level`.
+    pub fn priority(&self, level: Level) -> Priority {
+        Priority { facility: self.facility, level: (level as u8).max(self.min_level) }
+    }
+
+    /// Appends one framed line: header and message, cut to [`LogTarget::max_len`], and a line feed.
     pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: &[u8]) {
         let start = out.len();
-        // Nothing is shown as more severe than `min_level`.
-        let level = (level as u8).max(self.min_level);
-        let priority = self.facility * 8 + level;
-        let format = match (self.format, sender.hostname) {
-            (SyslogFormat::Default, Some(_)) => SyslogFormat::Rfc3164,
-            (SyslogFormat::Default, None) => SyslogFormat::Local,
-            (format, _) => format,
-        };
-        // Writing to a Vec cannot fail.
-        match format {
-            SyslogFormat::Default | SyslogFormat::Local | SyslogFormat::Rfc3164 => {
-                out.push(b'<');
-                digits::decimal(out, priority.into());
-                out.push(b'>');
-                date.write_rfc3164(sender.now, out);
-                if format == SyslogFormat::Rfc3164 {
-                    let _ = write!(out, " {}", sender.hostname.unwrap_or("localhost"));
-                }
-                out.push(b' ');
-                out.extend_from_slice(sender.tag.as_bytes());
-                out.push(b'[');
-                digits::decimal(out, sender.pid.into());
-                out.extend_from_slice(b"]: ");
-            }
-            SyslogFormat::Rfc5424 => {
-                let _ = write!(out, "<{priority}>1 ");
-                date.write_iso(out);
-                let _ = write!(out, " {} {} {} - - ", sender.hostname.unwrap_or("-"), sender.tag, sender.pid);
-            }
-            SyslogFormat::Short => {
-                let _ = write!(out, "<{level}>");
-            }
-            SyslogFormat::Priority => {
-                let _ = write!(out, "<{priority}>");
-            }
-            SyslogFormat::Timed => {
-                let _ = write!(out, "<{level}>");
-                date.write_iso(out);
-                out.push(b' ');
-            }
-            SyslogFormat::Iso => {
-                date.write_iso(out);
-                out.push(b' ');
-            }
-            SyslogFormat::Raw => {}
-        }
-        out.extend_from_slice(message);
-        out.truncate(start + usize::from(self.max_len));
+        frame(out, self.format, self.priority(level), date, sender, message);
+        // To a descriptor, the line feed is one of the bytes that are allowed; in a datagram it is beyond them.
+        let line_feed = usize::from(matches!(self.address, LogAddress::Fd(_)));
+        out.truncate(start + usize::from(self.max_len) - line_feed);
         out.push(b'\n');
     }
+}
+
+/// Facility and level (RFC 5424, 6.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priority {
+    /// 0 (`kern`) to 23 (`local7`).
+    pub facility: u8,
+    /// 0 (`emerg`) to 7 (`debug`).
+    pub level: u8,
+}
+
+/// Appends header and message in a format, whole and without a line feed.
+pub fn frame(
+    out: &mut Vec<u8>,
+    format: SyslogFormat,
+    priority: Priority,
+    date: Date,
+    sender: Sender<'_>,
+    message: &[u8],
+) {
+    let Priority { facility, level } = priority;
+    let priority = facility * 8 + level;
+    let format = match (format, sender.hostname) {
+        (SyslogFormat::Default, Some(_)) => SyslogFormat::Rfc3164,
+        (SyslogFormat::Default, None) => SyslogFormat::Local,
+        (format, _) => format,
+    };
+    // Writing to a Vec cannot fail.
+    match format {
+        SyslogFormat::Default | SyslogFormat::Local | SyslogFormat::Rfc3164 => {
+            out.push(b'<');
+            digits::decimal(out, priority.into());
+            out.push(b'>');
+            date.write_rfc3164(sender.now, out);
+            if format == SyslogFormat::Rfc3164 {
+                let _ = write!(out, " {}", sender.hostname.unwrap_or("localhost"));
+            }
+            out.push(b' ');
+            out.extend_from_slice(sender.tag.as_bytes());
+            out.push(b'[');
+            digits::decimal(out, sender.pid.into());
+            out.extend_from_slice(b"]: ");
+        }
+        SyslogFormat::Rfc5424 => {
+            let _ = write!(out, "<{priority}>1 ");
+            date.write_iso(out);
+            let _ = write!(out, " {} {} {} - - ", sender.hostname.unwrap_or("-"), sender.tag, sender.pid);
+        }
+        SyslogFormat::Short => {
+            let _ = write!(out, "<{level}>");
+        }
+        SyslogFormat::Priority => {
+            let _ = write!(out, "<{priority}>");
+        }
+        SyslogFormat::Timed => {
+            let _ = write!(out, "<{level}>");
+            date.write_iso(out);
+            out.push(b' ');
+        }
+        SyslogFormat::Iso => {
+            date.write_iso(out);
+            out.push(b' ');
+        }
+        SyslogFormat::Raw => {}
+    }
+    out.extend_from_slice(message);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::target::LogAddress;
     use std::time::Duration;
 
     fn target(format: SyslogFormat, facility: u8) -> LogTarget {

@@ -1,5 +1,6 @@
 //! Where log lines go: one `log` line of the configuration.
 
+use super::ring::Ring;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,18 +32,23 @@ pub enum LogAddress {
     Udp(SocketAddr),
     /// A unix socket, such as `/dev/log`.
     Unix(PathBuf),
-    /// A unix socket in the abstract name space.
-    Abstract(String),
+    /// A unix socket in the abstract name space. A name that is `padded` fills the whole address with zeros, as haproxy's `abns@`.
+    Abstract {
+        /// Without the zero in front.
+        name: String,
+        /// `abns@`, not `abnsz@`.
+        padded: bool,
+    },
     /// A descriptor that was open at start: `fd@N`, `stdout` (1), `stderr` (2).
     Fd(i32),
-    /// A ring section or one of the built-in rings.
+    /// A ring: a section, one made for a `log tcp@` line, or the one that is always there.
     Ring(String),
 }
 
 /// `format` of a `log` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SyslogFormat {
-    /// Not set: `rfc3164`, and `raw` when written to a descriptor or a ring.
+    /// Not set: `local`, or `rfc3164` where `log-send-hostname` gives a name.
     Default,
     /// BSD syslog.
     Rfc3164,
@@ -76,14 +82,30 @@ pub struct LogSample {
 pub struct Logger {
     /// Where lines go.
     pub target: LogTarget,
+    /// The ring, where that is a ring that exists.
+    ring: Option<Arc<Ring>>,
+    /// The longest message in bytes, before the header.
+    message_max: usize,
     /// Lines that met `sample`, over all workers.
     position: Arc<AtomicU64>,
 }
 
 impl Logger {
-    /// Begins its count of lines.
-    pub fn new(target: LogTarget) -> Self {
-        Self { target, position: Arc::default() }
+    /// Begins its count of lines. `ring` is the ring that the target names, if it names one that exists; `longest` the greatest
+    /// `len` of all `log` lines: haproxy writes every message into as many bytes, one less the last.
+    pub fn new(target: LogTarget, ring: Option<Arc<Ring>>, longest: u16) -> Self {
+        let message_max = usize::from(longest.max(target.max_len)).saturating_sub(1);
+        Self { target, ring, message_max, position: Arc::default() }
+    }
+
+    /// What is sent of a message.
+    pub fn cut<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        &message[..message.len().min(self.message_max)]
+    }
+
+    /// The ring that lines go to.
+    pub fn ring(&self) -> Option<&Arc<Ring>> {
+        self.ring.as_ref()
     }
 
     /// Counts a line and says whether `sample` takes it.
@@ -104,9 +126,9 @@ mod tests {
         let sample = Some(LogSample { ranges: vec![(1, 1), (3, 4)], size: 5 });
         let format = SyslogFormat::Raw;
         let target = LogTarget { address, max_len: 1024, format, sample, facility: 0, max_level: 7, min_level: 0 };
-        let logger = Logger::new(target.clone());
+        let logger = Logger::new(target.clone(), None, 1024);
         let taken: Vec<_> = (0..10).map(|_| logger.chooses_this_line()).collect();
         assert_eq!(taken, [true, false, true, true, false, true, false, true, true, false]);
-        assert!(Logger::new(LogTarget { sample: None, ..target }).chooses_this_line());
+        assert!(Logger::new(LogTarget { sample: None, ..target }, None, 1024).chooses_this_line());
     }
 }

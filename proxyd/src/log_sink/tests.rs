@@ -7,7 +7,8 @@ fn settings() -> LogSettings {
 
 fn logger(address: LogAddress, max_level: u8) -> Logger {
     let format = SyslogFormat::Short;
-    Logger::new(LogTarget { address, max_len: 1024, format, sample: None, facility: 16, max_level, min_level: 0 })
+    let target = LogTarget { address, max_len: 1024, format, sample: None, facility: 16, max_level, min_level: 0 };
+    Logger::new(target, None, 1024)
 }
 
 fn destination(loggers: &[Logger], level: Level) -> Destination<'_> {

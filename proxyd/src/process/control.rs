@@ -27,6 +27,8 @@ use crate::generation::{Generation, Handle};
 use crate::health::change::Event;
 use crate::health::observe::Evidence;
 use crate::log::syslog::Level;
+use crate::log_sink::backing::Backing;
+use crate::log_sink::ship::Shipping;
 use crate::log_sink::{Destination, LogSettings, LogSink};
 use crate::name_service::{self, Asked};
 use crate::proxy::frontend::AcceptState;
@@ -54,6 +56,8 @@ pub(super) struct Parts {
     pub(super) checks: Vec<check::Plan>,
     /// Whom its servers ask where they are.
     pub(super) names: Vec<name_service::Plan>,
+    /// The files of its rings.
+    pub(super) backing: Backing,
     /// The runtime API and the sockets it listens on.
     pub(super) runtime: (Rc<cli::Settings>, Vec<(Socket, StatsLevel)>),
     /// Where it talks.
@@ -134,6 +138,7 @@ struct Stopping {
 pub(super) struct Control {
     parts: Parts,
     log: LogSink,
+    shipping: Shipping,
     stopping: Option<Stopping>,
     running: usize,
 }
@@ -141,14 +146,18 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(parts: Parts) -> Self {
         let (log, running) = (LogSink::new(parts.log.clone()), parts.workers.len());
-        Self { parts, log, stopping: None, running }
+        Self { parts, log, shipping: Shipping::default(), stopping: None, running }
     }
 
     /// Serves until the process is to end.
     pub(super) fn run(mut self) -> io::Result<Ending> {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-        let ending = runtime.block_on(self.serve())?;
-        self.log.flush();
+        let ending = runtime.block_on(async {
+            let ending = self.serve().await;
+            self.log.flush();
+            std::mem::take(&mut self.shipping).end().await;
+            ending
+        })?;
         if self.parts.notify {
             systemd::stopping();
         }
@@ -169,6 +178,7 @@ impl Control {
             });
         }
         self.start_runtime();
+        self.shipping.set(&self.parts.handle.load().rings);
         let checks = std::mem::take(&mut self.parts.checks);
         self.checks().replace(self.start_checks(checks));
         let names = std::mem::take(&mut self.parts.names);
@@ -317,13 +327,15 @@ impl Control {
     }
 
     async fn put_in_force(&mut self, reloaded: Reloaded) {
-        let Reloaded { generation, checks, names, opened, later } = reloaded;
+        let Reloaded { generation, checks, names, backing, opened, later } = reloaded;
         let before = self.parts.handle.load();
         // Ended before the servers' states have another owner.
         let waiting = self.parts.runtime.0.names.take().end();
         self.checks().take();
         self.parts.handle.store(generation);
         let generation = self.parts.handle.load();
+        self.shipping.set(&generation.rings);
+        self.parts.backing.succeed(backing, &generation.rings);
         let kept: HashSet<_> = generation.frontends.iter().map(|kept| Arc::as_ptr(&kept.accepting)).collect();
         for frontend in before.frontends.iter().filter(|gone| !kept.contains(&Arc::as_ptr(&gone.accepting))) {
             frontend.accepting.set(AcceptState::Stopped);

@@ -246,6 +246,7 @@ impl Lab {
             frontends: vec![Arc::new(plan.frontend(bind))],
             backends: vec![Arc::new(plan.backend())],
             userlists: Vec::new(),
+            rings: Vec::new(),
             tables: Vec::new(),
             global,
         });

@@ -185,7 +185,7 @@ pub const SERVER_PARAMS: &[Param] = &[
     param("inter", ONE, Works),
     param("ktls", ONE, NoEffect).ssl(),
     param("log-bufsize", ONE, NoEffect),
-    param("log-proto", ONE, Unsupported),
+    param("log-proto", ONE, Works),
     param("max-reuse", ONE, Works),
     param("maxconn", ONE, Works),
     param("maxqueue", ONE, Works),
