@@ -116,8 +116,27 @@ pub enum Responder<'a> {
     Server(&'a str),
     /// No server was chosen, or proxyd refused by itself: `<NOSRV>`.
     Nobody,
-    /// The statistics page: `<STATS>`.
+    /// A service of proxyd itself.
+    Service(Service),
+}
+
+/// What answers in proxyd itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The statistics page.
     Statistics,
+    /// The exporter of metrics.
+    Metrics,
+}
+
+impl Service {
+    /// As the log names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Statistics => "<STATS>",
+            Self::Metrics => "<PROMEX>",
+        }
+    }
 }
 
 /// How long the phases of a request took, in milliseconds.

@@ -75,8 +75,17 @@ pub enum Verdict {
     SilentDrop(Silence),
     /// The rules go on once more of the message's body has come.
     WaitForBody(Wait),
+    /// `use-service`: answered here, by a service of proxyd's own (log state `LR`).
+    Serve(Service),
     /// The rules go on once name servers have answered, or have failed to.
     Resolve(Question),
+}
+
+/// Who answers in the place of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// `prometheus-exporter`: the statistics as metrics.
+    PrometheusExporter,
 }
 
 /// How `silent-drop` keeps the end of a connection from the client.

@@ -17,6 +17,7 @@ pub mod body;
 pub mod capture;
 pub mod conn;
 pub mod cookies;
+mod exporter;
 pub mod finish;
 pub mod form;
 pub mod h1;

@@ -14,6 +14,7 @@ pub mod admin;
 pub mod clear;
 pub mod collect;
 pub mod csv;
+pub mod exporter;
 mod html;
 pub mod page;
 pub mod row;

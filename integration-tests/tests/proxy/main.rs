@@ -11,6 +11,7 @@ mod checks;
 mod content;
 mod cookies;
 mod differ;
+mod exporter;
 mod features;
 mod health;
 mod http;

@@ -4,7 +4,7 @@ use super::effect::Effect;
 use super::normalize::Normalizer;
 use super::redirect::Redirect;
 use super::resolve::Resolve;
-use super::{Answer, Body, Silence, Verdict, Wait, line_safe};
+use super::{Answer, Body, Service, Silence, Verdict, Wait, line_safe};
 use crate::http::Head;
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
@@ -93,6 +93,8 @@ pub enum HttpAction {
     WaitForBody(Wait),
     /// `do-resolve`
     Resolve(Resolve),
+    /// `use-service`
+    Service(Service),
     /// What is kept for later.
     Effect(Effect),
 }
@@ -232,6 +234,7 @@ impl HttpAction {
             Self::Reject => Outcome::End(Verdict::Reject),
             Self::SilentDrop(silence) => Outcome::End(Verdict::SilentDrop(*silence)),
             Self::WaitForBody(wait) => Outcome::End(Verdict::WaitForBody(*wait)),
+            Self::Service(service) => Outcome::End(Verdict::Serve(*service)),
             Self::Resolve(resolve) => match resolve.question(context) {
                 Some(question) => Outcome::End(Verdict::Resolve(question)),
                 None => Outcome::Next,
@@ -304,6 +307,7 @@ impl HttpAction {
             | Self::SilentDrop(_)
             | Self::WaitForBody(_)
             | Self::Resolve(_)
+            | Self::Service(_)
             | Self::Auth(_)
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,

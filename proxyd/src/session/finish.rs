@@ -9,7 +9,7 @@ use super::pool::Own;
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
-use super::{Session, h1, policy, service};
+use super::{Session, exporter, h1, policy, service};
 use crate::clock::{self, Moment};
 use crate::http::status;
 use crate::log::syslog::Level;
@@ -75,8 +75,8 @@ async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
         let answer = exchange.answer.take().map_or_else(|| service::error_answer(exchange, code), |answer| *answer);
         if answer.is_nothing() {
             exchange.keep_alive = false;
-        } else {
-            service::give(exchange, answer);
+        } else if let Some(scrape) = service::give(exchange, answer) {
+            Box::pin(exporter::send(exchange, scrape)).await;
         }
     }
     exchange.account.status = Some(code);
@@ -97,7 +97,7 @@ fn drain_upload(exchange: &mut Exchange<'_>) {
 }
 
 /// Writes what is left for the client, as long as it takes it.
-async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
+pub(super) async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
     let session = exchange.session;
     let deadline = session.frontend.section.timeouts.client.map(|limit| clock::moment() + limit);
     std::future::poll_fn(|context| {
@@ -329,10 +329,10 @@ fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
         frontend: frontend.name(),
         listener: session.listener.name(),
         backend: view.map(|view| view.backend.name()),
-        server: match server {
-            _ if account.statistics => Responder::Statistics,
-            Some(server) => Responder::Server(&server.name),
-            None => Responder::Nobody,
+        server: match (account.service, server) {
+            (Some(service), _) => Responder::Service(service),
+            (None, Some(server)) => Responder::Server(&server.name),
+            (None, None) => Responder::Nobody,
         },
         tls: false,
         client: exchange.source(),

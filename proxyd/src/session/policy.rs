@@ -13,6 +13,7 @@ use super::Session;
 use super::attempt::InUse;
 use super::body;
 use super::conn::Conn;
+use super::exporter;
 use super::pool::ServerConn;
 use super::preface::Expected;
 use super::report::Stage;
@@ -33,7 +34,7 @@ use crate::proxy::Server;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
 use crate::rules::tcp::{Preface, TcpVerdict};
-use crate::rules::{self, Rules, Silence, Verdict};
+use crate::rules::{self, Rules, Service, Silence, Verdict};
 use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
 use crate::sample::fetch::content::rdp_cookie;
@@ -353,6 +354,7 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
         Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) => Ok(()),
         Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
+        Verdict::Serve(Service::PrometheusExporter) => Err(Box::pin(exporter::answer(exchange)).await),
         Verdict::Reject => Err(End::new(Cause::Proxy, Phase::Request, None)),
         Verdict::SilentDrop(silence) => Err(forget_client(exchange.client, silence)),
         Verdict::Tarpit(answer) => {
@@ -507,6 +509,16 @@ pub async fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
     Ok(())
 }
 
+/// `http-response`, where a service of our own answers in a server's place: its head stands in `response`.
+pub async fn on_service_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
+    for section in sections(exchange).into_iter().flatten() {
+        if !section.rules.http_response.is_empty() {
+            obey_response_rules(exchange, section).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What has come of the response's body.
 pub fn response_body<'e>(exchange: &'e Exchange<'_>) -> Option<Body<'e>> {
     received_response(exchange.server.as_ref(), exchange.response_wire.as_ref())
@@ -534,7 +546,7 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
         let stream = Stream { response_body: body, server_socket, ..stream };
         let verdict = section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at);
         match verdict {
-            Verdict::Continue | Verdict::Resolve(_) => return Ok(()),
+            Verdict::Continue | Verdict::Resolve(_) | Verdict::Serve(_) => return Ok(()),
             Verdict::WaitForBody(wait) => Box::pin(body::wait_for_response(exchange, wait)).await?,
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
                 let traffic = &exchange.session.frontend.section.traffic;

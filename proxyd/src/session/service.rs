@@ -6,9 +6,11 @@ use super::stream::Exchange;
 use super::{Session, policy};
 use crate::http::h1::{Body, response};
 use crate::http::{Head, Version, status};
+use crate::log;
 use crate::proxy::settings::ErrorAnswer;
 use crate::proxy::{Backend, Section};
 use crate::stats::collect::{self, Snapshot};
+use crate::stats::exporter::Scrape;
 use crate::stats::page::{self, PageRequest};
 use crate::termination::{Cause, End, Phase};
 use crate::worker::buffers::Buffer;
@@ -21,6 +23,8 @@ pub struct Answer {
     pub head: Head,
     /// The body.
     pub body: Vec<u8>,
+    /// What makes the rest of the body piece by piece.
+    pub scrape: Option<Box<Scrape>>,
 }
 
 impl Answer {
@@ -32,7 +36,7 @@ impl Answer {
         for (name, value) in fields {
             head.append(name.to_ascii_lowercase().as_bytes(), value.as_bytes());
         }
-        Self { head, body }
+        Self { head, body, scrape: None }
     }
 
     /// One of haproxy's built-in pages.
@@ -52,7 +56,7 @@ impl Answer {
         head.append(b"cache-control", b"no-cache");
         head.append(b"content-length", b"0");
         head.append(b"location", location);
-        Self { head, body: Vec::new() }
+        Self { head, body: Vec::new(), scrape: None }
     }
 
     /// Nothing is sent: the error file is empty.
@@ -70,7 +74,7 @@ impl Answer {
         if bytes.get(..consumed)?.split(|&byte| byte == b'\n').any(closes) {
             head.append(b"connection", b"close");
         }
-        Some(Self { head, body: bytes.get(consumed..)?.to_vec() })
+        Some(Self { head, body: bytes.get(consumed..)?.to_vec(), scrape: None })
     }
 }
 
@@ -98,12 +102,13 @@ pub fn configured_answer(configured: &ErrorAnswer, code: u16) -> Answer {
     }
 }
 
-/// Puts an answer into the client's output, in place of a server's.
-pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
+/// Puts an answer into the client's output, in place of a server's, and returns what makes the rest of its body.
+pub fn give(exchange: &mut Exchange<'_>, answer: Answer) -> Option<Box<Scrape>> {
     let length = answer.head.value(b"content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     let body = match length {
         Some(0) => Body::None,
         Some(length) => Body::Length(length),
+        None if answer.head.value(b"transfer-encoding").is_some() => Body::Chunked,
         None => Body::UntilClose,
     };
     // The pages of requests that are broken or late say so, and files may.
@@ -111,10 +116,12 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) {
     exchange.response = answer.head;
     answer_head(exchange, body, true);
     exchange.account.bytes_out += exchange.response.counted_len();
-    if !exchange.request_wire.is_some_and(|wire| wire.head) {
-        exchange.client.output.space(&exchange.session.worker.buffers).extend_from_slice(&answer.body);
-        exchange.account.bytes_out += answer.body.len() as u64;
+    if exchange.request_wire.is_some_and(|wire| wire.head) {
+        return None;
     }
+    exchange.client.output.space(&exchange.session.worker.buffers).extend_from_slice(&answer.body);
+    exchange.account.bytes_out += answer.body.len() as u64;
+    answer.scrape
 }
 
 /// `monitor-uri`: whether we are there, and with `monitor fail` whether we can serve. Never logged.
@@ -170,13 +177,17 @@ pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section) -> Resul
             page_answer(page::administered(settings, form.apply(generation, act)))
         }
     };
-    exchange.account.statistics = true;
-    // The page is logged as if it were a server that was reached at once.
-    exchange.account.dequeued = Some(exchange.account.now);
-    exchange.account.connected = Some(exchange.account.now);
+    serves(exchange, log::Service::Statistics);
     let code = answer.head.status();
     exchange.answer = Some(Box::new(answer));
     Err(End::new(Cause::Local, Phase::Request, Some(code)))
+}
+
+/// Notes that a service answers: it is logged as if it were a server that was reached at once.
+pub fn serves(exchange: &mut Exchange<'_>, service: log::Service) {
+    exchange.account.service = Some(service);
+    exchange.account.dequeued = Some(exchange.account.now);
+    exchange.account.connected = Some(exchange.account.now);
 }
 
 fn page_answer(answer: page::Answer) -> Answer {

@@ -23,6 +23,7 @@ use crate::http::Head;
 use crate::http::h1::Body;
 use crate::http::h1::request::RequestWire;
 use crate::http::h1::response::ResponseWire;
+use crate::log;
 use crate::proxy::Section;
 use crate::proxy::settings::Splice;
 use crate::rules::stick::ToStore;
@@ -126,8 +127,8 @@ pub struct Account {
     pub queued_behind: (u64, u64),
     /// The two letters about cookies.
     pub cookies: [u8; 2],
-    /// The statistics page answered.
-    pub statistics: bool,
+    /// The service of proxyd's own that answered.
+    pub service: Option<log::Service>,
     /// The log line was written before the end.
     pub logged: bool,
     /// Nothing is logged nor counted: it ended before it began.
@@ -152,7 +153,7 @@ impl<'s> Exchange<'s> {
             redispatched: false,
             queued_behind: (0, 0),
             cookies: *b"--",
-            statistics: false,
+            service: None,
             logged: false,
             silent: false,
         };

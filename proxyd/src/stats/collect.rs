@@ -98,14 +98,26 @@ pub fn sections(generation: &Generation, now_ms: u64, legends: bool) -> Vec<Sect
 }
 
 /// One reading of the counters.
-struct Reader {
+#[derive(Debug)]
+pub(super) struct Reader {
     now_ms: u64,
     /// Addresses, cookies and algorithms are shown too (`stats show-legends`).
     legends: bool,
 }
 
 impl Reader {
-    fn frontend(&self, frontend: &Frontend, rows: &mut Vec<Row>) {
+    /// Reads figures only.
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self { now_ms, legends: false }
+    }
+
+    /// The time of the reading.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// The row of a frontend and those of its listeners.
+    pub(super) fn frontend(&self, frontend: &Frontend, rows: &mut Vec<Row>) {
         let (section, traffic) = (&frontend.section, &*frontend.section.traffic);
         let mut row = self.row(Kind::Frontend, section, "FRONTEND", traffic);
         Self::sessions(&mut row, traffic, frontend.maxconn);
@@ -137,7 +149,14 @@ impl Reader {
         if frontend.socket_stats {
             rows.extend(frontend.listeners.iter().map(|listener| {
                 let mut row = self.row(Kind::Listener, section, listener.name(), &listener.traffic);
-                Self::sessions(&mut row, &listener.traffic, listener.bind.maxconn.map_or(frontend.maxconn, u64::from));
+                Self::sessions(&mut row, &listener.traffic, 0);
+                row.set_all([
+                    (Column::Slim, listener.bind.maxconn.unwrap_or(0).into()),
+                    (Column::Dreq, listener.traffic.total(Count::DeniedRequests)),
+                    (Column::Ereq, listener.traffic.total(Count::RequestErrors)),
+                    (Column::Dcon, listener.traffic.total(Count::DeniedConnections)),
+                    (Column::Dses, listener.traffic.total(Count::DeniedSessions)),
+                ]);
                 row.set(Column::Sid, listener.bind.id);
                 row.set(Column::Status, status);
                 if self.legends {
@@ -149,10 +168,18 @@ impl Reader {
     }
 
     fn backend(&self, backend: &Backend, rows: &mut Vec<Row>) {
+        rows.extend((0..).map_while(|index| self.server_row(backend, index)));
+        rows.push(self.backend_row(backend));
+    }
+
+    /// The row of one of a backend's servers.
+    pub(super) fn server_row(&self, backend: &Backend, index: usize) -> Option<Row> {
+        Some(self.server(backend, index, backend.servers.get(index)?, backend.farm.servers().get(index)?))
+    }
+
+    /// The row of a backend itself.
+    pub(super) fn backend_row(&self, backend: &Backend) -> Row {
         let (section, traffic) = (&backend.section, &*backend.section.traffic);
-        for (index, (server, state)) in backend.servers.iter().zip(backend.farm.servers()).enumerate() {
-            rows.push(self.server(backend, index, server, state));
-        }
         let mut row = self.row(Kind::Backend, section, "BACKEND", traffic);
         Self::sessions(&mut row, traffic, backend.farm.settings().fullconn.into());
         self.towards_servers(&mut row, traffic, section.mode);
@@ -189,7 +216,7 @@ impl Reader {
             row.set(Column::Cookie, backend.farm.settings().cookie.as_ref().map(|cookie| cookie.name.clone()));
             row.set(Column::Algo, backend.farm.settings().algorithm.name());
         }
-        rows.push(row);
+        row
     }
 
     fn server(&self, backend: &Backend, index: usize, server: &Server, state: &ServerState) -> Row {
@@ -212,6 +239,8 @@ impl Reader {
             (Column::IdleConnCur, server.idle.current()),
             (Column::SafeConnCur, 0),
             (Column::UsedConnCur, state.served().into()),
+            // No connections are kept ahead of their use, so what is in use is what is needed.
+            (Column::NeedConnEst, state.served().into()),
         ]);
         row.set(Column::Slim, some(state.maxconn().into()));
         row.set(Column::Qlimit, some(settings.maxqueue.into()));
@@ -229,8 +258,9 @@ impl Reader {
             // A server's requests are those it answered.
             row.set(Column::ReqTot, RESPONSES.into_iter().map(|count| traffic.total(count)).sum::<u64>());
         }
-        self.changes(&mut row, &state.report(), state.reachable(), state.is_checked());
-        if state.is_checked() && !settings.tracks {
+        let checked = state.is_checked() && !settings.tracks;
+        self.changes(&mut row, &state.report(), state.reachable(), checked);
+        if checked {
             checks(&mut row, state);
         }
         if state.asks_agent() {

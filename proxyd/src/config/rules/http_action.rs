@@ -6,7 +6,7 @@ use super::report::{self, code};
 use super::{Lowering, is_condition, order, redirect, regex};
 use crate::rules::http::{HttpAction, Substitute, TargetPart};
 use crate::rules::normalize::Normalizer;
-use crate::rules::{Rule, Silence, Wait};
+use crate::rules::{Rule, Service, Silence, Wait};
 use crate::sample::convert::Replacement;
 use crate::sample::pattern::{Method, Patterns, Regexes};
 use crate::sample::prefix_map::Case;
@@ -14,9 +14,7 @@ use crate::sample::regex::Regex;
 use crate::sample::text::Text;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr;
-use shared_config::haproxy::keyword::{
-    ACTIONS, Action, FetchPlace, FetchPlaces, Ruleset, SERVICES, Support, find_action,
-};
+use shared_config::haproxy::keyword::{ACTIONS, Action, FetchPlace, FetchPlaces, Ruleset, Support, find_action};
 use shared_config::source::encode;
 use shared_config::suggest::nearest;
 use shared_config::value::duration::{self, Unit};
@@ -30,7 +28,7 @@ mod shape;
 pub(super) use shape::check as check_shape;
 
 /// What an action came to: `None` where it does not work yet, which has been reported.
-type Parsed<A> = Result<Option<A>, Problem>;
+pub(super) type Parsed<A> = Result<Option<A>, Problem>;
 
 /// What the statistics page asks a password for where no `realm` is given.
 const REALM_DEFAULT: &[u8] = b"HAProxy Statistics";
@@ -160,6 +158,7 @@ impl Lowering<'_> {
             "allow" => Ok(Some(HttpAction::Allow)),
             "reject" => Ok(Some(HttpAction::Reject)),
             "silent-drop" => Ok(Some(HttpAction::SilentDrop(silent_drop(words)?))),
+            "use-service" => Ok(self.service(ruleset, words)?.map(HttpAction::Service)),
             "do-resolve" => Ok(self.resolve(at, words)?.map(HttpAction::Resolve)),
             "normalize-uri" => normalize_uri(words),
             "wait-for-body" => wait_for_body(words),
@@ -219,6 +218,26 @@ impl Lowering<'_> {
             return Err(problem("expects exactly 2 arguments", words.here()));
         };
         Ok(self.argument_text(text, at).map(|text| (header_name(name), text)))
+    }
+
+    /// `use-service NAME`
+    pub(super) fn service(&mut self, ruleset: Ruleset, words: &mut Words<'_>) -> Parsed<Service> {
+        let Some(name) = words.next() else {
+            return Err(problem("'use-service' expects a service name", words.here()));
+        };
+        if name.text.starts_with("lua.") {
+            report::unsupported(self.out, &format!("{} use-service {}", ruleset.name(), name.text), name.span);
+            return Ok(None);
+        }
+        if name.as_str() != "prometheus-exporter" {
+            return Err(problem(format!("'{}' unknown service name", name.text), name.span));
+        }
+        if ruleset != Ruleset::HttpRequest {
+            let message = "Prometheus exporter service only available on 'http-request' rulesets";
+            self.error(code::BAD_VALUE, name.span, message);
+            return Ok(None);
+        }
+        Ok(Some(Service::PrometheusExporter))
     }
 
     fn auth(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
@@ -400,9 +419,4 @@ fn compiled(word: &Word, case: Case) -> Result<Regex, Problem> {
 /// A header's name as heads keep it.
 fn header_name(word: &Word) -> Box<[u8]> {
     encode(&word.text.to_ascii_lowercase()).into()
-}
-
-/// Whether a service exists.
-fn is_service(name: &str) -> bool {
-    SERVICES.iter().any(|row| row.name == name) || name.starts_with("lua.")
 }

@@ -118,6 +118,8 @@ impl Lowering<'_> {
         match row.name {
             "expect-proxy" => Ok(self.expect(at, Preface::Proxy, words)),
             "expect-netscaler-cip" => Ok(self.expect(at, Preface::NetScaler, words)),
+            // There is none for connections yet; which one it would be has been told.
+            "use-service" => self.service(ruleset, words).map(|_| None),
             name => tcp_action(name, words),
         }
     }

@@ -234,7 +234,7 @@ impl Alias {
             Self::ServerName => w.string(match record.server {
                 Responder::Server(name) => name.as_bytes(),
                 Responder::Nobody => b"<NOSRV>",
-                Responder::Statistics => b"<STATS>",
+                Responder::Service(service) => service.name().as_bytes(),
             }),
             Self::Request => w.request(record.request),
             Self::Method => w.part(record.request.map(|request| request.method)),

@@ -200,7 +200,7 @@ pub const ACTIONS: &[Action] = &[
     action("tarpit", &[HttpRequest], Arity::at_least(0), Works),
     action("track-sc", &[TcpRequestConnection, TcpRequestSession, TcpRequestContent, HttpRequest, HttpResponse], Arity::at_least(1), Works),
     action("unset-var", &[TcpRequestConnection, TcpRequestSession, TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse, HttpAfterResponse], NONE, Works).parenthesis(),
-    action("use-service", &[TcpRequestContent, HttpRequest], ONE, Unsupported),
+    action("use-service", &[TcpRequestContent, HttpRequest], ONE, Works),
     action("wait-for-body", &[HttpRequest, HttpResponse], Arity::at_least(2), Works),
     action("wait-for-handshake", &[HttpRequest], NONE, Unsupported),
 ];

@@ -58,7 +58,7 @@ pub const FILTERS: &[Named] = &[
 ];
 
 /// Sorted by name.
-pub const SERVICES: &[Named] = &[Named { name: "prometheus-exporter", family: "", support: Unsupported }];
+pub const SERVICES: &[Named] = &[Named { name: "prometheus-exporter", family: "", support: Works }];
 
 /// Sorted by name.
 #[rustfmt::skip]

@@ -2,7 +2,7 @@
 
 use super::super::arguments::{Problem, problem};
 use super::super::{Lowering, is_condition};
-use super::{RuleAt, compiled, is_service};
+use super::{RuleAt, compiled};
 use shared_config::haproxy::keyword::Action;
 use shared_config::words::{Word, Words};
 
@@ -47,11 +47,6 @@ pub(in crate::config::rules) fn check(
         "redirect" => super::redirect::parse(lowering, words, &at.before, at.places).map(|_| ()),
         "deny" | "tarpit" => lowering.reply(403, at, words).map(|_| ()),
         "return" => lowering.return_reply(at, words).map(|_| ()),
-        "use-service" => match words.next() {
-            None => Err(problem("'use-service' expects a service name", words.here())),
-            Some(name) if is_service(&name.text) => Ok(()),
-            Some(name) => Err(problem(format!("'{}' unknown service name", name.text), name.span)),
-        },
         "set-log-level" => log_level(words),
         "strict-mode" => strict_mode(words),
         "set-timeout" => set_timeout(words),
