@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -50,9 +50,9 @@ impl Rig {
         let file = folder.join("haproxy.cfg");
         std::fs::write(&file, text).unwrap();
         let program = Subject::from_env().proxy().unwrap();
-        let errors = std::fs::File::create(folder.join("output")).unwrap();
+        let [written, errors] = ["written", "output"].map(|name| std::fs::File::create(folder.join(name)).unwrap());
         let mut child =
-            Command::new(program).arg(way).arg("-f").arg(&file).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+            Command::new(program).arg(way).arg("-f").arg(&file).stdout(written).stderr(errors).spawn().unwrap();
         let listens = || {
             if let Some(status) = child.try_wait().unwrap() {
                 let output = std::fs::read_to_string(folder.join("output")).unwrap_or_default();
@@ -93,6 +93,11 @@ impl Rig {
     /// The answer to a line of runtime commands.
     pub(crate) fn command(&self, line: &str) -> String {
         command(&self.runtime(), line)
+    }
+
+    /// What the proxy has written to its standard output, or to its error output.
+    pub(crate) fn output(&self, errors: bool) -> String {
+        std::fs::read_to_string(self.folder.join(if errors { "output" } else { "written" })).unwrap()
     }
 
     /// The runtime socket.

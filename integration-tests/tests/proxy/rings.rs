@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use crate::rig::{BOUND, Rig, free_address};
 
 /// Sends requests for these paths over one connection.
-fn request(rig: &Rig, paths: impl Iterator<Item = String>) {
+pub(crate) fn request(rig: &Rig, paths: impl Iterator<Item = String>) {
     let mut client = rig.connect();
     for path in paths {
         client.write_all(format!("GET /{path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes()).unwrap();
@@ -200,6 +200,8 @@ fn a_backing_file_has_the_messages_at_the_end() {
     let rings = format!("ring r\n  size 20000\n  backing-file {}\n", file.display());
     let mut rig = Rig::start("ring-backing", &config(&rings, "  log ring@r local0\n"), Vec::new());
     request(&rig, ["a".to_owned(), "b".to_owned()].into_iter());
+    let both = || (rig.command("show events r") == "/a\n/b\n\n").then_some(());
+    wait::until("both messages", BOUND, both).unwrap();
     rig.signal(Signal::SIGUSR1);
     wait::until("the proxy ends", BOUND, || rig.has_ended().then_some(())).unwrap();
     let end = "Proxy f stopped (cumulated conns: FE: 1, BE: 0).";
@@ -223,7 +225,9 @@ fn a_ring_lives_on_over_a_reload() {
         Rig::start("ring-reload", &config(&rings, "  log ring@kept local0\n  log ring@changed local0\n"), Vec::new());
     let mut streams = [0, 1].map(|index: usize| accept(&servers[index]));
     request(&rig, std::iter::once("before".to_owned()));
-    streams.iter_mut().for_each(|stream| assert_eq!(read_until(stream, "before\n"), "/before\n"));
+    for stream in &mut streams {
+        assert_eq!(read_until(stream, "before\n"), "/before\n");
+    }
     let change = |text: &str| text.replace("format raw", "format short");
     rig.reload(change, |rig| rig.command("show events changed") == "\n");
     request(&rig, std::iter::once("after".to_owned()));
