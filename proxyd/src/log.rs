@@ -8,16 +8,20 @@ pub mod date;
 pub mod digits;
 pub mod format;
 pub mod ring;
+pub mod step;
 pub mod syslog;
 pub mod target;
 
 use date::Date;
 use std::net::SocketAddr;
+use step::Step;
 
 /// What happened to one connection or one request, as far as it got. Times are milliseconds; `None` is a phase that was
 /// not reached and is printed as `-1` (configuration.txt, 8.4).
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
+    /// Why it is written.
+    pub step: Step,
     /// The frontend.
     pub frontend: &'a str,
     /// The name of the listener it came in by.
@@ -70,7 +74,7 @@ pub struct Record<'a> {
     pub log_counter: u64,
     /// Requests and connections this process had before (`%rt`).
     pub request_counter: u64,
-    /// The line comes before the end (`option logasap`): totals are marked with `+`.
+    /// `option logasap`: totals may still grow and are marked with `+`.
     pub early: bool,
 }
 
@@ -78,6 +82,7 @@ impl<'a> Record<'a> {
     /// A connection or request of which nothing is known but where and when it came.
     pub fn begun(frontend: &'a str, accepted: Date) -> Self {
         Self {
+            step: Step::Close,
             frontend,
             listener: "",
             backend: None,
@@ -144,8 +149,8 @@ impl Service {
 pub struct Timers {
     /// `Th`: handshakes of the connection, 0 after its first request.
     pub handshake: u64,
-    /// `Ti`: idle until the first byte of the request.
-    pub idle: Option<u64>,
+    /// `Ti`: idle until the first byte of the request; 0 where none came.
+    pub idle: u64,
     /// `TR`: from there to the end of the request's head.
     pub request: Option<u64>,
     /// `Tw`: in the queue.
@@ -161,17 +166,17 @@ pub struct Timers {
 impl Timers {
     /// `Tq`: from accepting to the end of the request's head.
     pub fn until_request(&self) -> Option<u64> {
-        Some(self.handshake + self.idle? + self.request?)
+        Some(self.handshake + self.idle + self.request?)
     }
 
     /// `Ta`: from the request's first byte to the end.
     pub fn active(&self) -> u64 {
-        self.total.saturating_sub(self.handshake + self.idle.unwrap_or(0))
+        self.total.saturating_sub(self.handshake + self.idle)
     }
 
     /// `Tu`: everything without the idle time.
     pub fn user(&self) -> u64 {
-        self.total.saturating_sub(self.idle.unwrap_or(0))
+        self.total.saturating_sub(self.idle)
     }
 
     /// `Td`: what is left for the transfer of data.

@@ -6,7 +6,6 @@
 pub mod backing;
 pub mod ship;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::IoSlice;
 use std::net::{SocketAddr, UdpSocket};
@@ -23,8 +22,9 @@ use crate::log::Record;
 use crate::log::date::{Date, Second};
 use crate::log::format::{Process, Program};
 use crate::log::ring::Ring;
-use crate::log::syslog::{Level, Sender};
+use crate::log::syslog::{Level, Message, Sender};
 use crate::log::target::{LogAddress, Logger};
+use crate::sample::{Expression, Value};
 use crate::sys;
 
 /// Lines that are sent before the turn ends when so many are waiting for one target.
@@ -60,6 +60,8 @@ pub struct LogSink {
 struct Inner {
     batches: Vec<Batch>,
     message: Vec<u8>,
+    /// The structured data of the last line.
+    structured: Vec<u8>,
     /// The local time's distance from UTC and the quarter of an hour it is known for.
     offset: Option<(u64, i32)>,
     /// The second of the last line.
@@ -84,37 +86,41 @@ impl LogSink {
         Date { since_epoch, utc_offset }
     }
 
-    /// Logs what happened in a format, for each of the targets.
-    pub fn record<'r, E>(
+    /// Logs what happened, for each of the targets. `evaluate` gives the value of an expression in a format.
+    pub fn record(
         &self,
         log: Destination<'_>,
-        program: &Program<E>,
+        lines: Lines<'_>,
         record: &Record<'_>,
-        evaluate: impl FnMut(&E) -> Option<Cow<'r, [u8]>>,
+        mut evaluate: impl FnMut(&Expression) -> Option<Value<'static>>,
     ) {
         if !log.loggers.iter().any(|logger| logger.target.takes(log.level)) {
             return;
         }
-        self.message(log, |now, message| {
+        self.message(log, |now, message, structured| {
             let process = Process { hostname: &self.settings.hostname, pid: self.settings.pid, now };
-            program.write(message, record, process, evaluate);
+            lines.line.write(message, record, process, &mut evaluate);
+            if let Some(program) = lines.structured {
+                program.write(structured, record, process, &mut evaluate);
+            }
         });
     }
 
     /// Logs an event that is not a request: a server's change of state, a start or a stop.
     pub fn event(&self, log: Destination<'_>, text: &str) {
-        self.message(log, |_, message| message.extend_from_slice(text.as_bytes()));
+        self.message(log, |_, message, _| message.extend_from_slice(text.as_bytes()));
     }
 
-    fn message(&self, log: Destination<'_>, write: impl FnOnce(&Second, &mut Vec<u8>)) {
+    fn message(&self, log: Destination<'_>, write: impl FnOnce(&Second, &mut Vec<u8>, &mut Vec<u8>)) {
         let date = self.date(log.now);
-        let Inner { batches, message, now, .. } = &mut *self.inner.borrow_mut();
+        let Inner { batches, message, structured, now, .. } = &mut *self.inner.borrow_mut();
         let now = match now {
             Some(second) if second.has(date) => second,
             _ => now.insert(Second::of(date)),
         };
         message.clear();
-        write(now, message);
+        structured.clear();
+        write(now, message, structured);
         let settings = &self.settings;
         let sender = Sender { hostname: settings.sent_hostname.as_deref(), tag: log.tag, pid: settings.pid, now };
         for logger in log.loggers {
@@ -125,12 +131,12 @@ impl LogSink {
             if batch.is_full() {
                 batch.send(&self.settings.dropped);
             }
-            let message = logger.cut(message);
+            let message = Message { structured, text: logger.cut(message) };
             batch.push(|out| match logger.ring() {
                 Some(ring) => {
                     // The ring's own limit is for all of it, the line's is for the message.
-                    let message = &message[..message.len().min(logger.target.max_len.into())];
-                    ring.frame(out, logger.target.priority(log.level), date, sender, message);
+                    let text = &message.text[..message.text.len().min(logger.target.max_len.into())];
+                    ring.frame(out, logger.target.priority(log.level), date, sender, Message { text, ..message });
                 }
                 None => logger.target.frame(out, log.level, date, sender, message),
             });
@@ -149,6 +155,15 @@ impl Drop for LogSink {
     fn drop(&mut self) {
         self.flush();
     }
+}
+
+/// The words of a line.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines<'a> {
+    /// The line itself.
+    pub line: &'a Program<Expression>,
+    /// The structured data of an RFC 5424 line.
+    pub structured: Option<&'a Program<Expression>>,
 }
 
 /// Where one line goes, and as what.

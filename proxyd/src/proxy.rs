@@ -9,6 +9,7 @@ pub mod address;
 pub mod backend;
 pub mod frontend;
 pub mod listen;
+pub mod logging;
 pub mod place;
 pub mod settings;
 pub mod userlist;

@@ -8,9 +8,12 @@ pub mod netscaler;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use crate::rules::tcp::Preface;
 use crate::sample::convert::hash::crc32c;
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+
+const V1_START: &[u8] = b"PROXY ";
 
 /// Bytes of the longest header of version 1, its line end included.
 const V1_MAX: usize = 107;
@@ -59,18 +62,95 @@ pub enum Progress {
     },
 }
 
-/// The connection does not begin with a header.
+/// Why there is no header that could be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoHeader;
+pub enum HeaderError {
+    /// The client closed before it sent anything.
+    Closed,
+    /// The connection broke before anything came.
+    Broken,
+    /// Nothing came in time.
+    Late,
+    /// Only its beginning came.
+    Truncated,
+    /// What came is something else.
+    NoHeader,
+    /// It breaks the rules.
+    Invalid,
+    /// It names a protocol that is not known.
+    Unhandled,
+}
+
+impl HeaderError {
+    /// Whether no byte came at all, as from a probe.
+    pub fn without_data(self) -> bool {
+        matches!(self, Self::Closed | Self::Broken | Self::Late)
+    }
+}
+
+/// What did not come, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PrefaceError {
+    /// What had to come.
+    pub expected: Preface,
+    /// Why there is none.
+    pub error: HeaderError,
+}
+
+impl PrefaceError {
+    /// haproxy's number for it (`fc_err`) and its words (`fc_err_str`).
+    fn told(self) -> (u8, &'static str) {
+        match (self.expected, self.error) {
+            (Preface::Proxy, HeaderError::Closed) => (11, "Connection closed while waiting for PROXY protocol header"),
+            (Preface::Proxy, HeaderError::Broken) => (12, "Connection error while waiting for PROXY protocol header"),
+            (Preface::Proxy, HeaderError::Late) => (13, "Timeout while waiting for PROXY protocol header"),
+            (Preface::Proxy, HeaderError::Truncated) => (14, "Truncated PROXY protocol header received"),
+            (Preface::Proxy, HeaderError::NoHeader) => {
+                (15, "Received something which does not look like a PROXY protocol header")
+            }
+            (Preface::Proxy, HeaderError::Invalid) => (16, "Received an invalid PROXY protocol header"),
+            (Preface::Proxy, HeaderError::Unhandled) => {
+                (17, "Received an unhandled protocol in the PROXY protocol header")
+            }
+            (Preface::NetScaler, HeaderError::Closed) => {
+                (18, "Connection closed while waiting for NetScaler Client IP header")
+            }
+            (Preface::NetScaler, HeaderError::Broken) => {
+                (19, "Connection error while waiting for NetScaler Client IP header")
+            }
+            (Preface::NetScaler, HeaderError::Late) => (20, "Timeout while waiting for a NetScaler Client IP header"),
+            (Preface::NetScaler, HeaderError::Truncated) => (21, "Truncated NetScaler Client IP header received"),
+            (Preface::NetScaler, HeaderError::NoHeader) => (22, "Received an invalid NetScaler Client IP magic number"),
+            (Preface::NetScaler, HeaderError::Invalid | HeaderError::Unhandled) => {
+                (23, "Received an unhandled protocol in the NetScaler Client IP header")
+            }
+        }
+    }
+
+    /// haproxy's number for it (`fc_err`).
+    pub fn number(self) -> u8 {
+        self.told().0
+    }
+
+    /// haproxy's words for it (`fc_err_str`).
+    pub fn message(self) -> &'static str {
+        self.told().1
+    }
+}
+
+/// Bytes that begin no header: as long as they are few, haproxy takes them for a part of one.
+fn no_header(input: &[u8]) -> HeaderError {
+    if input.len() < V1_START.len() { HeaderError::Truncated } else { HeaderError::NoHeader }
+}
 
 /// Reads a header at the start of `input`.
-pub fn read(input: &[u8]) -> Result<Progress, NoHeader> {
+pub fn read(input: &[u8]) -> Result<Progress, HeaderError> {
     if input.first() == Some(&b'P') {
         return read_v1(input);
     }
     let known = input.len().min(SIGNATURE.len());
     if input[..known] != SIGNATURE[..known] {
-        return Err(NoHeader);
+        return Err(no_header(input));
     }
     read_v2(input)
 }
@@ -106,33 +186,36 @@ fn place(tlvs: &[u8], wanted: u8) -> Option<Range<usize>> {
     None
 }
 
-fn read_v1(input: &[u8]) -> Result<Progress, NoHeader> {
+fn read_v1(input: &[u8]) -> Result<Progress, HeaderError> {
     let room = &input[..input.len().min(V1_MAX)];
     let known = room.len().min(6);
-    if room[..known] != b"PROXY "[..known] {
-        return Err(NoHeader);
+    if room[..known] != V1_START[..known] {
+        return Err(no_header(input));
     }
     let Some(end) = room.windows(2).position(|pair| pair == b"\r\n") else {
-        return if room.len() < V1_MAX { Ok(Progress::Partial) } else { Err(NoHeader) };
+        return if room.len() < V1_MAX { Ok(Progress::Partial) } else { Err(HeaderError::Truncated) };
     };
-    let line = std::str::from_utf8(&room[6.min(end)..end]).map_err(|_| NoHeader)?;
+    let line = std::str::from_utf8(&room[6.min(end)..end]).map_err(|_| HeaderError::Invalid)?;
     let consumed = end + 2;
     let mut words = line.split(' ');
     let family = words.next();
     if family == Some("UNKNOWN") {
         return Ok(Progress::Complete { consumed, ends: None });
     }
+    if !matches!(family, Some("TCP4" | "TCP6")) {
+        return Err(HeaderError::Unhandled);
+    }
     let (Some(source), Some(destination), Some(from), Some(to), None) =
         (words.next(), words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(NoHeader);
+        return Err(HeaderError::Invalid);
     };
     let address = |text: &str| match family {
-        Some("TCP4") => text.parse::<Ipv4Addr>().map(IpAddr::V4).map_err(|_| NoHeader),
-        Some("TCP6") => text.parse::<Ipv6Addr>().map(IpAddr::V6).map_err(|_| NoHeader),
-        Some(_) | None => Err(NoHeader),
+        Some("TCP4") => text.parse::<Ipv4Addr>().map(IpAddr::V4).map_err(|_| HeaderError::Invalid),
+        Some("TCP6") => text.parse::<Ipv6Addr>().map(IpAddr::V6).map_err(|_| HeaderError::Invalid),
+        Some(_) | None => Err(HeaderError::Invalid),
     };
-    let port = |text: &str| text.parse::<u16>().map_err(|_| NoHeader);
+    let port = |text: &str| text.parse::<u16>().map_err(|_| HeaderError::Invalid);
     let ends = Ends {
         source: SocketAddr::new(address(source)?, port(from)?),
         destination: SocketAddr::new(address(destination)?, port(to)?),
@@ -140,26 +223,26 @@ fn read_v1(input: &[u8]) -> Result<Progress, NoHeader> {
     Ok(Progress::Complete { consumed, ends: Some(ends) })
 }
 
-fn read_v2(input: &[u8]) -> Result<Progress, NoHeader> {
+fn read_v2(input: &[u8]) -> Result<Progress, HeaderError> {
     let Some(fixed) = input.get(12..16) else { return Ok(Progress::Partial) };
     let length = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
     if length > V2_MAX {
-        return Err(NoHeader);
+        return Err(HeaderError::Invalid);
     }
     let command = fixed[0];
     if command != 0x20 && command != 0x21 {
-        return Err(NoHeader);
+        return Err(if command >> 4 == 2 { HeaderError::Invalid } else { HeaderError::NoHeader });
     }
     let Some(header) = input.get(..16 + length) else { return Ok(Progress::Partial) };
     let body = header.get(16..).unwrap_or_default();
     let ends = match (command, fixed[1]) {
-        (0x21, 0x11 | 0x12) => Some(v2_ends::<4>(body).ok_or(NoHeader)?),
-        (0x21, 0x21 | 0x22) => Some(v2_ends::<16>(body).ok_or(NoHeader)?),
+        (0x21, 0x11 | 0x12) => Some(v2_ends::<4>(body).ok_or(HeaderError::Invalid)?),
+        (0x21, 0x21 | 0x22) => Some(v2_ends::<16>(body).ok_or(HeaderError::Invalid)?),
         // LOCAL, or a family without ports.
         _ => None,
     };
     if !checksum_holds(header) {
-        return Err(NoHeader);
+        return Err(HeaderError::Invalid);
     }
     Ok(Progress::Complete { consumed: header.len(), ends })
 }
@@ -323,18 +406,21 @@ mod tests {
         for partial in ["", "P", "PROXY", "PROXY TCP4 1.2.3.4", "PROXY TCP4 1.2.3.4 5.6.7.8 1111 80\r"] {
             assert_eq!(read(partial), Ok(Progress::Partial), "{partial:?}");
         }
-        for bad in [
-            "GET / HTTP/1.1\r\n",
-            "POST / HTTP/1.1\r\n",
-            "PROXY TCP4 ::1 ::1 1 2\r\n",
-            "PROXY TCP4 1.2.3.4 5.6.7.8 1 99999\r\n",
-            "PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n",
-            "PROXY \r\n",
-            "PROXY TCP4 1.2.3.4 5.6.7.8 1 2 3\r\n",
+        for (bad, error) in [
+            ("GET / HTTP/1.1\r\n", HeaderError::NoHeader),
+            ("POST / HTTP/1.1\r\n", HeaderError::NoHeader),
+            ("GET", HeaderError::Truncated),
+            ("PROXX", HeaderError::Truncated),
+            ("PROXY TCP4 ::1 ::1 1 2\r\n", HeaderError::Invalid),
+            ("PROXY TCP4 1.2.3.4 5.6.7.8 1 99999\r\n", HeaderError::Invalid),
+            ("PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n", HeaderError::Invalid),
+            ("PROXY \r\n", HeaderError::Unhandled),
+            ("PROXY UDP4 1.2.3.4 5.6.7.8 1 2\r\n", HeaderError::Unhandled),
+            ("PROXY TCP4 1.2.3.4 5.6.7.8 1 2 3\r\n", HeaderError::Invalid),
         ] {
-            assert_eq!(read(bad), Err(NoHeader), "{bad:?}");
+            assert_eq!(read(bad), Err(error), "{bad:?}");
         }
-        assert_eq!(read(&format!("PROXY {}", "x".repeat(200))), Err(NoHeader));
+        assert_eq!(read(&format!("PROXY {}", "x".repeat(200))), Err(HeaderError::Truncated));
     }
 
     #[test]
@@ -349,10 +435,10 @@ mod tests {
         out.extend_from_slice(&[4, 0, 1, 0]);
         assert_eq!(read(&out), Ok(Progress::Complete { consumed: 32, ends: Some(given) }));
         out[30] = 2;
-        assert_eq!(read(&out), Err(NoHeader), "a TLV that is longer than the header");
+        assert_eq!(read(&out), Err(HeaderError::Invalid), "a TLV that is longer than the header");
         out[30] = 1;
         out[12] = 0x31;
-        assert_eq!(read(&out), Err(NoHeader));
+        assert_eq!(read(&out), Err(HeaderError::NoHeader));
     }
 
     /// The headers are haproxy's, byte for byte.
@@ -370,9 +456,9 @@ mod tests {
         assert!(out.ends_with(b"\x03\0\x04\x4d\xa5\xd6\x65\x05\0\0"), "{out:x?}");
         assert!(matches!(read(&out), Ok(Progress::Complete { ends: Some(_), .. })));
         out[20] ^= 1;
-        assert_eq!(read(&out), Err(NoHeader), "an address that the checksum does not cover");
+        assert_eq!(read(&out), Err(HeaderError::Invalid), "an address that the checksum does not cover");
         let short = [&SIGNATURE[..], &[0x21, 0x11, 0, 18], &[0; 12], b"\x03\0\x03abc"].concat();
-        assert_eq!(read(&short), Err(NoHeader));
+        assert_eq!(read(&short), Err(HeaderError::Invalid));
         assert!(!additions.push(9, &[0; 65_535]));
         assert_eq!(header(None, &additions).len(), 16 + 10);
     }

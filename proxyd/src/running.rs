@@ -9,6 +9,7 @@ pub mod names;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{AdminState, ServerSettings, ServerState};
@@ -20,6 +21,7 @@ use crate::log::format::{Alias, Program};
 use crate::log::ring::{Ring, RingSettings};
 use crate::log::target::{LogAddress, LogTarget, Logger};
 use crate::proxy::address::ServerAddress;
+use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::place::Ports;
 use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Section, Server};
 use crate::rules::Rule;
@@ -184,8 +186,6 @@ impl Builder<'_> {
 
     fn frontend(&self, frontend: &model::Frontend, maxconn: u64) -> Frontend {
         let known = self.frontends.get(&*frontend.proxy.name).copied();
-        let log_format = log_format(&frontend.log_format, frontend.proxy.mode);
-        let log_lines = known.and_then(|known| known.log_lines.clone()).unwrap_or_default();
         Frontend {
             section: self.section(&frontend.proxy, known.map(|known| &known.section)),
             listeners: frontend.binds.iter().map(|bind| Arc::new(self.listener(bind, known))).collect(),
@@ -193,20 +193,7 @@ impl Builder<'_> {
             default_backend: frontend.default_backend,
             maxconn: frontend.maxconn.map_or(maxconn, u64::from),
             rate_limit_sessions: frontend.rate_limit_sessions,
-            logs_destination: log_format.shows(&[Alias::FrontendIp, Alias::FrontendPort]),
-            logs_server: log_format.shows(&[
-                Alias::BackendSourceIp,
-                Alias::BackendSourcePort,
-                Alias::ServerIp,
-                Alias::ServerPort,
-            ]),
-            logs_id: log_format.shows(&[Alias::UniqueId]),
-            log_lines: log_format.shows(&[Alias::LogCounter]).then_some(log_lines),
-            log_format,
-            dontlognull: frontend.dontlognull,
-            dontlog_normal: frontend.dontlog_normal,
-            log_separate_errors: frontend.log_separate_errors,
-            logasap: frontend.logasap,
+            logging: logging(frontend, known.and_then(|known| known.logging.lines.clone())),
             http_ignore_probes: frontend.http_ignore_probes,
             socket_stats: frontend.socket_stats,
             tcp_smart_accept: frontend.tcp_smart_accept,
@@ -314,12 +301,40 @@ fn is_local(ip: std::net::IpAddr) -> bool {
     std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
+/// What a frontend logs. `lines`: those it had logged before, where it counts them.
+fn logging(frontend: &model::Frontend, lines: Option<Arc<AtomicU64>>) -> Logging {
+    let line = log_format(&frontend.log_format, frontend.proxy.mode);
+    let (structured, error) = (frontend.log_structured.clone(), frontend.error_log_format.clone());
+    let programs: Vec<_> = std::iter::once(&line).chain(&structured).chain(&error).collect();
+    let due = match frontend.log_format {
+        LogFormat::Connect => Due::Beginning,
+        _ if frontend.logasap || !programs.iter().any(|program| program.shows_the_end()) => Due::Transfer,
+        _ => Due::End,
+    };
+    let shows = Shows::of(&programs);
+    let counts = programs.iter().any(|program| program.shows(&[Alias::LogCounter]));
+    Logging {
+        due,
+        steps: None,
+        dontlognull: frontend.dontlognull,
+        dontlog_normal: frontend.dontlog_normal,
+        separate_errors: frontend.log_separate_errors,
+        asap: frontend.logasap,
+        shows,
+        lines: counts.then(|| lines.unwrap_or_default()),
+        line,
+        structured,
+        error,
+    }
+}
+
 /// The line a frontend logs.
 fn log_format(format: &LogFormat, mode: Mode) -> Program<Expression> {
     let http = mode == Mode::Http;
     match format {
         LogFormat::Connect => Program::connect(http),
         LogFormat::Tcp => Program::tcp(),
+        LogFormat::TcpClf => Program::tcp_clf(),
         LogFormat::Http => Program::http(),
         LogFormat::HttpClf => Program::http_clf(),
         LogFormat::Https => Program::https(),

@@ -3,7 +3,7 @@
 //! - [`h1`] a connection that carries HTTP/1 requests, one [`stream`] after the other
 //! - [`stream`] one request from its first byte to its log line; start reading there
 //! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating; [`response_wait`] what then comes back
-//! - [`finish`] its end: the answer that is still owed, counters, log
+//! - [`finish`] its end: the answer that is still owed, counters; [`logging`] what is logged about it, and when
 //! - [`policy`] where the rules have their say; [`server_content`] those on what a server sends, [`body`] waiting for a body
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
 //! - [`stickiness`] persistence by stick tables
@@ -21,6 +21,7 @@ mod exporter;
 pub mod finish;
 pub mod form;
 pub mod h1;
+pub mod logging;
 pub mod policy;
 pub mod pool;
 pub mod preface;

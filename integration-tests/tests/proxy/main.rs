@@ -17,6 +17,7 @@ mod halog;
 mod health;
 mod http;
 mod log_targets;
+mod logs;
 mod name_servers;
 mod names;
 mod preface;

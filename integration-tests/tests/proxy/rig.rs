@@ -16,6 +16,8 @@ use nix::unistd::Pid;
 
 /// Nothing here takes longer, unless it is broken.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
+/// After what nobody logs, nothing comes for so long.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// A running proxy. Its ports are chosen by the rig: `{front}` in the configuration is the one clients connect to, `{server}` the
 /// scripted server's, `{port}` the port of that, `{log}` the log collector's, `{dead}` one where nobody listens, `{runtime}` the path of a runtime socket.
@@ -120,6 +122,41 @@ impl Rig {
         };
         let words = rest.trim_end().split(' ').enumerate();
         words.map(|(index, word)| if index == 2 { blur(word) } else { word.to_owned() }).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Rig {
+    /// The next line of the log with its priority, without date, tag and process: dates are `DATE`, the ports `FRONT` and
+    /// `CLIENT`. One that is `expected` is waited for.
+    pub(crate) fn log_text(&self, expected: bool) -> Option<String> {
+        self.log.set_read_timeout(Some(if expected { BOUND } else { SILENCE })).unwrap();
+        let mut line = [0; 9_000];
+        let length = self.log.recv(&mut line).ok()?;
+        Some(self.blurred(&String::from_utf8_lossy(&line[..length])))
+    }
+
+    fn blurred(&self, line: &str) -> String {
+        let line = line.trim_end_matches('\n').replace(&format!(":{}", self.front.port()), ":FRONT");
+        let line = match (line.split_once('>'), line.split_once("]: ")) {
+            (Some((priority, rest)), _) if rest.starts_with("1 2") => {
+                let mut words: Vec<&str> = rest.splitn(6, ' ').collect();
+                words[1] = "DATE";
+                words[3] = "TAG";
+                words[4] = "PID";
+                format!("{priority}>{}", words.join(" "))
+            }
+            (Some((priority, _)), Some((_, text))) => format!("{priority}>{text}"),
+            _ => line,
+        };
+        let words = line.split(' ').map(|word| match word.split_once("127.0.0.1:") {
+            Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("{before}127.0.0.1:CLIENT")
+            }
+            _ if word.starts_with('[') && word.contains("/20") => "[DATE]".to_owned(),
+            _ if word == self.front.port().to_string() => "FRONT".to_owned(),
+            _ => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 

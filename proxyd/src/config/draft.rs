@@ -47,6 +47,10 @@ pub(super) struct Settings {
     pub forward_for: Option<At<ForwardFor>>,
     pub original_to: Option<At<ForwardFor>>,
     pub log_format: Option<At<FormatDraft>>,
+    /// `log-format-sd`
+    pub log_structured: Option<Word>,
+    /// `error-log-format`
+    pub error_log_format: Option<Word>,
     pub logs: Vec<LogEntry>,
     pub log_tag: Option<String>,
     pub balance: Option<At<Algorithm>>,
@@ -92,6 +96,8 @@ pub(super) struct Settings {
 pub(super) enum FormatDraft {
     /// `option tcplog`
     Tcp,
+    /// `option tcplog clf`
+    TcpClf,
     /// `option httplog`
     Http,
     /// `option httplog clf`

@@ -46,7 +46,13 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
             settings.unique_id_format = line.expect(missing).cloned();
             only_one(line, "unique-id-format");
         }
-        "log-format" => log_format(line, section),
+        "log-format" => {
+            if let Some(word) = format(line) {
+                set_log_format(line, FormatDraft::Custom(word), section);
+            }
+        }
+        "log-format-sd" => settings.log_structured = format(line),
+        "error-log-format" => settings.error_log_format = format(line),
         "capture request header" | "capture response header" => header_capture(line, section),
         "capture cookie" => cookie_capture(line, section),
         "declare capture" => declared_capture(line, section),
@@ -54,12 +60,11 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
     }
 }
 
-fn log_format(line: &mut Line<'_, '_>, section: &mut Section) {
-    let Some(word) = line.expect("log-format expects an argument.") else { return };
-    if !only_one(line, "log-format") {
-        return;
-    }
-    set_log_format(line, FormatDraft::Custom(word.clone()), section);
+/// A format for the log, in one word.
+fn format(line: &mut Line<'_, '_>) -> Option<Word> {
+    let word = line.expect(format!("{} expects an argument.", line.name))?;
+    let keyword = line.name;
+    only_one(line, keyword).then(|| word.clone())
 }
 
 /// Whether the format was one word. Whoever forgot to escape the blanks in it is told.

@@ -214,6 +214,8 @@ pub enum LogFormat {
     Connect,
     /// `option tcplog`.
     Tcp,
+    /// `option tcplog clf`.
+    TcpClf,
     /// `option httplog`.
     Http,
     /// `option httplog clf`.
@@ -307,6 +309,10 @@ pub struct Frontend {
     pub rate_limit_sessions: Option<u32>,
     /// What is logged.
     pub log_format: LogFormat,
+    /// `log-format-sd`.
+    pub log_structured: Option<Program<Expression>>,
+    /// `error-log-format`.
+    pub error_log_format: Option<Program<Expression>>,
     /// `option dontlognull`: nothing for a connection without a byte.
     pub dontlognull: bool,
     /// `option dontlog-normal`: nothing for what went well.

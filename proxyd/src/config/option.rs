@@ -198,6 +198,9 @@ fn log_format(line: &mut Line<'_, '_>, name: &str, section: &mut Section) {
         "httpslog" => FormatDraft::Https,
         _ => FormatDraft::Http,
     };
+    if name == "tcplog" && line.take("clf").is_some() {
+        value = FormatDraft::TcpClf;
+    }
     if name == "httplog"
         && let Some(word) = line.words.next()
     {
@@ -242,6 +245,7 @@ pub(super) fn written_after(place: Span, head: Span) -> bool {
 fn format_name(format: &FormatDraft) -> &'static str {
     match format {
         FormatDraft::Tcp => "option tcplog",
+        FormatDraft::TcpClf => "option tcplog clf",
         FormatDraft::Http => "option httplog",
         FormatDraft::HttpClf => "option httplog clf",
         FormatDraft::Https => "option httpslog",

@@ -418,7 +418,9 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             check::tcp_check(line, &mut section.settings.check, &mut tools.support);
         }
         "bind" | "capture" | "monitor-uri" | "default_backend" | "rate-limit" | "unique-id-header"
-        | "unique-id-format" | "log-format" | "declare" => frontend::statement(line, section, tools),
+        | "unique-id-format" | "log-format" | "log-format-sd" | "error-log-format" | "declare" => {
+            frontend::statement(line, section, tools);
+        }
         _ => settings::statement(line, section, tools),
     }
 }

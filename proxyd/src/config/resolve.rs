@@ -306,6 +306,8 @@ impl Completion<'_> {
             backlog: settings.backlog,
             rate_limit_sessions: settings.rate_limit_sessions,
             log_format: self.log_format(section, own),
+            log_structured: self.log_structured(section, own),
+            error_log_format: self.error_log_format(section, own),
             dontlognull: flag(Flag::DontLogNull),
             dontlog_normal: flag(Flag::DontLogNormal),
             log_separate_errors: flag(Flag::LogSeparateErrors),

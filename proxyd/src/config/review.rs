@@ -109,7 +109,7 @@ fn logs(section: &Section, global: &Global, out: &mut Diagnostics) {
         && let Some(option) = match format.value {
             FormatDraft::Http | FormatDraft::HttpClf => Some("httplog"),
             FormatDraft::Https => Some("httpslog"),
-            FormatDraft::Tcp | FormatDraft::Custom(_) => None,
+            FormatDraft::Tcp | FormatDraft::TcpClf | FormatDraft::Custom(_) => None,
         }
     {
         let message = format!(

@@ -138,14 +138,15 @@ pub fn lower<'s>(
     lowering.finish()
 }
 
-/// Compiles a `log-format`. `None` where it is wrong or does not work yet, which has been reported.
+/// Compiles the format that a `keyword` such as `log-format` gives. `None` where it is wrong or does not work yet, which has been reported.
 pub fn log_format(
     section: &Section<'_>,
+    keyword: &str,
     word: &Word,
     names: &Names,
     out: &mut Diagnostics,
 ) -> Option<Program<sample::Expression>> {
-    Lowering::new(section, names, out).log_format(word)
+    Lowering::new(section, names, out).log_format(keyword, word)
 }
 
 /// Compiles a `unique-id-format`, likewise.

@@ -149,6 +149,7 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         listener: 0,
         listener_name: None,
         proxy_header: None,
+        header_error: None,
         client_socket: None,
         server_socket: None,
         worker: 0,

@@ -10,7 +10,7 @@ pub use alias::Alias;
 
 use super::date::{Date, Second};
 use super::{Record, digits};
-use std::borrow::Cow;
+use crate::sample::Value as Sample;
 use std::net::SocketAddr;
 
 /// How a piece is written: the letters between the braces of `%{+Q}…`.
@@ -146,22 +146,30 @@ impl<E> Program<E> {
         self.steps.iter().any(|step| matches!(&step.value, Value::Alias(alias) if aliases.contains(alias)))
     }
 
+    /// Whether the line shows anything that is known at the end only. One that does not is written when the transfer begins,
+    /// as haproxy does. An expression is evaluated then, too.
+    pub fn shows_the_end(&self) -> bool {
+        self.steps.iter().any(|step| matches!(&step.value, Value::Alias(alias) if alias.is_of_the_end()))
+    }
+
     /// Appends the message for a record. `evaluate` gives the value of an expression; `None` is a sample that is not there.
     pub fn write<'r>(
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_>,
         process: Process<'_>,
-        mut evaluate: impl FnMut(&E) -> Option<Cow<'r, [u8]>>,
+        mut evaluate: impl FnMut(&E) -> Option<Sample<'r>>,
     ) {
-        // A separator follows something that was written: an empty value between two separators leaves one blank.
-        let mut after_blank = self.start.write(out, false);
+        // A separator follows something that was written: none comes first, and an empty value between two leaves one blank.
+        let mut after_blank = self.start.write(out, true);
         for Step { value, flags, after } in &self.steps {
             let before = out.len();
             let mut writer = Writer { out, flags: *flags, absent: b"-" };
             match value {
                 Value::Alias(alias) => alias.write(&mut writer, record, process),
-                Value::Expression(expression) => writer.sample(evaluate(expression).as_deref()),
+                Value::Expression(expression) => {
+                    writer.sample(evaluate(expression).map(Sample::into_text).as_deref());
+                }
             }
             after_blank = after.write(out, after_blank && out.len() == before);
         }
@@ -326,7 +334,7 @@ impl Writer<'_> {
     fn port(&mut self, address: Option<SocketAddr>) {
         match address {
             Some(address) => self.hexadecimal(address.port().into(), 4),
-            None => self.out.extend_from_slice(self.absent),
+            None => self.optional(None, Encode::Url),
         }
     }
 

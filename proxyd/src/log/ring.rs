@@ -5,7 +5,7 @@
 //! had to get it, it is counted as lost.
 
 use super::date::Date;
-use super::syslog::{Priority, Sender, frame};
+use super::syslog::{Message, Priority, Sender, frame};
 use super::target::SyslogFormat;
 use crate::proxy::address::ServerAddress;
 use std::collections::{BTreeMap, VecDeque};
@@ -164,7 +164,7 @@ impl Ring {
     }
 
     /// Appends a message in the ring's format, without a line feed, to what will be given to [`Ring::append`].
-    pub fn frame(&self, out: &mut Vec<u8>, priority: Priority, date: Date, sender: Sender<'_>, message: &[u8]) {
+    pub fn frame(&self, out: &mut Vec<u8>, priority: Priority, date: Date, sender: Sender<'_>, message: Message<'_>) {
         let start = out.len();
         frame(out, self.settings.format, priority, date, sender, message);
         out.truncate(start + self.settings.max_len);

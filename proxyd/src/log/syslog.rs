@@ -40,6 +40,15 @@ pub struct Sender<'a> {
     pub now: &'a Second,
 }
 
+/// What a line says.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// RFC 5424's structured data; empty where there is none. Other formats leave it out.
+    pub structured: &'a [u8],
+    /// The message.
+    pub text: &'a [u8],
+}
+
 impl LogTarget {
     /// Whether lines of this level are sent at all: nothing that is less severe than `max_level`.
     pub fn takes(&self, level: Level) -> bool {
@@ -52,7 +61,7 @@ impl LogTarget {
     }
 
     /// Appends one framed line: header and message, cut to [`LogTarget::max_len`], and a line feed.
-    pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: &[u8]) {
+    pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: Message<'_>) {
         let start = out.len();
         frame(out, self.format, self.priority(level), date, sender, message);
         // To a descriptor, the line feed is one of the bytes that are allowed; in a datagram it is beyond them.
@@ -78,7 +87,7 @@ pub fn frame(
     priority: Priority,
     date: Date,
     sender: Sender<'_>,
-    message: &[u8],
+    message: Message<'_>,
 ) {
     let Priority { facility, level } = priority;
     let priority = facility * 8 + level;
@@ -106,7 +115,9 @@ pub fn frame(
         SyslogFormat::Rfc5424 => {
             let _ = write!(out, "<{priority}>1 ");
             date.write_iso(out);
-            let _ = write!(out, " {} {} {} - - ", sender.hostname.unwrap_or("-"), sender.tag, sender.pid);
+            let _ = write!(out, " {} {} {} - ", sender.hostname.unwrap_or("-"), sender.tag, sender.pid);
+            out.extend_from_slice(if message.structured.is_empty() { b"-" } else { message.structured });
+            out.push(b' ');
         }
         SyslogFormat::Short => {
             let _ = write!(out, "<{level}>");
@@ -125,7 +136,7 @@ pub fn frame(
         }
         SyslogFormat::Raw => {}
     }
-    out.extend_from_slice(message);
+    out.extend_from_slice(message.text);
 }
 
 #[cfg(test)]
@@ -142,7 +153,8 @@ mod tests {
         let date = Date { since_epoch: Duration::from_micros(1_795_872_964_635_971), utc_offset: 0 };
         let mut out = Vec::new();
         let sender = Sender { hostname, tag: "haproxy", pid: 29532, now: &Second::of(date) };
-        target.frame(&mut out, level, date, sender, message.as_bytes());
+        let message = Message { structured: b"", text: message.as_bytes() };
+        target.frame(&mut out, level, date, sender, message);
         String::from_utf8(out).unwrap()
     }
 

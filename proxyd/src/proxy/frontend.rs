@@ -2,13 +2,12 @@
 
 use super::Section;
 use super::listen::Bind;
+use super::logging::Logging;
 use super::settings::{CookieCapture, HeaderCapture, Network};
 use crate::ids::BackendId;
-use crate::log::format::Program;
-use crate::sample::Expression;
 use crate::stats::Traffic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// A `frontend`, or the accepting half of a `listen`.
@@ -27,23 +26,7 @@ pub struct Frontend {
     /// `rate-limit sessions`: new connections per second.
     pub rate_limit_sessions: Option<u32>,
     /// What is logged for a connection or a request.
-    pub log_format: Program<Expression>,
-    /// Whether the line shows the address the client connected to, which costs a system call.
-    pub logs_destination: bool,
-    /// Its lines show where a server was reached, or from where.
-    pub logs_server: bool,
-    /// Whether the line shows the exchange's id (`%ID`).
-    pub logs_id: bool,
-    /// Lines logged so far, where the line shows that (`%lc`). Outlives a generation.
-    pub log_lines: Option<Arc<AtomicU64>>,
-    /// `option dontlognull`.
-    pub dontlognull: bool,
-    /// `option dontlog-normal`.
-    pub dontlog_normal: bool,
-    /// `option log-separate-errors`.
-    pub log_separate_errors: bool,
-    /// `option logasap`.
-    pub logasap: bool,
+    pub logging: Logging,
     /// `option http-ignore-probes`.
     pub http_ignore_probes: bool,
     /// `option socket-stats`.

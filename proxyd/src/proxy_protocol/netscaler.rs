@@ -2,7 +2,7 @@
 //!
 //! Described in `netscaler-client-ip-insertion-protocol.txt` of the haproxy project, with both forms there are.
 
-use super::{Ends, NoHeader, Progress};
+use super::{Ends, HeaderError, Progress};
 use std::net::{IpAddr, SocketAddr};
 
 /// Bytes of the packet's headers that are read.
@@ -12,11 +12,11 @@ const HEADERS_MAX: usize = 4_096;
 const TCP: u8 = 6;
 
 /// Reads what stands at the start of `input`.
-pub fn read(magic: u32, input: &[u8]) -> Result<Progress, NoHeader> {
+pub fn read(magic: u32, input: &[u8]) -> Result<Progress, HeaderError> {
     let magic = magic.to_be_bytes();
     let known = input.len().min(magic.len());
     if input[..known] != magic[..known] {
-        return Err(NoHeader);
+        return Err(HeaderError::NoHeader);
     }
     // The older form has the IP header there, whose first half byte is its version; the newer one has a type and a length before it.
     let Some(&[first, _, third, fourth]) = input.get(8..12) else { return Ok(Progress::Partial) };
@@ -27,10 +27,10 @@ pub fn read(magic: u32, input: &[u8]) -> Result<Progress, NoHeader> {
         (12, usize::from(u16::from_be_bytes([third, fourth])))
     };
     if length > HEADERS_MAX {
-        return Err(NoHeader);
+        return Err(HeaderError::NoHeader);
     }
     let Some(headers) = input.get(start..start + length) else { return Ok(Progress::Partial) };
-    let ends = ends(headers).ok_or(NoHeader)?;
+    let ends = ends(headers).ok_or(HeaderError::Unhandled)?;
     Ok(Progress::Complete { consumed: start + length, ends: Some(ends) })
 }
 
@@ -115,11 +115,11 @@ mod tests {
         let mut datagram = v4(0);
         datagram[9] = 17;
         for headers in [[datagram, tcp()].concat(), v4(0), [vec![0x44; 20], tcp()].concat()] {
-            assert_eq!(read(MAGIC, &older(&headers)), Err(NoHeader), "{headers:x?}");
-            assert_eq!(read(MAGIC, &newer(&headers)), Err(NoHeader), "{headers:x?}");
+            assert_eq!(read(MAGIC, &older(&headers)), Err(HeaderError::Unhandled), "{headers:x?}");
+            assert_eq!(read(MAGIC, &newer(&headers)), Err(HeaderError::Unhandled), "{headers:x?}");
         }
-        assert_eq!(read(1, &older(&[v4(0), tcp()].concat())), Err(NoHeader));
-        assert_eq!(read(MAGIC, b"GET / HTTP/1.1"), Err(NoHeader));
+        assert_eq!(read(1, &older(&[v4(0), tcp()].concat())), Err(HeaderError::NoHeader));
+        assert_eq!(read(MAGIC, b"GET / HTTP/1.1"), Err(HeaderError::NoHeader));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
 use crate::http::Head;
 use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
+use crate::proxy_protocol::PrefaceError;
 use crate::stick::{Counters, DataType, Table, Tracked};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct Stream<'a> {
     pub listener_name: Option<&'a str>,
     /// What the PROXY header that the connection began with adds to the addresses; `None`: there was none.
     pub proxy_header: Option<&'a [u8]>,
+    /// Why the connection failed before it was one.
+    pub header_error: Option<PrefaceError>,
     /// The client's connection.
     pub client_socket: Option<&'a dyn Socket>,
     /// The connection to the server, once there is one.

@@ -405,7 +405,7 @@ impl Exchange<'_> {
     /// A connection stands.
     fn connected(&mut self, view: &BackendView, reused: bool) {
         self.account.connected = Some(self.account.now);
-        if self.session.frontend.logs_server {
+        if self.session.frontend.logging.shows.server {
             self.account.left_from = self.server.as_ref().and_then(|server| server.conn.stream().local_address());
         }
         self.count_attempt(view, reused);

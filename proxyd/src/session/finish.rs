@@ -1,27 +1,19 @@
-//! The end of an exchange: the answer that is still owed, what is given back, what is counted, and the log line.
+//! The end of an exchange: the answer that is still owed, what is given back, what is counted.
 
-use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use super::attempt::target;
 use super::pool::Own;
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
-use super::{Session, exporter, h1, policy, service};
+use super::{exporter, h1, logging, policy, service};
 use crate::clock::{self, Moment};
 use crate::http::status;
-use crate::log::syslog::Level;
-use crate::log::{Load, Record, RequestLine, Responder, Timers};
-use crate::log_sink::Destination;
-use crate::net::connect::Target;
-use crate::proxy::Server;
+use crate::log::Timers;
 use crate::proxy::settings::{HttpReuse, Mode};
-use crate::sample::transaction::LogLevel;
 use crate::stats::{Count, Counters, Event, Timing, Traffic};
 use crate::stick::tracked;
-use crate::termination::{Cause, End, Phase, letters};
+use crate::termination::{Cause, End, Phase};
 
 /// Ends an exchange, and tells when, if the client's connection may carry another request.
 pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> Option<Moment> {
@@ -45,9 +37,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     if !exchange.account.silent {
         let timers = timers(exchange, now);
         count(exchange, end, &timers, now);
-        if !exchange.account.logged {
-            log(exchange, end, timers, now);
-        }
+        logging::at_the_end(exchange, end, timers, now);
     }
     let worker = &exchange.session.worker;
     worker.give_head(std::mem::take(&mut exchange.request));
@@ -137,7 +127,7 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     }
 }
 
-fn is_http(exchange: &Exchange<'_>) -> bool {
+pub(super) fn is_http(exchange: &Exchange<'_>) -> bool {
     exchange.session.frontend.section.mode == Mode::Http
 }
 
@@ -255,131 +245,16 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
     took(Timing::Total, timers.response.map(|_| timers.total));
 }
 
-fn timers(exchange: &Exchange<'_>, now: Moment) -> Timers {
+pub(super) fn timers(exchange: &Exchange<'_>, now: Moment) -> Timers {
     let (session, account) = (exchange.session, &exchange.account);
     let between = |from: Option<Moment>, to: Option<Moment>| Some(to?.milliseconds_since(from?));
     Timers {
         handshake: 0,
-        idle: between(Some(session.since), account.first_byte),
+        idle: account.first_byte.map_or(0, |first| first.milliseconds_since(session.since)),
         request: between(account.first_byte, account.received),
         queue: between(account.received, account.dequeued),
         connect: between(account.dequeued, account.connected),
         response: between(account.connected, account.answered),
         total: now.milliseconds_since(session.since),
-    }
-}
-
-/// Whether the frontend wants a line about this.
-fn is_logged(session: &Session, exchange: &Exchange<'_>, end: Option<End>) -> bool {
-    let frontend = &session.frontend;
-    if frontend.section.logs.is_empty() {
-        return false;
-    }
-    let account = &exchange.account;
-    let normal = end.is_none_or(|end| end.cause == Cause::Local)
-        && account.retries == 0
-        && account.status.is_none_or(|status| status < 500);
-    !(frontend.dontlog_normal && normal) && exchange.transaction.log_level.get() != Some(LogLevel::Silent)
-}
-
-/// `option logasap`: the line is written when the transfer of data begins; what is known by then is all it says.
-pub fn log_early(exchange: &mut Exchange<'_>) {
-    if !exchange.session.frontend.logasap {
-        return;
-    }
-    let now = exchange.tick();
-    log(exchange, None, timers(exchange, now), now);
-    exchange.account.logged = true;
-}
-
-/// Where a server is for this exchange, as the log shows it.
-pub(super) fn logged_target(exchange: &Exchange<'_>, server: &Server) -> Option<SocketAddr> {
-    match target(server, || exchange.seen_destination())? {
-        Target::Tcp(address) => Some(address),
-        Target::Unix(_) | Target::Abstract(_) => None,
-    }
-}
-
-fn log(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
-    let (session, account) = (exchange.session, &exchange.account);
-    if !is_logged(session, exchange, end) {
-        return;
-    }
-    let (frontend, worker) = (&session.frontend, &session.worker);
-    let date = worker.date(now);
-    let view = exchange.backend;
-    let server = view.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
-    let first = exchange.transaction.first_line.get();
-    // One that was refused as a whole has no line.
-    let shown = exchange.request_wire.filter(|_| !exchange.request.method().is_empty());
-    let request = shown.map(|_| RequestLine {
-        method: first.map_or_else(|| exchange.request.method(), |first| &first.method),
-        target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
-        version: b"",
-    });
-    let version = exchange.request.version().text();
-    let captures = &exchange.captures;
-    let transaction = &exchange.transaction;
-    let (request_captures, response_captures) =
-        (transaction.captured_request.borrow(), transaction.captured_response.borrow());
-    let captured_request: Vec<Option<&[u8]>> = request_captures.iter().map(|place| place.text.as_deref()).collect();
-    let captured_response: Vec<Option<&[u8]>> = response_captures.iter().map(|place| place.text.as_deref()).collect();
-    let unique_id = if frontend.logs_id { policy::unique_id(exchange) } else { None };
-    let record = Record {
-        frontend: frontend.name(),
-        listener: session.listener.name(),
-        backend: view.map(|view| view.backend.name()),
-        server: match (account.service, server) {
-            (Some(service), _) => Responder::Service(service),
-            (None, Some(server)) => Responder::Server(&server.name),
-            (None, None) => Responder::Nobody,
-        },
-        tls: false,
-        client: exchange.source(),
-        destination: if frontend.logs_destination { exchange.seen_destination() } else { session.known_destination() },
-        source: account.left_from,
-        target: server.filter(|_| frontend.logs_server).and_then(|server| logged_target(exchange, server)),
-        accepted: worker.log.date(session.accepted),
-        requested: worker.log.date(worker.date(account.first_byte.unwrap_or(session.since))),
-        timers,
-        // Without HTTP there is no status, which haproxy writes as 0; a request without an answer has -1.
-        status: account.status.or((!is_http(exchange)).then_some(0)),
-        bytes_out: account.bytes_out,
-        bytes_in: account.bytes_in + exchange.upload.moved,
-        termination: letters(end, is_http(exchange)),
-        cookies: account.cookies,
-        load: load(exchange),
-        request: request.map(|line| RequestLine { version: &version, ..line }),
-        captured_request: &captured_request,
-        captured_response: &captured_response,
-        request_cookie: captures.request_cookie.as_deref(),
-        response_cookie: captures.response_cookie.as_deref(),
-        unique_id: unique_id.as_deref(),
-        log_counter: frontend.log_lines.as_ref().map_or(0, |lines| lines.fetch_add(1, Ordering::Relaxed)),
-        request_counter: transaction.number,
-        early: frontend.logasap && end.is_none(),
-    };
-    let failed = end.is_some_and(|end| end.cause != Cause::Local) || account.retries > 0;
-    let level = match transaction.log_level.get() {
-        Some(LogLevel::Level(level)) => level,
-        Some(LogLevel::Silent) | None if frontend.log_separate_errors && failed => Level::Error,
-        Some(LogLevel::Silent) | None => Level::Info,
-    };
-    let destination = Destination { loggers: &frontend.section.logs, tag: &frontend.section.log_tag, level, now: date };
-    policy::log(exchange, &record, destination);
-}
-
-fn load(exchange: &Exchange<'_>) -> Load {
-    let (session, account) = (exchange.session, &exchange.account);
-    let server = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
-    Load {
-        process: session.view.generation.global.connections.current(),
-        frontend: session.frontend.section.traffic.sessions.current(),
-        backend: exchange.backend.map_or(0, |view| view.backend.section.traffic.sessions.current()),
-        server: server.map_or(0, |server| server.traffic.sessions.current()),
-        retries: account.retries,
-        redispatched: account.redispatched,
-        server_queue: account.queued_behind.0,
-        backend_queue: account.queued_behind.1,
     }
 }

@@ -9,7 +9,7 @@ use super::conn::Conn;
 use super::stream::{Done, Exchange};
 use super::transfer::{Transfer, nothing_to_tell, poll_silence};
 use super::{Link, Session, policy, stream};
-use super::{finish, relay};
+use super::{logging, relay};
 use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
@@ -116,6 +116,10 @@ fn accept(exchange: &mut Exchange<'_>, wire: RequestWire, consumed: usize) {
     exchange.transaction.body.set(wire.body);
     exchange.keep_alive = wire.keep_alive;
     exchange.request_wire = Some(wire);
+    if exchange.session.frontend.logging.shows.bytes_in {
+        let more = exchange.request.counted_request_len().cast_signed() - consumed.cast_signed() as i64;
+        exchange.account.counted_more = i16::try_from(more).unwrap_or(i16::MIN);
+    }
 }
 
 /// Bytes that are no request are answered with a page of their own, and nothing that follows them is looked at.
@@ -175,7 +179,7 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
         account.first_byte.is_some() && !exchange.client.input.bytes().iter().all(|byte| b"\r\n".contains(byte));
     let null = !begun && session.requests == 0;
     let probe = session.frontend.http_ignore_probes && null;
-    account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.dontlognull);
+    account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.logging.dontlognull);
     let unanswered = probe || (!begun && session.requests > 0);
     exchange.request.clear();
     account.now = clock::moment();
@@ -319,6 +323,6 @@ pub async fn relay(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     let Some(wire) = exchange.response_wire else { return Err(End::new(Cause::Internal, Phase::Data, Some(500))) };
     exchange.keep_alive &= !wire.doubtful;
     answer_head(exchange, wire.body, false);
-    finish::log_early(exchange);
+    logging::before_transfer(exchange);
     relay::run(exchange, wire.body).await
 }

@@ -1,6 +1,5 @@
 //! Where the rules of frontend and backend meet an exchange: what they see, and what is done with their verdicts.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -27,10 +26,11 @@ use crate::http::Head;
 use crate::http::h1::response::ResponseWire;
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::Record;
-use crate::log_sink::Destination;
+use crate::log_sink::{Destination, Lines};
 use crate::name_service::Asked;
 use crate::proxy::Section;
 use crate::proxy::Server;
+use crate::proxy_protocol::PrefaceError;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
 use crate::rules::tcp::{Preface, TcpVerdict};
@@ -40,7 +40,7 @@ use crate::sample::fetch::Side;
 use crate::sample::fetch::content::rdp_cookie;
 use crate::sample::fetch::socket::Socket;
 use crate::sample::transaction::Transaction;
-use crate::sample::{Context, Expression, Stream};
+use crate::sample::{Context, Expression, Stream, Value};
 use crate::stats::Count;
 use crate::stick::{DataType, tracked};
 use crate::termination::{Cause, End, Phase};
@@ -67,6 +67,7 @@ fn stream<'a>(
         listener: session.listener.bind.id,
         listener_name: session.listener.bind.name.as_deref(),
         proxy_header: session.proxy_header.as_ref().map(|header| &*header.tlvs),
+        header_error: None,
         client_socket: Some(client.stream()),
         server_socket: None,
         worker: u32::try_from(session.worker.index).unwrap_or(u32::MAX),
@@ -647,6 +648,7 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
 /// Logs a record in the frontend's format, whose samples may look at both messages.
 pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destination<'_>) {
     let session = exchange.session;
+    let logging = &session.frontend.logging;
     let sample = |expression: &Expression| {
         let stream = seen(exchange, exchange.backend);
         let context = Context {
@@ -654,7 +656,24 @@ pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destinatio
             response: exchange.response_wire.map(|_| &exchange.response),
             stream: &stream,
         };
-        expression.value(&context).map(|value| Cow::Owned(value.into_text().into_owned()))
+        expression.value(&context).map(Value::into_owned)
     };
-    session.worker.log.record(destination, &session.frontend.log_format, record, sample);
+    let lines = Lines { line: &logging.line, structured: logging.structured.as_ref() };
+    session.worker.log.record(destination, lines, record, sample);
+}
+
+/// Logs a connection that failed before it was one.
+pub fn log_connection(
+    session: &Session,
+    client: &Conn,
+    error: PrefaceError,
+    (lines, record): (Lines<'_>, &Record<'_>),
+    destination: Destination<'_>,
+) {
+    let stream = Stream { header_error: Some(error), ..stream(session, client, None, None, None, clock::moment()) };
+    let context = Context { request: None, response: None, stream: &stream };
+    session
+        .worker
+        .log
+        .record(destination, lines, record, |expression| expression.value(&context).map(Value::into_owned));
 }

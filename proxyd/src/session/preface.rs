@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 
 use super::conn::Conn;
-use super::{ProxyHeader, Session};
+use super::{ProxyHeader, Session, logging};
 use crate::net::canonical;
-use crate::proxy_protocol::{self, NoHeader, Progress, netscaler};
+use crate::proxy_protocol::{self, HeaderError, PrefaceError, Progress, netscaler};
 use crate::rules::tcp::Preface;
 
 /// What has to come.
@@ -27,16 +27,16 @@ pub async fn read(session: &mut Session, client: &mut Conn, expected: Expected) 
 }
 
 async fn read_one(session: &mut Session, client: &mut Conn, what: Preface) -> bool {
-    loop {
+    let error = loop {
         let input = client.input.bytes();
         let progress = match (what, session.listener.bind.netscaler_magic) {
             (Preface::Proxy, _) => proxy_protocol::read(input),
             (Preface::NetScaler, Some(magic)) => netscaler::read(magic, input),
             // A rule expects it, but its line has no number to know it by.
-            (Preface::NetScaler, None) => Err(NoHeader),
+            (Preface::NetScaler, None) => Err(HeaderError::NoHeader),
         };
         match progress {
-            Err(NoHeader) => return false,
+            Err(error) => break error,
             Ok(Progress::Partial) => {}
             Ok(Progress::Complete { consumed, ends }) => {
                 if what == Preface::Proxy {
@@ -51,8 +51,15 @@ async fn read_one(session: &mut Session, client: &mut Conn, what: Preface) -> bo
                 return true;
             }
         }
-        if !matches!(session.timer.race(client.fill(&session.worker.buffers)).await, Ok(Ok(1..))) {
-            return false;
+        let nothing = client.input.is_empty();
+        match session.timer.race(client.fill(&session.worker.buffers)).await {
+            Ok(Ok(1..)) => {}
+            _ if !nothing => break HeaderError::Truncated,
+            Ok(Ok(0)) => break HeaderError::Closed,
+            Ok(Err(_)) => break HeaderError::Broken,
+            Err(_) => break HeaderError::Late,
         }
-    }
+    };
+    logging::failed_connection(session, client, PrefaceError { expected: what, error });
+    false
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::finish;
+use super::logging;
 use super::stream::Exchange;
 use crate::clock::{self, Moment};
 use crate::log::date::Date;
@@ -159,7 +159,7 @@ impl Exchange<'_> {
             destination: self.seen_destination(),
             backend: backend.cloned(),
             server: server.cloned(),
-            target: server.and_then(|server| finish::logged_target(self, server)),
+            target: server.and_then(|server| logging::logged_target(self, server)),
             left_from: towards.and_then(|conn| conn.stream().local_address()),
             descriptors: (self.client.stream().descriptor(), towards.map(|conn| conn.stream().descriptor())),
             since: session.worker.log.date(session.worker.date(session.since)),

@@ -13,7 +13,7 @@ use super::h1::Begun;
 use super::pool::ServerConn;
 use super::service::Answer;
 use super::transfer::Transfer;
-use super::{Link, Session, cookies, finish, h1, policy, service, stickiness};
+use super::{Link, Session, cookies, finish, h1, logging, policy, service, stickiness};
 use crate::balance::dispatcher::Slot;
 use crate::balance::farm::Presence;
 use crate::balance::persist::CookieRead;
@@ -117,6 +117,8 @@ pub struct Account {
     pub status: Option<u16>,
     /// Bytes of the request, head and body.
     pub bytes_in: u64,
+    /// What haproxy counts of the request's head beyond its bytes, where the log shows that.
+    pub counted_more: i16,
     /// Bytes of the response as haproxy counts them; the page for bytes that were no request is not counted.
     pub bytes_out: u64,
     /// Attempts at a server after the first.
@@ -148,6 +150,7 @@ impl<'s> Exchange<'s> {
             now,
             status: None,
             bytes_in: 0,
+            counted_more: 0,
             bytes_out: 0,
             retries: 0,
             redispatched: false,
@@ -272,6 +275,7 @@ pub async fn run(mut link: Box<Link>, begun: Begun) -> (Box<Link>, Option<Moment
 /// The story.
 async fn answer(exchange: &mut Exchange<'_>, begun: Begun) -> Result<Done, End> {
     h1::receive_request(exchange, begun).await?;
+    logging::at_the_beginning(exchange);
     capture::request(exchange);
     service::monitor(exchange)?;
     policy::on_frontend(exchange).await?;

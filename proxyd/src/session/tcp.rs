@@ -5,7 +5,7 @@ use super::conn::Conn;
 use super::server_content::{self, Opening};
 use super::stream::Exchange;
 use super::transfer::Transfer;
-use super::{capture, finish, policy, relay, stickiness};
+use super::{capture, finish, logging, policy, relay, stickiness};
 use crate::http::h1::Body;
 use crate::termination::End;
 
@@ -25,13 +25,14 @@ pub async fn serve(session: &Session, client: &mut Conn) {
 
 /// The story, up to where bytes go both ways.
 async fn begin(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
+    logging::at_the_beginning(exchange);
     capture::request(exchange);
     policy::on_connection(exchange).await?;
     policy::choose_backend(exchange)?;
     policy::on_connection(exchange).await?;
     exchange.get_connection().await?;
     stickiness::store(exchange);
-    finish::log_early(exchange);
+    logging::before_transfer(exchange);
     if exchange.backend.is_none_or(|view| view.backend.section.rules.tcp_response_content.is_empty()) {
         return Ok(Opening::Open);
     }

@@ -5,6 +5,8 @@ use super::super::model::{LogFormat, Mode};
 use super::super::rules::{self, Names};
 use super::Completion;
 use crate::ids::FrontendId;
+use crate::log::format::Program;
+use crate::sample::Expression;
 use crate::sample::text::Text;
 use shared_config::diagnostic::Diagnostics;
 use shared_config::words::Word;
@@ -21,13 +23,30 @@ impl Completion<'_> {
             FormatDraft::Http if is_http => LogFormat::Http,
             FormatDraft::HttpClf if is_http => LogFormat::HttpClf,
             FormatDraft::Https if is_http => LogFormat::Https,
+            FormatDraft::TcpClf => LogFormat::TcpClf,
             FormatDraft::Tcp | FormatDraft::Http | FormatDraft::HttpClf | FormatDraft::Https => LogFormat::Tcp,
             FormatDraft::Custom(word) => {
-                let program = self.format(section, own, word, rules::log_format);
+                let program = self.format(section, own, word, |at, word, names, out| {
+                    rules::log_format(at, "log-format", word, names, out)
+                });
                 // Where it is wrong, the model is not run.
                 program.map_or(LogFormat::Connect, LogFormat::Custom)
             }
         }
+    }
+
+    /// `log-format-sd`
+    pub(super) fn log_structured(&mut self, section: &Section, own: FrontendId) -> Option<Program<Expression>> {
+        let word = section.settings.log_structured.as_ref()?;
+        self.format(section, own, word, |at, word, names, out| rules::log_format(at, "log-format-sd", word, names, out))
+    }
+
+    /// `error-log-format`
+    pub(super) fn error_log_format(&mut self, section: &Section, own: FrontendId) -> Option<Program<Expression>> {
+        let word = section.settings.error_log_format.as_ref()?;
+        self.format(section, own, word, |at, word, names, out| {
+            rules::log_format(at, "error-log-format", word, names, out)
+        })
     }
 
     /// A format of a frontend, compiled; what is wrong with one that `defaults` gives to several is said once.

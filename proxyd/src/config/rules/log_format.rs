@@ -10,16 +10,15 @@ use shared_config::haproxy::log_format::{self, Flag, Piece};
 use shared_config::suggest::nearest;
 use shared_config::words::Word;
 
-/// What haproxy says in front of every problem of a format.
-const PREFIX: &str = "failed to parse log-format : ";
-
 impl Lowering<'_> {
     /// Compiles a format. `None` where it is wrong or uses what does not work yet, which has been reported.
-    pub(super) fn log_format(&mut self, word: &Word) -> Option<Program<Expression>> {
+    pub(super) fn log_format(&mut self, keyword: &str, word: &Word) -> Option<Program<Expression>> {
+        // What haproxy says in front of every problem of a format.
+        let prefix = &format!("failed to parse {keyword} : ");
         let (format, errors) = log_format::parse(word);
         let mut complete = errors.is_empty();
         for error in errors {
-            let diagnostic = report::sentence(error).into_diagnostic(code::BAD_EXPRESSION, PREFIX);
+            let diagnostic = report::sentence(error).into_diagnostic(code::BAD_EXPRESSION, prefix);
             self.out.push(diagnostic.place(Place::ParsingFormat));
         }
         let mut items = Vec::new();
@@ -31,13 +30,13 @@ impl Lowering<'_> {
                 Piece::Alias(alias) if alias.name.as_str() == "o" => {
                     inherited = self.flags(inherited, &alias.style.flags);
                 }
-                Piece::Alias(alias) => match self.alias(alias, PREFIX, Place::ParsingFormat, |_| true) {
+                Piece::Alias(alias) => match self.alias(alias, prefix, Place::ParsingFormat, |_| true) {
                     Some(known) => items.push(Item::Alias(known, self.flags(inherited, &alias.style.flags))),
                     None => complete = false,
                 },
                 Piece::Sample(sample) => {
                     let places = FetchPlaces::of(FetchPlace::Logs);
-                    match self.embedded(sample, PREFIX, Place::ParsingFormat, places) {
+                    match self.embedded(sample, prefix, Place::ParsingFormat, places) {
                         Some(known) => items.push(Item::Expression(known, self.flags(inherited, &sample.style.flags))),
                         None => complete = false,
                     }
@@ -61,8 +60,7 @@ impl Lowering<'_> {
             return known;
         }
         if known.is_some() || log_format::ALIASES.contains(&name) {
-            let here = if prefix == PREFIX { "a log-format" } else { "the argument of a rule" };
-            report::unsupported(self.out, &format!("%{name} in {here}"), alias.span);
+            report::unsupported(self.out, &format!("%{name} in the argument of a rule"), alias.span);
             return None;
         }
         let message = format!(

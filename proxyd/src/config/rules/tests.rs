@@ -89,6 +89,7 @@ fn stream() -> Stream<'static> {
         listener: 1,
         listener_name: None,
         proxy_header: None,
+        header_error: None,
         client_socket: None,
         server_socket: None,
         worker: 0,

@@ -31,6 +31,7 @@ pub enum Alias {
     LocalDate,
     LocalRequestDate,
     LogCounter,
+    LogOrigin,
     Method,
     Path,
     PathOnly,
@@ -74,7 +75,7 @@ pub enum Alias {
 }
 
 /// The names in a format, and whether they need `mode http`.
-const NAMES: [(&str, Alias, bool); 63] = [
+const NAMES: [(&str, Alias, bool); 64] = [
     ("B", Alias::BytesOut, false),
     ("CC", Alias::RequestCookie, true),
     ("CS", Alias::ResponseCookie, true),
@@ -86,6 +87,7 @@ const NAMES: [(&str, Alias, bool); 63] = [
     ("HU", Alias::Uri, true),
     ("HV", Alias::Version, true),
     ("ID", Alias::UniqueId, false),
+    ("OG", Alias::LogOrigin, false),
     ("ST", Alias::Status, false),
     ("T", Alias::GmtDate, false),
     ("Ta", Alias::TimeActive, true),
@@ -154,6 +156,36 @@ impl Alias {
         NAMES.iter().map(|(name, ..)| *name)
     }
 
+    /// Whether its value is known at the end only.
+    pub(super) fn is_of_the_end(self) -> bool {
+        matches!(
+            self,
+            Self::ActConn
+                | Self::BackendConn
+                | Self::BackendQueue
+                | Self::BytesIn
+                | Self::BytesOut
+                | Self::FrontendConn
+                | Self::Retries
+                | Self::ServerConn
+                | Self::ServerQueue
+                | Self::Termination
+                | Self::TerminationCookies
+                | Self::TimeActive
+                | Self::TimeConnect
+                | Self::TimeData
+                | Self::TimeHandshake
+                | Self::TimeIdle
+                | Self::TimeQueue
+                | Self::TimeRequest
+                | Self::TimeResponse
+                | Self::TimeTotal
+                | Self::TimeUntilRequest
+                | Self::TimeUser
+                | Self::UniqueId
+        )
+    }
+
     /// Whether it says something in `mode http` only.
     pub fn needs_http(self) -> bool {
         NAMES.iter().any(|&(_, alias, http)| alias == self && http)
@@ -188,7 +220,7 @@ impl Alias {
             Self::TimeConnect => w.time(timers.connect),
             Self::TimeData => w.time(timers.data()),
             Self::TimeHandshake => w.number(timers.handshake),
-            Self::TimeIdle => w.time(timers.idle),
+            Self::TimeIdle => w.number(timers.idle),
             Self::TimeUntilRequest => w.time(timers.until_request()),
             Self::TimeRequest => w.time(timers.request),
             Self::TimeResponse => w.time(timers.response),
@@ -199,6 +231,7 @@ impl Alias {
             Self::Pid => w.hexadecimal(process.pid.into(), 4),
             Self::LogCounter => w.hexadecimal(record.log_counter, 4),
             Self::RequestCounter => w.hexadecimal(record.request_counter, 4),
+            Self::LogOrigin => w.string(record.step.origin().as_bytes()),
             Self::ActConn => w.number(load.process),
             Self::FrontendConn => w.number(load.frontend),
             Self::BackendConn => w.number(load.backend),
@@ -212,9 +245,9 @@ impl Alias {
                 w.out.extend_from_slice(&record.termination);
                 w.out.extend_from_slice(&record.cookies);
             }
-            Self::UniqueId => w.optional(record.unique_id, Encode::Url),
-            Self::RequestCookie => w.optional(record.request_cookie, Encode::Url),
-            Self::ResponseCookie => w.optional(record.response_cookie, Encode::Url),
+            Self::UniqueId => w.optional(record.unique_id, Encode::Control),
+            Self::RequestCookie => w.optional(record.request_cookie, Encode::Control),
+            Self::ResponseCookie => w.optional(record.response_cookie, Encode::Control),
             Self::RequestHeaders => w.captures(record.captured_request),
             Self::ResponseHeaders => w.captures(record.captured_response),
             Self::RequestHeaderList => w.capture_list(record.captured_request),

@@ -26,10 +26,16 @@ const TCP: &[&str] = &[
     "%B", " ", "%ts", " ", "%ac", "/", "%fc", "/", "%bc", "/", "%sc", "/", "%rc", " ", "%sq", "/", "%bq",
 ];
 
+const TCP_CLF: &[&str] = &[
+    " ", "%B", " ", "\"\"", " ", "\"\"", " ", "%cp", " ", "%ms", " ", "%ft", " ", "%b", " ", "%s", " ", "%Th", " ",
+    "%Tw", " ", "%Tc", " ", "%Tt", " ", "%U", " ", "%ts", "--", " ", "%ac", " ", "%fc", " ", "%bc", " ", "%sc", " ",
+    "%rc", " ", "%sq", " ", "%bq", " ", "\"\"", " ", "\"\"", " ",
+];
+
 const CLF: &[&str] = &[
-    " ", "%r", " ", "%ST", " ", "%B", " ", "", " ", "", " ", "%cp", " ", "%ms", " ", "%ft", " ", "%b", " ", "%s", " ",
-    "%TR", " ", "%Tw", " ", "%Tc", " ", "%Tr", " ", "%Ta", " ", "%tsc", " ", "%ac", " ", "%fc", " ", "%bc", " ", "%sc",
-    " ", "%rc", " ", "%sq", " ", "%bq", " ", "%CC", " ", "%CS", " ", "%hrl", " ", "%hsl",
+    " ", "%r", " ", "%ST", " ", "%B", " ", "\"\"", " ", "\"\"", " ", "%cp", " ", "%ms", " ", "%ft", " ", "%b", " ",
+    "%s", " ", "%TR", " ", "%Tw", " ", "%Tc", " ", "%Tr", " ", "%Ta", " ", "%tsc", " ", "%ac", " ", "%fc", " ", "%bc",
+    " ", "%sc", " ", "%rc", " ", "%sq", " ", "%bq", " ", "%CC", " ", "%CS", " ", "%hrl", " ", "%hsl",
 ];
 
 fn http<E>() -> Vec<Item<E>> {
@@ -50,6 +56,13 @@ impl<E> Program<E> {
         Self::new(items(TCP, PLAIN))
     }
 
+    /// `option tcplog clf`.
+    pub fn tcp_clf() -> Self {
+        let mut list = items(&["%ci", " ", "-", " ", "-", " ", "[", "%T", "]", " ", "\"TCP ", "\"", " ", "000"], PLAIN);
+        list.extend(items(TCP_CLF, QUOTED));
+        Self::new(list)
+    }
+
     /// `option httplog`.
     pub fn http() -> Self {
         Self::new(http())
@@ -58,11 +71,7 @@ impl<E> Program<E> {
     /// `option httplog clf`.
     pub fn http_clf() -> Self {
         let mut list = items(&["%ci", " ", "-", " ", "-", " ", "[", "%trg", "]"], PLAIN);
-        let rest = items(CLF, QUOTED);
-        list.extend(rest.into_iter().map(|item| match item {
-            Item::Text(text) if text.is_empty() => Item::Text("\"\"".to_owned()),
-            other => other,
-        }));
+        list.extend(items(CLF, QUOTED));
         Self::new(list)
     }
 

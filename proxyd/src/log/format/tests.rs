@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::step::Step;
 use crate::log::{Load, RequestLine, Responder, Timers};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ fn date(micros: u64) -> Date {
 
 fn record() -> Record<'static> {
     Record {
+        step: Step::Close,
         frontend: "fe",
         listener: "sock-1",
         backend: Some("be"),
@@ -23,7 +25,7 @@ fn record() -> Record<'static> {
         accepted: date(1_795_872_535_696_000),
         requested: date(1_795_872_535_696_000),
         timers: Timers {
-            idle: Some(0),
+            idle: 0,
             request: Some(0),
             queue: Some(0),
             connect: Some(0),
@@ -107,7 +109,7 @@ fn httplog_of_what_is_no_request() {
     let record = Record {
         backend: None,
         server: Responder::Nobody,
-        timers: Timers { idle: None, ..Timers::default() },
+        timers: Timers::default(),
         status: Some(400),
         bytes_out: 0,
         termination: *b"CR",
@@ -199,6 +201,7 @@ fn variables_with_and_without_flags() {
         captured_request: captures,
         request: Some(RequestLine { method: b"GET", target: b"http://www.x.org/a/b?x=1", version: b"HTTP/1.1" }),
         request_cookie: Some(b"SRV=a"),
+        unique_id: Some(b"id-\"7\n"),
         accepted: date(1_795_872_893_005_000),
         request_counter: 5,
         early: true,
@@ -210,6 +213,8 @@ fn variables_with_and_without_flags() {
         ("Ta", NONE, "+2"),
         ("CC", NONE, "SRV=a"),
         ("CC", Q, "\"SRV=a\""),
+        ("ID", NONE, "id-\"7#0A"),
+        ("ID", E, "id-\\\"7#0A"),
         ("CS", NONE, "-"),
         ("CS", Q, "\"\""),
         ("H", Q, "\"vm\""),
@@ -219,8 +224,6 @@ fn variables_with_and_without_flags() {
         ("HQ", NONE, "?x=1"),
         ("HU", Q, "\"http://www.x.org/a/b?x=1\""),
         ("HV", NONE, "HTTP/1.1"),
-        ("ID", NONE, "-"),
-        ("ID", Q, "\"\""),
         ("ST", X, "200"),
         ("T", Q, "28/Nov/2026:13:34:53 +0000"),
         ("Td", NONE, "0"),
@@ -265,6 +268,7 @@ fn what_is_not_known_is_a_dash() {
         ("si", Q, "\"\""),
         ("si", X, "-"),
         ("sp", X, "-"),
+        ("sp", Q, "\"\""),
         ("bp", NONE, "-"),
         ("b", NONE, "fe"),
         ("s", NONE, "<NOSRV>"),
@@ -273,6 +277,9 @@ fn what_is_not_known_is_a_dash() {
         ("Tq", NONE, "-1"),
         ("Td", NONE, "-1"),
         ("ST", NONE, "-1"),
+        ("Ti", NONE, "0"),
+        ("ID", NONE, "-"),
+        ("ID", Q, "\"\""),
     ] {
         assert_eq!(one(name, flags, &r), expected, "%{name} with {flags:?}");
     }
@@ -291,9 +298,9 @@ fn expressions_are_quoted_and_cannot_break_the_line() {
     let mut out = Vec::new();
     let process = Process { hostname: "vm", pid: 1, now: &Second::of(record().requested) };
     program.write(&mut out, &record(), process, |expression| match expression {
-        0 => Some(b"x\"|{\n".as_slice().into()),
+        0 => Some(Sample::text(b"x\"|{\n")),
         1 => None,
-        _ => Some(b"x\"y] \\z".as_slice().into()),
+        _ => Some(Sample::text(b"x\"y] \\z")),
     });
     assert_eq!(String::from_utf8(out).unwrap(), r#""x"|{#0A" - x\"y\] \\z"#);
 }
@@ -304,8 +311,8 @@ fn blanks_beside_values_that_are_not_there_are_one() {
     let text = |text: &str| Item::Text(text.to_owned());
     let bare = Record { captured_request: &[], captured_response: &[], ..record() };
     for (items, expected) in [
-        (vec![Item::Separator, text("a"), Item::Separator, Item::Separator, text("b")], " a b"),
-        (vec![alias("hr"), Item::Separator, alias("hs"), Item::Separator, text("x")], " x"),
+        (vec![Item::Separator, text("a"), Item::Separator, Item::Separator, text("b")], "a b"),
+        (vec![alias("hr"), Item::Separator, alias("hs"), Item::Separator, text("x")], "x"),
         (vec![text("a"), Item::Separator, alias("hr"), Item::Separator, alias("hs"), Item::Separator], "a "),
         (vec![text("a "), alias("hr"), Item::Separator, text("b")], "a  b"),
         (vec![alias("f"), alias("hr"), Item::Separator, text("b"), text("c")], "fe bc"),

@@ -96,6 +96,17 @@ pub enum SocketFetch {
     ServerPort(End),
     /// `fc_pp_authority`, `fc_pp_unique_id`, `fc_pp_tlv`: an addition to the PROXY header.
     Tlv(u8),
+    /// `fc_err`, `fc_err_str`: what was wrong with the client's connection.
+    Error(Told),
+}
+
+/// How an error is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// As haproxy's number for it; 0: nothing was wrong.
+    Number,
+    /// In words.
+    Words,
 }
 
 impl SocketFetch {
@@ -115,6 +126,10 @@ impl SocketFetch {
             }
             Self::ServerAddress(end) => address(end).map(|address| Value::Ip(address.ip().to_canonical())),
             Self::ServerPort(end) => address(end).map(|address| Value::Int(address.port().into())),
+            Self::Error(Told::Number) => Some(Value::Int(stream.header_error.map_or(0, |error| error.number().into()))),
+            Self::Error(Told::Words) => {
+                Some(Value::text(stream.header_error.map_or("Success", |error| error.message()).as_bytes()))
+            }
             Self::Tlv(kind) => proxy_protocol::tlv(stream.proxy_header?, kind).map(Value::text),
         }
     }

@@ -17,6 +17,7 @@ use crate::log::target::Logger;
 use crate::log_sink::LogSettings;
 use crate::name_service::Asked;
 use crate::proxy::listen::{Bind, ListenAddress};
+use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Splice, Timeouts, Tune};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
 use crate::proxy::{Endpoint, Location, Place};
@@ -115,15 +116,19 @@ impl Plan {
             default_backend: Some(BackendId(0)),
             maxconn: 1_000,
             rate_limit_sessions: None,
-            log_format: if self.mode == Mode::Http { Program::http() } else { Program::tcp() },
-            logs_destination: false,
-            logs_server: false,
-            logs_id: false,
-            log_lines: None,
-            dontlognull: false,
-            dontlog_normal: false,
-            log_separate_errors: false,
-            logasap: false,
+            logging: Logging {
+                line: if self.mode == Mode::Http { Program::http() } else { Program::tcp() },
+                structured: None,
+                error: None,
+                due: Due::End,
+                steps: None,
+                dontlognull: false,
+                dontlog_normal: false,
+                separate_errors: false,
+                asap: false,
+                shows: Shows::default(),
+                lines: None,
+            },
             http_ignore_probes: false,
             socket_stats: false,
             tcp_smart_accept: false,

@@ -72,7 +72,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("tcp-smart-accept", Sections::FRONTENDS, NONE, NoEffect).no_or_default(),
     row("tcp-smart-connect", Sections::BACKENDS, NONE, NoEffect).no_or_default(),
     row("tcpka", Sections::PROXIES, NONE, Works),
-    row("tcplog", Sections::PROXIES, NONE, Works),
+    row("tcplog", Sections::PROXIES, Arity::range(0, 1), Works),
     row("tcpsplice", Sections::PROXIES, NONE, NoEffect).no_or_default().legacy("'option splice-auto'"),
     row("transparent", Sections::BACKENDS, NONE, Works).no_or_default().legacy("a 'server' line with the address 0.0.0.0"),
 ];

@@ -3,7 +3,7 @@
 use super::super::arguments::{Arguments, Problem, problem};
 use crate::sample::Fetch;
 use crate::sample::convert::time::Unit;
-use crate::sample::fetch::socket::{Figure, Resolution, SocketFetch, Which};
+use crate::sample::fetch::socket::{Figure, Resolution, SocketFetch, Told, Which};
 use crate::sample::fetch::{End, Noted};
 use shared_config::words::Word;
 
@@ -42,6 +42,8 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetc
         "bc_dst" => SocketFetch::ServerAddress(End::Destination),
         "bc_src_port" => SocketFetch::ServerPort(End::Source),
         "bc_dst_port" => SocketFetch::ServerPort(End::Destination),
+        "fc_err" => SocketFetch::Error(Told::Number),
+        "fc_err_str" => SocketFetch::Error(Told::Words),
         "fc_pp_authority" => SocketFetch::Tlv(AUTHORITY),
         "fc_pp_unique_id" => SocketFetch::Tlv(UNIQUE_ID),
         "fc_pp_tlv" => SocketFetch::Tlv(kind(arguments)?),
