@@ -58,40 +58,42 @@ use pool::OwnPlace;
 use preface::Expected;
 use report::Report;
 
-/// What is known of an accepted connection.
+/// What is known of an accepted connection. What is looked at whenever its task is woken stands together, first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Session {
     /// The worker it lives on.
     pub worker: Rc<Worker>,
+    /// Its one timer.
+    pub timer: Timer,
+    /// An administrator has ended it.
+    pub killed: Cell<bool>,
+    /// Its frontend's number in the generation.
+    pub frontend_id: FrontendId,
     /// The generation its current request belongs to.
     pub view: Rc<View>,
     /// The frontend it came to, of that generation.
     pub frontend: Arc<Frontend>,
-    /// Its number in the generation.
-    pub frontend_id: FrontendId,
     /// The `bind` line it came through.
     pub listener: Arc<Listener>,
-    /// Its one timer.
-    pub timer: Timer,
     /// The client's address; `None` for unix sockets.
     pub source: Option<SocketAddr>,
     /// When it was accepted, or its previous request ended.
     pub since: Moment,
     /// The date when it was accepted.
     pub accepted: Duration,
-    /// Requests that were completed on it.
-    pub requests: u32,
     /// The connection to a server that nobody else may use (`http-reuse never`).
     pub own: OwnPlace,
     /// It began with a PROXY header: what that adds to the addresses.
     pub proxy_header: Option<Box<ProxyHeader>>,
-    /// An administrator has ended it.
-    pub killed: Cell<bool>,
+    /// Requests that were completed on it.
+    pub requests: u32,
     /// `sess` variables.
     pub variables: Variables,
     /// What the connection tracks.
     pub counters: Counters,
-    destination: OnceCell<Option<SocketAddr>>,
+    /// Few ask for it.
+    destination: OnceCell<Box<Option<SocketAddr>>>,
     _places: Places,
     _presence: Presence,
 }
@@ -105,22 +107,23 @@ pub struct ProxyHeader {
 
 /// A client's connection and what is known of it, in one piece that goes with the request being answered.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Link {
+    /// The connection: a line of the cache.
+    pub client: Conn,
     /// What is known.
     pub session: Session,
-    /// The connection.
-    pub client: Conn,
 }
 
 impl Session {
     /// The address the client connected to; asked from the system once.
     pub fn destination(&self, client: &Conn) -> Option<SocketAddr> {
-        *self.destination.get_or_init(|| client.stream().local_address())
+        **self.destination.get_or_init(|| Box::new(client.stream().local_address()))
     }
 
     /// The same, if it was asked for.
     pub fn known_destination(&self) -> Option<SocketAddr> {
-        self.destination.get().copied().flatten()
+        self.destination.get().and_then(|known| **known)
     }
 
     /// Whether the connection should end rather than take another request.

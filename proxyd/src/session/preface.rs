@@ -46,7 +46,7 @@ async fn read_one(session: &mut Session, client: &mut Conn, what: Preface) -> bo
                 client.input.consume(consumed);
                 if let Some(ends) = ends {
                     session.source = Some(canonical(ends.source));
-                    session.destination = OnceCell::from(Some(canonical(ends.destination)));
+                    session.destination = OnceCell::from(Box::new(Some(canonical(ends.destination))));
                 }
                 return true;
             }

@@ -35,57 +35,59 @@ use crate::worker::view::BackendView;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Done;
 
-/// A request and its response while they are worked on, and what will be told about them.
+/// A request and its response while they are worked on, and what will be told about them. What is looked at whenever a side
+/// sends something stands together, first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Exchange<'s> {
     /// The connection it came by.
     pub session: &'s Session,
     /// That connection's bytes.
     pub client: &'s mut Conn,
-    /// The request's head.
-    pub request: Head,
-    /// What it says; `None` before it is complete.
-    pub request_wire: Option<RequestWire>,
-    /// The request's body on its way.
-    pub upload: Transfer,
-    /// The response's head.
-    pub response: Head,
-    /// What it says; `None` before it is complete.
-    pub response_wire: Option<ResponseWire>,
-    /// Where the request goes.
-    pub backend: Option<&'s BackendView>,
     /// The place on the server.
     pub slot: Option<Slot>,
-    /// The server last tried, in its backend.
-    pub server_index: Option<usize>,
-    /// Whether that server's sessions were shut down meanwhile is told by this.
+    /// The connection to the server.
+    pub server: Option<ServerConn>,
+    /// The request's body on its way.
+    pub upload: Transfer,
+    /// Whether the server's sessions were shut down meanwhile is told by this.
     pub shut_mark: u32,
-    /// What the request's cookies said, once they were read.
-    pub cookie_read: Option<CookieRead>,
-    /// What the stick tables say about the server, once they were asked.
-    pub stuck: Option<Option<usize>>,
-    /// What they are to learn.
-    pub to_store: ToStore,
     /// A cookie or a rule demanded the server.
     pub directed: bool,
     /// `force-persist`: the demanded server counts in any state, and no other is tried.
     pub forced: bool,
     /// An idle connection had failed: only a new one will do.
     pub fresh_only: bool,
-    /// A server that failed, to be avoided where there is another.
-    pub avoid: Option<usize>,
-    /// The connection to it.
-    pub server: Option<ServerConn>,
-    /// What proxyd itself answers with, where a step decided so.
-    pub answer: Option<Box<Answer>>,
     /// The client's connection may carry another request.
     pub keep_alive: bool,
+    /// In `mode tcp`: the bytes that have come begin with the head of a request, which stands in `request` for rules to see.
+    pub peeked: bool,
+    /// The request's head.
+    pub request: Head,
+    /// What it says; `None` before it is complete.
+    pub request_wire: Option<RequestWire>,
+    /// The response's head.
+    pub response: Head,
+    /// What it says; `None` before it is complete.
+    pub response_wire: Option<ResponseWire>,
+    /// Where the request goes.
+    pub backend: Option<&'s BackendView>,
+    /// The server last tried, in its backend.
+    pub server_index: Option<usize>,
+    /// What the request's cookies said, once they were read.
+    pub cookie_read: Option<CookieRead>,
+    /// What the stick tables say about the server, once they were asked.
+    pub stuck: Option<Option<usize>>,
+    /// What they are to learn.
+    pub to_store: ToStore,
+    /// A server that failed, to be avoided where there is another.
+    pub avoid: Option<usize>,
+    /// What proxyd itself answers with, where a step decided so.
+    pub answer: Option<Box<Answer>>,
     /// Kept for the log.
     pub captures: Captures,
     /// What rules noted.
     pub transaction: Transaction,
-    /// In `mode tcp`: the bytes that have come begin with the head of a request, which stands in `request` for rules to see.
-    pub peeked: bool,
     /// For the log and the counters.
     pub account: Account,
     /// Counted in the backend.

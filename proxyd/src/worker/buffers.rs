@@ -12,8 +12,31 @@ use crate::limits::{BUFFERS_KEPT, BULK_BUFFER_SIZE};
 pub struct Buffers {
     /// Bytes of a small block (`tune.bufsize`).
     size: usize,
-    small: RefCell<Vec<Vec<u8>>>,
-    large: RefCell<Vec<Vec<u8>>>,
+    small: Kept,
+    large: Kept,
+}
+
+/// Blocks without bytes, the last used one first.
+#[expect(clippy::vec_box, reason = "a buffer holds the box, and gives it back as it is")]
+type Kept = RefCell<Vec<Box<Block>>>;
+
+/// Memory, and the bytes in it that were not passed on yet.
+#[derive(Debug)]
+struct Block {
+    bytes: Vec<u8>,
+    /// Bytes at the front that were passed on.
+    start: usize,
+}
+
+impl Block {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.start = 0;
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
 }
 
 impl Buffers {
@@ -27,15 +50,15 @@ impl Buffers {
         self.size
     }
 
-    fn take(&self, large: bool) -> Vec<u8> {
+    fn take(&self, large: bool) -> Box<Block> {
         let (kept, size) =
             if large { (&self.large, BULK_BUFFER_SIZE.max(self.size)) } else { (&self.small, self.size) };
-        kept.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(size))
+        kept.borrow_mut().pop().unwrap_or_else(|| Box::new(Block { bytes: Vec::with_capacity(size), start: 0 }))
     }
 
-    fn give(&self, mut block: Vec<u8>) {
+    fn give(&self, mut block: Box<Block>) {
         block.clear();
-        let kept = match block.capacity() {
+        let kept = match block.bytes.capacity() {
             capacity if capacity >= BULK_BUFFER_SIZE.max(self.size) => &self.large,
             capacity if capacity >= self.size => &self.small,
             _ => return,
@@ -47,23 +70,21 @@ impl Buffers {
     }
 }
 
-/// Bytes between two sides of a connection.
+/// Bytes between two sides of a connection. It is one pointer, because most connections hold none most of the time.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    block: Vec<u8>,
-    /// Bytes at the front that were passed on.
-    start: usize,
+    block: Option<Box<Block>>,
 }
 
 impl Buffer {
     /// The bytes held.
     pub fn bytes(&self) -> &[u8] {
-        &self.block[self.start..]
+        self.block.as_ref().map_or(&[], |block| &block.bytes[block.start..])
     }
 
     /// How many bytes are held.
     pub fn len(&self) -> usize {
-        self.block.len() - self.start
+        self.block.as_ref().map_or(0, |block| block.len())
     }
 
     /// True without bytes.
@@ -73,57 +94,50 @@ impl Buffer {
 
     /// Marks `count` bytes as passed on.
     pub fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.block.len());
-        if self.start == self.block.len() {
-            self.block.clear();
-            self.start = 0;
+        let Some(block) = &mut self.block else { return };
+        block.start = (block.start + count).min(block.bytes.len());
+        if block.len() == 0 {
+            block.clear();
         }
     }
 
     /// Takes back what was appended behind the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
-        self.block.truncate(self.start + length);
+        if let Some(block) = &mut self.block {
+            block.bytes.truncate(block.start + length);
+        }
         self.consume(0);
     }
 
     /// Where bytes are appended, with its memory. Append freely: it grows, but blocks that grew past their size are not kept.
     pub fn space(&mut self, buffers: &Buffers) -> &mut Vec<u8> {
-        if self.block.capacity() == 0 {
-            self.block = buffers.take(false);
-        }
-        &mut self.block
+        &mut self.block.get_or_insert_with(|| buffers.take(false)).bytes
     }
 
     /// Where bytes are read into: at least one byte is free, unless the block is full (`None`). `large` asks for a bulk block
     /// where none is held yet.
     pub fn room(&mut self, buffers: &Buffers, large: bool) -> Option<&mut Vec<u8>> {
-        if self.block.capacity() == 0 {
-            self.block = buffers.take(large);
-        } else if self.start > 0 && self.block.len() == self.block.capacity() {
-            self.block.drain(..self.start);
-            self.start = 0;
+        let block = self.block.get_or_insert_with(|| buffers.take(large));
+        if block.start > 0 && block.bytes.len() == block.bytes.capacity() {
+            block.bytes.drain(..block.start);
+            block.start = 0;
         }
-        (self.block.len() < self.block.capacity()).then_some(&mut self.block)
+        (block.bytes.len() < block.bytes.capacity()).then_some(&mut block.bytes)
     }
 
     /// Gives the memory back where no byte is held. Mostly there is nothing to give, which the caller finds out by itself.
     #[inline]
     pub fn release(&mut self, buffers: &Buffers) {
-        if self.block.capacity() > 0 && self.is_empty() {
-            self.give_back(buffers);
+        if let Some(block) = self.block.take_if(|block| block.len() == 0) {
+            buffers.give(block);
         }
-    }
-
-    fn give_back(&mut self, buffers: &Buffers) {
-        buffers.give(std::mem::take(&mut self.block));
-        self.start = 0;
     }
 
     /// Gives bytes and memory back.
     #[inline]
     pub fn discard(&mut self, buffers: &Buffers) {
-        if self.block.capacity() > 0 {
-            self.give_back(buffers);
+        if let Some(block) = self.block.take() {
+            buffers.give(block);
         }
     }
 }
