@@ -201,22 +201,28 @@ async fn on_request(exchange: &mut Exchange<'_>, section: &Section, first: bool)
     if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
         obey_rules(exchange, section, Rules::http_request).await?;
     }
-    service::statistics(exchange, section).await
+    if let Some(settings) = service::statistics_page(exchange, section) {
+        Box::pin(service::statistics(exchange, section, settings)).await?;
+    }
+    Ok(())
 }
 
 /// Asks rules about the request and does what they say, also what they say after they have waited for its body.
 async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRules) -> Result<(), End> {
     let mut at = 0;
     loop {
-        let stream = stream(
-            exchange.session,
-            exchange.client,
-            exchange.backend,
-            Some(&exchange.transaction),
-            exchange.server_index,
-            exchange.account.now,
-        );
-        let verdict = ask(&section.rules, &mut exchange.request, &stream, &mut at);
+        // A block, so that what the rules look at is no part of the future when one of them waits.
+        let verdict = {
+            let stream = stream(
+                exchange.session,
+                exchange.client,
+                exchange.backend,
+                Some(&exchange.transaction),
+                exchange.server_index,
+                exchange.account.now,
+            );
+            ask(&section.rules, &mut exchange.request, &stream, &mut at)
+        };
         apply_to_client(exchange);
         match verdict {
             Verdict::WaitForBody(wait) => {
@@ -534,18 +540,21 @@ fn received_response<'e>(server: Option<&'e ServerConn>, wire: Option<&ResponseW
 async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
     let mut at = 0;
     loop {
-        let stream = stream(
-            exchange.session,
-            exchange.client,
-            exchange.backend,
-            Some(&exchange.transaction),
-            exchange.server_index,
-            exchange.account.now,
-        );
-        let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-        let server_socket = socket(exchange.server.as_ref());
-        let stream = Stream { response_body: body, server_socket, ..stream };
-        let verdict = section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at);
+        // A block for the same reason as in `obey_rules`.
+        let verdict = {
+            let stream = stream(
+                exchange.session,
+                exchange.client,
+                exchange.backend,
+                Some(&exchange.transaction),
+                exchange.server_index,
+                exchange.account.now,
+            );
+            let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
+            let server_socket = socket(exchange.server.as_ref());
+            let stream = Stream { response_body: body, server_socket, ..stream };
+            section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at)
+        };
         match verdict {
             Verdict::Continue | Verdict::Resolve(_) | Verdict::Serve(_) => return Ok(()),
             Verdict::WaitForBody(wait) => Box::pin(body::wait_for_response(exchange, wait)).await?,

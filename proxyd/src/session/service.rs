@@ -7,7 +7,7 @@ use super::{Session, policy};
 use crate::http::h1::{Body, response};
 use crate::http::{Head, Version, status};
 use crate::log;
-use crate::proxy::settings::ErrorAnswer;
+use crate::proxy::settings::{ErrorAnswer, Stats};
 use crate::proxy::{Backend, Section};
 use crate::stats::collect::{self, Snapshot};
 use crate::stats::exporter::Scrape;
@@ -137,12 +137,14 @@ pub fn monitor(exchange: &mut Exchange<'_>) -> Result<(), End> {
     Err(End::new(Cause::Local, Phase::Request, Some(code)))
 }
 
-/// `stats uri`: the statistics page, where the section serves one and the request is for it.
-pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
-    let Some(settings) = &section.stats else { return Ok(()) };
-    if !page::is_for_page(settings, exchange.request.method(), exchange.request.target()) {
-        return Ok(());
-    }
+/// `stats uri`: the statistics page that the section serves, if the request is for it.
+pub fn statistics_page<'s>(exchange: &Exchange<'_>, section: &'s Section) -> Option<&'s Stats> {
+    let settings = section.stats.as_ref()?;
+    page::is_for_page(settings, exchange.request.method(), exchange.request.target()).then_some(settings)
+}
+
+/// Answers with that page.
+pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section, settings: &Stats) -> Result<(), End> {
     policy::on_statistics(exchange, section).await?;
     let form = if exchange.request.method() == b"POST" { read_form(exchange).await? } else { Some(Vec::new()) };
     let (session, request) = (exchange.session, &exchange.request);

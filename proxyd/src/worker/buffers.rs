@@ -12,6 +12,8 @@ use crate::limits::{BUFFERS_KEPT, BULK_BUFFER_SIZE};
 pub struct Buffers {
     /// Bytes of a small block (`tune.bufsize`).
     size: usize,
+    /// Bytes of a large one.
+    bulk: usize,
     small: Kept,
     large: Kept,
 }
@@ -42,7 +44,7 @@ impl Block {
 impl Buffers {
     /// Blocks of `size` bytes, and of [`BULK_BUFFER_SIZE`].
     pub fn new(size: usize) -> Self {
-        Self { size, small: RefCell::default(), large: RefCell::default() }
+        Self { size, bulk: BULK_BUFFER_SIZE.max(size), small: RefCell::default(), large: RefCell::default() }
     }
 
     /// Bytes of a small block.
@@ -51,15 +53,14 @@ impl Buffers {
     }
 
     fn take(&self, large: bool) -> Box<Block> {
-        let (kept, size) =
-            if large { (&self.large, BULK_BUFFER_SIZE.max(self.size)) } else { (&self.small, self.size) };
+        let (kept, size) = if large { (&self.large, self.bulk) } else { (&self.small, self.size) };
         kept.borrow_mut().pop().unwrap_or_else(|| Box::new(Block { bytes: Vec::with_capacity(size), start: 0 }))
     }
 
     fn give(&self, mut block: Box<Block>) {
         block.clear();
         let kept = match block.bytes.capacity() {
-            capacity if capacity >= BULK_BUFFER_SIZE.max(self.size) => &self.large,
+            capacity if capacity >= self.bulk => &self.large,
             capacity if capacity >= self.size => &self.small,
             _ => return,
         };

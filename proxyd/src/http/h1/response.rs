@@ -71,12 +71,14 @@ fn status_line(input: &[u8], head: &mut Head) -> Result<Option<usize>, Refused> 
 
 /// Whether a line is good as far as it has come: what cannot become an answer is not waited for.
 fn may_become_status_line(line: &[u8]) -> bool {
-    let possible = line.iter().take(9).enumerate().all(|(at, &byte)| match at {
-        0..5 => byte == b"HTTP/"[at],
-        5 | 7 => byte.is_ascii_digit(),
-        6 => byte == b'.',
-        _ => is_ows(byte),
-    });
+    let usual = line.starts_with(b"HTTP/1.1 ");
+    let possible = usual
+        || line.iter().take(9).enumerate().all(|(at, &byte)| match at {
+            0..5 => byte == b"HTTP/"[at],
+            5 | 7 => byte.is_ascii_digit(),
+            6 => byte == b'.',
+            _ => is_ows(byte),
+        });
     let rest = without_ows(line.get(9..).unwrap_or_default());
     let digits = count_digits(rest);
     possible && digits <= STATUS_DIGITS && rest.get(digits).is_none_or(|&byte| digits > 0 && is_ows(byte))
