@@ -315,7 +315,6 @@ fn logging(frontend: &model::Frontend, lines: Option<Arc<AtomicU64>>) -> Logging
     let counts = programs.iter().any(|program| program.shows(&[Alias::LogCounter]));
     Logging {
         due,
-        steps: None,
         dontlognull: frontend.dontlognull,
         dontlog_normal: frontend.dontlog_normal,
         separate_errors: frontend.log_separate_errors,

@@ -5,8 +5,10 @@
 
 mod alias;
 mod builtin;
+mod object;
 
 pub use alias::Alias;
+pub use object::{Field, Kind};
 
 use super::date::{Date, Second};
 use super::{Record, digits};
@@ -22,6 +24,22 @@ pub struct Flags {
     pub hexadecimal: bool,
     /// `E`: `"`, `\` and `]` get a backslash.
     pub escaped: bool,
+    /// `bin`: bytes of a sample are kept as they are.
+    pub binary: bool,
+    /// `json`, `cbor`.
+    pub encoding: Encoding,
+}
+
+/// What a value is written as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Text of a line.
+    #[default]
+    Line,
+    /// `json`
+    Json,
+    /// `cbor`: as hexadecimal digits, or with `bin` as bytes.
+    Cbor,
 }
 
 /// One piece of a format. `E` is a compiled sample expression.
@@ -35,6 +53,8 @@ pub enum Item<E> {
     Alias(Alias, Flags),
     /// `%[…]`.
     Expression(E, Flags),
+    /// A value that is encoded by itself: `%{+json}…`.
+    Encoded(Box<Field<E>>),
 }
 
 /// A compiled format. What stands between two values is mostly one byte and no item of its own here.
@@ -43,6 +63,15 @@ pub struct Program<E> {
     /// In front of the first value.
     start: Text,
     steps: Vec<Step<E>>,
+    /// It is an object of these instead of a line.
+    object: Option<Object<E>>,
+}
+
+/// A format with `json` or `cbor` for all of it: its named items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Object<E> {
+    flags: Flags,
+    fields: Vec<Field<E>>,
 }
 
 /// A value and the text up to the next one.
@@ -57,6 +86,18 @@ struct Step<E> {
 enum Value<E> {
     Alias(Alias),
     Expression(E),
+    /// One that is encoded by itself.
+    Encoded(Box<Field<E>>),
+}
+
+impl<E> Value<E> {
+    fn as_alias(&self) -> Option<Alias> {
+        match self {
+            Self::Alias(alias) => Some(*alias),
+            Self::Expression(_) => None,
+            Self::Encoded(field) => field.value.as_alias(),
+        }
+    }
 }
 
 /// Texts and separators that follow each other.
@@ -118,7 +159,7 @@ pub struct Process<'a> {
 impl<E> Program<E> {
     /// A format of these pieces.
     pub fn new(items: Vec<Item<E>>) -> Self {
-        let mut program = Self { start: Text::default(), steps: Vec::new() };
+        let mut program = Self { start: Text::default(), steps: Vec::new(), object: None };
         for item in items {
             let (value, flags) = match item {
                 Item::Text(text) => {
@@ -131,10 +172,21 @@ impl<E> Program<E> {
                 }
                 Item::Alias(alias, flags) => (Value::Alias(alias), flags),
                 Item::Expression(expression, flags) => (Value::Expression(expression), flags),
+                Item::Encoded(field) => (Value::Encoded(field), Flags::default()),
             };
             program.steps.push(Step { value, flags, after: Text::default() });
         }
         program
+    }
+
+    /// An object in an encoding.
+    pub fn object(flags: Flags, fields: Vec<Field<E>>) -> Self {
+        Self { start: Text::default(), steps: Vec::new(), object: Some(Object { flags, fields }) }
+    }
+
+    fn aliases(&self) -> impl Iterator<Item = Alias> {
+        let fields = self.object.iter().flat_map(|object| &object.fields).map(|field| &field.value);
+        self.steps.iter().map(|step| &step.value).chain(fields).filter_map(Value::as_alias)
     }
 
     fn last_text(&mut self) -> &mut Text {
@@ -143,13 +195,13 @@ impl<E> Program<E> {
 
     /// Whether the line shows any of these variables, so that the caller need not find out what nobody reads.
     pub fn shows(&self, aliases: &[Alias]) -> bool {
-        self.steps.iter().any(|step| matches!(&step.value, Value::Alias(alias) if aliases.contains(alias)))
+        self.aliases().any(|alias| aliases.contains(&alias))
     }
 
     /// Whether the line shows anything that is known at the end only. One that does not is written when the transfer begins,
     /// as haproxy does. An expression is evaluated then, too.
     pub fn shows_the_end(&self) -> bool {
-        self.steps.iter().any(|step| matches!(&step.value, Value::Alias(alias) if alias.is_of_the_end()))
+        self.aliases().any(Alias::is_of_the_end)
     }
 
     /// Appends the message for a record. `evaluate` gives the value of an expression; `None` is a sample that is not there.
@@ -160,16 +212,23 @@ impl<E> Program<E> {
         process: Process<'_>,
         mut evaluate: impl FnMut(&E) -> Option<Sample<'r>>,
     ) {
+        if let Some(Object { flags, fields }) = &self.object {
+            return object::write(fields, *flags, out, (record, process), evaluate);
+        }
         // A separator follows something that was written: none comes first, and an empty value between two leaves one blank.
         let mut after_blank = self.start.write(out, true);
         for Step { value, flags, after } in &self.steps {
             let before = out.len();
-            let mut writer = Writer { out, flags: *flags, absent: b"-" };
+            let mut writer = Writer { out, flags: *flags, absent: b"-", special: u8::MAX };
             match value {
                 Value::Alias(alias) => alias.write(&mut writer, record, process),
+                Value::Expression(expression) if flags.binary => {
+                    out.extend_from_slice(&evaluate(expression).map(Sample::into_written).unwrap_or_default());
+                }
                 Value::Expression(expression) => {
                     writer.sample(evaluate(expression).map(Sample::into_text).as_deref());
                 }
+                Value::Encoded(field) => field.write(out, record, process, &mut evaluate),
             }
             after_blank = after.write(out, after_blank && out.len() == before);
         }
@@ -178,7 +237,7 @@ impl<E> Program<E> {
 
 /// Appends one variable by itself, as texts outside the log have it: what is not there leaves nothing.
 pub fn write_one(alias: Alias, flags: Flags, out: &mut Vec<u8>, record: &Record<'_>, process: Process<'_>) {
-    alias.write(&mut Writer { out, flags, absent: b"" }, record, process);
+    alias.write(&mut Writer { out, flags, absent: b"", special: u8::MAX }, record, process);
 }
 
 /// Characters that are written as `#` and two hexadecimal digits; each is a bit of [`SPECIAL`].
@@ -231,6 +290,8 @@ struct Writer<'o> {
     flags: Flags,
     /// What stands for a text that is not there.
     absent: &'static [u8],
+    /// The bits of [`SPECIAL`] that count: none, where the text is encoded in another way later.
+    special: u8,
 }
 
 impl Writer<'_> {
@@ -252,7 +313,7 @@ impl Writer<'_> {
     }
 
     fn encoded(&mut self, text: &[u8], encode: Encode) {
-        let bits = encode as u8 | bit(self.flags.escaped, ESCAPED);
+        let bits = (encode as u8 | bit(self.flags.escaped, ESCAPED)) & self.special;
         let plain = text.iter().position(|&byte| is(byte, bits)).unwrap_or(text.len());
         let (plain, rest) = text.split_at(plain);
         self.out.extend_from_slice(plain);

@@ -1,5 +1,4 @@
-//! What is logged about an exchange, and when: the line of [`Due`], those of `log-steps`, and the one of a connection that
-//! failed before it was one.
+//! What is logged about an exchange, and when: the line of [`Due`], and the one of a connection that failed before it was one.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;

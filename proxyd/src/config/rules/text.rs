@@ -29,12 +29,12 @@ impl Lowering<'_> {
                 }
                 // It writes nothing: its flags are those of all that follows.
                 log_format::Piece::Alias(alias) if alias.name.as_str() == "o" => {
-                    inherited = self.flags(inherited, &alias.style.flags);
+                    inherited = self.plain_flags(inherited, &alias.style.flags);
                     continue;
                 }
                 log_format::Piece::Alias(alias) => self
                     .alias(alias, prefix, place, in_rules)
-                    .map(|known| Piece::Alias(known, self.flags(inherited, &alias.style.flags))),
+                    .map(|known| Piece::Alias(known, self.plain_flags(inherited, &alias.style.flags))),
                 log_format::Piece::Sample(sample) => self.sample(sample, prefix, place, places),
             };
             pieces = pieces.zip(lowered).map(|(mut pieces, piece)| {
@@ -70,6 +70,15 @@ impl Lowering<'_> {
             *bytes = merged.collect();
         }
         Some(text)
+    }
+
+    /// Flags of a text that is no log line: encodings do not work there yet.
+    fn plain_flags(&mut self, inherited: Flags, written: &[log_format::Flag]) -> Flags {
+        for flag in written.iter().filter(|flag| flag.on && matches!(flag.name.as_str(), "json" | "cbor" | "bin")) {
+            let what = format!("+{} in the argument of a rule", flag.name.as_str());
+            report::unsupported(self.out, &what, flag.name.span);
+        }
+        super::log_format::flags(inherited, written)
     }
 
     fn sample(

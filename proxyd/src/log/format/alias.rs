@@ -156,6 +156,43 @@ impl Alias {
         NAMES.iter().map(|(name, ..)| *name)
     }
 
+    /// Whether its value is a number.
+    pub(super) fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::ActConn
+                | Self::AcceptMillis
+                | Self::BackendConn
+                | Self::BackendQueue
+                | Self::BackendSourcePort
+                | Self::BytesIn
+                | Self::BytesOut
+                | Self::ClientPort
+                | Self::FrontendConn
+                | Self::FrontendPort
+                | Self::LogCounter
+                | Self::Pid
+                | Self::RequestCounter
+                | Self::Retries
+                | Self::ServerConn
+                | Self::ServerPort
+                | Self::ServerQueue
+                | Self::Status
+                | Self::TimeActive
+                | Self::TimeConnect
+                | Self::TimeData
+                | Self::TimeHandshake
+                | Self::TimeIdle
+                | Self::TimeQueue
+                | Self::TimeRequest
+                | Self::TimeResponse
+                | Self::TimeTotal
+                | Self::TimeUntilRequest
+                | Self::TimeUser
+                | Self::Timestamp
+        )
+    }
+
     /// Whether its value is known at the end only.
     pub(super) fn is_of_the_end(self) -> bool {
         matches!(

@@ -1,8 +1,9 @@
 //! The formats that have a name of their own (configuration.txt, 8.2).
 
-use super::{Alias, Flags, Item, Program};
+use super::{Alias, Encoding, Flags, Item, Program};
 
-const PLAIN: Flags = Flags { quoted: false, hexadecimal: false, escaped: false };
+const PLAIN: Flags =
+    Flags { quoted: false, hexadecimal: false, escaped: false, binary: false, encoding: Encoding::Line };
 const QUOTED: Flags = Flags { quoted: true, ..PLAIN };
 
 /// Builds a list: a name is a variable with these flags, one blank a separator, everything else text.

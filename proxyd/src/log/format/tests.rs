@@ -63,7 +63,8 @@ fn one(name: &str, flags: Flags, record: &Record<'_>) -> String {
     line(&Program::new(vec![Item::Alias(Alias::from_name(name).unwrap(), flags)]), record)
 }
 
-const NONE: Flags = Flags { quoted: false, hexadecimal: false, escaped: false };
+const NONE: Flags =
+    Flags { quoted: false, hexadecimal: false, escaped: false, binary: false, encoding: Encoding::Line };
 const Q: Flags = Flags { quoted: true, ..NONE };
 const X: Flags = Flags { hexadecimal: true, ..NONE };
 const E: Flags = Flags { escaped: true, ..NONE };
@@ -320,6 +321,59 @@ fn blanks_beside_values_that_are_not_there_are_one() {
     ] {
         assert_eq!(line(&Program::new(items), &bare), expected);
     }
+}
+
+/// The items of an object, as a JSON line and as CBOR in hexadecimal digits; not from haproxy, but from its manual (3.0, 8.2.6).
+#[test]
+fn objects() {
+    let field = |name: &str, alias: &str, kind| {
+        Field::alias(name.to_owned(), Alias::from_name(alias).unwrap(), Flags::default(), kind)
+    };
+    let expression = |name: &str, number| Field::expression(name.to_owned(), number, Flags::default(), None);
+    let fields = vec![
+        field("request", "r", None),
+        field("bytes", "B", None),
+        field("status", "ST", Some(Kind::Text)),
+        field("retried", "rc", Some(Kind::Bool)),
+        field("cookie", "CC", None),
+        field("tr", "TR", None),
+        field("ci", "ci", None),
+        expression("bool", 0),
+        expression("text", 1),
+        expression("none", 2),
+    ];
+    let request = RequestLine { method: b"GET", target: b"/\"\xff\x01", version: b"HTTP/1.1" };
+    let record = Record { request: Some(request), early: true, ..record() };
+    let written = |encoding| {
+        let program = Program::object(Flags { encoding, ..NONE }, fields.clone());
+        let mut out = Vec::new();
+        let process = Process { hostname: "vm", pid: 1, now: &Second::of(record.requested) };
+        program.write(&mut out, &record, process, |expression| match expression {
+            0 => Some(Sample::Bool(true)),
+            1 => Some(Sample::text(b"a\nb")),
+            _ => None,
+        });
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        written(Encoding::Json),
+        r#"{"request": "GET /\"\u00FF\u0001 HTTP/1.1", "bytes": 131, "status": "200", "retried": false, "cookie": null, "tr": 0, "ci": "127.0.0.1", "bool": true, "text": "a\nb", "none": null}"#
+    );
+    let cbor = written(Encoding::Cbor);
+    assert!(cbor.starts_with("BF67726571756573745") && cbor.ends_with("646E6F6E65F6FF"), "{cbor}");
+    assert!(cbor.contains("6562797465731883") && cbor.contains("64626F6F6CF5"), "{cbor}");
+}
+
+#[test]
+fn one_item_may_be_encoded_by_itself() {
+    let field = Field::alias(String::new(), Alias::Uri, Flags { encoding: Encoding::Json, ..NONE }, None);
+    let program: Plain = Program::new(vec![
+        Item::Text("uri=".to_owned()),
+        Item::Encoded(Box::new(field)),
+        Item::Separator,
+        Item::Alias(Alias::Status, NONE),
+    ]);
+    assert_eq!(line(&program, &record()), "uri=\"/a\" 200");
 }
 
 #[test]

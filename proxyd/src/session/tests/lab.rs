@@ -121,7 +121,6 @@ impl Plan {
                 structured: None,
                 error: None,
                 due: Due::End,
-                steps: None,
                 dontlognull: false,
                 dontlog_normal: false,
                 separate_errors: false,
