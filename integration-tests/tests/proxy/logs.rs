@@ -104,6 +104,13 @@ const CASES: &[Case] = &[
         logged: &["<134>400 +0 PR"],
         ..HTTP
     },
+    Case {
+        target: "sample 2:2 local0",
+        lines: "    log-format '%HU %ts'",
+        sent: &[TWO],
+        logged: &["<134>/b --"],
+        ..HTTP
+    },
     // Structured data.
     Case {
         lines: "    log-format '%ci x'\n    log-format-sd '%{+Q,+E}o [a@1 h=%[capture.req.hdr(0)] c=%CC ts=%ts n=%ci]'",

@@ -148,27 +148,32 @@ pub(super) fn format_of(name: &str) -> Option<SyslogFormat> {
 /// `1,3-5:8`
 fn sample(line: &mut Line<'_, '_>) -> Option<LogSample> {
     let word = line.expect("log : expects <sample ranges>:<sample size> after 'sample'")?;
-    let Some((ranges, size)) = word.text.split_once(':') else {
-        line.error(code::BAD_VALUE, word.span, "log : Missing sample size");
-        return None;
-    };
-    let ranges: Option<Vec<(u32, u32)>> = ranges
-        .split(',')
-        .map(|range| {
-            let (low, high) = range.split_once('-').unwrap_or((range, range));
-            Some((low.parse().ok()?, high.parse().ok()?)).filter(|(low, high)| *low >= 1 && low <= high)
-        })
-        .collect();
-    let sample = ranges.and_then(|ranges| {
-        let size = size.parse().ok()?;
-        let fits = ranges.iter().all(|&(_, high)| high <= size);
-        fits.then_some(LogSample { ranges, size })
-    });
-    if sample.is_none() {
-        let message = format!("log : wrong sample range(s) or size '{}'", word.text);
-        line.error(code::BAD_VALUE, word.span, message);
+    let read = read_sample(&word.text);
+    read.map_err(|message| line.error(code::BAD_VALUE, word.span, format!("log : {message}"))).ok()
+}
+
+/// Ranges without overlap and a size that none goes beyond, or what haproxy says is wrong.
+fn read_sample(text: &str) -> Result<LogSample, String> {
+    let (written, size) = text.split_once(':').ok_or("Missing sample size")?;
+    let wrong_size = || format!("wrong sample size '{size}' for sample range '{written}'");
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for part in written.split(',').filter(|part| !part.is_empty()) {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let range = low.parse().ok().zip(high.parse().ok()).filter(|(low, high)| *low >= 1 && low <= high);
+        let range: (u32, u32) = range.ok_or_else(|| format!("wrong sample range '{part}'"))?;
+        if ranges.iter().any(|&(low, high)| low <= range.1 && range.0 <= high) {
+            return Err("ranges are overlapping".to_owned());
+        }
+        ranges.push(range);
     }
-    sample
+    let most = ranges.iter().map(|&(_, high)| high).max().ok_or("no sampling ranges given")?;
+    let size: u32 = size.parse().ok().filter(|&size| size > 0).ok_or_else(wrong_size)?;
+    if size < most {
+        return Err(format!(
+            "sample size {size} should be greater or equal to {most} the maximum of the high ranges limits"
+        ));
+    }
+    Ok(LogSample { ranges, size })
 }
 
 fn name(line: &mut Line<'_, '_>, word: &Word, names: &[&str], what: &str) -> Option<u8> {
@@ -177,5 +182,32 @@ fn name(line: &mut Line<'_, '_>, word: &Word, names: &[&str], what: &str) -> Opt
     } else {
         line.error(code::UNKNOWN_NAME, word.span, format!("log : unknown {what} '{}'", word.text));
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// haproxy 2.6's own words.
+    #[test]
+    fn sampling_ranges() {
+        for (text, expected) in [
+            ("1,3-4:5", Ok((vec![(1, 1), (3, 4)], 5))),
+            ("3,1:4", Ok((vec![(3, 3), (1, 1)], 4))),
+            ("1,:3", Ok((vec![(1, 1)], 3))),
+            ("1", Err("Missing sample size")),
+            ("0:3", Err("wrong sample range '0'")),
+            ("2-1:3", Err("wrong sample range '2-1'")),
+            ("1-:3", Err("wrong sample range '1-'")),
+            ("1-3,2:5", Err("ranges are overlapping")),
+            (":3", Err("no sampling ranges given")),
+            ("1:0", Err("wrong sample size '0' for sample range '1'")),
+            ("1:x", Err("wrong sample size 'x' for sample range '1'")),
+            ("1-5:4", Err("sample size 4 should be greater or equal to 5 the maximum of the high ranges limits")),
+        ] {
+            let expected = expected.map(|(ranges, size)| LogSample { ranges, size }).map_err(str::to_owned);
+            assert_eq!(read_sample(text), expected, "{text}");
+        }
     }
 }
