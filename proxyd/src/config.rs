@@ -17,6 +17,7 @@ mod balance;
 mod bind;
 mod check;
 mod cookie;
+mod default_path;
 mod draft;
 mod files;
 mod frontend;
@@ -142,6 +143,7 @@ struct Lowering<'a> {
     others: Others,
     names: Names,
     tables: Vec<crate::stick::Settings>,
+    place: default_path::Place,
 }
 
 /// A proxy section and the statements that are rules, which are lowered once all names are known.
@@ -169,11 +171,13 @@ impl<'a> Lowering<'a> {
             others: Others::default(),
             names,
             tables: Vec::new(),
+            place: default_path::Place::default(),
         }
     }
 
     fn section(&mut self, ast: &'a ast::Section) {
         let Some(kind) = SectionKind::from_name(ast.kind()) else { return };
+        self.place.enter(&self.extra.default_path, ast.head.span, self.sources, &mut self.out);
         match kind {
             SectionKind::Global => self.global_section(ast),
             SectionKind::Userlist => self.userlist(ast),
@@ -190,6 +194,7 @@ impl<'a> Lowering<'a> {
         }
         for statement in &ast.statements {
             global::statement(statement, &mut self.global, &mut self.extra, &mut self.tools, &mut self.out);
+            self.place.enter(&self.extra.default_path, ast.head.span, self.sources, &mut self.out);
         }
     }
 
@@ -239,6 +244,7 @@ impl<'a> Lowering<'a> {
         let mut sections = Vec::with_capacity(self.proxies.len());
         let (mut frontends, mut backends) = (0, 0);
         for Proxy { section, rules } in std::mem::take(&mut self.proxies) {
+            self.place.enter(&self.extra.default_path, section.head, self.sources, &mut self.out);
             let facts = rules::Section {
                 kind: section.kind,
                 name: &section.name,

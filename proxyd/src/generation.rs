@@ -12,7 +12,7 @@ use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
 use crate::sample::variable::ProcessVariables;
-use crate::stats::Gauge;
+use crate::stats::{Gauge, Traffic};
 use crate::stick::Table;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
@@ -43,6 +43,8 @@ pub struct Global {
     pub maxconn: u64,
     /// Connections of clients now (`actconn` of the logs). Outlives a generation.
     pub connections: Arc<Gauge>,
+    /// What all frontends took, counted where `maxconnrate` or `maxsessrate` asks for it. Outlives a generation.
+    pub accepted: Arc<Traffic>,
     /// `hard-stop-after`.
     pub hard_stop_after: Option<Duration>,
     /// `node`, or the host's name.
@@ -146,6 +148,7 @@ mod tests {
         let global = Global {
             maxconn,
             connections: Arc::default(),
+            accepted: Arc::new(Traffic::new(1)),
             hard_stop_after: None,
             node: String::new(),
             description: None,

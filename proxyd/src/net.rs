@@ -259,7 +259,33 @@ impl Socket for Stream {
     }
 }
 
+/// Sets the bytes of the kernel's buffers, for what comes and for what goes, where they are given.
+fn set_kernel_buffers(socket: &socket2::Socket, (receive, send): (Option<u32>, Option<u32>)) -> io::Result<()> {
+    if let Some(size) = receive {
+        socket.set_recv_buffer_size(size as usize)?;
+    }
+    if let Some(size) = send {
+        socket.set_send_buffer_size(size as usize)?;
+    }
+    Ok(())
+}
+
 /// An IPv4 address that arrived mapped into IPv6 is shown and compared as IPv4.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_of_the_kernel() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let before = socket.send_buffer_size().unwrap();
+        set_kernel_buffers(&socket, (Some(20_000), None)).unwrap();
+        // Linux doubles what is asked for.
+        assert_eq!(socket.recv_buffer_size().unwrap(), 40_000);
+        assert_eq!(socket.send_buffer_size().unwrap(), before);
+    }
 }

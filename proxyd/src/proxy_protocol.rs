@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(read(&out), Err(HeaderError::Invalid), "an address that the checksum does not cover");
         let short = [&SIGNATURE[..], &[0x21, 0x11, 0, 18], &[0; 12], b"\x03\0\x03abc"].concat();
         assert_eq!(read(&short), Err(HeaderError::Invalid));
-        assert!(!additions.push(9, &[0; 65_535]));
+        assert!(!additions.push(9, &vec![0; 65_535]));
         assert_eq!(header(None, &additions).len(), 16 + 10);
     }
 

@@ -79,6 +79,8 @@ pub enum Verdict {
     Serve(Service),
     /// The rules go on once name servers have answered, or have failed to.
     Resolve(Question),
+    /// The rules go on after so long.
+    Pause(Duration),
 }
 
 /// Who answers in the place of a server.

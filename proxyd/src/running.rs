@@ -115,6 +115,7 @@ impl Builder<'_> {
         Global {
             maxconn,
             connections: self.previous.map(|previous| Arc::clone(&previous.global.connections)).unwrap_or_default(),
+            accepted: self.traffic(self.previous.map(|previous| &previous.global.accepted)),
             hard_stop_after: global.hard_stop_after,
             node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
             description: global.description.clone(),

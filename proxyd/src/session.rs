@@ -68,6 +68,8 @@ pub struct Session {
     pub timer: Timer,
     /// An administrator has ended it.
     pub killed: Cell<bool>,
+    /// It came to a frontend in `mode tcp`, but carries requests.
+    pub switched: bool,
     /// Its frontend's number in the generation.
     pub frontend_id: FrontendId,
     /// The generation its current request belongs to.
@@ -190,6 +192,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         requests: 0,
         own: OwnPlace::default(),
         proxy_header: None,
+        switched: false,
         killed: Cell::new(false),
         variables: Variables::default(),
         counters: Counters::default(),
@@ -220,11 +223,23 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
             expected => expected.is_some(),
         };
         if told && policy::admits_session(session, client) {
-            match (is_monitor(session), session.frontend.section.mode) {
-                (true, _) => Box::pin(service::answer_monitor_net(session, client)).await,
-                (false, Mode::Http) => link = h1::serve(link).await,
-                (false, Mode::Tcp | Mode::Log) => Box::pin(tcp::serve(session, client)).await,
-                (false, Mode::Health) => Box::pin(service::answer_health(session, client)).await,
+            let http = match (is_monitor(session), session.frontend.section.mode) {
+                (true, _) => {
+                    Box::pin(service::answer_monitor_net(session, client)).await;
+                    false
+                }
+                (false, Mode::Http) => true,
+                (false, Mode::Tcp | Mode::Log) => {
+                    session.switched = Box::pin(tcp::serve(session, client)).await;
+                    session.switched
+                }
+                (false, Mode::Health) => {
+                    Box::pin(service::answer_health(session, client)).await;
+                    false
+                }
+            };
+            if http {
+                link = h1::serve(link).await;
             }
             let Link { session, client } = &mut *link;
             client.release(&session.worker.buffers);

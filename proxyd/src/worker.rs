@@ -462,6 +462,7 @@ fn begin(worker: &Rc<Worker>, face: &Rc<RefCell<Face>>) -> impl FnMut(accept::Ac
 
 fn limits(view: &View, frontend: &Frontend, listener: &Listener, waiting: &Arc<Waiting>) -> accept::Limits {
     let global = &view.generation.global;
+    let tune = &global.tune;
     accept::Limits {
         process: (Arc::clone(&global.connections), global.maxconn),
         traffic: [
@@ -469,6 +470,13 @@ fn limits(view: &View, frontend: &Frontend, listener: &Listener, waiting: &Arc<W
             (Arc::clone(&listener.traffic), listener.bind.maxconn.map_or(u64::MAX, u64::from)),
         ],
         rate: frontend.rate_limit_sessions,
+        process_rate: tune
+            .connection_rate
+            .into_iter()
+            .chain(tune.session_rate)
+            .min()
+            .map(|limit| (Arc::clone(&global.accepted), limit)),
+        reject_privileged_ports: tune.reject_privileged_ports,
         waiting: Arc::clone(waiting),
     }
 }
@@ -486,7 +494,7 @@ fn open(worker: &Rc<Worker>, door: &Door) -> Option<JoinHandle<()>> {
             return None;
         }
     };
-    let pace = accept::Pace { started: worker.started, timer: worker.timers.timer() };
+    let pace = accept::Pace { started: worker.started, timer: worker.timers.timer(), worker: worker.index };
     let (face, begin) = (Rc::clone(&door.face), begin(worker, &door.face));
     Some(spawn_local(async move {
         let limits = || Rc::clone(&face.borrow().limits);

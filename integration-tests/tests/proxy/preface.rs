@@ -1,5 +1,5 @@
 //! What says before a client's first byte who it is, and what a server is told of that: PROXY headers with their additions,
-//! NetScaler's client IP insertion.
+//! `NetScaler`'s client IP insertion.
 
 use super::rig::{Rig, Step, read_all};
 use integration_tests::subject::Subject;

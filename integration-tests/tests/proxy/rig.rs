@@ -110,8 +110,14 @@ impl Rig {
     /// The next line of the log, without the frame of syslog and the client's address and date. Durations that were reached are
     /// written `T`: how long a busy machine takes is nobody's promise.
     pub(crate) fn log_line(&self) -> String {
+        self.next_log_line(BOUND).expect("a line of the log")
+    }
+
+    /// The same, if one comes in time.
+    pub(crate) fn next_log_line(&self, time: Duration) -> Option<String> {
+        self.log.set_read_timeout(Some(time)).unwrap();
         let mut line = [0; 9_000];
-        let length = self.log.recv(&mut line).expect("a line of the log");
+        let length = self.log.recv(&mut line).ok()?;
         let line = String::from_utf8_lossy(&line[..length]).into_owned();
         let (_, rest) = line.split_once("] ").unwrap_or(("", &line));
         let blur = |word: &str| {
@@ -121,7 +127,12 @@ impl Rig {
             times.collect::<Vec<_>>().join("/")
         };
         let words = rest.trim_end().split(' ').enumerate();
-        words.map(|(index, word)| if index == 2 { blur(word) } else { word.to_owned() }).collect::<Vec<_>>().join(" ")
+        Some(
+            words
+                .map(|(index, word)| if index == 2 { blur(word) } else { word.to_owned() })
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     }
 }
 
@@ -297,6 +308,11 @@ impl Origin {
     /// The next message that any connection received.
     pub(crate) fn message(&self) -> String {
         self.received.recv_timeout(BOUND).expect("a message at the server")
+    }
+
+    /// The next message that has come by now.
+    pub(crate) fn next_message(&self) -> Option<String> {
+        self.received.try_recv().ok()
     }
 
     /// Waits until the proxy has connected.

@@ -84,6 +84,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         mss: settings.mss,
         tcp_user_timeout: settings.tcp_user_timeout,
         maxconn: settings.maxconn,
+        kernel_buffers: (None, None),
         backlog: settings.backlog,
         owner: settings.owner.clone(),
         ssl: settings.ssl,

@@ -1,6 +1,7 @@
 //! `global`: several of them are one.
 
 use super::bind;
+use super::default_path::DefaultPath;
 use super::line::{Line, code};
 use super::log;
 use super::model::{Global, LogHostname, StatsSocket};
@@ -42,6 +43,8 @@ pub(super) struct Extra {
     pub experimental: bool,
     /// `unix-bind prefix`
     pub unix_prefix: String,
+    /// `default-path`
+    pub default_path: DefaultPath,
 }
 
 /// Lowers one statement.
@@ -112,6 +115,20 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
             line.end();
         }
         "expose-experimental-directives" => flag(line, &mut extra.experimental),
+        "h1-accept-payload-with-any-method" => flag(line, &mut global.tune.any_payload),
+        "harden.reject-privileged-ports.tcp" => {
+            let choice = line.words.next().map(Word::as_str);
+            match choice {
+                Some("on") => global.tune.reject_privileged_ports = true,
+                Some("off") => global.tune.reject_privileged_ports = false,
+                _ => {
+                    let at = line.words.here();
+                    line.error(code::BAD_VALUE, at, format!("'{}' expects either 'on' or 'off'.", row.name));
+                }
+            }
+            line.end();
+        }
+        "default-path" => default_path(line, extra),
         "h1-case-adjust" | "h1-case-adjust-file" => case_adjustment(line, global),
         "zero-warning" => flag(line, &mut extra.zero_warning),
         "insecure-fork-wanted" => flag(line, &mut extra.insecure_fork_wanted),
@@ -369,12 +386,36 @@ fn times(line: &mut Line<'_, '_>, global: &mut Global) {
     }
 }
 
+/// `default-path current`, `config`, `parent` or `origin FOLDER`.
+fn default_path(line: &mut Line<'_, '_>, extra: &mut Extra) {
+    let Some(word) = line.words.next() else { return };
+    extra.default_path = match word.as_str() {
+        "current" => DefaultPath::Current,
+        "config" => DefaultPath::Config,
+        "parent" => DefaultPath::Parent,
+        "origin" => {
+            let Some(folder) = line.expect("'default-path origin' expects a directory.") else { return };
+            DefaultPath::Origin(folder.as_str().into())
+        }
+        other => {
+            let message = format!(
+                "unsupported default-path mode '{other}' for 'default-path', supported modes include 'current', \
+                 'config', 'parent', and 'origin'."
+            );
+            return line.error(code::UNKNOWN_NAME, word.span, message);
+        }
+    };
+    line.end();
+}
+
 fn unix_bind(line: &mut Line<'_, '_>, extra: &mut Extra, tools: &mut Tools) {
     if line.take("prefix").is_some() {
         if let Some(word) = line.words.next() {
             extra.unix_prefix = word.text.to_string();
         }
-        return;
+        if line.words.is_empty() {
+            return;
+        }
     }
     extra.unix_bind = bind::params(line, "'unix-bind'", &mut tools.support);
 }
@@ -389,6 +430,14 @@ fn values(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
         }
         "maxpipes" => {
             global.maxpipes = line.positive(integer);
+            line.end();
+        }
+        "maxconnrate" => {
+            global.tune.connection_rate = line.positive(integer);
+            line.end();
+        }
+        "maxsessrate" => {
+            global.tune.session_rate = line.positive(integer);
             line.end();
         }
         "ulimit-n" => {
@@ -509,6 +558,17 @@ fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
             let number = line.integer("'tune.maxaccept' expects an integer argument.").unwrap_or(-1);
             tune.maxaccept = u32::try_from(number).ok().filter(|&n| n > 0);
         }
+        "tune.rcvbuf.client" | "tune.sndbuf.client" | "tune.rcvbuf.server" | "tune.sndbuf.server" => {
+            let number = line.integer(format!("'{name}' expects an integer argument.")).unwrap_or(0);
+            let size = u32::try_from(number).ok().filter(|&size| size > 0);
+            let buffers = &mut tune.kernel_buffers;
+            match name {
+                "tune.rcvbuf.client" => buffers.client.0 = size,
+                "tune.sndbuf.client" => buffers.client.1 = size,
+                "tune.rcvbuf.server" => buffers.server.0 = size,
+                _ => buffers.server.1 = size,
+            }
+        }
         "tune.pipesize" => {
             let number = line.integer("'tune.pipesize' expects an integer argument.").unwrap_or(0);
             tune.pipesize = u32::try_from(number).ok().filter(|&n| n > 0);
@@ -534,18 +594,6 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
             {
                 let message = format!("cpu-map : '{}' is not a valid number/range.", word.text);
                 line.error(code::BAD_VALUE, word.span, message);
-            }
-        }
-        "default-path" => {
-            if let Some(word) = line.words.next()
-                && !["current", "config", "parent", "origin"].contains(&&*word.text)
-            {
-                let message = format!(
-                    "unsupported default-path mode '{}' for 'default-path', supported modes include 'current', \
-                     'config', 'parent', and 'origin'.",
-                    word.text
-                );
-                line.error(code::UNKNOWN_NAME, word.span, message);
             }
         }
         "profiling.tasks" => {

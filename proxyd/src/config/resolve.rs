@@ -339,6 +339,7 @@ impl Completion<'_> {
         for draft in &section.binds {
             let mut bind = draft.bind.clone();
             bind.place = place(self.sources, draft.span);
+            bind.kernel_buffers = self.global.tune.kernel_buffers.client;
             // Of several addresses on one line only the first one keeps the line's number.
             if bind.id == 0 || !given.insert(bind.id) {
                 while taken.contains(&next) {

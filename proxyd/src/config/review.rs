@@ -10,6 +10,7 @@ use crate::balance::{Algorithm, KeySource};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
 use shared_config::source::Span;
+use shared_config::words::Word;
 
 /// A section and the statements in it that are rules.
 pub(super) struct Subject<'s> {
@@ -80,6 +81,11 @@ fn mode(subject: &Subject<'_>, out: &mut Diagnostics) {
         let message =
             format!("Layer 7 hash not possible for {word} '{name}' (needs 'mode http'). Falling back to round robin.");
         warn(out, code::IGNORED, at.span, message);
+    }
+    let switches =
+        |rule: &&Statement| rule.words.iter().map(Word::as_str).take(3).eq(["tcp-request", "content", "switch-mode"]);
+    if section.is_frontend() && subject.rules.iter().any(switches) {
+        return;
     }
     if let Some(at) = &settings.stats {
         warn(out, code::IGNORED, at.span, requires("'stats' statement"));

@@ -68,11 +68,13 @@ pub struct Limits {
     pub head: usize,
     /// Fields, the start line counted as one.
     pub fields: usize,
+    /// `h1-accept-payload-with-any-method`: a request of HTTP/1.0 may have a body whatever its method.
+    pub any_payload: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: crate::limits::HEAD_MAX, fields: crate::limits::FIELDS_MAX }
+        Self { head: crate::limits::HEAD_MAX, fields: crate::limits::FIELDS_MAX, any_payload: false }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::{Stream, canonical};
 use crate::clock::{self, Moment};
-use crate::stats::{Event, Gauge, Traffic};
+use crate::stats::{Event, Gauge, Traffic, WorkerIndex};
 use crate::worker::timers::{Elapsed, Timer};
 
 /// A connection just accepted.
@@ -68,6 +68,10 @@ pub struct Limits {
     pub traffic: [(Arc<Traffic>, u64); 2],
     /// `rate-limit sessions` of the frontend: more of them in a second wait for the next.
     pub rate: Option<u32>,
+    /// `maxconnrate`, `maxsessrate`: what all frontends together took in a second, and how much that may be.
+    pub process_rate: Option<(Arc<Traffic>, u32)>,
+    /// `harden.reject-privileged-ports.tcp`
+    pub reject_privileged_ports: bool,
     /// Shared by all workers.
     pub waiting: Arc<Waiting>,
 }
@@ -76,6 +80,12 @@ impl Limits {
     fn gauges(&self) -> impl Iterator<Item = (&Gauge, u64)> {
         let traffic = self.traffic.iter().map(|(traffic, limit)| (&traffic.sessions, *limit));
         std::iter::once((&*self.process.0, self.process.1)).chain(traffic)
+    }
+
+    /// Whether a client comes from where it must not.
+    fn refuses(&self, peer: Option<SocketAddr>) -> bool {
+        let port = peer.map_or(0, |peer| peer.port());
+        self.reject_privileged_ports && (1..PRIVILEGED_PORTS_END).contains(&port)
     }
 
     fn full(&self) -> bool {
@@ -142,18 +152,25 @@ pub struct Pace {
     pub started: Moment,
     /// Waits for its turn.
     pub timer: Timer,
+    /// Who accepts.
+    pub worker: WorkerIndex,
 }
 
 impl Pace {
     async fn turn(&self, limits: &impl Fn() -> Rc<Limits>) {
         loop {
             let limits = limits();
-            let (Some(limit), [(traffic, _), _]) = (limits.rate, &limits.traffic) else { return };
-            let now = clock::moment();
-            let now_ms = now.milliseconds_since(self.started);
-            if traffic.rate(Event::Session, now_ms) < u64::from(limit.max(1)) {
+            let own = limits.rate.map(|limit| (&limits.traffic[0].0, limit));
+            let process = limits.process_rate.as_ref().map(|(traffic, limit)| (traffic, *limit));
+            if own.is_none() && process.is_none() {
                 return;
             }
+            let now = clock::moment();
+            let now_ms = now.milliseconds_since(self.started);
+            let full = |(traffic, limit): &(&Arc<Traffic>, u32)| {
+                traffic.rate(Event::Session, now_ms) >= u64::from((*limit).max(1))
+            };
+            let Some((_, limit)) = own.into_iter().chain(process).find(full) else { return };
             // The oldest of the sessions counted falls out of the second at the latest after a share of it.
             self.timer.set(Some(now + Duration::from_secs(1) / limit.clamp(1, 1_000)));
             let Err(Elapsed) = self.timer.race(std::future::pending::<Infallible>()).await;
@@ -194,6 +211,12 @@ pub async fn serve(
                         None => room(&limits).await,
                     }
                 };
+                if limits().refuses(peer) {
+                    continue;
+                }
+                if let Some((traffic, _)) = &limits().process_rate {
+                    traffic.event(pace.worker, Event::Session, clock::moment().milliseconds_since(pace.started));
+                }
                 session(Accepted { stream, peer, places });
             }
             Err(error) if is_exhaustion(&error) => {
@@ -212,12 +235,19 @@ pub fn sweep(socket: &Socket, limits: &Rc<Limits>, mut session: impl FnMut(Accep
     for _ in 0..SWEEP_MAX {
         let Some(places) = limits.take() else { return };
         let Ok((taken, peer)) = socket.accept() else { return };
+        let peer = peer.as_socket().map(canonical);
+        if limits.refuses(peer) {
+            continue;
+        }
         let stream = taken.set_nonblocking(true).and_then(|()| Stream::from_socket(taken, unix));
         if let Ok(stream) = stream {
-            session(Accepted { stream, peer: peer.as_socket().map(canonical), places });
+            session(Accepted { stream, peer, places });
         }
     }
 }
+
+/// Ports below it are for privileged programs.
+const PRIVILEGED_PORTS_END: u16 = 1_024;
 
 /// The most connections that [`sweep`] takes: a queue is no longer than the kernel's default for it.
 const SWEEP_MAX: usize = 4_096;
@@ -246,6 +276,8 @@ mod tests {
             process: (Arc::new(Gauge::default()), 9),
             traffic: [traffic(), traffic()],
             rate: None,
+            process_rate: None,
+            reject_privileged_ports: false,
             waiting: Arc::default(),
         };
         let mut taken = Vec::new();
@@ -268,11 +300,16 @@ mod tests {
                 process: (Arc::clone(&gauge), 1),
                 traffic: [traffic(), traffic()],
                 rate: None,
+                process_rate: None,
+                reject_privileged_ports: false,
                 waiting: Arc::default(),
             };
             let limits = Rc::new(limits);
-            let pace =
-                Pace { started: clock::moment(), timer: crate::worker::timers::Timers::new(clock::moment()).timer() };
+            let pace = Pace {
+                started: clock::moment(),
+                timer: crate::worker::timers::Timers::new(clock::moment()).timer(),
+                worker: 0,
+            };
             let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
             let accepting =
                 serve(socket.into(), move || Rc::clone(&limits), pace, move |it| sender.try_send(it).unwrap());

@@ -39,6 +39,8 @@ pub struct Options {
     pub tcp_user_timeout: Option<Duration>,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open: bool,
+    /// Bytes of the kernel's buffers, for what comes and for what goes.
+    pub kernel_buffers: (Option<u32>, Option<u32>),
     /// The proxy that is asked for the connection (`socks4`).
     pub socks4: Option<SocketAddr>,
     /// Nothing will be said: the kernel may wait with the last word of the handshake, which a reset then takes the place of.
@@ -127,6 +129,7 @@ fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
     if options.tcp_user_timeout.is_some() {
         socket.set_tcp_user_timeout(options.tcp_user_timeout)?;
     }
+    super::set_kernel_buffers(&socket, options.kernel_buffers)?;
     if options.handshake_only {
         socket.set_tcp_quickack(false)?;
     }

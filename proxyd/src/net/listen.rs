@@ -71,6 +71,8 @@ fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
         set_option(&socket, SocketOption::MaximumSegment, size.abs())?;
     }
     socket.set_tcp_user_timeout(bind.tcp_user_timeout)?;
+    // Accepted sockets inherit them, too.
+    super::set_kernel_buffers(&socket, bind.kernel_buffers)?;
     socket.bind(address)?;
     socket.listen(backlog(bind))?;
     if bind.defer_accept {

@@ -58,6 +58,11 @@ impl Backend {
     pub fn name(&self) -> &str {
         &self.section.name
     }
+
+    /// `dispatch`, `option transparent`: where requests go has nothing to do with its servers.
+    pub fn is_without_servers(&self) -> bool {
+        self.dispatch.is_some() || self.transparent
+    }
 }
 
 /// How a server is reached and what is counted for it. Its state and its slots are the farm's.

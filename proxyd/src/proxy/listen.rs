@@ -43,7 +43,7 @@ pub struct Bind {
     pub place: String,
     /// `accept-proxy`: a PROXY header must come first.
     pub accept_proxy: bool,
-    /// `accept-netscaler-cip`: NetScaler's client IP insertion, known by this number, must come first.
+    /// `accept-netscaler-cip`: `NetScaler`'s client IP insertion, known by this number, must come first.
     pub netscaler_magic: Option<u32>,
     /// `interface`: listen on this device only.
     pub interface: Option<String>,
@@ -61,6 +61,8 @@ pub struct Bind {
     pub tcp_user_timeout: Option<Duration>,
     /// `maxconn` of this listener. `None`: the frontend's.
     pub maxconn: Option<u32>,
+    /// `tune.rcvbuf.client` and `tune.sndbuf.client`: bytes of the kernel's buffers. `None`: as the system does.
+    pub kernel_buffers: (Option<u32>, Option<u32>),
     /// `backlog` of this listener. `None`: the frontend's.
     pub backlog: Option<u32>,
     /// Owner and mode where it is a unix socket.
@@ -88,6 +90,7 @@ impl Bind {
             mss: None,
             tcp_user_timeout: None,
             maxconn: None,
+            kernel_buffers: (None, None),
             backlog: None,
             owner: SocketOwner::default(),
             ssl: false,
@@ -104,6 +107,7 @@ impl Bind {
             && self.tfo == other.tfo
             && self.mss == other.mss
             && self.tcp_user_timeout == other.tcp_user_timeout
+            && self.kernel_buffers == other.kernel_buffers
             && self.owner == other.owner
     }
 }

@@ -247,6 +247,16 @@ pub struct Tune {
     pub maxaccept: Option<u32>,
     /// `tune.pipesize`: bytes of one pipe. `None`: left to the program.
     pub pipesize: Option<u32>,
+    /// `h1-accept-payload-with-any-method`: a request of HTTP/1.0 may have a body whatever its method.
+    pub any_payload: bool,
+    /// `harden.reject-privileged-ports.tcp`: clients do not come from ports below 1024.
+    pub reject_privileged_ports: bool,
+    /// `maxconnrate`: connections per second over all frontends.
+    pub connection_rate: Option<u32>,
+    /// `maxsessrate`: likewise.
+    pub session_rate: Option<u32>,
+    /// `tune.rcvbuf.client`, `tune.sndbuf.client`, `tune.rcvbuf.server`, `tune.sndbuf.server`.
+    pub kernel_buffers: KernelBuffers,
 }
 
 impl Default for Tune {
@@ -259,8 +269,22 @@ impl Default for Tune {
             http_logurilen: 1_024,
             maxaccept: None,
             pipesize: None,
+            any_payload: false,
+            reject_privileged_ports: false,
+            connection_rate: None,
+            session_rate: None,
+            kernel_buffers: KernelBuffers::default(),
         }
     }
+}
+
+/// Bytes of the kernel's buffers for each connection. `None`: as the system does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct KernelBuffers {
+    /// For what comes and for what goes, of clients.
+    pub client: (Option<u32>, Option<u32>),
+    /// The same of servers.
+    pub server: (Option<u32>, Option<u32>),
 }
 
 /// What a runtime connection may do.

@@ -1,4 +1,4 @@
-//! NetScaler's client IP insertion: a number that both sides agree on, a length, and the headers of the client's packet.
+//! `NetScaler`'s client IP insertion: a number that both sides agree on, a length, and the headers of the client's packet.
 //!
 //! Described in `netscaler-client-ip-insertion-protocol.txt` of the haproxy project, with both forms there are.
 

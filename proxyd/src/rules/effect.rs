@@ -49,6 +49,8 @@ pub enum Effect {
     PriorityOffset(Expression),
     /// `set-timeout`
     Timeout(Timeout, Limit),
+    /// `set-retries`
+    Retries(Amount),
     /// `add-acl`, `set-map` and so on.
     Patterns {
         /// Which file.
@@ -95,6 +97,9 @@ pub enum Effect {
 const PRIORITY_CLASS_MAX: i32 = 2_047;
 /// `set-priority-offset` likewise, in milliseconds.
 const PRIORITY_OFFSET_MAX: i32 = 524_287;
+
+/// `set-retries` sets no more.
+pub const RETRIES_MAX: u8 = 100;
 
 /// An integer between minus `max` and `max`.
 fn number(context: &Context<'_>, expression: &Expression, max: i32) -> Option<i32> {
@@ -152,6 +157,18 @@ pub enum Limit {
     Fixed(Duration),
     /// In milliseconds.
     Sample(Expression),
+}
+
+impl Limit {
+    /// The time, for what it is set for.
+    pub fn time(&self, context: &Context<'_>) -> Option<Duration> {
+        match self {
+            Self::Fixed(time) => Some(*time),
+            Self::Sample(expression) => {
+                u64::try_from(expression.value(context)?.to_int()?).ok().map(Duration::from_millis)
+            }
+        }
+    }
 }
 
 impl Effect {
@@ -227,6 +244,7 @@ impl Effect {
             | Self::Address(..)
             | Self::Port(..)
             | Self::Timeout(..)
+            | Self::Retries(_)
             | Self::Nothing => self.note(context),
         }
         true
@@ -246,7 +264,7 @@ impl Effect {
             }
             Self::PriorityOffset(expression) => {
                 if let Some(offset) = number(context, expression, PRIORITY_OFFSET_MAX) {
-                    transaction.priority_offset.set(offset.into());
+                    transaction.priority_offset.set(offset);
                 }
             }
             Self::Address(end, expression) => {
@@ -262,14 +280,14 @@ impl Effect {
                     place(context, *end).inspect(|place| place.set(Some(SocketAddr::new(ip, port))));
                 }
             }
+            Self::Retries(retries) => {
+                let retries = retries.number(context).and_then(|number| u8::try_from(number).ok());
+                if let Some(retries) = retries.filter(|retries| *retries <= RETRIES_MAX) {
+                    transaction.retries.set(Some(retries));
+                }
+            }
             Self::Timeout(which, limit) => {
-                let limit = match limit {
-                    Limit::Fixed(limit) => Some(*limit),
-                    Limit::Sample(expression) => expression
-                        .value(context)
-                        .and_then(|value| u64::try_from(value.to_int()?).ok())
-                        .map(Duration::from_millis),
-                };
+                let limit = limit.time(context);
                 let place = match which {
                     Timeout::Client => &transaction.client_timeout,
                     Timeout::Server => &transaction.server_timeout,

@@ -1,6 +1,6 @@
 //! Actions on HTTP messages.
 
-use super::effect::Effect;
+use super::effect::{Effect, Limit};
 use super::normalize::Normalizer;
 use super::redirect::Redirect;
 use super::resolve::Resolve;
@@ -95,6 +95,8 @@ pub enum HttpAction {
     Resolve(Resolve),
     /// `use-service`
     Service(Service),
+    /// `pause`
+    Pause(Limit),
     /// What is kept for later.
     Effect(Effect),
 }
@@ -239,6 +241,10 @@ impl HttpAction {
                 Some(question) => Outcome::End(Verdict::Resolve(question)),
                 None => Outcome::Next,
             },
+            Self::Pause(limit) => match limit.time(context) {
+                Some(time) => Outcome::End(Verdict::Pause(time)),
+                None => Outcome::Next,
+            },
             Self::Auth(realm) => {
                 blame_client(context);
                 let mut challenge = b"Basic realm=\"".to_vec();
@@ -308,6 +314,7 @@ impl HttpAction {
             | Self::WaitForBody(_)
             | Self::Resolve(_)
             | Self::Service(_)
+            | Self::Pause(_)
             | Self::Auth(_)
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,

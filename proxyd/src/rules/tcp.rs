@@ -19,6 +19,8 @@ pub enum TcpAction {
     SilentDrop(Silence),
     /// `expect-proxy`, `expect-netscaler-cip`, of connections: a header comes first.
     Expect(Preface),
+    /// `switch-mode http`, of requests' contents: what follows is requests.
+    SwitchToHttp,
     /// `do-resolve`, of requests' contents.
     Resolve(Resolve),
     /// What is kept for later; the next rule is looked at.
@@ -30,7 +32,7 @@ pub enum TcpAction {
 pub enum Preface {
     /// A PROXY header.
     Proxy,
-    /// NetScaler's client IP insertion.
+    /// `NetScaler`'s client IP insertion.
     NetScaler,
 }
 
@@ -43,6 +45,8 @@ pub enum TcpVerdict {
     Wait,
     /// The rules go on; then such a header has to come.
     Expect(Preface),
+    /// What comes are requests; no further rule of the set is looked at.
+    SwitchToHttp,
     /// The rules go on once name servers have answered, or have failed to.
     Resolve(Question),
     /// It is closed.
@@ -61,6 +65,7 @@ impl TcpAction {
             Self::Reject => Some(TcpVerdict::Reject),
             Self::Close => Some(TcpVerdict::Close),
             Self::SilentDrop(silence) => Some(TcpVerdict::SilentDrop(*silence)),
+            Self::SwitchToHttp => Some(TcpVerdict::SwitchToHttp),
             Self::Expect(preface) => Some(TcpVerdict::Expect(*preface)),
             // A name that has not come is not waited for, as with haproxy: a rule before this one has to.
             Self::Resolve(resolve) => resolve.question(context).map(TcpVerdict::Resolve),

@@ -583,7 +583,7 @@ impl Noted {
     fn value(self, stream: &Stream<'_>) -> Option<Value<'static>> {
         Some(Value::Int(match self {
             Self::PriorityClass => stream.transaction?.priority_class.get().into(),
-            Self::PriorityOffset => stream.transaction?.priority_offset.get(),
+            Self::PriorityOffset => stream.transaction?.priority_offset.get().into(),
             Self::Number => (stream.number & u64::from(u32::MAX)).cast_signed(),
             Self::Process => stream.live.host().1.into(),
             Self::Accepted(unit) => since_1970(stream.accepted, unit),

@@ -33,6 +33,8 @@ pub struct Transaction {
     pub tunnel_timeout: Cell<Option<Duration>>,
     /// `set-timeout client`
     pub client_timeout: Cell<Option<Duration>>,
+    /// `set-retries`
+    pub retries: Cell<Option<u8>>,
     /// What the exchange tracks.
     pub counters: Counters,
     /// It has been counted as a request; what is tracked from now on counts it when it begins.
@@ -40,7 +42,7 @@ pub struct Transaction {
     /// `set-priority-class`: a lower one leaves a queue earlier.
     pub priority_class: Cell<i32>,
     /// `set-priority-offset`, in milliseconds.
-    pub priority_offset: Cell<i64>,
+    pub priority_offset: Cell<i32>,
     /// `set-mark`: of the client's socket.
     pub mark: Cell<Option<u32>>,
     /// `set-tos`: of the client's socket.

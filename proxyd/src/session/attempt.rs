@@ -110,10 +110,15 @@ impl Exchange<'_> {
     fn check_status(&self, view: &BackendView) -> Result<(), End> {
         let status = self.response.status();
         let listed = view.backend.retry_on.statuses.binary_search(&status).is_ok();
-        if listed && self.account.retries < view.backend.retries && self.is_repeatable() {
+        if listed && self.account.retries < self.retries(view) && self.is_repeatable() {
             return Err(End { retry: Retry::Status, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
         }
         Ok(())
+    }
+
+    /// `retries`, or what a rule has set.
+    fn retries(&self, view: &BackendView) -> u32 {
+        self.transaction.retries.get().map_or(view.backend.retries, u32::from)
     }
 
     /// `observe`: what an attempt tells of the server, where that counts.
@@ -175,7 +180,7 @@ impl Exchange<'_> {
 
     /// A place on the server that persistence, the algorithm or the queue gives.
     async fn find_server(&mut self, view: &BackendView) -> Result<(), End> {
-        if self.slot.is_some() || view.backend.dispatch.is_some() {
+        if self.slot.is_some() || view.backend.is_without_servers() {
             self.account.dequeued.get_or_insert(self.account.now);
             return Ok(());
         }
@@ -189,7 +194,7 @@ impl Exchange<'_> {
             class: self.transaction.priority_class.get(),
             time_ms: i64::try_from(self.session.worker.milliseconds(self.account.now))
                 .unwrap_or(i64::MAX)
-                .saturating_add(self.transaction.priority_offset.get()),
+                .saturating_add(self.transaction.priority_offset.get().into()),
         };
         let wanted = Wanted { hash, server, avoid: self.avoid, priority };
         let slot = loop {
@@ -283,7 +288,7 @@ impl Exchange<'_> {
         };
         if let Some(Position { server, backend }) = position {
             let (before_server, before_backend) = self.account.queued_behind;
-            self.account.queued_behind = (before_server + u64::from(server), before_backend + u64::from(backend));
+            self.account.queued_behind = (before_server.saturating_add(server), before_backend.saturating_add(backend));
         }
         match waited? {
             Waited::Slot(slot) => Ok(Some(slot)),
@@ -375,7 +380,8 @@ impl Exchange<'_> {
     fn destination(&self, view: &BackendView, server: Option<&Server>) -> Result<(Target, connect::Options), End> {
         let unreachable = End::connect(Cause::ServerAbort);
         let Some(server) = server else {
-            let address = view.backend.dispatch.ok_or(unreachable)?;
+            let own = || self.seen_destination().filter(|_| view.backend.transparent);
+            let address = view.backend.dispatch.or_else(own).ok_or(unreachable)?;
             return Ok((Target::Tcp(address), connect::Options::default()));
         };
         let destination = || self.seen_destination();
@@ -397,6 +403,7 @@ impl Exchange<'_> {
             tcp_keep_alive: view.backend.tcp_keep_alive,
             tcp_user_timeout: server.tcp_user_timeout,
             fast_open: server.tfo,
+            kernel_buffers: self.session.view.generation.global.tune.kernel_buffers.server,
             socks4: server.socks4,
         };
         Ok((target, options))
@@ -440,7 +447,7 @@ impl Exchange<'_> {
             Retry::ResponseTimeout => retry_on.response_timeout && self.is_repeatable(),
             Retry::Status => true,
         };
-        if !allowed || self.session.killed.get() || self.account.retries >= view.backend.retries {
+        if !allowed || self.session.killed.get() || self.account.retries >= self.retries(view) {
             return Err(end);
         }
         self.response_wire = None;
@@ -470,7 +477,7 @@ impl Exchange<'_> {
         let attempt = Attempt {
             server,
             retry: self.account.retries,
-            retries: view.backend.retries,
+            retries: self.retries(view),
             directed: self.directed,
             forced: self.forced,
         };

@@ -3,12 +3,13 @@
 //! It stays where it came, in its sender's input, and is passed on from there as if nobody had looked.
 
 use std::task::Poll;
+use std::time::Duration;
 
 use super::policy;
 use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::http::chunk;
 use crate::http::h1::Body as Framing;
 use crate::rules::Wait;
@@ -82,6 +83,19 @@ pub async fn wait_before_rules(
     let waited = wait(exchange, at_least, deadline).await;
     exchange.account.received = waited.is_ok().then_some(exchange.account.now);
     waited
+}
+
+/// `pause`: the rules go on when the time is over.
+pub async fn pause(exchange: &mut Exchange<'_>, time: Duration) -> Result<(), End> {
+    let (session, until) = (exchange.session, Some(clock::moment() + time));
+    std::future::poll_fn(|context| {
+        let tell = || Some(exchange.report(Stage::Rules).analysing(until));
+        poll_silence(context, session, &[(until, ())], tell)
+    })
+    .await;
+    exchange.tick();
+    let phase = if exchange.response_wire.is_some() { Phase::Headers } else { Phase::Request };
+    if session.killed.get() { Err(End::new(Cause::Killed, phase, None)) } else { Ok(()) }
 }
 
 /// `http-response wait-for-body`: waits until so much of the response's body has come, as much as there is room for, or its end.

@@ -45,10 +45,18 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     (exchange.keep_alive && exchange.upload.is_done()).then_some(now)
 }
 
+/// Gives back what an exchange in `mode tcp` holds that goes on as requests. Nothing is told of it: they are told of.
+pub fn abandon(exchange: &mut Exchange<'_>) {
+    let worker = &exchange.session.worker;
+    exchange.transaction.counters.end(worker.milliseconds(exchange.account.now));
+    worker.give_head(std::mem::take(&mut exchange.request));
+    worker.give_head(std::mem::take(&mut exchange.response));
+}
+
 /// Sends the answer to a request that ended early, if one can still be sent. What is told afterwards may be another end:
 /// the client may not have taken the answer.
 async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
-    let answers = exchange.account.status.is_none() && exchange.session.frontend.section.mode == Mode::Http;
+    let answers = exchange.account.status.is_none() && is_http(exchange);
     let Some(code) = end.status.filter(|_| answers) else {
         exchange.keep_alive = false;
         return Some(end);
@@ -128,10 +136,30 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
 }
 
 pub(super) fn is_http(exchange: &Exchange<'_>) -> bool {
-    exchange.session.frontend.section.mode == Mode::Http
+    exchange.session.frontend.section.mode == Mode::Http || exchange.session.switched
 }
 
-fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Moment) {
+/// Counts the bytes that went both ways since they were last counted.
+pub fn count_bytes(exchange: &mut Exchange<'_>, bytes_in: u64, bytes_out: u64) {
+    let counted = exchange
+        .account
+        .counted
+        .as_mut()
+        .map_or((0, 0), |counted| std::mem::replace(&mut counted.bytes, (bytes_in, bytes_out)));
+    let fresh = (bytes_in.saturating_sub(counted.0), bytes_out.saturating_sub(counted.1));
+    let session = exchange.session;
+    let server = exchange.backend.zip(exchange.server_index);
+    let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &*server.traffic);
+    let backend = exchange.backend.map(|view| &*view.backend.section.traffic);
+    let front = [&*session.frontend.section.traffic, &*session.listener.traffic];
+    for traffic in front.into_iter().chain(backend).chain(server) {
+        traffic.of(session.worker.index).add(Count::BytesIn, fresh.0);
+        traffic.of(session.worker.index).add(Count::BytesOut, fresh.1);
+    }
+}
+
+fn count(exchange: &mut Exchange<'_>, end: Option<End>, timers: &Timers, now: Moment) {
+    count_bytes(exchange, exchange.account.bytes_in + exchange.upload.moved, exchange.account.bytes_out);
     let (session, account) = (exchange.session, &exchange.account);
     let index = session.worker.index;
     let front = &session.frontend.section.traffic;
@@ -144,12 +172,9 @@ fn count(exchange: &Exchange<'_>, end: Option<End>, timers: &Timers, now: Moment
     }
     let server = exchange.backend.zip(exchange.server_index);
     let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &server.traffic);
-    let bytes = (account.bytes_in + exchange.upload.moved, account.bytes_out);
     let status = account.status.map(Count::of_status);
     let count = |traffic: &Traffic| {
         let counters = traffic.of(index);
-        counters.add(Count::BytesIn, bytes.0);
-        counters.add(Count::BytesOut, bytes.1);
         if let Some(status) = status {
             counters.add(status, 1);
         }

@@ -104,7 +104,11 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
 
 fn limits(session: &Session) -> Limits {
     let tune = &session.view.generation.global.tune;
-    Limits { head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize, fields: usize::from(tune.http_maxhdr) }
+    Limits {
+        head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
+        fields: usize::from(tune.http_maxhdr),
+        any_payload: tune.any_payload,
+    }
 }
 
 fn accept(exchange: &mut Exchange<'_>, wire: RequestWire, consumed: usize) {
@@ -195,6 +199,10 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     }
     let status = |code| if unanswered { None } else { Some(code) };
     match why {
+        // To haproxy one that was to become a request and did not is at fault with the proxy.
+        NoMore::Ended | NoMore::Late if session.switched && session.requests == 0 => {
+            End::new(Cause::Proxy, Phase::Request, status(if why == NoMore::Late { 408 } else { 400 }))
+        }
         NoMore::Ended => End::new(Cause::ClientAbort, Phase::Request, status(400)),
         NoMore::Late => End::new(Cause::ClientTimeout, Phase::Request, status(408)),
         NoMore::Closing => End::new(Cause::Killed, Phase::Request, None),

@@ -230,7 +230,7 @@ fn load(exchange: &Exchange<'_>) -> Load {
         server: server.map_or(0, |server| server.traffic.sessions.current()),
         retries: account.retries,
         redispatched: account.redispatched,
-        server_queue: account.queued_behind.0,
-        backend_queue: account.queued_behind.1,
+        server_queue: account.queued_behind.0.into(),
+        backend_queue: account.queued_behind.1.into(),
     }
 }

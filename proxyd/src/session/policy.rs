@@ -30,6 +30,7 @@ use crate::log_sink::{Destination, Lines};
 use crate::name_service::Asked;
 use crate::proxy::Section;
 use crate::proxy::Server;
+use crate::proxy::settings::Mode;
 use crate::proxy_protocol::PrefaceError;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
@@ -116,7 +117,7 @@ pub fn admits_connection(session: &Session, client: &Conn) -> Option<Expected> {
         match rules.tcp_request_connection(&stream, &mut at) {
             TcpVerdict::Expect(Preface::Proxy) => expected.proxy = true,
             TcpVerdict::Expect(Preface::NetScaler) => expected.netscaler = true,
-            verdict => return (!refuses(session, client, verdict, Count::DeniedConnections)).then_some(expected),
+            verdict => return (!refuses(session, client, &verdict, Count::DeniedConnections)).then_some(expected),
         }
     }
 }
@@ -128,18 +129,18 @@ pub fn admits_session(session: &Session, client: &Conn) -> bool {
         return true;
     }
     let stream = stream(session, client, None, None, None, session.since);
-    if refuses(session, client, rules.tcp_request_session(&stream), Count::DeniedSessions) {
+    if refuses(session, client, &rules.tcp_request_session(&stream), Count::DeniedSessions) {
         return false;
     }
     session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
     true
 }
 
-fn refuses(session: &Session, client: &Conn, verdict: TcpVerdict, denied: Count) -> bool {
+fn refuses(session: &Session, client: &Conn, verdict: &TcpVerdict, denied: Count) -> bool {
     if let TcpVerdict::SilentDrop(silence) = verdict {
-        forget_client(client, silence);
+        forget_client(client, *silence);
     }
-    let ends = verdict != TcpVerdict::Continue;
+    let ends = *verdict != TcpVerdict::Continue;
     if ends {
         session.frontend.section.traffic.of(session.worker.index).add(denied, 1);
     }
@@ -234,6 +235,7 @@ async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRule
                 Box::pin(resolve(exchange, question, None)).await?;
                 exchange.account.received = Some(exchange.account.now);
             }
+            Verdict::Pause(time) => Box::pin(body::pause(exchange, time)).await?,
             verdict => return obey(exchange, verdict).await,
         }
     }
@@ -254,6 +256,10 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
             TcpVerdict::Continue => break,
             // Such a rule is one on connections.
             TcpVerdict::Expect(_) => {}
+            TcpVerdict::SwitchToHttp => {
+                exchange.switches_to_http = true;
+                break;
+            }
             TcpVerdict::Wait => more_content(exchange, deadline).await?,
             TcpVerdict::Resolve(question) => {
                 let deadline = deadline.unwrap_or(exchange.account.now);
@@ -358,7 +364,7 @@ pub async fn on_connection(exchange: &mut Exchange<'_>) -> Result<(), End> {
 
 async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> {
     match verdict {
-        Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) => Ok(()),
+        Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) | Verdict::Pause(_) => Ok(()),
         Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
         Verdict::Serve(Service::PrometheusExporter) => Err(Box::pin(exporter::answer(exchange)).await),
@@ -448,8 +454,16 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
         return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
     };
     exchange.backend = Some(view);
+    let mode = view.backend.section.mode;
+    // What begins as bytes may become requests, but not the other way.
+    exchange.switches_to_http = exchange.request_wire.is_none() && mode == Mode::Http;
     exchange.backend_use = Some(InUse::enter(&view.backend.section.traffic.sessions));
     exchange.farm_use = Some(view.backend.farm.enter());
+    if exchange.request_wire.is_some() && mode != Mode::Http {
+        // Told in the log; the client gets nothing.
+        exchange.account.status = Some(500);
+        return Err(End::new(Cause::Internal, Phase::Request, None));
+    }
     Ok(())
 }
 
@@ -558,6 +572,7 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
         match verdict {
             Verdict::Continue | Verdict::Resolve(_) | Verdict::Serve(_) => return Ok(()),
             Verdict::WaitForBody(wait) => Box::pin(body::wait_for_response(exchange, wait)).await?,
+            Verdict::Pause(time) => Box::pin(body::pause(exchange, time)).await?,
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
                 let traffic = &exchange.session.frontend.section.traffic;
                 traffic.of(exchange.session.worker.index).add(Count::DeniedResponses, 1);

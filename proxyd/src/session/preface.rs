@@ -1,4 +1,4 @@
-//! What comes before a client's first byte and says who it is: a PROXY header, NetScaler's client IP insertion.
+//! What comes before a client's first byte and says who it is: a PROXY header, `NetScaler`'s client IP insertion.
 
 use std::cell::OnceCell;
 
@@ -13,7 +13,7 @@ use crate::rules::tcp::Preface;
 pub struct Expected {
     /// A PROXY header: `accept-proxy`, `expect-proxy`.
     pub proxy: bool,
-    /// NetScaler's, before it: `accept-netscaler-cip`, `expect-netscaler-cip`.
+    /// `NetScaler`'s, before it: `accept-netscaler-cip`, `expect-netscaler-cip`.
     pub netscaler: bool,
 }
 

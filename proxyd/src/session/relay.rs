@@ -2,13 +2,18 @@
 //! directions go on until both have ended.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use super::finish;
 use super::report::{Report, Stage};
-use super::stream::{Done, Exchange};
+use super::stream::{Counted, Done, Exchange};
 use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
 use crate::clock::{self, Moment};
 use crate::http::h1::Body;
 use crate::termination::{Cause, End, Phase};
+
+/// How often `option contstats` counts the bytes of one response or tunnel.
+const COUNTED_EVERY: Duration = Duration::from_secs(5);
 
 /// Relays until the response is complete, or for [`Body::Tunnel`] until both sides have ended.
 pub async fn run(exchange: &mut Exchange<'_>, body: Body) -> Result<Done, End> {
@@ -50,6 +55,9 @@ impl Relay {
         let mut download = Transfer::new(body);
         download.may_splice = exchange.may_splice(|splice| splice.response);
         let now = exchange.account.now;
+        if exchange.session.frontend.section.contstats {
+            exchange.account.counted = Some(Box::new(Counted { bytes: (0, 0), next: now + COUNTED_EVERY }));
+        }
         let unsent = exchange.server.as_ref().is_some_and(|server| !server.conn.output.is_empty());
         Self {
             download,
@@ -78,6 +86,11 @@ impl Relay {
             let now = clock::moment();
             self.client.broken(now);
             self.server.broken(now);
+            if let Some(counted) = exchange.account.counted.as_mut().filter(|counted| now >= counted.next) {
+                counted.next = now + COUNTED_EVERY;
+                let sent = exchange.account.bytes_out + self.download.counted();
+                finish::count_bytes(exchange, exchange.account.bytes_in + exchange.upload.moved, sent);
+            }
         }
         self.polled = true;
         let to_client = self.download.is_held_up() || !exchange.client.output.is_empty();

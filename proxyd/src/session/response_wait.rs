@@ -55,6 +55,7 @@ impl ResponseWait {
             limits: Limits {
                 head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
                 fields: usize::from(tune.http_maxhdr),
+                any_payload: false,
             },
             client: Silence::new(exchange.client_timeout(), now),
             server: Silence::new(exchange.server_timeout(), now),

@@ -35,7 +35,11 @@ pub async fn on_tunnel(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
     exchange.tick();
     let received = exchange.server.as_ref().map_or(0, |server| server.conn.input.len() as u64);
     match verdict {
-        TcpVerdict::Continue | TcpVerdict::Wait | TcpVerdict::Resolve(_) | TcpVerdict::Expect(_) => Ok(Opening::Open),
+        TcpVerdict::Continue
+        | TcpVerdict::Wait
+        | TcpVerdict::Resolve(_)
+        | TcpVerdict::Expect(_)
+        | TcpVerdict::SwitchToHttp => Ok(Opening::Open),
         TcpVerdict::Close => over(exchange).await.map(Opening::Over),
         TcpVerdict::Reject | TcpVerdict::SilentDrop(_) => {
             exchange.account.bytes_out = received;
@@ -172,7 +176,11 @@ async fn more(exchange: &mut Exchange<'_>, deadline: Option<Moment>) -> Result<(
 fn obey(exchange: &mut Exchange<'_>, verdict: &TcpVerdict, seen: bool) -> Result<(), End> {
     policy::apply_to_client(exchange);
     match verdict {
-        TcpVerdict::Continue | TcpVerdict::Wait | TcpVerdict::Resolve(_) | TcpVerdict::Expect(_) => Ok(()),
+        TcpVerdict::Continue
+        | TcpVerdict::Wait
+        | TcpVerdict::Resolve(_)
+        | TcpVerdict::Expect(_)
+        | TcpVerdict::SwitchToHttp => Ok(()),
         TcpVerdict::Close => {
             exchange.account.bytes_out = 0;
             Err(End::new(Cause::ServerAbort, Phase::Headers, Some(502)))

@@ -88,6 +88,8 @@ pub struct Exchange<'s> {
     pub captures: Captures,
     /// What rules noted.
     pub transaction: Transaction,
+    /// In `mode tcp`: a rule or the backend wants requests.
+    pub switches_to_http: bool,
     /// For the log and the counters.
     pub account: Account,
     /// Counted in the backend.
@@ -123,12 +125,14 @@ pub struct Account {
     pub counted_more: i16,
     /// Bytes of the response as haproxy counts them; the page for bytes that were no request is not counted.
     pub bytes_out: u64,
+    /// What `option contstats` has counted by now; few sections have it.
+    pub counted: Option<Box<Counted>>,
     /// Attempts at a server after the first.
     pub retries: u32,
     /// The request went to another server than chosen at first.
     pub redispatched: bool,
     /// Requests ahead when it queued, at the server and in the backend.
-    pub queued_behind: (u64, u64),
+    pub queued_behind: (u32, u32),
     /// The two letters about cookies.
     pub cookies: [u8; 2],
     /// The service of proxyd's own that answered.
@@ -137,6 +141,15 @@ pub struct Account {
     pub logged: bool,
     /// Nothing is logged nor counted: it ended before it began.
     pub silent: bool,
+}
+
+/// What was counted of a response or tunnel before its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Bytes of the request, and of the response.
+    pub bytes: (u64, u64),
+    /// When they are counted again.
+    pub next: Moment,
 }
 
 impl<'s> Exchange<'s> {
@@ -154,6 +167,7 @@ impl<'s> Exchange<'s> {
             bytes_in: 0,
             counted_more: 0,
             bytes_out: 0,
+            counted: None,
             retries: 0,
             redispatched: false,
             queued_behind: (0, 0),
@@ -185,6 +199,7 @@ impl<'s> Exchange<'s> {
             captures: Captures::default(),
             transaction: Transaction::new(session.worker.next_exchange()),
             peeked: false,
+            switches_to_http: false,
             account,
             backend_use: None,
             server_use: None,
@@ -287,6 +302,7 @@ async fn answer(exchange: &mut Exchange<'_>, begun: Begun) -> Result<Done, End> 
     exchange.transaction.variables.begin_response();
     capture::response(exchange);
     policy::on_response(exchange).await?;
+    cookies::check_cache(exchange)?;
     cookies::write(exchange);
     stickiness::store(exchange);
     h1::relay(exchange).await

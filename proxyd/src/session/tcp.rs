@@ -3,38 +3,62 @@
 use super::Session;
 use super::conn::Conn;
 use super::server_content::{self, Opening};
-use super::stream::Exchange;
+use super::stream::{Done, Exchange};
 use super::transfer::Transfer;
 use super::{capture, finish, logging, policy, relay, stickiness};
 use crate::http::h1::Body;
 use crate::termination::End;
 
-/// Serves the connection to its end. What only its beginning and its end need is not kept while it lasts.
-pub async fn serve(session: &Session, client: &mut Conn) {
+/// How far the story got.
+enum Begun {
+    /// Bytes go both ways from now on.
+    Relay,
+    /// It is over.
+    Over(Done),
+    /// What comes are requests.
+    Http,
+}
+
+/// Serves the connection to its end, or until it is found that it carries requests: then true, and none of them was taken. What
+/// only its beginning and its end need is not kept while it lasts.
+pub async fn serve(session: &Session, client: &mut Conn) -> bool {
     let mut exchange = Exchange::new(session, client, session.since);
     exchange.account.first_byte = Some(session.since);
     exchange.account.received = Some(session.since);
     exchange.upload = Transfer::new(Body::Tunnel);
     let result = match Box::pin(begin(&mut exchange)).await {
-        Ok(Opening::Open) => relay::run(&mut exchange, Body::Tunnel).await,
-        Ok(Opening::Over(done)) => Ok(done),
+        Ok(Begun::Relay) => relay::run(&mut exchange, Body::Tunnel).await,
+        Ok(Begun::Over(done)) => Ok(done),
+        Ok(Begun::Http) => {
+            finish::abandon(&mut exchange);
+            return true;
+        }
         Err(end) => Err(end),
     };
     Box::pin(finish::finish(&mut exchange, result)).await;
+    false
 }
 
 /// The story, up to where bytes go both ways.
-async fn begin(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
+async fn begin(exchange: &mut Exchange<'_>) -> Result<Begun, End> {
     logging::at_the_beginning(exchange);
     capture::request(exchange);
     policy::on_connection(exchange).await?;
-    policy::choose_backend(exchange)?;
+    if !exchange.switches_to_http {
+        policy::choose_backend(exchange)?;
+    }
+    if exchange.switches_to_http {
+        return Ok(Begun::Http);
+    }
     policy::on_connection(exchange).await?;
     exchange.get_connection().await?;
     stickiness::store(exchange);
     logging::before_transfer(exchange);
     if exchange.backend.is_none_or(|view| view.backend.section.rules.tcp_response_content.is_empty()) {
-        return Ok(Opening::Open);
+        return Ok(Begun::Relay);
     }
-    server_content::on_tunnel(exchange).await
+    Ok(match server_content::on_tunnel(exchange).await? {
+        Opening::Open => Begun::Relay,
+        Opening::Over(done) => Begun::Over(done),
+    })
 }

@@ -5,7 +5,7 @@ use super::expression::Voice;
 use super::http_action::RuleAt;
 use super::{Lowering, is_condition};
 use crate::log::syslog::Level;
-use crate::rules::effect::{Change, Effect, End, Limit, Timeout};
+use crate::rules::effect::{Amount, Change, Effect, End, Limit, RETRIES_MAX, Timeout};
 use crate::sample;
 use crate::sample::fetch::Side;
 use crate::sample::transaction::LogLevel;
@@ -46,6 +46,9 @@ impl Lowering<'_> {
             "set-priority-class" => self.rule_expression(at, words).map(|from| from.map(Effect::PriorityClass)),
             "set-priority-offset" => self.rule_expression(at, words).map(|from| from.map(Effect::PriorityOffset)),
             "set-timeout" => self.set_timeout(at, words),
+            "set-retries" => self.set_retries(at, words),
+            // Without TLS a connection has shaken hands when there is a request.
+            "wait-for-handshake" => Ok(Some(Effect::Nothing)),
             "track-sc" => self.track(at, words),
             "sc-inc-gpc0" | "sc-inc-gpc1" | "sc-inc-gpc" | "sc-add-gpc" => self.count_up(name, at, words),
             "sc-set-gpt0" | "sc-set-gpt" => self.set_tag(name, at, words),
@@ -170,14 +173,39 @@ impl Lowering<'_> {
                 return Err(problem(message, word.map_or(words.here(), |word| word.span)));
             }
         };
+        let limit = self.limit("'set-timeout' rule expects a timeout or an expression", at, words)?;
+        Ok(limit.map(|limit| Effect::Timeout(which, limit)))
+    }
+
+    /// A time, or an expression for it.
+    pub(super) fn limit(&mut self, missing: &str, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Limit> {
         let Some(limit) = words.peek().filter(|word| !is_condition(word)) else {
-            return Err(problem("'set-timeout' rule expects a timeout or an expression", words.here()));
+            return Err(problem(missing, words.here()));
         };
         if let Ok(limit) = duration::parse(&limit.text, Unit::Milliseconds) {
             words.next();
-            return Ok(Some(Effect::Timeout(which, Limit::Fixed(limit))));
+            return Ok(Some(Limit::Fixed(limit)));
         }
-        Ok(self.rule_expression(at, words)?.map(|expression| Effect::Timeout(which, Limit::Sample(expression))))
+        Ok(self.rule_expression(at, words)?.map(Limit::Sample))
+    }
+
+    /// `set-retries NUMBER`, or an expression for it.
+    fn set_retries(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
+        if self.section.backend.is_none() {
+            let message =
+                format!("'set-retries' has no use in '{}', which has no backend capability", self.section.name);
+            return Err(problem(message, at.word.span));
+        }
+        let Some(word) = words.peek().filter(|word| !is_condition(word)) else {
+            return Err(problem("'set-retries' rule expects a number or an expression", words.here()));
+        };
+        if let Ok(number) = word.text.parse::<i64>() {
+            words.next();
+            let retries = u32::try_from(number).ok().filter(|retries| *retries <= RETRIES_MAX.into());
+            let refused = || problem(format!("'set-retries' rule expects a number from 0 to {RETRIES_MAX}"), word.span);
+            return Ok(Some(Effect::Retries(Amount::Fixed(retries.ok_or_else(refused)?))));
+        }
+        Ok(self.rule_expression(at, words)?.map(|expression| Effect::Retries(Amount::Sample(expression))))
     }
 }
 

@@ -162,6 +162,7 @@ impl Lowering<'_> {
             "do-resolve" => Ok(self.resolve(at, words)?.map(HttpAction::Resolve)),
             "normalize-uri" => normalize_uri(words),
             "wait-for-body" => wait_for_body(words),
+            "pause" => Ok(self.limit("expects a time or an expression", at, words)?.map(HttpAction::Pause)),
             "deny" => {
                 let status = if ruleset == Ruleset::HttpRequest { 403 } else { 502 };
                 Ok(self.reply(status, at, words)?.map(HttpAction::Deny))

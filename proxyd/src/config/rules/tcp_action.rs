@@ -120,8 +120,42 @@ impl Lowering<'_> {
             "expect-netscaler-cip" => Ok(self.expect(at, Preface::NetScaler, words)),
             // There is none for connections yet; which one it would be has been told.
             "use-service" => self.service(ruleset, words).map(|_| None),
+            "switch-mode" => Ok(self.switch_mode(words)),
             name => tcp_action(name, words),
         }
+    }
+
+    /// `switch-mode http [proto h1]`
+    fn switch_mode(&mut self, words: &mut Words<'_>) -> Option<TcpAction> {
+        let wrong = if self.section.frontend.is_none() {
+            let name = self.section.name;
+            Some(format!("'tcp-request switch-mode' not allowed because backend '{name}' has no frontend capability"))
+        } else {
+            match words.next().map(Word::as_str) {
+                Some("http") => None,
+                Some(other) => Some(format!("'tcp-request switch-mode' expects a valid mode (got '{other}').")),
+                None => Some("'tcp-request switch-mode' expects a mode as argument.".to_owned()),
+            }
+        };
+        let at = words.here();
+        let proto = wrong.is_none().then(|| words.take("proto")).flatten().map(|_| words.next().map(Word::as_str));
+        let wrong = wrong.or_else(|| match proto? {
+            None => Some("'tcp-request switch-mode': 'proto' expects a protocol as argument.".to_owned()),
+            Some("h1" | "h2") => None,
+            Some(other) => Some(format!(
+                "'tcp-request switch-mode': 'proto' expects a valid MUX protocol, if specified (got '{other}')"
+            )),
+        });
+        if let Some(message) = wrong {
+            self.error(code::BAD_VALUE, at, message);
+            let _rest = words.rest();
+            return None;
+        }
+        if proto == Some(Some("h2")) {
+            report::unsupported(self.out, "tcp-request content switch-mode http proto h2", at);
+            return None;
+        }
+        Some(TcpAction::SwitchToHttp)
     }
 
     /// `expect-proxy layer4`

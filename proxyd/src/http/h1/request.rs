@@ -55,7 +55,7 @@ pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<Re
     let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
         return partial(input.len(), limits, false);
     };
-    Ok(Progress::Complete { consumed, wire: accept(head, &seen)? })
+    Ok(Progress::Complete { consumed, wire: accept(head, &seen, limits)? })
 }
 
 /// `METHOD SP target SP HTTP/x.y`; where the fields begin.
@@ -102,7 +102,7 @@ fn skip(bytes: &[u8], mut at: usize, passed: impl Fn(u8) -> bool) -> usize {
 }
 
 /// The checks that need the whole head, and the canonical form of what decides framing.
-fn accept(head: &mut Head, seen: &Seen) -> Result<RequestWire, Refused> {
+fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, Refused> {
     let old = head.version() < Version::HTTP_11;
     let has_body = seen.chunked || seen.content_length.is_some_and(|length| length > 0);
     let connect = head.method() == b"CONNECT";
@@ -112,7 +112,7 @@ fn accept(head: &mut Head, seen: &Seen) -> Result<RequestWire, Refused> {
     }
     match_authority(head, connect)?;
     seen.check_delimited()?;
-    if old && has_body && matches!(head.method(), b"GET" | b"HEAD" | b"DELETE") {
+    if old && has_body && !limits.any_payload && matches!(head.method(), b"GET" | b"HEAD" | b"DELETE") {
         return Err(Refused { status: 413 });
     }
     seen.check_coding()?;

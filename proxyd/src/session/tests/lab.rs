@@ -237,6 +237,7 @@ impl Lab {
         let global = Global {
             maxconn: 2_000,
             connections: Arc::default(),
+            accepted: Arc::new(Traffic::new(1)),
             hard_stop_after: None,
             case_adjustment: crate::http::case::CaseAdjustment::default(),
             variables: crate::sample::variable::ProcessVariables::default(),
