@@ -1,6 +1,7 @@
 //! What stands between reading and forwarding: persistence by cookies, PROXY headers, pages of the proxy's own, queues.
 
 use super::rig::{Rig, Step, answering, read_all, talk};
+use integration_tests::subject::Subject;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -175,4 +176,47 @@ fn a_full_server_makes_requests_wait() {
     assert!(line.contains(" 0/0 \"POST /1"), "{line}");
     assert_eq!(rig.origin.message(), "go");
     assert!(rig.origin.message().starts_with("GET /2"));
+}
+
+/// What haproxy 3.x gives rules and logs as samples, and the word of the log that means the same.
+const TOLD: &[(&str, &str)] = &[
+    ("%Tw", "req.timer.queue"),
+    ("%Tc", "bc.timer.connect"),
+    ("%Td", "res.timer.data"),
+    ("%Ta", "txn.timer.total"),
+    ("%Tu", "txn.timer.user"),
+    ("%U", "bytes_in"),
+    ("%B", "bytes_out"),
+    ("%rc", "txn.conn_retries"),
+    ("%ts", "txn.sess_term_state"),
+    ("%sq", "bc_srv_queue"),
+    ("%bq", "bc_be_queue"),
+];
+
+#[test]
+fn samples_tell_what_the_log_tells() {
+    if Subject::from_env() == Subject::Theirs {
+        eprintln!("skipped: haproxy 2.6 does not have these samples");
+        return;
+    }
+    let pairs: Vec<String> = TOLD.iter().map(|(word, sample)| format!("{word}=%[{sample}]")).collect();
+    let format = format!("log-format \"[x] - - - {}\"", pairs.join(" "));
+    let config = CONFIG.replace("option httplog", &format);
+    let ruled = "    http-response set-header x-connect %[bc.timer.connect]\n\
+                 \x20   http-response set-header x-end %[res.timer.data]/%[txn.sess_term_state]/%[bc_reused]\n";
+    let config = config.replace("    server s1", &format!("{ruled}    server s1"));
+    let rig = Rig::start("told", &config, answering(OK));
+    let (answer, _) = talk(&rig, b"GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n", false, QUIET);
+    assert!(answer.contains("\r\nx-connect: ") && !answer.contains("x-connect: -1"), "{answer}");
+    assert!(answer.contains("/--/0\r\n"), "{answer}");
+    let (refused, _) = talk(&rig, b"GET /", true, QUIET);
+    assert!(refused.contains(" 400 "), "{refused}");
+    for end in ["--=--", "CR=CR"] {
+        let line = rig.log_line();
+        assert!(line.contains(end), "{line}");
+        for (pair, (word, sample)) in line.split(' ').skip(3).zip(TOLD) {
+            let (told, asked) = pair.split_once('=').unwrap();
+            assert_eq!(told, asked, "{word} and {sample}: {line}");
+        }
+    }
 }

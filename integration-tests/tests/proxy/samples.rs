@@ -34,6 +34,7 @@ frontend f
     http-request set-var(txn.es) str(ES256)
     http-request set-var(txn.none) str(none)
     http-request set-var(txn.secret) str(secret)
+    http-request set-var(txn.nonce) str(AAECAwQFBgcICQoL)
     http-request set-var(sess.who) src
     http-request set-var-fmt(txn.both) \"%[path]-%[method]\"
     http-request set-var(req.gone) int(1)

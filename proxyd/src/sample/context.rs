@@ -2,7 +2,8 @@
 
 use super::Value;
 use super::content::{Body, Content};
-use super::fetch::socket::Socket;
+use super::fetch::course::Course;
+use super::fetch::socket::{Socket, Which};
 use super::fetch::{Figure, Side};
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
@@ -48,6 +49,12 @@ pub struct Stream<'a> {
     pub client_socket: Option<&'a dyn Socket>,
     /// The connection to the server, once there is one.
     pub server_socket: Option<&'a dyn Socket>,
+    /// Whether that connection had carried other requests; `None`: there is none.
+    pub server_reused: Option<bool>,
+    /// The connection carries HTTP.
+    pub http: bool,
+    /// How the exchange has gone so far. `None`: there is none yet.
+    pub course: Option<&'a dyn Course>,
     /// The worker the connection lives on.
     pub worker: u32,
     /// The id and the name of the server, once one is chosen.
@@ -104,6 +111,14 @@ impl<'a> Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
+    /// One of the two connections.
+    pub fn socket(&self, which: Which) -> Option<&'a dyn Socket> {
+        match which {
+            Which::Client => self.client_socket,
+            Which::Server => self.server_socket,
+        }
+    }
+
     /// A message's body.
     pub fn body_of(&self, side: Side) -> Option<Body<'a>> {
         match side {

@@ -6,6 +6,7 @@ use super::value::{self, Value};
 use super::variable::Name;
 use std::borrow::Cow;
 
+pub mod cipher;
 mod encode;
 pub mod fix;
 pub mod forwarded;
@@ -16,6 +17,7 @@ mod language;
 pub mod made;
 pub mod mqtt;
 pub mod number;
+pub mod signature;
 pub mod table;
 mod text;
 pub mod time;

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub mod content;
 mod cookie;
 pub mod counter;
+pub mod course;
 mod elements;
 pub mod socket;
 mod target;
@@ -144,6 +145,8 @@ pub enum Figure {
     Uptime,
     /// `fe_client_timeout` and so on, in milliseconds.
     Timeout(Limit),
+    /// `be_max_retries`, `cur_max_retries`
+    Retries,
 }
 
 /// A configured time.
@@ -167,6 +170,10 @@ pub enum Limit {
     CurrentServer,
     /// `cur_tunnel_timeout`
     CurrentTunnel,
+    /// `fe_tarpit_timeout`
+    FrontendTarpit,
+    /// `cur_tarpit_timeout`: the backend's, once one is chosen.
+    CurrentTarpit,
 }
 
 /// A part of the request line as the client sent it.
@@ -275,6 +282,8 @@ pub enum Fetch {
         /// What its value is made into.
         wanted: As,
     },
+    /// `cookie`: of the response where there is one, else of the request.
+    AnyCookie(Option<Box<[u8]>>),
     /// `cook_cnt`
     CookieCount {
         /// From `cookie` or from `set-cookie`.
@@ -353,6 +362,18 @@ pub enum Fetch {
     Noted(Noted),
     /// `rand`, below the limit.
     Random(u32),
+    /// How the exchange has gone so far.
+    Course(course::CourseFetch),
+    /// `internal.strm.is_htx`: the connection carries HTTP.
+    IsHttp,
+    /// `bc_reused`: the request went over a connection that had carried others.
+    Reused,
+    /// `bc_err`: what went wrong with a connection to the server that rules can ask about, which is nothing.
+    ServerError,
+    /// `bc_err_str`
+    ServerErrorText,
+    /// `fc_nb_streams`, `bc_nb_streams`: exchanges that share the connection.
+    Streams(socket::Which),
 }
 
 impl Fetch {
@@ -465,6 +486,13 @@ impl Fetch {
                 let names: Vec<&[u8]> = head(context, *side)?.fields().map(|(name, _)| name).collect();
                 Some(Value::Str(Cow::Owned(names.join(delimiter))))
             }
+            Self::AnyCookie(name) => {
+                let side = if context.response.is_some() { Side::Response } else { Side::Request };
+                let mut values = cookie::values(head(context, side)?, side, name.as_deref());
+                // haproxy looks for the last one of a name, and without a name for none behind the first.
+                let value = if name.is_some() { values.last() } else { values.next() };
+                value.map(Value::text)
+            }
             Self::CookieCount { side, name } => {
                 Some(Value::count(cookie::values(head(context, *side)?, *side, name.as_deref()).count() as u64))
             }
@@ -522,6 +550,12 @@ impl Fetch {
             | Self::Bearer(_)
             | Self::HttpMajor(_) => whole::value(self, context),
             Self::Counter(fetch) => fetch.value(stream),
+            Self::Course(fetch) => fetch.value(stream),
+            Self::IsHttp => Some(Value::Bool(stream.http)),
+            Self::Reused => stream.server_reused.map(Value::Bool),
+            Self::ServerError => stream.server_socket.map(|_| Value::Int(0)),
+            Self::ServerErrorText => stream.server_socket.map(|_| Value::text(b"Success")),
+            Self::Streams(which) => stream.socket(*which).map(|_| Value::Int(1)),
             Self::Random(limit) => {
                 let random = u64::from(stream.live.random());
                 Some(Value::count((random * u64::from(*limit)) >> 32))
@@ -558,6 +592,7 @@ impl Figure {
             | Self::ListenerSessions
             | Self::ProcessSessions
             | Self::Uptime
+            | Self::Retries
             | Self::Timeout(_) => return live.figure(self.resolved(stream)?, stream).map(Value::Int),
         };
         Some(Value::count(number))

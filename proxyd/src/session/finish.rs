@@ -35,7 +35,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     exchange.farm_use = None;
     count_tracked(exchange, end);
     if !exchange.account.silent {
-        let timers = timers(exchange, now);
+        let timers = exchange.account.timers(now);
         count(exchange, end, &timers, now);
         logging::at_the_end(exchange, end, timers, now);
     }
@@ -268,18 +268,4 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
     took(Timing::Connect, timers.connect);
     took(Timing::Response, timers.response);
     took(Timing::Total, timers.response.map(|_| timers.total));
-}
-
-pub(super) fn timers(exchange: &Exchange<'_>, now: Moment) -> Timers {
-    let (session, account) = (exchange.session, &exchange.account);
-    let between = |from: Option<Moment>, to: Option<Moment>| Some(to?.milliseconds_since(from?));
-    Timers {
-        handshake: 0,
-        idle: account.first_byte.map_or(0, |first| first.milliseconds_since(session.since)),
-        request: between(account.first_byte, account.received),
-        queue: between(account.received, account.dequeued),
-        connect: between(account.dequeued, account.connected),
-        response: between(account.connected, account.answered),
-        total: now.milliseconds_since(session.since),
-    }
 }

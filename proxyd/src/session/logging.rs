@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::attempt::target;
 use super::conn::Conn;
-use super::finish::{is_http, timers};
+use super::finish::is_http;
 use super::stream::Exchange;
 use super::{Session, policy};
 use crate::clock::{self, Moment};
@@ -33,7 +33,7 @@ pub fn at_the_beginning(exchange: &mut Exchange<'_>) {
             return;
         }
         let level = Level::Info;
-        write(exchange, Event { step: begun(exchange), end: None, timers: timers(exchange, now), now, level });
+        write(exchange, Event { step: begun(exchange), end: None, timers: exchange.account.timers(now), now, level });
     }
 }
 
@@ -49,7 +49,7 @@ pub fn before_transfer(exchange: &mut Exchange<'_>) {
     }
     let now = exchange.tick();
     let step = if is_http(exchange) { Step::Response } else { Step::Connect };
-    let timers = timers(exchange, now);
+    let timers = exchange.account.timers(now);
     log(exchange, step, None, timers, now);
     exchange.account.logged = true;
 }

@@ -18,7 +18,7 @@ use super::preface::Expected;
 use super::report::Stage;
 use super::server_content;
 use super::service::{self, Answer};
-use super::stream::Exchange;
+use super::stream::{Account, Exchange};
 use super::transfer::poll_silence;
 use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
@@ -39,6 +39,7 @@ use crate::rules::{self, Rules, Service, Silence, Verdict};
 use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
 use crate::sample::fetch::content::rdp_cookie;
+use crate::sample::fetch::course::Course;
 use crate::sample::fetch::socket::Socket;
 use crate::sample::transaction::Transaction;
 use crate::sample::{Context, Expression, Stream, Value};
@@ -55,10 +56,11 @@ fn stream<'a>(
     session: &'a Session,
     client: &'a Conn,
     backend: Option<&'a BackendView>,
-    transaction: Option<&'a Transaction>,
+    noted: Option<(&'a Transaction, &'a Account)>,
     server: Option<usize>,
-    now: Moment,
 ) -> Stream<'a> {
+    let transaction = noted.map(|(transaction, _)| transaction);
+    let now = noted.map_or(session.since, |(_, account)| account.now);
     let said = |of: fn(&Transaction) -> &Cell<Option<SocketAddr>>| transaction.and_then(|noted| of(noted).get());
     Stream {
         source: said(|noted| &noted.source).or(session.source),
@@ -71,6 +73,9 @@ fn stream<'a>(
         header_error: None,
         client_socket: Some(client.stream()),
         server_socket: None,
+        server_reused: None,
+        http: session.frontend.section.mode == Mode::Http,
+        course: noted.map(|(_, account)| account as &dyn Course),
         worker: u32::try_from(session.worker.index).unwrap_or(u32::MAX),
         server: backend
             .zip(server)
@@ -94,12 +99,15 @@ fn stream<'a>(
 /// The same of an exchange that is only looked at. Rules that change a message borrow its parts one by one.
 pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) -> Stream<'e> {
     let Exchange { session, client, transaction, server_index, account, server, .. } = exchange;
-    let stream = stream(session, client, backend, Some(transaction), *server_index, account.now);
-    Stream { server_socket: socket(server.as_ref()), ..stream }
+    let mut stream = stream(session, client, backend, Some((transaction, account)), *server_index);
+    with_server(&mut stream, server.as_ref());
+    stream
 }
 
-fn socket(server: Option<&ServerConn>) -> Option<&dyn Socket> {
-    server.map(|server| server.conn.stream() as &dyn Socket)
+/// The same with the connection to the server.
+fn with_server<'a>(stream: &mut Stream<'a>, server: Option<&'a ServerConn>) {
+    stream.server_socket = server.map(|server| server.conn.stream() as &dyn Socket);
+    stream.server_reused = server.map(|server| server.requests > 1);
 }
 
 /// `tcp-request connection`: whether the connection may go on at all, and what then has to come first. It sees the ends of the
@@ -111,7 +119,7 @@ pub fn admits_connection(session: &Session, client: &Conn) -> Option<Expected> {
     if rules.tcp_request_connection.is_empty() {
         return Some(expected);
     }
-    let stream = stream(session, client, None, None, None, session.since);
+    let stream = stream(session, client, None, None, None);
     let mut at = 0;
     loop {
         match rules.tcp_request_connection(&stream, &mut at) {
@@ -128,7 +136,7 @@ pub fn admits_session(session: &Session, client: &Conn) -> bool {
     if rules.tcp_request_connection.is_empty() && rules.tcp_request_session.is_empty() {
         return true;
     }
-    let stream = stream(session, client, None, None, None, session.since);
+    let stream = stream(session, client, None, None, None);
     if refuses(session, client, &rules.tcp_request_session(&stream), Count::DeniedSessions) {
         return false;
     }
@@ -218,9 +226,8 @@ async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRule
                 exchange.session,
                 exchange.client,
                 exchange.backend,
-                Some(&exchange.transaction),
+                Some((&exchange.transaction, &exchange.account)),
                 exchange.server_index,
-                exchange.account.now,
             );
             ask(&section.rules, &mut exchange.request, &stream, &mut at)
         };
@@ -560,13 +567,12 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
                 exchange.session,
                 exchange.client,
                 exchange.backend,
-                Some(&exchange.transaction),
+                Some((&exchange.transaction, &exchange.account)),
                 exchange.server_index,
-                exchange.account.now,
             );
             let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-            let server_socket = socket(exchange.server.as_ref());
-            let stream = Stream { response_body: body, server_socket, ..stream };
+            let mut stream = Stream { response_body: body, ..stream };
+            with_server(&mut stream, exchange.server.as_ref());
             section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at)
         };
         match verdict {
@@ -613,13 +619,12 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
             exchange.session,
             exchange.client,
             exchange.backend,
-            Some(&exchange.transaction),
+            Some((&exchange.transaction, &exchange.account)),
             exchange.server_index,
-            exchange.account.now,
         );
         let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-        let server_socket = socket(exchange.server.as_ref());
-        let stream = Stream { response_body: body, server_socket, ..stream };
+        let mut stream = Stream { response_body: body, ..stream };
+        with_server(&mut stream, exchange.server.as_ref());
         let request = exchange.request_wire.map(|_| &exchange.request);
         section.rules.http_after_response(request, &mut exchange.response, &stream);
     }
@@ -674,7 +679,7 @@ pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destinatio
     let session = exchange.session;
     let logging = &session.frontend.logging;
     let sample = |expression: &Expression| {
-        let stream = seen(exchange, exchange.backend);
+        let stream = Stream { course: Some(record), ..seen(exchange, exchange.backend) };
         let context = Context {
             request: exchange.request_wire.map(|_| &exchange.request),
             response: exchange.response_wire.map(|_| &exchange.response),
@@ -694,7 +699,9 @@ pub fn log_connection(
     (lines, record): (Lines<'_>, &Record<'_>),
     destination: Destination<'_>,
 ) {
-    let stream = Stream { header_error: Some(error), ..stream(session, client, None, None, None, clock::moment()) };
+    let now = clock::moment();
+    let (now, now_ms) = (session.worker.date(now), session.worker.milliseconds(now));
+    let stream = Stream { header_error: Some(error), now, now_ms, ..stream(session, client, None, None, None) };
     let context = Context { request: None, response: None, stream: &stream };
     session
         .worker

@@ -23,10 +23,11 @@ use crate::http::Head;
 use crate::http::h1::Body;
 use crate::http::h1::request::RequestWire;
 use crate::http::h1::response::ResponseWire;
-use crate::log;
+use crate::log::{self, Timers};
 use crate::proxy::Section;
 use crate::proxy::settings::Splice;
 use crate::rules::stick::ToStore;
+use crate::sample::fetch::course::{Course, Told};
 use crate::sample::transaction::Transaction;
 use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
@@ -103,6 +104,8 @@ pub struct Exchange<'s> {
 /// What is told about a request at its end.
 #[derive(Debug)]
 pub struct Account {
+    /// When the connection was accepted, or its previous request ended.
+    pub began: Moment,
     /// When its first byte came.
     pub first_byte: Option<Moment>,
     /// When its head was complete.
@@ -152,10 +155,41 @@ pub struct Counted {
     pub next: Moment,
 }
 
+impl Account {
+    /// How long each phase took that has ended by then.
+    pub fn timers(&self, now: Moment) -> Timers {
+        let between = |from: Option<Moment>, to: Option<Moment>| Some(to?.milliseconds_since(from?));
+        Timers {
+            handshake: 0,
+            idle: self.first_byte.map_or(0, |first| first.milliseconds_since(self.began)),
+            request: between(self.first_byte, self.received),
+            queue: between(self.received, self.dequeued),
+            connect: between(self.dequeued, self.connected),
+            response: between(self.connected, self.answered),
+            total: now.milliseconds_since(self.began),
+        }
+    }
+}
+
+impl Course for Account {
+    fn told(&self) -> Told {
+        Told {
+            timers: self.timers(self.now),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            retries: self.retries,
+            redispatched: self.redispatched,
+            queued_behind: (self.queued_behind.0.into(), self.queued_behind.1.into()),
+            termination: *b"--",
+        }
+    }
+}
+
 impl<'s> Exchange<'s> {
     /// An exchange of which nothing is known.
     pub fn new(session: &'s Session, client: &'s mut Conn, now: Moment) -> Self {
         let account = Account {
+            began: now,
             first_byte: None,
             received: None,
             dequeued: None,

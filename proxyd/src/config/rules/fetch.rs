@@ -7,6 +7,7 @@ use crate::sample::Fetch;
 use crate::sample::Value;
 use crate::sample::convert::time::Unit;
 use crate::sample::fetch::content::{Begins, Part};
+use crate::sample::fetch::socket::Which;
 use crate::sample::fetch::{As, AuthPart, End, Figure, HeaderFetch, Limit, Line, ServerFact, Side, TargetPart};
 use crate::sample::variable::Name;
 use shared_config::haproxy::keyword::FetchRow;
@@ -136,6 +137,7 @@ fn message(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "shdr_cnt" | "res.hdr_cnt" => Fetch::HeaderCount(header(response, false)),
         "res.fhdr_cnt" => Fetch::HeaderCount(header(response, true)),
         "res.hdr_names" => header_names(response, arguments),
+        "cookie" => Fetch::AnyCookie(arguments.bytes(0)),
         "cook" | "req.cook" => cookie(request, As::Text),
         "cook_val" | "req.cook_val" => cookie(request, As::Int),
         "cook_cnt" | "req.cook_cnt" => Fetch::CookieCount { side: request, name: arguments.bytes(0) },
@@ -290,8 +292,18 @@ fn connection(name: &str) -> Option<Fetch> {
         "fe_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::Client)),
         "be_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::Server)),
         "be_tunnel_timeout" => Fetch::Figure(Figure::Timeout(Limit::Tunnel)),
-        "be_connect_timeout" => Fetch::Figure(Figure::Timeout(Limit::Connect)),
-        "be_queue_timeout" => Fetch::Figure(Figure::Timeout(Limit::Queue)),
+        // No rule changes the `cur_` ones of these yet.
+        "be_connect_timeout" | "cur_connect_timeout" => Fetch::Figure(Figure::Timeout(Limit::Connect)),
+        "be_queue_timeout" | "cur_queue_timeout" => Fetch::Figure(Figure::Timeout(Limit::Queue)),
+        "fe_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::FrontendTarpit)),
+        "cur_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentTarpit)),
+        "be_max_retries" | "cur_max_retries" => Fetch::Figure(Figure::Retries),
+        "internal.strm.is_htx" => Fetch::IsHttp,
+        "bc_reused" => Fetch::Reused,
+        "bc_err" => Fetch::ServerError,
+        "bc_err_str" => Fetch::ServerErrorText,
+        "fc_nb_streams" => Fetch::Streams(Which::Client),
+        "bc_nb_streams" => Fetch::Streams(Which::Server),
         "be_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::Tarpit)),
         "cur_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentClient)),
         "cur_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentServer)),

@@ -2,6 +2,7 @@ use super::*;
 use crate::http::{Head, Version};
 use crate::ids::{ServerIndex, UserlistId};
 use crate::rules::Verdict;
+use crate::sample::variable::Name;
 use crate::sample::variable::ProcessVariables;
 use crate::sample::{Context, Groups, Live, Stream};
 use shared_config::diagnostic::Severity;
@@ -92,6 +93,9 @@ fn stream() -> Stream<'static> {
         header_error: None,
         client_socket: None,
         server_socket: None,
+        server_reused: None,
+        http: true,
+        course: None,
         worker: 0,
         server: None,
         now_ms: 0,
@@ -250,6 +254,37 @@ fn what_does_not_work_yet_is_said() {
     let lines = "  tcp-request content reject if { src 10.0.0.0/8 }\n";
     let (_, problems) = lowered(lines, SectionKind::Frontend, Mode::Tcp);
     assert_eq!(problems, []);
+}
+
+/// What haproxy 2.6 has only one half of: the other half gives its input back, and the bytes of RFC 3602, section 4, and of
+/// the case in `samples.txt`.
+#[test]
+fn what_aes_encrypts_it_decrypts() {
+    let lines = "
+  http-request set-var(txn.cbc) str('Single block msg'),aes_cbc_enc(128,Pa+6Qp2etDC0ItqALJ+sQQ==,BqkhQDa4oVtRLgPVNBIABg==)
+  http-request set-var(txn.cbc_hex) var(txn.cbc),hex,lower
+  http-request set-var(txn.cbc_back) var(txn.cbc),aes_cbc_dec(128,Pa+6Qp2etDC0ItqALJ+sQQ==,BqkhQDa4oVtRLgPVNBIABg==)
+  http-request set-var(txn.gcm) str('hello gcm'),aes_gcm_enc(128,AAECAwQFBgcICQoL,AAECAwQFBgcICQoLDA0ODw==,txn.tag)
+  http-request set-var(txn.gcm_hex) var(txn.gcm),hex,lower
+  http-request set-var(txn.gcm_back) var(txn.gcm),aes_gcm_dec(128,AAECAwQFBgcICQoL,AAECAwQFBgcICQoLDA0ODw==,txn.tag)
+  http-request set-var(txn.other) var(txn.gcm),aes_gcm_dec(128,AAECAwQFBgcICQoL,AAECAwQFBgcICQoLDA0ODw==,txn.tag,YWJj)
+";
+    let (rules, problems) = http(lines);
+    assert_eq!(problems, []);
+    let stream = stream();
+    rules.http_request(&mut request(), &stream, &mut 0);
+    for (name, expected) in [
+        ("txn.cbc_back", Some("Single block msg")),
+        ("txn.gcm_hex", Some("fb09cba2093b903726")),
+        ("txn.tag", Some("DUg3UmPF2ELk7Gbqdiv6WQ==")),
+        ("txn.gcm_back", Some("hello gcm")),
+        ("txn.other", None),
+    ] {
+        let value = stream.variable(&Name::parse(name).unwrap()).map(|value| value.into_text().into_owned());
+        assert_eq!(value.as_deref(), expected.map(str::as_bytes), "{name}");
+    }
+    let first_block = stream.variable(&Name::parse("txn.cbc_hex").unwrap()).unwrap().into_text().into_owned();
+    assert!(first_block.starts_with(b"e353779c1079aeb82708942dbe77181a"), "{first_block:?}");
 }
 
 proptest::proptest! {

@@ -56,6 +56,7 @@ pub(super) fn of(generation: &Generation, figure: Figure, stream: &Stream<'_>) -
         Figure::ProcessSessions => Some(number(generation.global.connections.current())),
         Figure::Uptime => Some(number(now_ms / 1_000)),
         Figure::Timeout(limit) => Some(timeout(generation, limit, stream).map_or(0, milliseconds)),
+        Figure::Retries => Some(generation.backend(stream.backend?.0)?.retries.into()),
         Figure::FrontendId => Some(generation.frontend(stream.frontend.0)?.section.id.into()),
         Figure::BackendId => Some(generation.backend(stream.backend?.0)?.section.id.into()),
         // The others have questions of their own.
@@ -114,6 +115,11 @@ fn timeout(generation: &Generation, limit: Limit, stream: &Stream<'_>) -> Option
         Limit::Connect => back?.connect,
         Limit::Queue => back?.queue.or(back?.connect),
         Limit::Tarpit => back?.tarpit.or(back?.connect),
+        Limit::FrontendTarpit => front?.tarpit.or(front?.connect),
+        Limit::CurrentTarpit => match back {
+            Some(back) => back.tarpit.or(back.connect),
+            None => front?.tarpit.or(front?.connect),
+        },
         Limit::CurrentClient => noted.and_then(|noted| noted.client_timeout.get()).or(front?.client),
         Limit::CurrentServer => noted.and_then(|noted| noted.server_timeout.get()).or_else(|| back?.server),
         Limit::CurrentTunnel => noted.and_then(|noted| noted.tunnel_timeout.get()).or_else(|| back?.tunnel),

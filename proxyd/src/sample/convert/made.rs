@@ -63,7 +63,11 @@ pub enum Made {
     /// `jwt_header_query`, `jwt_payload_query`
     TokenPart(jwt::Part, Option<jwt::Query>),
     /// `jwt_verify`: the algorithm, the key.
-    VerifyToken(jwt::Source, jwt::Source),
+    VerifyToken(jwt::Verifier),
+    /// `aes_gcm_dec` and its kin.
+    Aes(Box<super::cipher::Aes>),
+    /// `date`: the number of seconds that an HTTP date means.
+    ReadDate,
     /// `mqtt_is_valid`
     MqttValid,
     /// `mqtt_field_value`
@@ -214,7 +218,9 @@ impl Made {
             Self::Json(input) => made(json::escape(&value.into_written(), *input)?),
             Self::JsonQuery(path, integer) => json::query(&value.into_written(), path, *integer)?,
             Self::TokenPart(part, query) => jwt::query(&value.into_text(), *part, query.as_ref())?,
-            Self::VerifyToken(algorithm, key) => Value::Int(jwt::verify(context, &value.into_text(), algorithm, key)?),
+            Self::VerifyToken(verifier) => Value::Int(verifier.verify(context, &value.into_text())?),
+            Self::Aes(aes) => aes.apply(context, &value.into_bytes())?,
+            Self::ReadDate => Value::Int(time::read_http_date(&value.into_text())?),
             Self::MqttValid => Value::Bool(mqtt::is_valid(&value.into_bytes())?),
             Self::MqttField(packet, field) => mqtt::field_value(&value.into_bytes(), *packet, *field)?,
             Self::FixValid => Value::Bool(fix::is_valid(&value.into_bytes())?),

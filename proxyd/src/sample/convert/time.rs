@@ -82,6 +82,42 @@ pub(super) fn http_date(seconds: i64, fraction: i64, unit: Unit) -> String {
     out + " GMT"
 }
 
+/// The seconds since 1970 that a date of HTTP means (RFC 9110, 5.6.7), in any of its three forms.
+pub(super) fn read_http_date(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    let (day, month, year, time) = match *words.as_slice() {
+        // Sun, 06 Nov 1994 08:49:37 GMT, or Sunday, 06-Nov-94 08:49:37 GMT, or Sun Nov  6 08:49:37 1994
+        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => (day, month, year, time),
+        _ => return None,
+    };
+    let month = MONTHS.iter().position(|name| name.get(..3) == Some(month))? + 1;
+    let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number >= 0);
+    let year = match (number(year)?, year.len()) {
+        // Two digits mean the year that is not more than fifty years ahead, as seen from the turn of the century.
+        (year @ 0..70, 2) => 2000 + year,
+        (year, 2) => 1900 + year,
+        (year, 4) => year,
+        _ => return None,
+    };
+    let mut parts = time.split(':').map(number);
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let day = number(day).filter(|day| (1..=31).contains(day))?;
+    let days = days_from_civil(year, i64::try_from(month).ok()?, day);
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Counted in years that begin in March, so that the day of a leap year comes last.
+    let year = if month > 2 { year } else { year - 1 };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
+}
+
 fn weekday(seconds: i64) -> usize {
     usize::try_from((seconds.div_euclid(86_400) + 4).rem_euclid(7)).unwrap_or(0)
 }
@@ -175,5 +211,37 @@ fn field(letter: u8, local: i64, seconds: i64, utc_offset: i32) -> String {
         b'Z' => if utc_offset == 0 { "GMT" } else { "" }.to_owned(),
         b'%' => "%".to_owned(),
         other => format!("%{}", char::from(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_http_are_read_in_their_three_forms() {
+        for (text, expected) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199)),
+            ("Wed, 01 Mar 2000 00:00:00 GMT", Some(951_868_800)),
+            ("Sun, 06 Nov 1994 24:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("Sun, 06 Nov 1994 08:49 GMT", None),
+            ("Sun, 06 Now 1994 08:49:37 GMT", None),
+            ("Sun, -6 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("", None),
+        ] {
+            assert_eq!(read_http_date(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_is_written_is_read() {
+        for seconds in (0..5_000_000_000_i64).step_by(7_654_321) {
+            assert_eq!(read_http_date(http_date(seconds, 0, Unit::Seconds).as_bytes()), Some(seconds));
+        }
     }
 }

@@ -117,13 +117,7 @@ impl SocketFetch {
             End::Destination => stream.server_socket?.peer(),
         };
         match self {
-            Self::Measured(which, figure) => {
-                let socket = match which {
-                    Which::Client => stream.client_socket,
-                    Which::Server => stream.server_socket,
-                };
-                Some(Value::Int(figure.of(&socket?.measured()?).into()))
-            }
+            Self::Measured(which, figure) => Some(Value::Int(figure.of(&stream.socket(which)?.measured()?).into())),
             Self::ServerAddress(end) => address(end).map(|address| Value::Ip(address.ip().to_canonical())),
             Self::ServerPort(end) => address(end).map(|address| Value::Int(address.port().into())),
             Self::Error(Told::Number) => Some(Value::Int(stream.header_error.map_or(0, |error| error.number().into()))),

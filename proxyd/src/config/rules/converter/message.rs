@@ -2,15 +2,22 @@
 
 use super::super::arguments::{Arguments, Problem, problem};
 use super::made::query;
-use crate::sample::convert::{Made, fix, forwarded, jwt, mqtt};
+use crate::config::files;
+use crate::sample::convert::cipher::{Aes, Bits, Mode};
+use crate::sample::convert::signature::PublicKey;
+use crate::sample::convert::{Made, base64_decode, fix, forwarded, jwt, mqtt};
 use crate::sample::variable::Name;
+use shared_config::words::Word;
+
+/// The largest file of a public key, in bytes.
+const PEM_BYTES_MAX: u64 = 65_536;
 
 /// The converter of that name; `None` where it is none of these, or does not work in this form.
 pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made>, Problem> {
     Ok(Some(match name {
         "jwt_header_query" => Made::TokenPart(jwt::Part::Header, token_query(arguments)?),
         "jwt_payload_query" => Made::TokenPart(jwt::Part::Payload, token_query(arguments)?),
-        "jwt_verify" => return verify_token(arguments),
+        "jwt_verify" | "jwt_verify_cert" => return verify_token(arguments),
         "mqtt_is_valid" => Made::MqttValid,
         "mqtt_field_value" => return mqtt_field(arguments),
         "fix_is_valid" => Made::FixValid,
@@ -29,6 +36,10 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made
         "rfc7239_n2nn" => Made::NodeName,
         "rfc7239_n2np" => Made::NodePort,
         "base2" => Made::Bits,
+        // A fourth parameter of CBC would be additional data, which the mode has no place for.
+        "aes_cbc_dec" | "aes_cbc_enc" if arguments.word(3).is_some() => return Ok(None),
+        "aes_gcm_dec" | "aes_gcm_enc" | "aes_cbc_dec" | "aes_cbc_enc" => aes(name, arguments)?,
+        "date" => Made::ReadDate,
         _ => return Ok(None),
     }))
 }
@@ -45,23 +56,48 @@ fn token_source(arguments: &Arguments<'_>, index: usize) -> jwt::Source {
     }
 }
 
-/// Signatures of certificates do not work yet.
 fn verify_token(arguments: &Arguments<'_>) -> Result<Option<Made>, Problem> {
     let algorithm = token_source(arguments, 0);
-    if let jwt::Source::Text(name) = &algorithm {
-        match jwt::Signed::from_name(name) {
-            Some(jwt::Signed::Not | jwt::Signed::Secret(_)) => {}
-            Some(jwt::Signed::Certificate) => return Ok(None),
-            Some(jwt::Signed::Unmanaged) => {
-                return Err(problem("RSASSA-PSS JWS signing not managed yet", arguments.span()));
-            }
-            None => {
-                let name = String::from_utf8_lossy(name);
-                return Err(problem(format!("unknown JWT algorithm: {name}"), arguments.span()));
-            }
+    if let jwt::Source::Text(name) = &algorithm
+        && jwt::Signed::from_name(name).is_none()
+    {
+        let name = String::from_utf8_lossy(name);
+        return Err(problem(format!("unknown JWT algorithm: {name}"), arguments.span()));
+    }
+    // As with haproxy, a file that is not there or holds no key is no mistake: no token verifies with it.
+    let text = arguments.word(1).and_then(|word| files::read(word.as_str(), PEM_BYTES_MAX).ok());
+    let public = text.and_then(|text| PublicKey::from_pem(&String::from_utf8_lossy(&text)));
+    Ok(Some(Made::VerifyToken(jwt::Verifier { algorithm, key: token_source(arguments, 1), public })))
+}
+
+/// `aes_gcm_dec` and its kin.
+fn aes(name: &str, arguments: &Arguments<'_>) -> Result<Made, Problem> {
+    let bits = arguments.integer(0).and_then(Bits::from_number);
+    let bits = bits.ok_or_else(|| problem("key size must be 128, 192 or 256 (bits).", arguments.span()))?;
+    for (index, what) in [(1, "nonce"), (2, "key"), (3, "aead_tag")] {
+        let written = |word: &&Word| Name::parse(&word.text).is_none();
+        if let Some(word) = arguments.word(index).filter(written)
+            && base64_decode(word.text.as_bytes()).is_none()
+        {
+            let message = format!(
+                "failed to parse {what} : argument needs to be base64 encoded, and can either be a string or a variable."
+            );
+            return Err(problem(message, word.span));
         }
     }
-    Ok(Some(Made::VerifyToken(algorithm, token_source(arguments, 1))))
+    let optional = |index: usize| arguments.word(index).map(|_| token_source(arguments, index));
+    let (mode, additional) = match name {
+        "aes_gcm_dec" => (Mode::GcmDecrypt(token_source(arguments, 3)), optional(4)),
+        "aes_gcm_enc" => {
+            let tag = arguments.word(3).and_then(|word| Name::parse(&word.text));
+            let tag = tag.ok_or_else(|| problem("the tag must be put into a variable", arguments.span()))?;
+            (Mode::GcmEncrypt(tag), optional(4))
+        }
+        "aes_cbc_dec" => (Mode::CbcDecrypt, None),
+        _ => (Mode::CbcEncrypt, None),
+    };
+    let (nonce, key) = (token_source(arguments, 1), token_source(arguments, 2));
+    Ok(Made::Aes(Box::new(Aes { bits, nonce, key, mode, additional })))
 }
 
 fn mqtt_field(arguments: &Arguments<'_>) -> Result<Option<Made>, Problem> {

@@ -3,6 +3,7 @@
 use super::super::arguments::{Arguments, Problem, problem};
 use crate::sample::Fetch;
 use crate::sample::convert::time::Unit;
+use crate::sample::fetch::course::CourseFetch;
 use crate::sample::fetch::socket::{Figure, Resolution, SocketFetch, Told, Which};
 use crate::sample::fetch::{End, Noted};
 use shared_config::words::Word;
@@ -23,15 +24,20 @@ const TLV_NAMES: [(&str, u8); 6] = [
 
 /// The fetch of that name; `None` where it is none of these.
 pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Problem> {
+    let unit = || {
+        let unit = arguments.word(0).map_or(Some(Unit::Seconds), |word| Unit::from_name(&word.text));
+        unit.ok_or_else(|| problem("expects 's', 'ms' or 'us' as unit", arguments.span()))
+    };
+    let asked = if name == "request_date" { unit()? } else { Unit::Seconds };
+    if let Some(course) = CourseFetch::named(name, asked) {
+        return Ok(Some(Fetch::Course(course)));
+    }
     let noted = match name {
         "prio_class" => Some(Noted::PriorityClass),
         "prio_offset" => Some(Noted::PriorityOffset),
         "txn.id32" => Some(Noted::Number),
         "pid" => Some(Noted::Process),
-        "accept_date" => {
-            let unit = arguments.word(0).map_or(Some(Unit::Seconds), |word| Unit::from_name(&word.text));
-            Some(Noted::Accepted(unit.ok_or_else(|| problem("expects 's', 'ms' or 'us' as unit", arguments.span()))?))
-        }
+        "accept_date" => Some(Noted::Accepted(unit()?)),
         _ => None,
     };
     if let Some(noted) = noted {
