@@ -39,6 +39,7 @@ const PROXYD: &[(&str, Layer)] = &[
     ("check", Drive),
     ("cli", Drive),
     ("clock", Drive),
+    ("log_forward", Drive),
     ("log_sink", Drive),
     ("name_service", Drive),
     ("net", Drive),

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `global`, `proxy`, `userlist`, `ring`, `sections` | the kinds of sections |
+//! | `global`, `proxy`, `userlist`, `ring`, `log_forward`, `sections` | the kinds of sections |
 //! | `settings`, `frontend`, `option`, `stats`, `log`, `cookie`, `balance`, `check`, `bind`, `server`, `source` | statements of the proxies |
 //! | `legacy` | words of 1.4 to 2.5 |
 //! | `rules` | ACLs, conditions, rules |
@@ -25,6 +25,7 @@ mod global;
 mod legacy;
 mod line;
 mod log;
+mod log_forward;
 pub mod model;
 mod number;
 mod option;
@@ -181,6 +182,7 @@ impl<'a> Lowering<'a> {
         match kind {
             SectionKind::Global => self.global_section(ast),
             SectionKind::Userlist => self.userlist(ast),
+            SectionKind::LogForward => log_forward::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             SectionKind::Ring => ring::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             kind if kind.is_proxy() => self.proxy(ast, kind),
             kind => sections::lower(ast, kind, &mut self.others, &mut self.tools, &mut self.out),

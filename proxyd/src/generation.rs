@@ -7,6 +7,7 @@ use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId};
 pub mod live;
 
+use crate::log::forward::Forwarder;
 use crate::log::ring::Ring;
 use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
@@ -32,6 +33,8 @@ pub struct Generation {
     pub tables: Vec<Arc<Table>>,
     /// The built-in ring and those of the configuration. A ring whose definition stays outlives the generation.
     pub rings: Vec<Arc<Ring>>,
+    /// The `log-forward` sections.
+    pub forwarders: Vec<Arc<Forwarder>>,
     /// What holds for all of them.
     pub global: Global,
 }
@@ -164,6 +167,7 @@ mod tests {
             userlists: Vec::new(),
             tables: Vec::new(),
             rings: Vec::new(),
+            forwarders: Vec::new(),
             global,
         }
     }

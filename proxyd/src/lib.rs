@@ -26,6 +26,7 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod log_forward;
 pub mod log_sink;
 pub mod name_service;
 pub mod net;

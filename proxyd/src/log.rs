@@ -7,6 +7,9 @@
 pub mod date;
 pub mod digits;
 pub mod format;
+pub mod forward;
+pub mod frames;
+pub mod message;
 pub mod ring;
 pub mod step;
 pub mod syslog;

@@ -21,6 +21,8 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, Un
 use crate::log::Record;
 use crate::log::date::{Date, Second};
 use crate::log::format::{Process, Program};
+use crate::log::forward::Forwarder;
+use crate::log::message::{self, Missing};
 use crate::log::ring::Ring;
 use crate::log::syslog::{Level, Message, Sender};
 use crate::log::target::{LogAddress, Logger};
@@ -139,6 +141,38 @@ impl LogSink {
                     ring.frame(out, logger.target.priority(log.level), date, sender, Message { text, ..message });
                 }
                 None => logger.target.frame(out, log.level, date, sender, message),
+            });
+        }
+    }
+
+    /// Relays a message of another host, for each of the targets.
+    pub fn relay(&self, forwarder: &Forwarder, bytes: &[u8], now: Duration) {
+        let message = if forwarder.settings.unparsed {
+            message::Message::unparsed(bytes)
+        } else {
+            message::Message::parse(bytes)
+        };
+        let now = self.date(now);
+        let batches = &mut self.inner.borrow_mut().batches;
+        for logger in &forwarder.loggers {
+            let target = &logger.target;
+            if message.level().is_some_and(|level| level > target.max_level) || !logger.chooses_this_line() {
+                continue;
+            }
+            let message = message.capped(target.min_level);
+            let missing = Missing { facility: target.facility, now };
+            let batch = Batch::of(batches, logger);
+            if batch.is_full() {
+                batch.send(&self.settings.dropped);
+            }
+            batch.push(|out| match logger.ring() {
+                Some(ring) => {
+                    let start = out.len();
+                    let text = &message.text[..message.text.len().min(target.max_len.into())];
+                    message::Message { text, ..message }.write(out, ring.settings().format, missing);
+                    out.truncate(start + ring.settings().max_len);
+                }
+                None => target.line(out, |out| message.write(out, target.format, missing)),
             });
         }
     }

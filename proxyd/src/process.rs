@@ -3,6 +3,7 @@
 mod control;
 mod descriptors;
 mod identity;
+mod logs;
 mod oversight;
 pub mod reload;
 pub mod serve;

@@ -18,6 +18,7 @@ use crate::generation::{Generation, Global, System, live};
 use crate::health::{Observation, OnMarkedDown, OnMarkedUp};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
+use crate::log::forward::Forwarder;
 use crate::log::ring::{Ring, RingSettings};
 use crate::log::target::{LogAddress, LogTarget, Logger};
 use crate::proxy::address::ServerAddress;
@@ -70,6 +71,7 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         userlists: model.userlists.clone(),
         tables: model.tables.iter().map(|table| builder.table(table)).collect(),
         rings: builder.rings.clone(),
+        forwarders: model.log_forwards.iter().map(|section| Arc::new(builder.forwarder(section))).collect(),
         global: builder.global(maxconn),
         frontends,
     }
@@ -147,6 +149,11 @@ impl Builder<'_> {
             LogAddress::Udp(_) | LogAddress::Unix(_) | LogAddress::Abstract { .. } | LogAddress::Fd(_) => None,
         };
         Logger::new(target.clone(), ring.cloned(), self.longest_line)
+    }
+
+    fn forwarder(&self, section: &model::LogForward) -> Forwarder {
+        let loggers = section.logs.iter().map(|target| self.logger(target)).collect();
+        Forwarder { settings: section.settings.clone(), loggers }
     }
 
     fn traffic(&self, known: Option<&Arc<Traffic>>) -> Arc<Traffic> {

@@ -31,7 +31,7 @@ fn server() -> Vec<Step> {
 }
 
 /// Whether a line is as expected.
-fn is(line: &str, expected: &str) -> bool {
+pub(crate) fn is(line: &str, expected: &str) -> bool {
     let mut line = line;
     let mut parts = expected.split(['{', '}']);
     if !parts.next().is_some_and(|first| take(&mut line, first)) {
@@ -41,6 +41,7 @@ fn is(line: &str, expected: &str) -> bool {
         let length = match kind {
             "D" => "Nov 29 06:01:24".len(),
             "I" => "2026-11-29T06:01:42.944391+00:00".len(),
+            "Y" => 4,
             _ => line.bytes().take_while(u8::is_ascii_digit).count(),
         };
         let Some(rest) = line.get(length..) else { return false };

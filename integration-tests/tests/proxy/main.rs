@@ -17,6 +17,7 @@ mod global;
 mod halog;
 mod health;
 mod http;
+mod log_forward;
 mod log_targets;
 mod logs;
 mod name_servers;

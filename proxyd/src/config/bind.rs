@@ -15,6 +15,9 @@ use shared_config::words::Word;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// What `dgram-bind` takes.
+pub(super) const DATAGRAM: Accept = Accept { datagram: true, stream: false, ..Accept::BIND };
+
 /// What the parameters of a line say, for all its addresses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BindSettings {
@@ -53,7 +56,7 @@ pub(super) struct BindDraft {
 pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &mut Support) -> Vec<BindDraft> {
     let missing = "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.";
     let Some(word) = line.expect(missing) else { return Vec::new() };
-    let addresses = addresses(line, word, "'bind' : ", resolver);
+    let addresses = addresses(line, word, "'bind' : ", Accept::BIND, resolver);
     let prefix = format!("'bind {}' in section '{}'", word.text, line.section.name());
     let settings = params(line, &prefix, support);
     addresses
@@ -96,6 +99,7 @@ pub(super) fn addresses(
     line: &mut Line<'_, '_>,
     word: &Word,
     prefix: &str,
+    accept: Accept,
     resolver: &mut Resolver,
 ) -> Vec<ListenAddress> {
     let mut found = Vec::new();
@@ -103,8 +107,7 @@ pub(super) fn addresses(
     for part in word.text.split(',') {
         let range = start..start + part.len();
         start = range.end + 1;
-        let result =
-            resolver.parse(part, Accept::BIND).and_then(|address| expand(&address, part, resolver, &mut found));
+        let result = resolver.parse(part, accept).and_then(|address| expand(&address, part, resolver, &mut found));
         if let Err(message) = result {
             line.error(code::BAD_VALUE, word.span_of(range), format!("{prefix}{message}"));
         }

@@ -1,5 +1,6 @@
 //! `global`: several of them are one.
 
+use super::address::Accept;
 use super::bind;
 use super::default_path::DefaultPath;
 use super::line::{Line, code};
@@ -298,7 +299,7 @@ fn stats_socket(line: &mut Line<'_, '_>, global: &mut Global, tools: &mut Tools)
     let Some(word) = line.expect(missing) else { return };
     let mut addresses = Vec::new();
     if word.text.contains(['/', ':', '@']) {
-        addresses = bind::addresses(line, word, "'stats socket' : ", &mut tools.resolver);
+        addresses = bind::addresses(line, word, "'stats socket' : ", Accept::BIND, &mut tools.resolver);
     } else if word.text.parse::<std::net::IpAddr>().is_ok() {
         let message = format!("'stats socket' : missing port specification in '{}'", word.text);
         line.error(code::BAD_VALUE, word.span, message);

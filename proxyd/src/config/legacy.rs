@@ -145,7 +145,7 @@ fn listen_on(word: &Word, section: &mut Section, tools: &mut Tools, out: &mut Di
         section: section.kind,
         out,
     };
-    let addresses = bind::addresses(&mut line, word, "'bind' : ", &mut tools.resolver);
+    let addresses = bind::addresses(&mut line, word, "'bind' : ", Accept::BIND, &mut tools.resolver);
     let binds = addresses.into_iter().map(|address| BindDraft {
         bind: Bind::plain(address, &*word.text),
         span: word.span,

@@ -12,6 +12,7 @@ use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace}
 use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId, ServerIndex};
 use crate::log::format::Program;
+pub use crate::log::forward::ForwardSettings;
 pub use crate::log::ring::RingSettings;
 pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
 pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
@@ -47,6 +48,17 @@ pub struct Model {
     pub resolvers: Vec<resolvers::Settings>,
     /// The `ring` sections and what `log tcp@` lines made.
     pub rings: Vec<RingSettings>,
+    /// The `log-forward` sections.
+    pub log_forwards: Vec<LogForward>,
+}
+
+/// A `log-forward` section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogForward {
+    /// Where messages come from.
+    pub settings: ForwardSettings,
+    /// Where they go.
+    pub logs: Vec<LogTarget>,
 }
 
 impl Model {
@@ -54,7 +66,8 @@ impl Model {
     pub fn loggers(&self) -> impl Iterator<Item = &LogTarget> {
         let frontends = self.frontends.iter().map(|frontend| &frontend.proxy);
         let proxies = frontends.chain(self.backends.iter().map(|backend| &backend.proxy));
-        self.global.logs.iter().chain(proxies.flat_map(|proxy| &proxy.logs))
+        let sections = self.log_forwards.iter().flat_map(|section| &section.logs);
+        self.global.logs.iter().chain(proxies.flat_map(|proxy| &proxy.logs)).chain(sections)
     }
 
     /// A frontend by its id.

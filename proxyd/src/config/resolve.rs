@@ -118,8 +118,9 @@ pub(super) fn complete(
     }
     let resolvers = completion.resolvers;
     track::tracking(&sections, &mut backends, names, out);
+    let log_forwards = others.forwards.iter().map(|draft| draft.complete(&global)).collect();
     let rings = ring::complete(&others.rings, &tools.rings, sources);
-    let model = Model { global, frontends, backends, userlists, tables, resolvers, rings };
+    let model = Model { global, frontends, backends, userlists, tables, resolvers, rings, log_forwards };
     ring::missing(&model, out);
     model
 }

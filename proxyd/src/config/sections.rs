@@ -3,6 +3,7 @@
 
 use super::address::{self, Accept};
 use super::line::{Line, code};
+use super::log_forward;
 use super::model::ErrorFile;
 use super::option::Negation;
 use super::proxy::{self, Tools};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub(super) struct Others {
     pub resolvers: Vec<crate::resolvers::Settings>,
     pub rings: Vec<RingSettings>,
+    pub forwards: Vec<log_forward::Draft>,
     pub mailers: HashMap<String, Span>,
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// `peers/table`
@@ -91,7 +93,7 @@ pub(super) fn lower(
     }
 }
 
-fn duplicate(name: &Word, kind: SectionKind, others: &mut Others, out: &mut Diagnostics) {
+pub(super) fn duplicate(name: &Word, kind: SectionKind, others: &mut Others, out: &mut Diagnostics) {
     let key = (kind, name.text.to_string());
     match others.seen.get(&key) {
         Some(&first) if kind != SectionKind::Traces => {
@@ -105,7 +107,6 @@ fn duplicate(name: &Word, kind: SectionKind, others: &mut Others, out: &mut Diag
 /// Whoever refers to such a section is told what does not work; the section alone is harmless, unless it listens.
 fn report(kind: SectionKind, at: Span, tools: &mut Tools, out: &mut Diagnostics) {
     match kind {
-        SectionKind::LogForward => tools.support.unsupported("log-forward", at, out),
         SectionKind::HttpErrors | SectionKind::Resolvers => {}
         _ => tools.support.no_effect(&format!("section {}", kind.name()), at, out),
     }

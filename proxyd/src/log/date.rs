@@ -100,6 +100,11 @@ fn small(value: i64) -> u8 {
 }
 
 impl Date {
+    /// The year, in local time.
+    pub(super) fn year(self) -> i64 {
+        self.civil(self.utc_offset).year
+    }
+
     fn civil(self, utc_offset: i32) -> Civil {
         Civil::from_unix(i64::try_from(self.since_epoch.as_secs()).unwrap_or(0) + i64::from(utc_offset))
     }
@@ -155,7 +160,7 @@ impl Date {
         }
     }
 
-    fn compute_rfc3164(self, out: &mut Vec<u8>) {
+    pub(super) fn compute_rfc3164(self, out: &mut Vec<u8>) {
         let c = self.civil(self.utc_offset);
         out.extend_from_slice(c.month_name().as_bytes());
         out.extend_from_slice(if c.day < 10 { b"  " } else { b" " });

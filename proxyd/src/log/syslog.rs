@@ -62,8 +62,13 @@ impl LogTarget {
 
     /// Appends one framed line: header and message, cut to [`LogTarget::max_len`], and a line feed.
     pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: Message<'_>) {
+        self.line(out, |out| frame(out, self.format, self.priority(level), date, sender, message));
+    }
+
+    /// Appends what is written, cut to [`LogTarget::max_len`], and a line feed.
+    pub fn line(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let start = out.len();
-        frame(out, self.format, self.priority(level), date, sender, message);
+        write(out);
         // To a descriptor, the line feed is one of the bytes that are allowed; in a datagram it is beyond them.
         let line_feed = usize::from(matches!(self.address, LogAddress::Fd(_)));
         out.truncate(start + usize::from(self.max_len) - line_feed);

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
+use super::logs::Logs;
 use super::reload::{self, Outcome, Reader, Reloaded};
 use super::serve::Ending;
 use super::systemd;
@@ -27,7 +28,7 @@ use crate::generation::{Generation, Handle};
 use crate::health::change::Event;
 use crate::health::observe::Evidence;
 use crate::log::syslog::Level;
-use crate::log_sink::backing::Backing;
+use crate::log_forward::{self, Forwarding};
 use crate::log_sink::ship::Shipping;
 use crate::log_sink::{Destination, LogSettings, LogSink};
 use crate::name_service::{self, Asked};
@@ -56,8 +57,8 @@ pub(super) struct Parts {
     pub(super) checks: Vec<check::Plan>,
     /// Whom its servers ask where they are.
     pub(super) names: Vec<name_service::Plan>,
-    /// The files of its rings.
-    pub(super) backing: Backing,
+    /// What its logs have opened.
+    pub(super) logs: Logs,
     /// The runtime API and the sockets it listens on.
     pub(super) runtime: (Rc<cli::Settings>, Vec<(Socket, StatsLevel)>),
     /// Where it talks.
@@ -139,6 +140,7 @@ pub(super) struct Control {
     parts: Parts,
     log: LogSink,
     shipping: Shipping,
+    forwarding: Forwarding,
     stopping: Option<Stopping>,
     running: usize,
 }
@@ -146,7 +148,8 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(parts: Parts) -> Self {
         let (log, running) = (LogSink::new(parts.log.clone()), parts.workers.len());
-        Self { parts, log, shipping: Shipping::default(), stopping: None, running }
+        let forwarding = Forwarding::new(parts.log.clone());
+        Self { parts, log, shipping: Shipping::default(), forwarding, stopping: None, running }
     }
 
     /// Serves until the process is to end.
@@ -179,6 +182,8 @@ impl Control {
         }
         self.start_runtime();
         self.shipping.set(&self.parts.handle.load().rings);
+        let forwards = std::mem::take(&mut self.parts.logs.forwards);
+        self.forward(forwards).await;
         let checks = std::mem::take(&mut self.parts.checks);
         self.checks().replace(self.start_checks(checks));
         let names = std::mem::take(&mut self.parts.names);
@@ -255,6 +260,13 @@ impl Control {
         runtime.names.replace(name_service::start(plans, self.parts.started, &runtime.checks));
     }
 
+    /// Relays for these `log-forward` sections, and for no others.
+    async fn forward(&mut self, sections: Vec<log_forward::Section>) {
+        if let Err(error) = self.forwarding.set(sections).await {
+            self.parts.voice.warning(&format!("log-forward sections do not work: {error}."));
+        }
+    }
+
     /// Logs a line about a backend and says it.
     fn note(&self, note: &Note) {
         self.event(&note.backend.section, note.level, &note.text);
@@ -327,7 +339,7 @@ impl Control {
     }
 
     async fn put_in_force(&mut self, reloaded: Reloaded) {
-        let Reloaded { generation, checks, names, backing, opened, later } = reloaded;
+        let Reloaded { generation, checks, names, logs, opened, later } = reloaded;
         let before = self.parts.handle.load();
         // Ended before the servers' states have another owner.
         let waiting = self.parts.runtime.0.names.take().end();
@@ -335,7 +347,8 @@ impl Control {
         self.parts.handle.store(generation);
         let generation = self.parts.handle.load();
         self.shipping.set(&generation.rings);
-        self.parts.backing.succeed(backing, &generation.rings);
+        self.parts.logs.backing.succeed(logs.backing, &generation.rings);
+        self.forward(logs.forwards).await;
         let kept: HashSet<_> = generation.frontends.iter().map(|kept| Arc::as_ptr(&kept.accepting)).collect();
         for frontend in before.frontends.iter().filter(|gone| !kept.contains(&Arc::as_ptr(&gone.accepting))) {
             frontend.accepting.set(AcceptState::Stopped);
@@ -369,6 +382,7 @@ impl Control {
         });
         let end = generation.global.hard_stop_after.map(|limit| now + limit);
         self.stopping = Some(Stopping { waiting: waiting.collect(), end });
+        self.forward(Vec::new()).await;
         self.stop_due(now).await;
     }
 

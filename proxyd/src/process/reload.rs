@@ -20,11 +20,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::logs::Logs;
 use super::sockets::{self, ForWorker};
 use crate::check::Plan;
 use crate::config::model::{Global, Model};
 use crate::generation::{Generation, Handle};
-use crate::log_sink::backing::Backing;
 use crate::name_service;
 use crate::running::{self, Facts};
 use crate::sys::{self, Scheduling};
@@ -52,8 +52,8 @@ pub(super) struct Reloaded {
     pub(super) checks: Vec<Plan>,
     /// Whom its servers ask where they are.
     pub(super) names: Vec<name_service::Plan>,
-    /// The files of rings that were not there before.
-    pub(super) backing: Backing,
+    /// What its logs need that was not open before.
+    pub(super) logs: Logs,
     /// Sockets that were not open before, for each worker.
     pub(super) opened: Vec<ForWorker>,
     /// Global settings that changed and hold only after the next start.
@@ -169,11 +169,11 @@ impl Work {
         let checks = running::checks::plans(&model, &generation)?;
         let names = running::names::plans(&model, &generation);
         let opened = sockets::open_added(&previous, &generation)?;
-        let backing = Backing::open(&generation.rings, &previous.rings)?;
+        let logs = Logs::open(&generation, Some(&previous))?;
         if !self.old.iter().any(|old| Arc::ptr_eq(old, &previous)) {
             self.old.push(previous);
         }
-        Ok(Box::new(Reloaded { generation, checks, names, backing, opened, later: later(&self.global, &model.global) }))
+        Ok(Box::new(Reloaded { generation, checks, names, logs, opened, later: later(&self.global, &model.global) }))
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::logs::Logs;
 use super::oversight::Oversight;
 use super::reload::{Load, Reader};
 use super::voice::Voice;
@@ -21,7 +22,6 @@ use crate::config::model::{LogHostname, Model};
 use crate::generation::Handle;
 use crate::limits::PIPE_SIZE;
 use crate::log_sink::LogSettings;
-use crate::log_sink::backing::Backing;
 use crate::net::accept::Waiting;
 use crate::running::{self, Facts};
 use crate::worker::pipes::PipeLimits;
@@ -85,7 +85,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     state_file::load(model, &generation, &mut checks, voice);
     let names = running::names::plans(model, &generation);
     let opened = sockets::open_all(&generation, &options.old_processes, voice)?;
-    let (runtime_sockets, backing) = (sockets::open_runtime(model, voice)?, Backing::open(&generation.rings, &[])?);
+    let (runtime_sockets, logs) = (sockets::open_runtime(model, voice)?, Logs::open(&generation, None)?);
     let pidfile = options.pidfile.as_deref().filter(|_| options.daemon || options.master);
     let pidfile = pidfile.map(identity::open_pidfile).transpose()?;
     identity::signal_old(&options.old_processes, options.terminate_old);
@@ -134,7 +134,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         started,
         checks,
         names,
-        backing,
+        logs,
         runtime: (Rc::new(runtime), runtime_sockets),
         voice,
         log,

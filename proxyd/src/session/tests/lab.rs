@@ -252,6 +252,7 @@ impl Lab {
             backends: vec![Arc::new(plan.backend())],
             userlists: Vec::new(),
             rings: Vec::new(),
+            forwarders: Vec::new(),
             tables: Vec::new(),
             global,
         });
