@@ -60,10 +60,25 @@ impl Version {
     }
 
     /// `HTTP/x.y`.
-    pub fn text(self) -> [u8; 8] {
-        [b'H', b'T', b'T', b'P', b'/', b'0' + self.major, b'.', b'0' + self.minor]
+    pub fn text(self) -> &'static [u8; 8] {
+        &VERSIONS[usize::from(self.major % 10)][usize::from(self.minor % 10)]
     }
 }
+
+static VERSIONS: [[[u8; 8]; 10]; 10] = {
+    let mut table = [[*b"HTTP/0.0"; 10]; 10];
+    let (mut major, mut digit) = (0, b'0');
+    while major < 10 {
+        let (mut minor, mut other) = (0, b'0');
+        while minor < 10 {
+            table[major][minor][5] = digit;
+            table[major][minor][7] = other;
+            (minor, other) = (minor + 1, other + 1);
+        }
+        (major, digit) = (major + 1, digit + 1);
+    }
+    table
+};
 
 #[derive(Clone, Copy, Debug)]
 struct Field {
@@ -86,6 +101,8 @@ pub struct Head {
     fields_start: u32,
     /// The lines in `text` are no longer exactly the fields in order.
     edited: bool,
+    /// How long is what stands in the start line in the place of `HTTP/x.y`, in front of the fields' lines; 0: that does.
+    protocol_length: u8,
 }
 
 impl Head {
@@ -99,6 +116,7 @@ impl Head {
         self.version = Version::default();
         self.fields_start = 0;
         self.edited = false;
+        self.protocol_length = 0;
     }
 
     /// True before anything was read into it.
@@ -169,6 +187,29 @@ impl Head {
     /// The version as received.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// The protocol and its version, as received.
+    pub fn protocol(&self) -> &[u8] {
+        self.other_protocol().unwrap_or(self.version.text())
+    }
+
+    /// The protocol and its version that this head is sent with.
+    pub fn sent_protocol(&self) -> &[u8] {
+        self.other_protocol().filter(|_| self.version < Version::HTTP_11).unwrap_or(self.version.sent().text())
+    }
+
+    /// Says that the start line names another protocol; before the first field.
+    pub fn set_protocol(&mut self, protocol: &[u8]) {
+        self.protocol_length = u8::try_from(protocol.len()).unwrap_or(0);
+        self.push(protocol);
+        self.fields_start = self.end();
+    }
+
+    fn other_protocol(&self) -> Option<&[u8]> {
+        let end = self.fields_start as usize;
+        let start = end.checked_sub(self.protocol_length.into()).filter(|&start| start < end)?;
+        self.text.get(start..end)
     }
 
     /// How many fields there are.

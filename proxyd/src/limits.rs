@@ -16,6 +16,9 @@ pub const FIELDS_MAX: usize = 101;
 /// Bytes of a field's name. haproxy's own bound, which once was an attacker's way in where it was not held.
 pub const FIELD_NAME_MAX: usize = 255;
 
+/// Bytes of what may stand in the place of `HTTP/x.y` where violations of the syntax pass.
+pub const PROTOCOL_MAX: usize = u8::MAX as usize;
+
 /// Largest size of one chunk: haproxy's bound, far from where arithmetic overflows.
 pub const CHUNK_MAX: u64 = (1 << 52) - 1;
 

@@ -57,6 +57,8 @@ pub struct Section {
     pub contstats: bool,
     /// `option independent-streams`.
     pub independent_streams: bool,
+    /// `option http-restrict-req-hdr-names`.
+    pub odd_names: settings::OddNames,
     /// `option h1-case-adjust-bogus-client`
     pub adjust_case_for_client: bool,
     /// `option h1-case-adjust-bogus-server`

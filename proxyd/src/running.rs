@@ -24,6 +24,7 @@ use crate::log::target::{LogAddress, LogTarget, Logger};
 use crate::proxy::address::ServerAddress;
 use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::place::Ports;
+use crate::proxy::settings::OddNames;
 use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Section, Server};
 use crate::rules::Rule;
 use crate::rules::switch::BackendName;
@@ -174,6 +175,7 @@ impl Builder<'_> {
             original_to: proxy.original_to.clone(),
             connection_mode: proxy.connection_mode,
             splice: proxy.splice,
+            odd_names: proxy.odd_names,
             http_buffer_request: proxy.http_buffer_request,
             inspect_delay: proxy.inspect_delay,
             response_inspect_delay: proxy.response_inspect_delay,
@@ -184,7 +186,10 @@ impl Builder<'_> {
             error_files: proxy.error_files.clone(),
             rules: proxy.rules.clone(),
             stats: proxy.stats.clone(),
-            looks_at_requests: !proxy.rules.is_empty() || proxy.stats.is_some() || proxy.http_buffer_request,
+            looks_at_requests: !proxy.rules.is_empty()
+                || proxy.stats.is_some()
+                || proxy.http_buffer_request
+                || proxy.odd_names != OddNames::Preserve,
             description: proxy.description.clone(),
             log_tag: tag.into(),
             logs: proxy.logs.iter().map(|target| self.logger(target)).collect(),

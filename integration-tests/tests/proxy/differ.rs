@@ -18,3 +18,8 @@ fn differs(what: &str) {
 fn requests() {
     differs("requests");
 }
+
+#[test]
+fn answers() {
+    differs("answers");
+}

@@ -5,7 +5,7 @@
 use super::bind::BindDraft;
 use super::model::{
     ConnectionMode, CookieCapture, Credential, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, LogTarget, Mode,
-    Network, RetryOn, ServerStateFrom, Source, Timeouts,
+    Network, OddNames, RetryOn, ServerStateFrom, Source, Timeouts,
 };
 use super::server::{ServerDraft, ServerSettings};
 use super::stick;
@@ -44,6 +44,7 @@ pub(super) struct Settings {
     pub retry_on: Option<RetryOn>,
     pub flags: Flags,
     pub connection_mode: Option<ConnectionMode>,
+    pub odd_names: OddNames,
     pub forward_for: Option<At<ForwardFor>>,
     pub original_to: Option<At<ForwardFor>>,
     pub log_format: Option<At<FormatDraft>>,

@@ -19,7 +19,7 @@ pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, Us
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
     ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, Mode,
-    Network, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
+    Network, OddNames, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::resolvers::{self, Wish};
@@ -276,6 +276,8 @@ pub struct Proxy {
     pub contstats: bool,
     /// `option independent-streams`: sending does not count as activity.
     pub independent_streams: bool,
+    /// `option http-restrict-req-hdr-names`.
+    pub odd_names: OddNames,
     /// `option h1-case-adjust-bogus-client`
     pub adjust_case_for_client: bool,
     /// `option h1-case-adjust-bogus-server`

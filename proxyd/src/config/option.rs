@@ -3,7 +3,7 @@
 use super::check;
 use super::draft::{At, Flag, FormatDraft, Section};
 use super::line::{Line, code};
-use super::model::{ConnectionMode, ForwardFor};
+use super::model::{ConnectionMode, ForwardFor, OddNames};
 use super::proxy::Tools;
 use super::value;
 use crate::balance::persist::Redispatch;
@@ -89,7 +89,7 @@ fn apply(line: &mut Line<'_, '_>, row: &'static Keyword, on: bool, section: &mut
             section.settings.external_check.option = Some(line.words.statement());
             check::protocol(line, row.name, &mut section.settings);
         }
-        "http-restrict-req-hdr-names" => restrict_names(line, row.name),
+        "http-restrict-req-hdr-names" => odd_names(line, row.name, &mut section.settings.odd_names),
         // What has no effect yet takes its arguments; more than its arity is refused as haproxy does.
         _ => {
             let max = row.arity.max.map_or(usize::MAX, usize::from);
@@ -326,10 +326,13 @@ fn redispatch(line: &mut Line<'_, '_>, on: bool, section: &mut Section) {
     section.settings.redispatch = on.then_some(Redispatch { interval }).filter(|redispatch| redispatch.interval != 0);
 }
 
-fn restrict_names(line: &mut Line<'_, '_>, name: &str) {
+fn odd_names(line: &mut Line<'_, '_>, name: &str, names: &mut OddNames) {
     let expected = format!("option '{name}' expects 'preserve', 'reject' or 'delete' option.");
     let Some(word) = line.expect(format!("missing parameter. {expected}")) else { return };
-    if !["preserve", "reject", "delete"].contains(&&*word.text) {
-        line.error(code::UNKNOWN_NAME, word.span, format!("invalid parameter '{}'. {expected}", word.text));
+    match &*word.text {
+        "preserve" => *names = OddNames::Preserve,
+        "reject" => *names = OddNames::Reject,
+        "delete" => *names = OddNames::Delete,
+        other => line.error(code::UNKNOWN_NAME, word.span, format!("invalid parameter '{other}'. {expected}")),
     }
 }

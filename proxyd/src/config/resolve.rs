@@ -225,6 +225,7 @@ impl Completion<'_> {
             forward_for: settings.forward_for.as_ref().map(|at| at.value.clone()),
             original_to: settings.original_to.as_ref().map(|at| at.value.clone()),
             splice: splice(settings),
+            odd_names: settings.odd_names,
             http_buffer_request: settings.flags.get(Flag::HttpBufferRequest, false),
             contstats: settings.flags.get(Flag::ContStats, false),
             independent_streams: settings.flags.get(Flag::IndependentStreams, false),

@@ -70,11 +70,13 @@ pub struct Limits {
     pub fields: usize,
     /// `h1-accept-payload-with-any-method`: a request of HTTP/1.0 may have a body whatever its method.
     pub any_payload: bool,
+    /// `option accept-unsafe-violations-in-http-request` or `-response`: what it names is let pass.
+    pub lax: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: crate::limits::HEAD_MAX, fields: crate::limits::FIELDS_MAX, any_payload: false }
+        Self { head: crate::limits::HEAD_MAX, fields: crate::limits::FIELDS_MAX, any_payload: false, lax: false }
     }
 }
 
@@ -272,7 +274,7 @@ pub fn write_request(head: &Head, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(head.target());
     out.push(b' ');
-    out.extend_from_slice(&head.version().sent().text());
+    out.extend_from_slice(head.sent_protocol());
     out.extend_from_slice(b"\r\n");
     head.write_fields(out);
 }
@@ -280,7 +282,7 @@ pub fn write_request(head: &Head, out: &mut Vec<u8>) {
 /// Writes a response head without its final empty line.
 pub fn write_response(head: &Head, out: &mut Vec<u8>) {
     out.reserve(head.wire_len() + 2);
-    out.extend_from_slice(&head.version().sent().text());
+    out.extend_from_slice(head.sent_protocol());
     out.push(b' ');
     write_status(out, head.status());
     out.push(b' ');
@@ -314,6 +316,26 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
 fn version(text: &[u8]) -> Option<Version> {
     let [b'H', b'T', b'T', b'P', b'/', major @ b'1'..=b'9', b'.', minor @ b'0'..=b'9'] = text else { return None };
     Some(Version { major: major - b'0', minor: minor - b'0' })
+}
+
+/// Another protocol, as haproxy lets it pass where it is asked to: letters in capitals, digits, slashes and dots. What is as
+/// long as `HTTP/x.y` has a version where its digits would be, whatever it is; anything else counts as HTTP/1.0.
+fn other_protocol(text: &[u8]) -> Option<Version> {
+    if text.is_empty() || text.len() > crate::limits::PROTOCOL_MAX || !text.iter().all(|&byte| is_protocol(byte)) {
+        return None;
+    }
+    Some(match text {
+        &[_, _, _, _, _, major, _, minor] => {
+            // haproxy takes letters for numbers above nine, and what stands before the digits for none.
+            let number = |byte: u8| byte.saturating_sub(b'0').min(9);
+            Version { major: number(major), minor: number(minor) }
+        }
+        _ => Version::HTTP_10,
+    })
+}
+
+fn is_protocol(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'.')
 }
 
 /// What most messages say about their connection: it is taken out while the fields are read, longer lists at the end.

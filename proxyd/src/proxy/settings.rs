@@ -58,6 +58,19 @@ pub enum ConnectionMode {
     Close,
 }
 
+/// `option http-restrict-req-hdr-names`: what becomes of a request's fields whose names have other characters than letters, digits and
+/// dashes, once the section's rules are through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OddNames {
+    /// They pass.
+    #[default]
+    Preserve,
+    /// They are left out.
+    Delete,
+    /// The request is refused (403).
+    Reject,
+}
+
 /// `option splice-…` of one section: which directions the kernel may move by itself. `None`: it does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Splice {

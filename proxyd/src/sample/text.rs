@@ -126,12 +126,12 @@ fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<
     let offset = || live.utc_offset(i64::try_from(stream.accepted.as_secs()).unwrap_or(i64::MAX));
     let dated = matches!(alias, Alias::AcceptDate | Alias::GmtDate | Alias::LocalDate);
     let accepted = Date { since_epoch: stream.accepted, utc_offset: if dated { offset() } else { 0 } };
-    let version = context.request.map(|request| request.version().text());
+    let version = context.request.map(Head::protocol);
     let first = stream.transaction.and_then(|transaction| transaction.first_line.get());
     let request = context.request.map(|request| RequestLine {
         method: first.map_or_else(|| request.method(), |first| &first.method),
         target: first.map_or_else(|| request.target(), |first| &first.target),
-        version: version.as_ref().map_or(&b""[..], |version| version),
+        version: version.unwrap_or_default(),
     });
     let captured = |of: fn(&Transaction) -> &RefCell<Vec<Captured>>| -> Vec<Option<Vec<u8>>> {
         let places = stream.transaction.map(|transaction| of(transaction).borrow());

@@ -184,6 +184,9 @@ fn count(exchange: &mut Exchange<'_>, end: Option<End>, timers: &Timers, now: Mo
     if let Some(view) = exchange.backend {
         count(&view.backend.section.traffic);
         count_sent(&view.backend.section.traffic, exchange, end, timers);
+        if end.is_some_and(|end| (end.cause, end.phase) == (Cause::Proxy, Phase::Request)) {
+            view.backend.section.traffic.of(index).add(Count::DeniedRequests, 1);
+        }
     }
     if let Some(server) = server {
         count(server);

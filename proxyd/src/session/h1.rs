@@ -108,6 +108,7 @@ fn limits(session: &Session) -> Limits {
         head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
         fields: usize::from(tune.http_maxhdr),
         any_payload: tune.any_payload,
+        lax: session.frontend.accept_unsafe_requests,
     }
 }
 

@@ -115,7 +115,7 @@ fn write(exchange: &Exchange<'_>, event: Event) {
         target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
         version: b"",
     });
-    let version = exchange.request.version().text();
+    let version = exchange.request.protocol();
     let captures = &exchange.captures;
     let (request_captures, response_captures) =
         (transaction.captured_request.borrow(), transaction.captured_response.borrow());
@@ -149,7 +149,7 @@ fn write(exchange: &Exchange<'_>, event: Event) {
         termination: letters(end, is_http(exchange)),
         cookies: account.cookies,
         load: load(exchange),
-        request: request.map(|line| RequestLine { version: &version, ..line }),
+        request: request.map(|line| RequestLine { version, ..line }),
         captured_request: &captured_request,
         captured_response: &captured_response,
         request_cookie: captures.request_cookie.as_deref(),

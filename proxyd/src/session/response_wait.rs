@@ -56,6 +56,7 @@ impl ResponseWait {
                 head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
                 fields: usize::from(tune.http_maxhdr),
                 any_payload: false,
+                lax: view.backend.accept_unsafe_responses,
             },
             client: Silence::new(exchange.client_timeout(), now),
             server: Silence::new(exchange.server_timeout(), now),

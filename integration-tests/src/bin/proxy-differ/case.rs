@@ -1,5 +1,6 @@
 //! One case: what a client sends, what the server answers, under which configuration.
 
+use crate::side::VARIANTS;
 use std::fmt::Write as _;
 
 /// A request that is only served where the message before it has ended.
@@ -52,6 +53,11 @@ impl Case {
         self.segments.concat()
     }
 
+    /// Whether the configuration lets violations of the syntax pass.
+    pub(crate) fn is_lax(&self) -> bool {
+        VARIANTS[self.variant].name == "violations"
+    }
+
     /// How much there is to read for a person.
     pub(crate) fn size(&self) -> usize {
         let answers: usize = self.answers.iter().map(|answer| answer.bytes.len() + 8).sum();
@@ -60,8 +66,7 @@ impl Case {
 
     /// As literals that can stand in a table of tests.
     pub(crate) fn describe(&self) -> String {
-        let mut text =
-            format!("case {}, {}, then {:?}", self.number, crate::side::VARIANTS[self.variant].name, self.ending);
+        let mut text = format!("case {}, {}, then {:?}", self.number, VARIANTS[self.variant].name, self.ending);
         for segment in &self.segments {
             let _ = write!(text, "\n  sent     {}", literal(segment));
         }

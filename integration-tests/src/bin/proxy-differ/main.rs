@@ -31,6 +31,7 @@ use mutate::What;
 use outcome::{Difference, Outcome};
 use report::{Key, Report};
 use std::collections::VecDeque;
+use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -84,6 +85,7 @@ fn main() -> Result<()> {
         while !engine.is_idle() {
             for Finished { case, ours, theirs, .. } in engine.turn()? {
                 report::show(&case, &ours, &theirs)?;
+                writeln!(std::io::stdout(), "{}", verdict(&case, &ours, &theirs))?;
             }
         }
         return Ok(());
@@ -148,6 +150,16 @@ enum Verdict {
     Same,
     Intended(intended::Explanation),
     Different(Difference),
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Same => f.write_str("alike"),
+            Self::Intended((name, reason)) => write!(f, "meant: {name}: {reason}"),
+            Self::Different(kind) => write!(f, "NOT MEANT: {kind:?}"),
+        }
+    }
 }
 
 fn verdict(case: &Case, ours: &Outcome, theirs: &Outcome) -> Verdict {

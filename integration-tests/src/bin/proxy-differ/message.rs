@@ -88,7 +88,7 @@ pub(crate) fn request(bytes: &[u8]) -> Option<Message> {
 pub(crate) fn responses(bytes: &[u8]) -> Vec<Message> {
     let mut found = Vec::new();
     let mut rest = bytes;
-    while let Some(mut message) = first(rest, |after| after.is_empty() || after.starts_with(b"HTTP/1.")) {
+    while let Some(mut message) = first(rest, |after| after.is_empty() || begins_a_response(after)) {
         rest = &rest[std::mem::take(&mut message.end)..];
         let tunnel = message.is_switch();
         found.push(message);
@@ -98,6 +98,14 @@ pub(crate) fn responses(bytes: &[u8]) -> Vec<Message> {
         }
     }
     found
+}
+
+/// Whether bytes look like a status line, in any of the protocols that are tried.
+fn begins_a_response(bytes: &[u8]) -> bool {
+    let protocol = bytes.split(|&byte| byte == b' ').next().unwrap_or_default();
+    bytes.starts_with(b"ICY ")
+        || (protocol.contains(&b'/')
+            && protocol.iter().all(|byte| b"/.".contains(byte) || byte.is_ascii_uppercase() || byte.is_ascii_digit()))
 }
 
 fn raw(bytes: &[u8]) -> Message {

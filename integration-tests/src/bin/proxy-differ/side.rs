@@ -36,6 +36,16 @@ pub(crate) const VARIANTS: &[Variant] = &[
                 http-after-response set-header x-after yes",
         back: "cookie SRV insert indirect",
     },
+    Variant {
+        name: "violations",
+        front: "option accept-invalid-http-request",
+        back: "option accept-invalid-http-response",
+    },
+    Variant {
+        name: "names",
+        front: "option http-restrict-req-hdr-names delete",
+        back: "option http-restrict-req-hdr-names reject\n    http-request set-header x_new 1 if { path_beg /q }",
+    },
 ];
 
 /// The variant of a place: half of them are of the first.

@@ -28,16 +28,25 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
+fn without_blanks_before(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|&&byte| is_blank(byte)).count()..]
+}
+
+fn without_blanks_behind(text: &[u8]) -> &[u8] {
+    &text[..text.len() - text.iter().rev().take_while(|&&byte| is_blank(byte)).count()]
+}
+
 /// Where the cookie that begins at `start` ends: at the next separator outside of quotes, or at the line's end.
 fn end_of_cookie(line: &[u8], start: usize, is_separator: impl Fn(u8) -> bool) -> usize {
-    let mut quoted = false;
-    let mut escaped = false;
+    // A name is not quoted, whatever stands in it.
+    let (mut in_value, mut quoted, mut escaped) = (false, false, false);
     for (at, &byte) in line.iter().enumerate().skip(start) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
+            b'"' if in_value => quoted = !quoted,
             _ if !quoted && is_separator(byte) => return at,
+            b'=' => in_value = true,
             _ => {}
         }
     }
@@ -47,9 +56,10 @@ fn end_of_cookie(line: &[u8], start: usize, is_separator: impl Fn(u8) -> bool) -
 fn crumb(line: &[u8], start: usize, is_separator: impl Fn(u8) -> bool) -> Crumb<'_> {
     let start = start + line.iter().skip(start).take_while(|&&byte| is_blank(byte)).count();
     let stop = end_of_cookie(line, start, is_separator);
-    let written = line.get(start..stop).unwrap_or_default().trim_ascii_end();
+    let written = line.get(start..stop).unwrap_or_default();
+    let written = without_blanks_behind(written);
     let (name, value) = match written.iter().position(|&byte| byte == b'=') {
-        Some(at) => (written[..at].trim_ascii_end(), Some(written[at + 1..].trim_ascii_start())),
+        Some(at) => (without_blanks_behind(&written[..at]), Some(without_blanks_before(&written[at + 1..]))),
         None => (written, None),
     };
     let separated = stop < line.len();

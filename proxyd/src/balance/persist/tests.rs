@@ -198,6 +198,16 @@ fn a_dead_server_is_passed_over_unless_persistence_insists() {
     assert_eq!(read(&strict, [&b"SRV=A"[..]], NOW, false).server, Some(0));
 }
 
+/// Blanks around an equals sign go, as with haproxy; other bytes that look like white space are part of what is not ours.
+#[test]
+fn only_blanks_go() {
+    let farm = farm(settings("insert-indirect"));
+    assert!(read(&farm, [&b"\x0c=\x0c; a=\x0bb\x0c"[..]], 0, false).edits.is_empty());
+    assert!(read(&farm, [&b"\"a=\"x;SRV=A\""[..]], 0, false).edits.is_empty(), "quotes belong to values");
+    let edits = read(&farm, [&b"a = \tb"[..]], 0, false).edits;
+    assert_eq!(edits.first().and_then(|edit| edit.value.as_deref()), Some(&b"a=b"[..]));
+}
+
 #[test]
 fn when_another_server_may_be_tried() {
     let farm = |interval, algorithm| {

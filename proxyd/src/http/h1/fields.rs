@@ -14,7 +14,8 @@ const AHEAD: usize = 1_024;
 ///
 /// As haproxy does: names are lower-cased, white space around values is dropped, a folded line is joined (each byte of its
 /// line break becomes a space), a lone LF ends a line, bytes above 0x7f and control characters inside a value pass.
-/// Refused: white space before the colon or the first name, empty names and those that are too long, lines without a colon, a lone CR, NUL.
+/// Refused: empty names and those that are too long, lines without a colon, a lone CR; and NUL and names that are no tokens
+/// (white space before the colon or the first name), unless `limits` is lax.
 pub(crate) fn read(
     input: &[u8],
     mut at: usize,
@@ -98,8 +99,8 @@ fn usual_line(lines: &[u8]) -> Option<(usize, usize)> {
 /// Reads a field of any form; its length.
 #[inline(never)]
 fn other_line(lines: &[u8], head: &mut Head, limits: Limits) -> Result<Option<usize>, Refused> {
-    let Some((name_end, value_start)) = name(lines, 0)? else { return Ok(None) };
-    let Some(value) = value(lines, value_start)? else { return Ok(None) };
+    let Some((name_end, value_start)) = name(lines, 0, limits.lax)? else { return Ok(None) };
+    let Some(value) = value(lines, value_start, limits.lax)? else { return Ok(None) };
     if head.field_count() + 1 >= limits.fields {
         return Err(Refused::BAD);
     }
@@ -147,12 +148,12 @@ fn is_changed(name: &[u8]) -> bool {
 }
 
 /// The end of the name at `at`, and where its value may begin.
-fn name(input: &[u8], at: usize) -> Result<Option<(usize, usize)>, Refused> {
+fn name(input: &[u8], at: usize, lax: bool) -> Result<Option<(usize, usize)>, Refused> {
     let rest = &input[at..];
     let mut length = 0;
     // A plain loop: names are short, and unrolling costs more than it saves.
     while let Some(&byte) = rest.get(length)
-        && TOKEN_LOWER[usize::from(byte)] != 0
+        && (TOKEN_LOWER[usize::from(byte)] != 0 || (lax && !matches!(byte, b':' | b'\r' | b'\n')))
     {
         length += 1;
     }
@@ -174,7 +175,7 @@ struct Value {
 }
 
 /// The value that begins at `start`, with the lines folded into it. Whether a line is folded shows only in the byte after it.
-fn value(input: &[u8], start: usize) -> Result<Option<Value>, Refused> {
+fn value(input: &[u8], start: usize, lax: bool) -> Result<Option<Value>, Refused> {
     let mut start = start;
     while input.get(start).copied().is_some_and(is_ows) {
         start += 1;
@@ -187,6 +188,10 @@ fn value(input: &[u8], start: usize) -> Result<Option<Value>, Refused> {
             [b'\n', ..] => line_end + 1,
             [b'\r', b'\n', ..] => line_end + 2,
             [b'\r'] => return Ok(None),
+            [0, ..] if lax => {
+                at = line_end + 1;
+                continue;
+            }
             _ => return Err(Refused::BAD),
         };
         match input.get(next).copied() {

@@ -1,6 +1,6 @@
 //! Request heads.
 
-use super::{Body, Limits, Progress, Refused, Seen, empty_lines, fields, partial};
+use super::{Body, Limits, Progress, Refused, Seen, empty_lines, fields, is_protocol, other_protocol, partial};
 use crate::http::header::{self, TOKEN_LOWER, is_ows, is_target};
 use crate::http::{Head, Version, blocks};
 
@@ -50,7 +50,14 @@ pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<Re
     if room.get(start..) == Some(b"\r") {
         return partial(input.len(), limits, true);
     }
-    let Some(at) = start_line(room, start, head)? else { return partial(input.len(), limits, true) };
+    let Some(line) = start_line(room, start, head, limits.lax)? else { return partial(input.len(), limits, true) };
+    let at = match line {
+        Line::Whole(at) => at,
+        Line::Simple(consumed) => {
+            let wire = accept(head, &Seen::default(), limits)?;
+            return Ok(Progress::Complete { consumed, wire });
+        }
+    };
     let mut seen = Seen::default();
     let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
         return partial(input.len(), limits, false);
@@ -58,8 +65,17 @@ pub fn read(input: &[u8], head: &mut Head, limits: Limits) -> Result<Progress<Re
     Ok(Progress::Complete { consumed, wire: accept(head, &seen, limits)? })
 }
 
-/// `METHOD SP target SP HTTP/x.y`; where the fields begin.
-fn start_line(input: &[u8], start: usize, head: &mut Head) -> Result<Option<usize>, Refused> {
+/// A request line; where what follows it begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Line {
+    /// Fields follow.
+    Whole(usize),
+    /// HTTP/0.9: it is all of the request.
+    Simple(usize),
+}
+
+/// `METHOD SP target SP HTTP/x.y`; `lax` lets pass `GET SP target`, other protocols, and targets with any byte above 0x7e and with `#`.
+fn start_line(input: &[u8], start: usize, head: &mut Head, lax: bool) -> Result<Option<Line>, Refused> {
     let line = &input[start..];
     let method = skip(line, 0, |byte| TOKEN_LOWER[usize::from(byte)] != 0);
     let Some(&after) = line.get(method) else { return Ok(None) };
@@ -68,8 +84,24 @@ fn start_line(input: &[u8], start: usize, head: &mut Head) -> Result<Option<usiz
     }
     let target = skip(line, method, is_ows);
     let Some(rest) = line.get(target..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
-    let Some(length) = blocks::position(rest, |byte| !is_target(byte)) else { return Ok(None) };
+    let Some(length) = blocks::position(rest, |byte| !is_target(byte) && !(lax && (byte == b'#' || byte > 0x7f)))
+    else {
+        return Ok(None);
+    };
     let target_end = target + length;
+    if lax && length > 0 && line[..method] == *b"GET" {
+        let after = skip(line, target_end, is_ows);
+        let length = match line[after..] {
+            [b'\n', ..] => Some(1),
+            [b'\r', b'\n', ..] => Some(2),
+            [] | [b'\r'] => return Ok(None),
+            _ => None,
+        };
+        if let Some(length) = length {
+            head.start_request(&line[..method], &line[target..target_end], Version::HTTP_10);
+            return Ok(Some(Line::Simple(start + after + length)));
+        }
+    }
     if length == 0 || !is_ows(line[target_end]) {
         return Err(Refused::BAD);
     }
@@ -78,19 +110,25 @@ fn start_line(input: &[u8], start: usize, head: &mut Head) -> Result<Option<usiz
         return Ok(None);
     }
     let length = match line[text..] {
-        [_, _, _, _, _, _, _, _, b'\r', b'\n', ..] => Some(9),
+        [_, _, _, _, _, _, _, last, b'\r', b'\n', ..] if last != b'\n' => Some(9),
         ref rest => rest.iter().position(|&byte| byte == b'\n'),
     };
     let Some(end) = length.map(|length| text + length) else {
         // `HTTP/1.1` CR is the longest that may still become a good line.
         let so_far = line[text..].strip_suffix(b"\r").unwrap_or(&line[text..]);
-        let possible = so_far.len() <= 8 && so_far.iter().zip(b"HTTP/").all(|(have, want)| have == want);
+        let version = so_far.len() <= 8 && so_far.iter().zip(b"HTTP/").all(|(have, want)| have == want);
+        let possible = version || (lax && so_far.iter().all(|&byte| is_protocol(byte)));
         return if possible { Ok(None) } else { Err(Refused::BAD) };
     };
-    let version = line[text..end].strip_suffix(b"\r").unwrap_or(&line[text..end]);
-    let version = super::version(version).ok_or(Refused::BAD)?;
-    head.start_request(&line[..method], &line[target..target_end], version);
-    Ok(Some(start + end + 1))
+    let protocol = line[text..end].strip_suffix(b"\r").unwrap_or(&line[text..end]);
+    let (method, target) = (&line[..method], &line[target..target_end]);
+    let usual = super::version(protocol);
+    let version = usual.or_else(|| other_protocol(protocol).filter(|_| lax)).ok_or(Refused::BAD)?;
+    head.start_request(method, target, version);
+    if usual.is_none() {
+        head.set_protocol(protocol);
+    }
+    Ok(Some(Line::Whole(start + end + 1)))
 }
 
 /// Where the bytes from `at` on end that `passed` holds for. A plain loop: there are few, and unrolling costs more than it saves.
@@ -103,14 +141,17 @@ fn skip(bytes: &[u8], mut at: usize, passed: impl Fn(u8) -> bool) -> usize {
 
 /// The checks that need the whole head, and the canonical form of what decides framing.
 fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, Refused> {
+    let lax = limits.lax;
     let old = head.version() < Version::HTTP_11;
     let has_body = seen.chunked || seen.content_length.is_some_and(|length| length > 0);
     let connect = head.method() == b"CONNECT";
-    check_target(head, connect)?;
-    if seen.host.is_some() {
-        single_host(head, seen)?;
+    if !lax {
+        check_target(head, connect)?;
     }
-    match_authority(head, connect)?;
+    if seen.host.is_some() {
+        single_host(head, seen, lax)?;
+    }
+    match_authority(head, connect, lax)?;
     seen.check_delimited()?;
     if old && has_body && !limits.any_payload && matches!(head.method(), b"GET" | b"HEAD" | b"DELETE") {
         return Err(Refused { status: 413 });
@@ -123,7 +164,7 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
     }
     let asks = seen.has_upgrade && seen.upgrade_token;
     // A request with a body stays one: what comes after the body could not be told from another protocol.
-    let upgrade = asks && !has_body;
+    let upgrade = asks && (connect || !has_body);
     let h2c =
         upgrade && head.values(b"upgrade").any(|value| header::list(value).any(|it| it.eq_ignore_ascii_case(b"h2c")));
     if upgrade {
@@ -172,9 +213,9 @@ fn check_target(head: &Head, connect: bool) -> Result<(), Refused> {
 }
 
 /// Two equal `host` fields become one; different ones, or one that is no host, are refused.
-fn single_host(head: &mut Head, seen: &Seen) -> Result<(), Refused> {
+fn single_host(head: &mut Head, seen: &Seen, lax: bool) -> Result<(), Refused> {
     let Some(host) = head.value(b"host") else { return Ok(()) };
-    if skip(host, 0, |byte| HOST[usize::from(byte)]) < host.len() {
+    if !lax && skip(host, 0, |byte| HOST[usize::from(byte)]) < host.len() {
         return Err(Refused::BAD);
     }
     if !seen.duplicates || head.values(b"host").nth(1).is_none() {
@@ -188,16 +229,16 @@ fn single_host(head: &mut Head, seen: &Seen) -> Result<(), Refused> {
     Ok(())
 }
 
-/// An authority in the target must agree with `host`; a port that the scheme implies is dropped from both.
-fn match_authority(head: &mut Head, connect: bool) -> Result<(), Refused> {
+/// An authority in the target must agree with `host`, unless violations pass; a port that the scheme implies is dropped from both.
+fn match_authority(head: &mut Head, connect: bool, lax: bool) -> Result<(), Refused> {
     let target = head.target();
     if connect {
-        return match_connect(head);
+        return match_connect(head).or_else(|refused| if lax { Ok(()) } else { Err(refused) });
     }
     if matches!(target.first(), Some(b'/' | b'*')) {
         return Ok(());
     }
-    let Some((start, end)) = authority(target) else { return Err(Refused::BAD) };
+    let Some((start, end)) = authority(target) else { return if lax { Ok(()) } else { Err(Refused::BAD) } };
     let default: &[&[u8]] = match target[..start].to_ascii_lowercase().as_slice() {
         b"http://" => &[b"80"],
         b"https://" => &[b"443"],
@@ -208,7 +249,7 @@ fn match_authority(head: &mut Head, connect: bool) -> Result<(), Refused> {
     if let Some(host) = head.value(b"host") {
         // A user name before the host is no part of what `host` repeats.
         let bare_named = bare.iter().rposition(|&byte| byte == b'@').map_or(bare, |at| &bare[at + 1..]);
-        if !without_port(host, default).eq_ignore_ascii_case(bare_named) {
+        if !lax && !without_port(host, default).eq_ignore_ascii_case(bare_named) {
             return Err(Refused::BAD);
         }
     }

@@ -205,6 +205,78 @@ fn bodies_and_persistence() {
     assert_eq!(wire("CONNECT h:1 HTTP/1.1").tunnel, Tunnel::Connect);
 }
 
+/// `option accept-unsafe-violations-in-http-request`: what it lets pass, and in what form.
+#[test]
+fn violations_pass_where_they_may() {
+    let read = |input: &[u8], lax| {
+        let mut head = Head::default();
+        match read(input, &mut head, Limits { lax, ..Limits::default() }) {
+            Ok(Progress::Complete { .. }) => {
+                let mut out = Vec::new();
+                write_request(&head, &mut out);
+                Ok((out, head.protocol().to_vec()))
+            }
+            Ok(Progress::Partial) => panic!("partial: {input:?}"),
+            Err(refused) => Err(refused.status),
+        }
+    };
+    let cases: [(&[u8], &[u8]); 21] = [
+        (b"GET /a\xe9\x80 HTTP/1.1\r\nhost: h", b"GET /a\xe9\x80 HTTP/1.1\r\nhost: h\r\n"),
+        (b"GET /a?b#c HTTP/1.1", b"GET /a?b#c HTTP/1.1\r\n"),
+        (b"GET a HTTP/1.1", b"GET a HTTP/1.1\r\n"),
+        (b"CONNECT h HTTP/1.1", b"CONNECT h HTTP/1.1\r\n"),
+        (b"GET http://g/ HTTP/1.1\r\nhost: h", b"GET http://g/ HTTP/1.1\r\nhost: h\r\n"),
+        (b"GET / HTTP/1.1\r\nhost: u@h", b"GET / HTTP/1.1\r\nhost: u@h\r\n"),
+        (b"GET http://g:80/ HTTP/1.1\r\nhost: h", b"GET http://g/ HTTP/1.1\r\nhost: g\r\n"),
+        // Another protocol stays as it is, unless it has the form of a version that is sent as HTTP/1.1.
+        (b"GET / RTSP/1.0", b"GET / RTSP/1.0\r\n"),
+        (b"GET / RTSP/2.0", b"GET / HTTP/1.1\r\n"),
+        (b"GET / HTTP/1.11", b"GET / HTTP/1.11\r\n"),
+        (b"GET / HTTP/0.9", b"GET / HTTP/0.9\r\n"),
+        (b"GET / A", b"GET / A\r\n"),
+        (b"GET / HTTP/1", b"GET / HTTP/1\r\n"),
+        (b"GET / HTTP.1/1", b"GET / HTTP/1.1\r\n"),
+        (b"GET / HTTP/0.T", b"GET / HTTP/0.T\r\n"),
+        // A request of HTTP/0.9 is its line.
+        (b"GET /a\r\nhost: h", b"GET /a HTTP/1.0\r\n"),
+        (b"GET /a ", b"GET /a HTTP/1.0\r\n"),
+        (b"GET / HTTP/1.1\r\nB@d x: y", b"GET / HTTP/1.1\r\nb@d x: y\r\n"),
+        (b"GET / HTTP/1.1\r\n x: y", b"GET / HTTP/1.1\r\n x: y\r\n"),
+        (b"GET / HTTP/1.1\r\nx : y", b"GET / HTTP/1.1\r\nx : y\r\n"),
+        (b"GET / HTTP/1.1\r\nx\0: a\0b\0", b"GET / HTTP/1.1\r\nx\0: a\0b\0\r\n"),
+    ];
+    for (input, output) in cases {
+        let input = [input, b"\r\n\r\n"].concat();
+        let shown = String::from_utf8_lossy(&input).into_owned();
+        assert_eq!(
+            read(&input, true).map(|(out, _)| String::from_utf8_lossy(&out).into_owned()),
+            Ok(String::from_utf8_lossy(output).into_owned()),
+            "{shown:?}"
+        );
+        assert_eq!(read(&input, false).map(drop), Err(400), "{shown:?}");
+    }
+    assert_eq!(read(b"GET / RTSP/2.0\r\n\r\n", true).unwrap().1, b"RTSP/2.0", "as the log shows it");
+    for input in [
+        "G@T / HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+        "GET /\x01 HTTP/1.1",
+        "POST /",
+        "GET / abc",
+        "GET / http/1.1",
+        "GET / HTTP/1-1",
+        "GET / HTTP/1.1 ",
+        "GET /a b HTTP/1.1",
+        "GET / HTTP/1.1\r\n: y",
+        "GET / HTTP/1.1\r\nx",
+        "GET / HTTP/1.1\r\nx: a\rb",
+        "GET / HTTP/1.1\r\nhost: g\r\nhost: h",
+        "GET / HTTP/1.1\r\ncontent-length: +3",
+        "GET / HTTP/1.1\r\ntransfer-encoding: gzip",
+    ] {
+        assert_eq!(read(format!("{input}\r\n\r\n").as_bytes(), true).map(drop), Err(400), "{input:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes(input in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -235,8 +307,13 @@ proptest! {
         let complete = request.parse(input.as_bytes()).is_ok_and(|status| status.is_complete());
         let mut head = Head::default();
         let mut seen = Seen::default();
-        let ours = start_line(input.as_bytes(), 0, &mut head)
-            .and_then(|at| fields::read(input.as_bytes(), at.unwrap_or(0), &mut head, Some(&mut seen), Limits::default()));
+        let ours = start_line(input.as_bytes(), 0, &mut head, false)
+
+            .map(|line| match line {
+                Some(Line::Whole(at) | Line::Simple(at)) => at,
+                None => 0,
+            })
+            .and_then(|at| fields::read(input.as_bytes(), at, &mut head, Some(&mut seen), Limits::default()));
         if let (true, Ok(Some(end))) = (complete, ours) {
             prop_assert_eq!(end, input.len());
             prop_assert_eq!(head.method(), request.method.unwrap().as_bytes());

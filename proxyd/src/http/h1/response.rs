@@ -1,7 +1,9 @@
 //! Response heads.
 
 use super::request::{RequestWire, Tunnel};
-use super::{Body, Limits, Progress, Refused, Seen, empty_lines, fields, partial, version};
+use super::{
+    Body, Limits, Progress, Refused, Seen, empty_lines, fields, is_protocol, other_protocol, partial, version,
+};
 use crate::http::header::is_ows;
 use crate::http::{Head, Version, blocks, status};
 
@@ -34,7 +36,7 @@ pub fn read(
     // As before a request: some servers end a body with a line that they did not count.
     let start = empty_lines(room);
     let line = room.get(start..).filter(|line| *line != b"\r").unwrap_or_default();
-    let Some(length) = status_line(line, head)? else { return partial(input.len(), limits, false) };
+    let Some(length) = status_line(line, head, limits.lax)? else { return partial(input.len(), limits, false) };
     let at = start + length;
     let mut seen = Seen::default();
     let Some(consumed) = fields::read(room, at, head, Some(&mut seen), limits)? else {
@@ -43,21 +45,25 @@ pub fn read(
     Ok(Progress::Complete { consumed, wire: accept(head, &seen, request)? })
 }
 
-/// `HTTP/x.y SP status [SP reason]`; its length.
-fn status_line(input: &[u8], head: &mut Head) -> Result<Option<usize>, Refused> {
-    let stop = blocks::position(input, |byte| matches!(byte, b'\r' | b'\n' | 0)).unwrap_or(input.len());
+/// `HTTP/x.y SP status [SP reason]`; its length. `lax` lets pass other protocols, and NUL in the reason.
+fn status_line(input: &[u8], head: &mut Head, lax: bool) -> Result<Option<usize>, Refused> {
+    let stop =
+        blocks::position(input, |byte| matches!(byte, b'\r' | b'\n') || (byte == 0 && !lax)).unwrap_or(input.len());
     let line = &input[..stop];
     let length = match input[stop..] {
         [b'\n', ..] => stop + 1,
         [b'\r', b'\n', ..] => stop + 2,
-        [] | [b'\r'] => return if may_become_status_line(line) { Ok(None) } else { Err(Refused::BAD) },
+        [] | [b'\r'] => return if may_become_status_line(line, lax) { Ok(None) } else { Err(Refused::BAD) },
         _ => return Err(Refused::BAD),
     };
-    if line.len() < 10 || !may_become_status_line(line) {
+    let end = line.iter().position(|&byte| is_ows(byte)).ok_or(Refused::BAD)?;
+    if !may_become_status_line(line, lax) {
         return Err(Refused::BAD);
     }
-    let version = version(&line[..8]).ok_or(Refused::BAD)?;
-    let rest = without_ows(&line[9..]);
+    let protocol = &line[..end];
+    let usual = version(protocol);
+    let version = usual.or_else(|| other_protocol(protocol).filter(|_| lax)).ok_or(Refused::BAD)?;
+    let rest = without_ows(&line[end..]);
     let digits = count_digits(rest);
     if digits == 0 {
         return Err(Refused::BAD);
@@ -66,20 +72,24 @@ fn status_line(input: &[u8], head: &mut Head) -> Result<Option<usize>, Refused> 
     let reason = without_ows(&rest[digits..]);
     let reason = if reason.is_empty() { status::reason(code).as_bytes() } else { reason };
     head.start_response(version, code, reason);
+    if usual.is_none() {
+        head.set_protocol(protocol);
+    }
     Ok(Some(length))
 }
 
 /// Whether a line is good as far as it has come: what cannot become an answer is not waited for.
-fn may_become_status_line(line: &[u8]) -> bool {
-    let usual = line.starts_with(b"HTTP/1.1 ");
-    let possible = usual
+fn may_become_status_line(line: &[u8], lax: bool) -> bool {
+    let end = line.iter().position(|&byte| is_ows(byte)).unwrap_or(line.len());
+    let usual = line.starts_with(b"HTTP/1.1 ")
         || line.iter().take(9).enumerate().all(|(at, &byte)| match at {
             0..5 => byte == b"HTTP/"[at],
             5 | 7 => byte.is_ascii_digit(),
             6 => byte == b'.',
             _ => is_ows(byte),
         });
-    let rest = without_ows(line.get(9..).unwrap_or_default());
+    let possible = usual || (lax && line.first() != Some(&b'/') && line[..end].iter().all(|&byte| is_protocol(byte)));
+    let rest = without_ows(&line[end..]);
     let digits = count_digits(rest);
     possible && digits <= STATUS_DIGITS && rest.get(digits).is_none_or(|&byte| digits > 0 && is_ows(byte))
 }

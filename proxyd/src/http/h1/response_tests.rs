@@ -152,6 +152,47 @@ fn the_request_decides_on_the_body() {
     assert_eq!(refused.1.body, Body::Length(2));
 }
 
+/// `option accept-unsafe-violations-in-http-response`: what it lets pass, and in what form.
+#[test]
+fn violations_pass_where_they_may() {
+    let read = |input: &str, lax| {
+        let mut head = Head::default();
+        let limits = Limits { lax, ..Limits::default() };
+        match read(input.as_bytes(), &mut head, &request(false, Tunnel::No), limits) {
+            Ok(Progress::Complete { .. }) => {
+                let mut out = Vec::new();
+                write_response(&head, &mut out);
+                Ok(String::from_utf8_lossy(&out).into_owned())
+            }
+            Ok(Progress::Partial) => panic!("partial: {input:?}"),
+            Err(refused) => Err(refused.status),
+        }
+    };
+    for (input, output) in [
+        ("RTSP/1.0 200 OK", "RTSP/1.0 200 OK\r\n"),
+        ("ICY 200 OK", "ICY 200 OK\r\n"),
+        ("HTTP/1.11 200 OK", "HTTP/1.11 200 OK\r\n"),
+        ("HTTP/0.9 200 OK", "HTTP/0.9 200 OK\r\n"),
+        ("HTTP/1.1 200 O\0K", "HTTP/1.1 200 O\0K\r\n"),
+        ("HTTP/1.1 200 OK\r\nb@d x : y", "HTTP/1.1 200 OK\r\nb@d x : y\r\n"),
+        ("HTTP/1.1 200 OK\r\nx: a\0b", "HTTP/1.1 200 OK\r\nx: a\0b\r\n"),
+    ] {
+        assert_eq!(read(&format!("{input}\r\n\r\n"), true).as_deref(), Ok(output), "{input:?}");
+        assert_eq!(read(&format!("{input}\r\n\r\n"), false), Err(400), "{input:?}");
+    }
+    for input in [
+        "http/1.1 200 OK",
+        "HTTP/a.b 200 OK",
+        "HTTP/1.1 2x0 OK",
+        "HTTP/1.1 +200 OK",
+        "HTTP/1.1 200 O\rK",
+        "HTTP/1.1",
+        "/1.1 200 OK",
+    ] {
+        assert_eq!(read(&format!("{input}\r\n\r\n"), true), Err(400), "{input:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes(input in prop::collection::vec(any::<u8>(), 0..400)) {

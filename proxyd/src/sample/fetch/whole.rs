@@ -61,7 +61,7 @@ fn original<'a>(line: Line, context: &Context<'a>) -> Option<Value<'a>> {
 }
 
 fn http_version(head: &Head) -> Value<'static> {
-    Value::Str(Cow::Owned(head.version().text().to_vec()))
+    Value::Str(Cow::Owned(head.protocol().to_vec()))
 }
 
 /// All fields, a line each, and the empty line.

@@ -18,7 +18,7 @@ use crate::log_sink::LogSettings;
 use crate::name_service::Asked;
 use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::logging::{Due, Logging, Shows};
-use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, RetryOn, Splice, Timeouts, Tune};
+use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, OddNames, RetryOn, Splice, Timeouts, Tune};
 use crate::proxy::{Backend, Frontend, Listener, Section, Server};
 use crate::proxy::{Endpoint, Location, Place};
 use crate::rules::Rules;
@@ -94,6 +94,7 @@ impl Plan {
             response_inspect_delay: None,
             contstats: false,
             independent_streams: false,
+            odd_names: OddNames::Preserve,
             adjust_case_for_client: false,
             adjust_case_for_server: false,
             error_files: Vec::new(),

@@ -12,10 +12,10 @@ const ONE: Arity = Arity::exactly(1);
 #[rustfmt::skip]
 pub const OPTIONS: &[Keyword] = &[
     row("abortonclose", Sections::PROXIES, NONE, Works).no_or_default(),
-    row("accept-invalid-http-request", Sections::FRONTENDS, NONE, Unsupported).no_or_default().http().legacy("'option accept-unsafe-violations-in-http-request'"),
-    row("accept-invalid-http-response", Sections::BACKENDS, NONE, Unsupported).no_or_default().http().legacy("'option accept-unsafe-violations-in-http-response'"),
-    row("accept-unsafe-violations-in-http-request", Sections::FRONTENDS, NONE, Unsupported).no_or_default().http(),
-    row("accept-unsafe-violations-in-http-response", Sections::BACKENDS, NONE, Unsupported).no_or_default().http(),
+    row("accept-invalid-http-request", Sections::FRONTENDS, NONE, Works).no_or_default().http().legacy("'option accept-unsafe-violations-in-http-request'"),
+    row("accept-invalid-http-response", Sections::BACKENDS, NONE, Works).no_or_default().http().legacy("'option accept-unsafe-violations-in-http-response'"),
+    row("accept-unsafe-violations-in-http-request", Sections::FRONTENDS, NONE, Works).no_or_default().http(),
+    row("accept-unsafe-violations-in-http-response", Sections::BACKENDS, NONE, Works).no_or_default().http(),
     row("allbackups", Sections::BACKENDS, NONE, Works).no_or_default(),
     row("checkcache", Sections::BACKENDS, NONE, Works).no_or_default().http(),
     row("clitcpka", Sections::FRONTENDS, NONE, Works).no_or_default(),
@@ -36,7 +36,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("http-keep-alive", Sections::PROXIES, NONE, Works).no_or_default().http(),
     row("http-no-delay", Sections::PROXIES, NONE, NoEffect).no_or_default().http(),
     row("http-pretend-keepalive", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
-    row("http-restrict-req-hdr-names", Sections::PROXIES, ONE, Unsupported).http(),
+    row("http-restrict-req-hdr-names", Sections::PROXIES, ONE, Works).http(),
     row("http-server-close", Sections::PROXIES, NONE, Works).no_or_default().http(),
     row("http-tunnel", Sections::PROXIES, NONE, NoEffect).no_or_default().http().legacy("nothing: it is not needed any more"),
     row("http-use-htx", Sections::PROXIES, NONE, Works).no_or_default().http().legacy("nothing: it is always so"),

@@ -28,6 +28,23 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "violation after an announcement",
+        reason: "violations pass where they may; haproxy 2.6 refuses them where a 1xx came with them",
+        applies: |case, ours, theirs| {
+            case.is_lax()
+                && first_difference(ours, theirs)
+                    .is_some_and(|(own, other)| (100..200).contains(&own.status()) && other.status() == 502)
+        },
+    },
+    Rule {
+        name: "CR in an answer",
+        reason: "a CR in the name of a field is refused also where violations pass: it ends a line for some",
+        applies: |case, ours, theirs| {
+            let lone = |head: &[u8]| head.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n');
+            case.is_lax() && refused(case, ours, theirs, |answer| heads(answer).any(lone))
+        },
+    },
+    Rule {
         name: "NUL in an answer",
         reason: "a NUL in an answer's head, chunk lines or trailers is refused, as in a request's",
         applies: |case, ours, theirs| refused(case, ours, theirs, |answer| answer.contains(&0)),
@@ -49,12 +66,23 @@ pub(super) const RULES: &[Rule] = &[
         reason: "an answer that breaks off stays so; haproxy 2.6 takes it for whole where a 1xx came with it, and puts the next one into its body",
         applies: |case, ours, theirs| {
             let announced = case.answers.iter().any(|answer| heads(&answer.bytes).count() > 1);
-            let (at, last) = (ours.client.len().saturating_sub(1), ours.client.last());
-            let same = last.zip(theirs.client.get(at)).is_some_and(|(own, other)| own.head == other.head);
-            announced
-                && same
-                && ours.client[..at] == theirs.client[..at]
-                && theirs.requests().len() > ours.requests().len()
+            let at = ours.client.len().saturating_sub(1);
+            let last = ours.client.last().zip(theirs.client.get(at)).filter(|(own, other)| own.head == other.head);
+            let whole = |(own, other): (&Message, &Message)| {
+                let empty = own.body.is_empty() && other.body.is_empty() && own.framing != other.framing;
+                (!own.complete && other.complete)
+                    || empty
+                    || (own.body.len() > 8_000 && own.body.starts_with(&other.body))
+            };
+            let next = theirs.requests().len() > ours.requests().len();
+            announced && last.is_some_and(|pair| whole(pair) || next) && theirs.client.starts_with(&ours.client[..at])
+        },
+    },
+    Rule {
+        name: "at once",
+        reason: "a line that cannot become that of an answer is refused at once; haproxy waits for all of it",
+        applies: |_, ours, theirs| {
+            first_difference(ours, theirs).is_some_and(|(own, other)| (own.status(), other.status()) == (502, 504))
         },
     },
     Rule {
