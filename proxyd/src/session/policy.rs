@@ -30,7 +30,7 @@ use crate::log_sink::{Destination, Lines};
 use crate::name_service::Asked;
 use crate::proxy::Section;
 use crate::proxy::Server;
-use crate::proxy::settings::{Mode, OddNames};
+use crate::proxy::settings::Mode;
 use crate::proxy_protocol::PrefaceError;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
@@ -210,26 +210,13 @@ async fn on_request(exchange: &mut Exchange<'_>, section: &Section, first: bool)
     if !(rules.http_request.is_empty() && rules.redirects.is_empty()) {
         obey_rules(exchange, section, Rules::http_request).await?;
     }
-    filter_names(exchange, section)?;
+    if !service::names_pass(&mut exchange.request, section.odd_names) {
+        return Err(answered(exchange, &rules::Answer::error(403), Cause::Proxy, Phase::Request));
+    }
     if let Some(settings) = service::statistics_page(exchange, section) {
         Box::pin(service::statistics(exchange, section, settings)).await?;
     }
     Ok(())
-}
-
-/// `option http-restrict-req-hdr-names`: some servers read other characters in a name as `_`, and so take a field that rules did not
-/// look at for one that they did.
-fn filter_names(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
-    let is_plain = |name: &[u8]| name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    match section.odd_names {
-        OddNames::Preserve => Ok(()),
-        OddNames::Delete => {
-            exchange.request.retain(|name, _| is_plain(name));
-            Ok(())
-        }
-        OddNames::Reject if exchange.request.fields().all(|(name, _)| is_plain(name)) => Ok(()),
-        OddNames::Reject => Err(answered(exchange, &rules::Answer::error(403), Cause::Proxy, Phase::Request)),
-    }
 }
 
 /// Asks rules about the request and does what they say, also what they say after they have waited for its body.

@@ -7,7 +7,7 @@ use super::{Session, policy};
 use crate::http::h1::{Body, response};
 use crate::http::{Head, Version, status};
 use crate::log;
-use crate::proxy::settings::{ErrorAnswer, Stats};
+use crate::proxy::settings::{ErrorAnswer, OddNames, Stats};
 use crate::proxy::{Backend, Section};
 use crate::stats::collect::{self, Snapshot};
 use crate::stats::exporter::Scrape;
@@ -237,4 +237,18 @@ async fn write_once(session: &Session, client: &mut Conn, bytes: &[u8]) {
     session.timer.set(limit.map(|limit| session.since + limit));
     // Whether it arrives is the client's affair: the connection ends in any case.
     let _ = session.timer.race(client.flush(buffers)).await;
+}
+
+/// `option http-restrict-req-hdr-names`: whether a request may go on, without what is left out. Some servers read other characters in a
+/// name as `_`, and so take a field that rules did not look at for one that they did.
+pub fn names_pass(request: &mut Head, odd: OddNames) -> bool {
+    let is_plain = |name: &[u8]| name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match odd {
+        OddNames::Preserve => true,
+        OddNames::Delete => {
+            request.retain(|name, _| is_plain(name));
+            true
+        }
+        OddNames::Reject => request.fields().all(|(name, _)| is_plain(name)),
+    }
 }
