@@ -1,6 +1,8 @@
 //! Connections that begin in `mode tcp` and carry requests: `switch-mode http`, and backends in `mode http`.
 
 use super::rig::{Rig, Step, answering, read_all};
+use integration_tests::clock;
+use integration_tests::subject::Subject;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -69,125 +71,114 @@ fn talk(rules: &str, backend: &str, sent: [&str; 2]) -> (String, Vec<String>, Ve
     (answers.join(", "), got, logged)
 }
 
+const PLAIN: &str = "GET /x HTTP/1.1|host: a";
+const SECOND: &str = "GET /y HTTP/1.1|host: a";
+const OK: [&str; 2] = ["b/s --", "b/s --"];
+
+/// Rules of the frontend, the backend, what a client sends; what it gets, what the server gets, what is logged.
+type Switch =
+    (&'static str, &'static str, [&'static str; 2], &'static str, &'static [&'static str], &'static [&'static str]);
+
+const SWITCHES: &[Switch] = &[
+    (SWITCH, "mode http", [X, Y], "200 OK, 200 OK", &[PLAIN, SECOND], &OK),
+    ("tcp-request content switch-mode http proto h1", "mode http", [X, Y], "200 OK, 200 OK", &[PLAIN, SECOND], &OK),
+    ("", "mode http", [X, Y], "200 OK, 200 OK", &[PLAIN, SECOND], &OK),
+    (SWITCH, "mode tcp", [X, Y], ", closed", &[], &["b/<NOSRV> IR"]),
+    ("", "mode tcp", [X, Y], "200 OK, 200 OK", &["GET /x HTTP/1.1|Host: a", "GET /y HTTP/1.1|Host: a"], &["b/s --"]),
+    // What the frontend says of requests counts, too, however the switch came about.
+    (
+        "http-request set-header from f",
+        "mode http",
+        [X, Y],
+        "200 OK, 200 OK",
+        &["GET /x HTTP/1.1|host: a|from: f", "GET /y HTTP/1.1|host: a|from: f"],
+        &OK,
+    ),
+    (
+        "tcp-request content accept if HTTP\n    use_backend other if { path /y }",
+        "mode http",
+        [X, Y],
+        "200 OK, 202 Accepted",
+        &[PLAIN],
+        &["b/s --", "other/<NOSRV> LR"],
+    ),
+    (
+        "tcp-request content accept if HTTP\n    use_backend other if { path /y }",
+        "mode http",
+        [Y, X],
+        "202 Accepted, 200 OK",
+        &[PLAIN],
+        &["other/<NOSRV> LR", "b/s --"],
+    ),
+    (
+        "tcp-request content switch-mode http if HTTP\n    use_backend bytes if { path /y }",
+        "mode http",
+        [X, Y],
+        "200 OK, , closed",
+        &[PLAIN],
+        &["b/s --", "bytes/<NOSRV> IR"],
+    ),
+    // Rules on contents are asked about each request; after one that switches no other is.
+    (
+        "tcp-request content reject if { path /y }\n    tcp-request content switch-mode http if HTTP",
+        "mode http",
+        [X, Y],
+        "200 OK, , closed",
+        &[PLAIN],
+        &["b/s --", "f/<NOSRV> PR"],
+    ),
+    (
+        "tcp-request content switch-mode http if HTTP\n    tcp-request content reject",
+        "mode http",
+        [X, Y],
+        "200 OK, 200 OK",
+        &[PLAIN, SECOND],
+        &OK,
+    ),
+    (
+        "",
+        "mode http\n    tcp-request content reject if { path /y }",
+        [X, Y],
+        "200 OK, , closed",
+        &[PLAIN],
+        &["b/s --", "b/<NOSRV> PR"],
+    ),
+    (
+        "tcp-request content accept if HTTP\n    use_backend other if HTTP",
+        "mode tcp",
+        [X, Y],
+        "202 Accepted, 202 Accepted",
+        &[],
+        &["other/<NOSRV> LR", "other/<NOSRV> LR"],
+    ),
+    (
+        "tcp-request content accept if HTTP\n    use_backend other if HTTP",
+        "mode tcp",
+        ["hello\r\n\r\n", "x\r\n\r\n"],
+        "200 OK, 200 OK",
+        &["hello", "x"],
+        &["b/s --"],
+    ),
+    ("", "mode http", ["junk\r\n\r\n", X], "400 Bad request, closed", &[], &["f/<NOSRV> PR"]),
+    (
+        "tcp-request content switch-mode http",
+        "mode http",
+        ["junk\r\n\r\n", X],
+        "400 Bad request, closed",
+        &[],
+        &["f/<NOSRV> PR"],
+    ),
+];
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
 #[test]
 fn a_connection_becomes_one_of_requests() {
-    let plain = "GET /x HTTP/1.1|host: a";
-    let second = "GET /y HTTP/1.1|host: a";
-    let ok = ["b/s --", "b/s --"];
-    for (rules, backend, sent, answers, got, logged) in [
-        (SWITCH, "mode http", [X, Y], "200 OK, 200 OK", vec![plain, second], &ok[..]),
-        (
-            "tcp-request content switch-mode http proto h1",
-            "mode http",
-            [X, Y],
-            "200 OK, 200 OK",
-            vec![plain, second],
-            &ok,
-        ),
-        ("", "mode http", [X, Y], "200 OK, 200 OK", vec![plain, second], &ok),
-        (SWITCH, "mode tcp", [X, Y], ", closed", vec![], &["b/<NOSRV> IR"]),
-        (
-            "",
-            "mode tcp",
-            [X, Y],
-            "200 OK, 200 OK",
-            vec!["GET /x HTTP/1.1|Host: a", "GET /y HTTP/1.1|Host: a"],
-            &["b/s --"],
-        ),
-        // What the frontend says of requests counts, too, however the switch came about.
-        (
-            "http-request set-header from f",
-            "mode http",
-            [X, Y],
-            "200 OK, 200 OK",
-            vec!["GET /x HTTP/1.1|host: a|from: f", "GET /y HTTP/1.1|host: a|from: f"],
-            &ok,
-        ),
-        (
-            "tcp-request content accept if HTTP\n    use_backend other if { path /y }",
-            "mode http",
-            [X, Y],
-            "200 OK, 202 Accepted",
-            vec![plain],
-            &["b/s --", "other/<NOSRV> LR"],
-        ),
-        (
-            "tcp-request content accept if HTTP\n    use_backend other if { path /y }",
-            "mode http",
-            [Y, X],
-            "202 Accepted, 200 OK",
-            vec![plain],
-            &["other/<NOSRV> LR", "b/s --"],
-        ),
-        (
-            "tcp-request content switch-mode http if HTTP\n    use_backend bytes if { path /y }",
-            "mode http",
-            [X, Y],
-            "200 OK, , closed",
-            vec![plain],
-            &["b/s --", "bytes/<NOSRV> IR"],
-        ),
-        // Rules on contents are asked about each request; after one that switches no other is.
-        (
-            "tcp-request content reject if { path /y }\n    tcp-request content switch-mode http if HTTP",
-            "mode http",
-            [X, Y],
-            "200 OK, , closed",
-            vec![plain],
-            &["b/s --", "f/<NOSRV> PR"],
-        ),
-        (
-            "tcp-request content switch-mode http if HTTP\n    tcp-request content reject",
-            "mode http",
-            [X, Y],
-            "200 OK, 200 OK",
-            vec![plain, second],
-            &ok,
-        ),
-        (
-            "",
-            "mode http\n    tcp-request content reject if { path /y }",
-            [X, Y],
-            "200 OK, , closed",
-            vec![plain],
-            &["b/s --", "b/<NOSRV> PR"],
-        ),
-        (
-            "tcp-request content accept if HTTP\n    use_backend other if HTTP",
-            "mode tcp",
-            [X, Y],
-            "202 Accepted, 202 Accepted",
-            vec![],
-            &["other/<NOSRV> LR", "other/<NOSRV> LR"],
-        ),
-        (
-            "tcp-request content accept if HTTP\n    use_backend other if HTTP",
-            "mode tcp",
-            ["hello\r\n\r\n", "x\r\n\r\n"],
-            "200 OK, 200 OK",
-            vec!["hello", "x"],
-            &["b/s --"],
-        ),
-        ("", "mode http", ["junk\r\n\r\n", X], "400 Bad request, closed", vec![], &["f/<NOSRV> PR"]),
-        (
-            "tcp-request content switch-mode http",
-            "mode http",
-            ["junk\r\n\r\n", X],
-            "400 Bad request, closed",
-            vec![],
-            &["f/<NOSRV> PR"],
-        ),
-    ] {
+    for &(rules, backend, sent, answers, got, logged) in SWITCHES {
         let (answered, received, told) = talk(rules, backend, sent);
-        assert_eq!(
-            (&*answered, received, told),
-            (
-                answers,
-                got.iter().map(|&text| text.to_owned()).collect(),
-                logged.iter().map(|&text| text.to_owned()).collect()
-            ),
-            "{rules} / {backend}"
-        );
+        assert_eq!((&*answered, received, told), (answers, owned(got), owned(logged)), "{rules} / {backend}");
     }
 }
 
@@ -301,16 +292,16 @@ listen l
     http-response pause 200ms if { var(txn.never) -m found }
     server s {dead}
 ";
-    if integration_tests::subject::Subject::from_env() == integration_tests::subject::Subject::Theirs {
+    if Subject::from_env() == Subject::Theirs {
         return;
     }
     let rig = Rig::start("pause", CONFIG, Vec::new());
     for request in [X, Y] {
         let mut client = rig.connect();
-        let begun = std::time::Instant::now();
+        let begun = clock::now();
         client.write_all(request.as_bytes()).unwrap();
         assert!(read_all(&mut client, QUIET).0.starts_with("HTTP/1.1 503"));
-        assert!(begun.elapsed() >= Duration::from_millis(200));
+        assert!(clock::now() - begun >= Duration::from_millis(200));
         let line = rig.log_line();
         assert!(line.contains(" 1/1/0/0/1 "), "{line}");
     }

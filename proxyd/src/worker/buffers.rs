@@ -19,7 +19,6 @@ pub struct Buffers {
 }
 
 /// Blocks without bytes, the last used one first.
-#[expect(clippy::vec_box, reason = "a buffer holds the box, and gives it back as it is")]
 type Kept = RefCell<Vec<Box<Block>>>;
 
 /// Memory, and the bytes in it that were not passed on yet.
@@ -52,6 +51,7 @@ impl Buffers {
         self.size
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "the box is what is kept")]
     fn take(&self, large: bool) -> Box<Block> {
         let (kept, size) = if large { (&self.large, self.bulk) } else { (&self.small, self.size) };
         kept.borrow_mut().pop().unwrap_or_else(|| Box::new(Block { bytes: Vec::with_capacity(size), start: 0 }))

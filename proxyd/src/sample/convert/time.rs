@@ -86,11 +86,8 @@ pub(super) fn http_date(seconds: i64, fraction: i64, unit: Unit) -> String {
 pub(super) fn read_http_date(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
-    let (day, month, year, time) = match *words.as_slice() {
-        // Sun, 06 Nov 1994 08:49:37 GMT, or Sunday, 06-Nov-94 08:49:37 GMT, or Sun Nov  6 08:49:37 1994
-        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => (day, month, year, time),
-        _ => return None,
-    };
+    // Sun, 06 Nov 1994 08:49:37 GMT, or Sunday, 06-Nov-94 08:49:37 GMT, or Sun Nov  6 08:49:37 1994
+    let ([_, day, month, year, time, "GMT"] | [_, month, day, time, year]) = *words.as_slice() else { return None };
     let month = MONTHS.iter().position(|name| name.get(..3) == Some(month))? + 1;
     let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number >= 0);
     let year = match (number(year)?, year.len()) {
