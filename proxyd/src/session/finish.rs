@@ -148,13 +148,18 @@ pub fn count_bytes(exchange: &mut Exchange<'_>, bytes_in: u64, bytes_out: u64) {
         .map_or((0, 0), |counted| std::mem::replace(&mut counted.bytes, (bytes_in, bytes_out)));
     let fresh = (bytes_in.saturating_sub(counted.0), bytes_out.saturating_sub(counted.1));
     let session = exchange.session;
-    let server = exchange.backend.zip(exchange.server_index);
-    let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &*server.traffic);
-    let backend = exchange.backend.map(|view| &*view.backend.section.traffic);
-    let front = [&*session.frontend.section.traffic, &*session.listener.traffic];
-    for traffic in front.into_iter().chain(backend).chain(server) {
-        traffic.of(session.worker.index).add(Count::BytesIn, fresh.0);
-        traffic.of(session.worker.index).add(Count::BytesOut, fresh.1);
+    let add = |traffic: &Traffic| {
+        let counters = traffic.of(session.worker.index);
+        counters.add(Count::BytesIn, fresh.0);
+        counters.add(Count::BytesOut, fresh.1);
+    };
+    add(&session.frontend.section.traffic);
+    add(&session.listener.traffic);
+    if let Some(view) = exchange.backend {
+        add(&view.backend.section.traffic);
+        if let Some(server) = exchange.server_index.and_then(|server| view.backend.servers.get(server)) {
+            add(&server.traffic);
+        }
     }
 }
 

@@ -84,10 +84,13 @@ fn start_line(input: &[u8], start: usize, head: &mut Head, lax: bool) -> Result<
     }
     let target = skip(line, method, is_ows);
     let Some(rest) = line.get(target..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
-    let Some(length) = blocks::position(rest, |byte| !is_target(byte) && !(lax && (byte == b'#' || byte > 0x7f)))
-    else {
-        return Ok(None);
+    let strange = |byte| !is_target(byte);
+    let length = if lax {
+        blocks::position(rest, |byte| strange(byte) && byte != b'#' && byte <= 0x7f)
+    } else {
+        blocks::position(rest, strange)
     };
+    let Some(length) = length else { return Ok(None) };
     let target_end = target + length;
     if lax && length > 0 && line[..method] == *b"GET" {
         let after = skip(line, target_end, is_ows);

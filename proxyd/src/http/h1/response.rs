@@ -47,8 +47,9 @@ pub fn read(
 
 /// `HTTP/x.y SP status [SP reason]`; its length. `lax` lets pass other protocols, and NUL in the reason.
 fn status_line(input: &[u8], head: &mut Head, lax: bool) -> Result<Option<usize>, Refused> {
-    let stop =
-        blocks::position(input, |byte| matches!(byte, b'\r' | b'\n') || (byte == 0 && !lax)).unwrap_or(input.len());
+    let forbidden = if lax { b'\n' } else { 0 };
+    let ends = |byte| matches!(byte, b'\r' | b'\n') || byte == forbidden;
+    let stop = blocks::position(input, ends).unwrap_or(input.len());
     let line = &input[..stop];
     let length = match input[stop..] {
         [b'\n', ..] => stop + 1,
@@ -56,26 +57,41 @@ fn status_line(input: &[u8], head: &mut Head, lax: bool) -> Result<Option<usize>
         [] | [b'\r'] => return if may_become_status_line(line, lax) { Ok(None) } else { Err(Refused::BAD) },
         _ => return Err(Refused::BAD),
     };
-    let end = line.iter().position(|&byte| is_ows(byte)).ok_or(Refused::BAD)?;
-    if !may_become_status_line(line, lax) {
-        return Err(Refused::BAD);
-    }
-    let protocol = &line[..end];
-    let usual = version(protocol);
-    let version = usual.or_else(|| other_protocol(protocol).filter(|_| lax)).ok_or(Refused::BAD)?;
-    let rest = without_ows(&line[end..]);
+    let Protocol { version, other, rest } = match line.strip_prefix(b"HTTP/1.1 ") {
+        Some(rest) => Protocol { version: Version::HTTP_11, other: None, rest },
+        None => protocol(line, lax)?,
+    };
+    let rest = without_ows(rest);
     let digits = count_digits(rest);
-    if digits == 0 {
+    if digits == 0 || digits > STATUS_DIGITS || rest.get(digits).is_some_and(|&byte| !is_ows(byte)) {
         return Err(Refused::BAD);
     }
     let code = rest[..digits].iter().fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     let reason = without_ows(&rest[digits..]);
     let reason = if reason.is_empty() { status::reason(code).as_bytes() } else { reason };
     head.start_response(version, code, reason);
-    if usual.is_none() {
+    if let Some(protocol) = other {
         head.set_protocol(protocol);
     }
     Ok(Some(length))
+}
+
+/// What a status line begins with.
+struct Protocol<'l> {
+    version: Version,
+    /// It is not HTTP, but this.
+    other: Option<&'l [u8]>,
+    rest: &'l [u8],
+}
+
+fn protocol(line: &[u8], lax: bool) -> Result<Protocol<'_>, Refused> {
+    let end = line.iter().position(|&byte| is_ows(byte)).ok_or(Refused::BAD)?;
+    let (protocol, rest) = line.split_at(end);
+    if let Some(version) = version(protocol) {
+        return Ok(Protocol { version, other: None, rest });
+    }
+    let version = other_protocol(protocol).filter(|_| lax && protocol.first() != Some(&b'/')).ok_or(Refused::BAD)?;
+    Ok(Protocol { version, other: Some(protocol), rest })
 }
 
 /// Whether a line is good as far as it has come: what cannot become an answer is not waited for.
