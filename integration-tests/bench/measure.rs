@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::lap::{Heads, Runner};
-use crate::load::{Answering, Shape};
+use crate::load::{Answering, Reuse, Shape};
 use crate::place::Place;
 use crate::subject::{Programs, Subject};
 use crate::verdict::{self, Refusal, Terms, Turn};
@@ -40,6 +40,11 @@ impl Timing {
     /// One lap, for what takes long to get going and to finish.
     fn in_one(self) -> Self {
         Self { laps: 1, ..self }
+    }
+
+    /// For what leaves so many connections behind that those of several subjects would not fit the files of one process.
+    fn brief(self) -> Self {
+        Self { warm: self.warm / 4, length: self.length / 4, laps: self.laps.div_ceil(2), ..self }
     }
 
     fn twice_as_long(self) -> Self {
@@ -105,10 +110,11 @@ pub(crate) fn workload(
         return Ok(Outcome { workload, subjects, turns: Vec::new(), refusals: complaints, repeated: 0, paced: None });
     }
     let shape = workload.shape()?;
-    let timing = match (workload.answering, workload.connections * workload.body >= HEAVY) {
-        (_, true) => timing.in_one().twice_as_long(),
-        (Answering::After(_), false) => timing.in_one(),
-        (Answering::AtOnce | Answering::Never, false) => timing,
+    let timing = match (workload.answering, workload.reuse) {
+        _ if workload.connections * workload.body >= HEAVY => timing.in_one().twice_as_long(),
+        (Answering::After(_), _) => timing.in_one(),
+        (Answering::AtOnce | Answering::Never, Reuse::PerRequest) => timing.brief(),
+        (Answering::AtOnce | Answering::Never, Reuse::KeepAlive) => timing,
     };
     let Rounds { turns, refusals, repeated } = rounds(programs, places, &workload, &configs, &shape, timing)?;
     let mut outcome = Outcome { workload, subjects, turns, refusals, repeated, paced: None };
