@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `global`, `proxy`, `userlist`, `ring`, `log_forward`, `sections` | the kinds of sections |
+//! | `global`, `proxy`, `userlist`, `ring`, `log_forward`, `log_profile`, `sections` | the kinds of sections |
 //! | `settings`, `frontend`, `option`, `stats`, `log`, `cookie`, `balance`, `check`, `bind`, `server`, `source` | statements of the proxies |
 //! | `legacy` | words of 1.4 to 2.5 |
 //! | `rules` | ACLs, conditions, rules |
@@ -26,6 +26,7 @@ mod legacy;
 mod line;
 mod log;
 mod log_forward;
+mod log_profile;
 pub mod model;
 mod number;
 mod option;
@@ -159,11 +160,7 @@ impl<'a> Lowering<'a> {
         Self {
             sources,
             out,
-            tools: Tools {
-                resolver: Resolver::new(env.clone()),
-                support: support::Support::default(),
-                rings: Vec::new(),
-            },
+            tools: Tools { resolver: Resolver::new(env.clone()), ..Tools::default() },
             global: Global::default(),
             extra: global::Extra::default(),
             defaults: DefaultsList::default(),
@@ -183,6 +180,7 @@ impl<'a> Lowering<'a> {
             SectionKind::Global => self.global_section(ast),
             SectionKind::Userlist => self.userlist(ast),
             SectionKind::LogForward => log_forward::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
+            SectionKind::LogProfile => log_profile::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             SectionKind::Ring => ring::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             kind if kind.is_proxy() => self.proxy(ast, kind),
             kind => sections::lower(ast, kind, &mut self.others, &mut self.tools, &mut self.out),
@@ -330,6 +328,10 @@ fn names(file: &ast::File, sources: &Sources, out: &mut Diagnostics) -> Names {
         let Some(kind) = SectionKind::from_name(section.kind()) else { continue };
         if let (SectionKind::Resolvers, Some(name)) = (kind, section.name()) {
             names.resolvers.insert(name.text.to_string());
+        }
+        if let (SectionKind::LogProfile, Some(name)) = (kind, section.name()) {
+            let id = crate::ids::ProfileId(number(names.profiles.len()));
+            names.profiles.entry(name.text.to_string()).or_insert(id);
         }
         let Some(name) = section.name().filter(|_| kind.is_proxy() && kind != SectionKind::Defaults) else { continue };
         if kind != SectionKind::Backend {

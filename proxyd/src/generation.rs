@@ -8,6 +8,7 @@ use crate::ids::{BackendId, FrontendId};
 pub mod live;
 
 use crate::log::forward::Forwarder;
+use crate::log::profile::Profile;
 use crate::log::ring::Ring;
 use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
@@ -35,6 +36,8 @@ pub struct Generation {
     pub rings: Vec<Arc<Ring>>,
     /// The `log-forward` sections.
     pub forwarders: Vec<Arc<Forwarder>>,
+    /// `ProfileId` indexes it.
+    pub profiles: Vec<Arc<Profile>>,
     /// What holds for all of them.
     pub global: Global,
 }
@@ -168,6 +171,7 @@ mod tests {
             tables: Vec::new(),
             rings: Vec::new(),
             forwarders: Vec::new(),
+            profiles: Vec::new(),
             global,
         }
     }

@@ -16,6 +16,10 @@ pub struct ServerIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserlistId(pub u32);
 
+/// A `log-profile` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProfileId(pub u32);
+
 /// A stick table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId(pub u32);
@@ -36,6 +40,13 @@ impl BackendId {
 
 impl ServerIndex {
     /// The place in the backend's list of servers.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl ProfileId {
+    /// The place in the list of profiles.
     pub fn index(self) -> usize {
         self.0 as usize
     }

@@ -10,6 +10,7 @@ pub mod format;
 pub mod forward;
 pub mod frames;
 pub mod message;
+pub mod profile;
 pub mod ring;
 pub mod step;
 pub mod syslog;

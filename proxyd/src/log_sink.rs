@@ -23,7 +23,9 @@ use crate::log::date::{Date, Second};
 use crate::log::format::{Process, Program};
 use crate::log::forward::Forwarder;
 use crate::log::message::{self, Missing};
+use crate::log::profile::{Instead, Profile};
 use crate::log::ring::Ring;
+use crate::log::step::Step;
 use crate::log::syslog::{Level, Message, Sender};
 use crate::log::target::{LogAddress, Logger};
 use crate::sample::{Expression, Value};
@@ -61,13 +63,30 @@ pub struct LogSink {
 #[derive(Debug, Default)]
 struct Inner {
     batches: Vec<Batch>,
-    message: Vec<u8>,
-    /// The structured data of the last line.
-    structured: Vec<u8>,
+    /// The last line of all loggers.
+    common: Text,
+    /// The last line of one.
+    own: Text,
     /// The local time's distance from UTC and the quarter of an hour it is known for.
     offset: Option<(u64, i32)>,
     /// The second of the last line.
     now: Option<Second>,
+}
+
+/// What a line says, before it is framed.
+#[derive(Debug, Default)]
+struct Text {
+    message: Vec<u8>,
+    /// RFC 5424's structured data.
+    structured: Vec<u8>,
+}
+
+impl Text {
+    fn clear(&mut self) -> &mut Self {
+        self.message.clear();
+        self.structured.clear();
+        self
+    }
 }
 
 impl LogSink {
@@ -99,41 +118,66 @@ impl LogSink {
         if !log.loggers.iter().any(|logger| logger.target.takes(log.level)) {
             return;
         }
-        self.message(log, |now, message, structured| {
+        let at = Some((record.step, lines.profile));
+        self.message(log, at, |now, instead, text| {
             let process = Process { hostname: &self.settings.hostname, pid: self.settings.pid, now };
-            lines.line.write(message, record, process, &mut evaluate);
-            if let Some(program) = lines.structured {
-                program.write(structured, record, process, &mut evaluate);
+            let (own, own_structured) = match instead {
+                Some(Instead::Line { line, structured }) => (line.as_ref(), structured.as_ref()),
+                Some(Instead::Nothing) | None => (None, None),
+            };
+            let Some(line) = own.or(lines.line) else { return false };
+            line.write(&mut text.message, record, process, &mut evaluate);
+            if let Some(program) = own_structured.or(lines.structured) {
+                program.write(&mut text.structured, record, process, &mut evaluate);
             }
+            true
         });
     }
 
     /// Logs an event that is not a request: a server's change of state, a start or a stop.
     pub fn event(&self, log: Destination<'_>, text: &str) {
-        self.message(log, |_, message, _| message.extend_from_slice(text.as_bytes()));
+        self.message(log, None, |_, _, written| {
+            written.message.extend_from_slice(text.as_bytes());
+            true
+        });
     }
 
-    fn message(&self, log: Destination<'_>, write: impl FnOnce(&Second, &mut Vec<u8>, &mut Vec<u8>)) {
+    /// `write` writes a line and says whether there is one: that of all loggers, once, or what a profile has in its place.
+    fn message(
+        &self,
+        log: Destination<'_>,
+        at: Option<(Step, Option<&Profile>)>,
+        mut write: impl FnMut(&Second, Option<&Instead>, &mut Text) -> bool,
+    ) {
         let date = self.date(log.now);
-        let Inner { batches, message, structured, now, .. } = &mut *self.inner.borrow_mut();
+        let Inner { batches, common, own, now, .. } = &mut *self.inner.borrow_mut();
         let now = match now {
             Some(second) if second.has(date) => second,
             _ => now.insert(Second::of(date)),
         };
-        message.clear();
-        structured.clear();
-        write(now, message, structured);
         let settings = &self.settings;
-        let sender = Sender { hostname: settings.sent_hostname.as_deref(), tag: log.tag, pid: settings.pid, now };
+        let mut common_is_there = None;
         for logger in log.loggers {
-            if !logger.target.takes(log.level) || !logger.chooses_this_line() {
+            let instead = at.and_then(|(step, by)| logger.instead(step, by));
+            let dropped = matches!(instead, Some(Instead::Nothing));
+            if dropped || !logger.target.takes(log.level) || !logger.chooses_this_line() {
+                continue;
+            }
+            let (is_there, text) = match instead {
+                Some(_) => (write(now, instead, own.clear()), &*own),
+                None => (*common_is_there.get_or_insert_with(|| write(now, None, common.clear())), &*common),
+            };
+            if !is_there {
                 continue;
             }
             let batch = Batch::of(batches, logger);
             if batch.is_full() {
-                batch.send(&self.settings.dropped);
+                batch.send(&settings.dropped);
             }
-            let message = Message { structured, text: logger.cut(message) };
+            let profile = at.and_then(|(_, by)| by).or(logger.profile());
+            let tag = profile.and_then(|profile| profile.tag.as_deref()).unwrap_or(log.tag);
+            let sender = Sender { hostname: settings.sent_hostname.as_deref(), tag, pid: settings.pid, now };
+            let message = Message { structured: &text.structured, text: logger.cut(&text.message) };
             batch.push(|out| match logger.ring() {
                 Some(ring) => {
                     // The ring's own limit is for all of it, the line's is for the message.
@@ -194,10 +238,12 @@ impl Drop for LogSink {
 /// The words of a line.
 #[derive(Debug, Clone, Copy)]
 pub struct Lines<'a> {
-    /// The line itself.
-    pub line: &'a Program<Expression>,
+    /// The line itself. `None`: only a profile has one.
+    pub line: Option<&'a Program<Expression>>,
     /// The structured data of an RFC 5424 line.
     pub structured: Option<&'a Program<Expression>>,
+    /// The profile that counts instead of those of the loggers.
+    pub profile: Option<&'a Profile>,
 }
 
 /// Where one line goes, and as what.

@@ -24,7 +24,7 @@ pub mod switch;
 pub mod tcp;
 
 use crate::http::Head;
-use crate::ids::{BackendId, ServerIndex};
+use crate::ids::{BackendId, ProfileId, ServerIndex};
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::text::Text;
 use crate::sample::{Context, Stream};
@@ -81,6 +81,8 @@ pub enum Verdict {
     Resolve(Question),
     /// The rules go on after so long.
     Pause(Duration),
+    /// `do-log`: the rules go on once a line was logged, by this profile where there is one.
+    Log(Option<ProfileId>),
 }
 
 /// Who answers in the place of a server.
@@ -294,9 +296,16 @@ impl Rules {
         self.on_response(&self.http_response, request, response, stream, at)
     }
 
-    /// `http-after-response`: for every response, also those made here. It can only change the head.
-    pub fn http_after_response(&self, request: Option<&Head>, response: &mut Head, stream: &Stream<'_>) {
-        let _ = self.on_response(&self.http_after_response, request, response, stream, &mut 0);
+    /// `http-after-response`: for every response, also those made here. It can only change the head, and log. `at` is the rule
+    /// to go on with after that.
+    pub fn http_after_response(
+        &self,
+        request: Option<&Head>,
+        response: &mut Head,
+        stream: &Stream<'_>,
+        at: &mut usize,
+    ) -> Verdict {
+        self.on_response(&self.http_after_response, request, response, stream, at)
     }
 
     fn on_response(
@@ -346,9 +355,9 @@ impl Rules {
         self.tcp(&self.tcp_request_connection, &Context { request: None, response: None, stream }, at)
     }
 
-    /// `tcp-request session`: after the PROXY header and TLS.
-    pub fn tcp_request_session(&self, stream: &Stream<'_>) -> TcpVerdict {
-        self.tcp(&self.tcp_request_session, &Context { request: None, response: None, stream }, &mut 0)
+    /// `tcp-request session`: after the PROXY header and TLS. `at` is the rule to go on with after a line was logged.
+    pub fn tcp_request_session(&self, stream: &Stream<'_>, at: &mut usize) -> TcpVerdict {
+        self.tcp(&self.tcp_request_session, &Context { request: None, response: None, stream }, at)
     }
 
     /// `tcp-request content`: in `mode http` with the request's head. `at` is the rule to go on with after a wait.
@@ -369,7 +378,10 @@ impl Rules {
                 Some(true) => {
                     if let Some(verdict) = rule.action.perform(context) {
                         // Unlike bytes that have not come, an answer is not waited for twice.
-                        *at += usize::from(matches!(verdict, TcpVerdict::Resolve(_) | TcpVerdict::Expect(_)));
+                        *at += usize::from(matches!(
+                            verdict,
+                            TcpVerdict::Resolve(_) | TcpVerdict::Expect(_) | TcpVerdict::Log(_)
+                        ));
                         return verdict;
                     }
                 }

@@ -19,6 +19,7 @@ use crate::health::{Observation, OnMarkedDown, OnMarkedUp};
 use crate::ids::BackendId;
 use crate::log::format::{Alias, Program};
 use crate::log::forward::Forwarder;
+use crate::log::profile::Profile;
 use crate::log::ring::{Ring, RingSettings};
 use crate::log::target::{LogAddress, LogTarget, Logger};
 use crate::proxy::address::ServerAddress;
@@ -73,6 +74,7 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         tables: model.tables.iter().map(|table| builder.table(table)).collect(),
         rings: builder.rings.clone(),
         forwarders: model.log_forwards.iter().map(|section| Arc::new(builder.forwarder(section))).collect(),
+        profiles: model.profiles.clone(),
         global: builder.global(maxconn),
         frontends,
     }
@@ -149,7 +151,9 @@ impl Builder<'_> {
             LogAddress::Ring(name) => self.rings.iter().find(|ring| ring.settings().name == *name),
             LogAddress::Udp(_) | LogAddress::Unix(_) | LogAddress::Abstract { .. } | LogAddress::Fd(_) => None,
         };
-        Logger::new(target.clone(), ring.cloned(), self.longest_line)
+        let named = |name: &String| self.model.profiles.iter().find(|profile| profile.name == *name);
+        let profile = target.profile.as_ref().and_then(named);
+        Logger::new(target.clone(), ring.cloned(), self.longest_line).with_profile(profile.cloned())
     }
 
     fn forwarder(&self, section: &model::LogForward) -> Forwarder {
@@ -206,7 +210,7 @@ impl Builder<'_> {
             default_backend: frontend.default_backend,
             maxconn: frontend.maxconn.map_or(maxconn, u64::from),
             rate_limit_sessions: frontend.rate_limit_sessions,
-            logging: logging(frontend, known.and_then(|known| known.logging.lines.clone())),
+            logging: logging(frontend, &self.model.profiles, known.and_then(|known| known.logging.lines.clone())),
             http_ignore_probes: frontend.http_ignore_probes,
             socket_stats: frontend.socket_stats,
             tcp_smart_accept: frontend.tcp_smart_accept,
@@ -315,7 +319,7 @@ fn is_local(ip: std::net::IpAddr) -> bool {
 }
 
 /// What a frontend logs. `lines`: those it had logged before, where it counts them.
-fn logging(frontend: &model::Frontend, lines: Option<Arc<AtomicU64>>) -> Logging {
+fn logging(frontend: &model::Frontend, profiles: &[Arc<Profile>], lines: Option<Arc<AtomicU64>>) -> Logging {
     let line = log_format(&frontend.log_format, frontend.proxy.mode);
     let (structured, error) = (frontend.log_structured.clone(), frontend.error_log_format.clone());
     let programs: Vec<_> = std::iter::once(&line).chain(&structured).chain(&error).collect();
@@ -324,6 +328,8 @@ fn logging(frontend: &model::Frontend, lines: Option<Arc<AtomicU64>>) -> Logging
         _ if frontend.logasap || !programs.iter().any(|program| program.shows_the_end()) => Due::Transfer,
         _ => Due::End,
     };
+    // A rule may name any profile.
+    let programs: Vec<_> = programs.into_iter().chain(profiles.iter().flat_map(|profile| profile.programs())).collect();
     let shows = Shows::of(&programs);
     let counts = programs.iter().any(|program| program.shows(&[Alias::LogCounter]));
     Logging {
@@ -331,7 +337,8 @@ fn logging(frontend: &model::Frontend, lines: Option<Arc<AtomicU64>>) -> Logging
         dontlognull: frontend.dontlognull,
         dontlog_normal: frontend.dontlog_normal,
         separate_errors: frontend.log_separate_errors,
-        asap: frontend.logasap,
+        steps: frontend.log_steps,
+        asap: frontend.logasap && frontend.log_steps.is_none(),
         shows,
         lines: counts.then(|| lines.unwrap_or_default()),
         line,

@@ -18,6 +18,7 @@ mod halog;
 mod health;
 mod http;
 mod log_forward;
+mod log_profiles;
 mod log_targets;
 mod logs;
 mod name_servers;

@@ -13,6 +13,7 @@ use crate::balance::Algorithm;
 use crate::balance::hash::{Affinity, HashType};
 use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::{Dialect, HttpSend, HttpStep, TcpStep};
+use crate::log::step::Steps;
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
@@ -50,6 +51,8 @@ pub(super) struct Settings {
     pub log_format: Option<At<FormatDraft>>,
     /// `log-format-sd`
     pub log_structured: Option<Word>,
+    /// `log-steps`
+    pub log_steps: Option<Steps>,
     /// `error-log-format`
     pub error_log_format: Option<Word>,
     pub logs: Vec<LogEntry>,

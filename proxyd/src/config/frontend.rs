@@ -7,8 +7,31 @@ use super::model::{CookieCapture, HeaderCapture};
 use super::option::set_log_format;
 use super::proxy::{Tools, at};
 use super::settings::strict_integer;
+use crate::log::step::Steps;
 use shared_config::diagnostic::Diagnostic;
+use shared_config::suggest::nearest;
 use shared_config::words::Word;
+
+/// `log-steps STEP,…` or `all`; blanks separate steps, too.
+fn log_steps(line: &mut Line<'_, '_>) -> Option<Steps> {
+    line.words.peek().map_or_else(|| line.expect("'log-steps' expects steps or 'all'."), Some)?;
+    let mut steps = Steps::default();
+    for word in line.words.rest() {
+        for name in word.text.split(',').filter(|name| !name.is_empty()) {
+            if name == "all" {
+                steps = Steps::ALL;
+            } else if !steps.add(name) {
+                let known: Vec<_> = Steps::names().collect();
+                let message =
+                    format!("'log-steps' : unknown step '{name}'. Known ones are: {}, all.", known.join(", "));
+                let error = Diagnostic::error(code::UNKNOWN_NAME, word.span, message);
+                let near = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+                line.out.push(near.into_iter().fold(error, Diagnostic::help));
+            }
+        }
+    }
+    Some(steps)
+}
 
 /// Everything `proxy::dispatch` sends here.
 pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
@@ -52,6 +75,7 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
             }
         }
         "log-format-sd" => settings.log_structured = format(line),
+        "log-steps" => settings.log_steps = log_steps(line),
         "error-log-format" => settings.error_log_format = format(line),
         "capture request header" | "capture response header" => header_capture(line, section),
         "capture cookie" => cookie_capture(line, section),

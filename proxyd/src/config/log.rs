@@ -36,11 +36,11 @@ pub(super) fn target(line: &mut Line<'_, '_>, in_global: bool, tools: &mut Tools
     let place = address(line, word, &mut tools.resolver);
     let max_len = length(line);
     let format = format(line);
-    if line.take("profile").is_some() {
-        let name = line.expect("log : expected profile name")?;
-        tools.support.unsupported("log … profile", name.span, line.out);
-    }
+    let mut profile = profile(line, tools)?;
     let sample = if line.take("sample").is_some() { Some(sample(line)?) } else { None };
+    if profile.is_none() {
+        profile = self::profile(line, tools)?;
+    }
     let facility = line.expect(missing)?;
     let facility = name(line, facility, &FACILITIES, "log facility")?;
     let max_level = match line.words.next() {
@@ -60,7 +60,18 @@ pub(super) fn target(line: &mut Line<'_, '_>, in_global: bool, tools: &mut Tools
             LogAddress::Ring(ring::implicit(&mut tools.rings, line.words.statement(), format, address, port))
         }
     };
-    Some(LogTarget { address, max_len, format, sample, facility, max_level, min_level })
+    Some(LogTarget { address, max_len, format, sample, facility, max_level, min_level, profile })
+}
+
+/// `profile NAME`, where it is there. `None`: it is wrong, which has been reported.
+#[expect(clippy::option_option, reason = "what is wrong ends the line, what is not there does not")]
+fn profile(line: &mut Line<'_, '_>, tools: &mut Tools) -> Option<Option<String>> {
+    if line.take("profile").is_none() {
+        return Some(None);
+    }
+    let name = line.expect("log : expected profile name")?;
+    tools.profiles.push(name.clone());
+    Some(Some(name.text.to_string()))
 }
 
 /// Where a `log` line leads.

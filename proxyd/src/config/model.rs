@@ -13,7 +13,9 @@ use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId, ServerIndex};
 use crate::log::format::Program;
 pub use crate::log::forward::ForwardSettings;
+use crate::log::profile::Profile;
 pub use crate::log::ring::RingSettings;
+use crate::log::step::Steps;
 pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
 pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
@@ -29,6 +31,7 @@ use crate::sample::Expression;
 use crate::stick;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole configuration.
@@ -50,6 +53,8 @@ pub struct Model {
     pub rings: Vec<RingSettings>,
     /// The `log-forward` sections.
     pub log_forwards: Vec<LogForward>,
+    /// The `log-profile` sections; `ProfileId` indexes it.
+    pub profiles: Vec<Arc<Profile>>,
 }
 
 /// A `log-forward` section.
@@ -326,6 +331,8 @@ pub struct Frontend {
     pub log_format: LogFormat,
     /// `log-format-sd`.
     pub log_structured: Option<Program<Expression>>,
+    /// `log-steps`: when lines are written. `None`: once, when all is known that they show.
+    pub log_steps: Option<Steps>,
     /// `error-log-format`.
     pub error_log_format: Option<Program<Expression>>,
     /// `option dontlognull`: nothing for a connection without a byte.

@@ -22,6 +22,8 @@ pub(super) struct Tools {
     pub support: Support,
     /// What `log tcp@` lines made.
     pub rings: Vec<ring::Implicit>,
+    /// The profiles that `log` lines name.
+    pub profiles: Vec<Word>,
 }
 
 /// What haproxy says of `no` and `default` in front of other words.
@@ -418,7 +420,7 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             check::tcp_check(line, &mut section.settings.check, &mut tools.support);
         }
         "bind" | "capture" | "monitor-uri" | "default_backend" | "rate-limit" | "unique-id-header"
-        | "unique-id-format" | "log-format" | "log-format-sd" | "error-log-format" | "declare" => {
+        | "unique-id-format" | "log-format" | "log-format-sd" | "log-steps" | "error-log-format" | "declare" => {
             frontend::statement(line, section, tools);
         }
         _ => settings::statement(line, section, tools),

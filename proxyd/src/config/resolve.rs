@@ -14,7 +14,6 @@ use super::model::{
 use super::number::number;
 use super::proxy::Tools;
 use super::resolvers;
-use super::ring;
 use super::rules::Names;
 use super::sections::Others;
 use super::send_proxy;
@@ -22,6 +21,7 @@ use super::server::{self, ServerDraft};
 use super::state_file::LastAddresses;
 use super::stats;
 use super::track;
+use super::{log_profile, ring};
 use crate::balance::Algorithm;
 use crate::health::Pace;
 use crate::ids::{BackendId, FrontendId};
@@ -120,7 +120,9 @@ pub(super) fn complete(
     track::tracking(&sections, &mut backends, names, out);
     let log_forwards = others.forwards.iter().map(|draft| draft.complete(&global)).collect();
     let rings = ring::complete(&others.rings, &tools.rings, sources);
-    let model = Model { global, frontends, backends, userlists, tables, resolvers, rings, log_forwards };
+    log_profile::unknown(&tools.profiles, names, out);
+    let profiles = log_profile::complete(&others.profiles, names, out);
+    let model = Model { global, frontends, backends, userlists, tables, resolvers, rings, log_forwards, profiles };
     ring::missing(&model, out);
     model
 }
@@ -309,6 +311,7 @@ impl Completion<'_> {
             rate_limit_sessions: settings.rate_limit_sessions,
             log_format: self.log_format(section, own),
             log_structured: self.log_structured(section, own),
+            log_steps: settings.log_steps,
             error_log_format: self.error_log_format(section, own),
             dontlognull: flag(Flag::DontLogNull),
             dontlog_normal: flag(Flag::DontLogNormal),

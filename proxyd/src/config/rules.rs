@@ -43,6 +43,7 @@ pub use pattern_file::changed_file;
 
 use crate::ids::{BackendId, FrontendId};
 use crate::log::format::Program;
+use crate::log::step::Step;
 use crate::proxy::settings::Mode;
 use crate::rules::ServerName;
 use crate::rules::effect::Effect;
@@ -146,7 +147,26 @@ pub fn log_format(
     names: &Names,
     out: &mut Diagnostics,
 ) -> Option<Program<sample::Expression>> {
-    Lowering::new(section, names, out).log_format(keyword, word)
+    Lowering::new(section, names, out).log_format(keyword, word, FetchPlaces::of(FetchPlace::Logs))
+}
+
+/// The same for a step of a `log-profile`: what a rule on HTTP messages logs can show the message.
+pub fn profile_format(
+    section: &Section<'_>,
+    (keyword, step): (&str, Option<Step>),
+    word: &Word,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<Program<sample::Expression>> {
+    let places = FetchPlaces::of(FetchPlace::Logs);
+    let places = match step {
+        Some(Step::HttpRequest) => places.union(FetchPlaces::of(FetchPlace::FrontendHttpRequestHeader)),
+        Some(Step::HttpResponse | Step::HttpAfterResponse) => {
+            places.union(FetchPlaces::of(FetchPlace::FrontendHttpResponseHeader))
+        }
+        _ => places,
+    };
+    Lowering::new(section, names, out).log_format(keyword, word, places)
 }
 
 /// Compiles a `unique-id-format`, likewise.

@@ -4,6 +4,7 @@
 use super::address::{self, Accept};
 use super::line::{Line, code};
 use super::log_forward;
+use super::log_profile;
 use super::model::ErrorFile;
 use super::option::Negation;
 use super::proxy::{self, Tools};
@@ -27,6 +28,7 @@ pub(super) struct Others {
     pub resolvers: Vec<crate::resolvers::Settings>,
     pub rings: Vec<RingSettings>,
     pub forwards: Vec<log_forward::Draft>,
+    pub profiles: Vec<log_profile::Draft>,
     pub mailers: HashMap<String, Span>,
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// `peers/table`

@@ -151,7 +151,7 @@ mod tests {
 
     fn target(format: SyslogFormat, facility: u8) -> LogTarget {
         let address = LogAddress::Udp(([127, 0, 0, 1], 514).into());
-        LogTarget { address, max_len: 1024, format, sample: None, facility, max_level: 7, min_level: 0 }
+        LogTarget { address, max_len: 1024, format, sample: None, facility, max_level: 7, min_level: 0, profile: None }
     }
 
     fn framed(target: &LogTarget, level: Level, hostname: Option<&str>, message: &str) -> String {

@@ -1,6 +1,8 @@
 //! Where log lines go: one `log` line of the configuration.
 
+use super::profile::{Instead, Profile};
 use super::ring::Ring;
+use super::step::Step;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub struct LogTarget {
     pub max_level: u8,
     /// What is more severe than this is sent as this level.
     pub min_level: u8,
+    /// `profile`: the `log-profile` section that says how lines are built.
+    pub profile: Option<String>,
 }
 
 /// Where log lines go.
@@ -84,6 +88,8 @@ pub struct Logger {
     pub target: LogTarget,
     /// The ring, where that is a ring that exists.
     ring: Option<Arc<Ring>>,
+    /// The profile.
+    profile: Option<Arc<Profile>>,
     /// The longest message in bytes, before the header.
     message_max: usize,
     /// Lines that met `sample`, over all workers.
@@ -95,7 +101,23 @@ impl Logger {
     /// `len` of all `log` lines: haproxy writes every message into as many bytes, one less the last.
     pub fn new(target: LogTarget, ring: Option<Arc<Ring>>, longest: u16) -> Self {
         let message_max = usize::from(longest.max(target.max_len)).saturating_sub(1);
-        Self { target, ring, message_max, position: Arc::default() }
+        Self { target, ring, profile: None, message_max, position: Arc::default() }
+    }
+
+    /// Lines are built as this profile says.
+    #[must_use]
+    pub fn with_profile(self, profile: Option<Arc<Profile>>) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_deref()
+    }
+
+    /// What is written in the place of a frontend's line at a step: `by`, where a rule names a profile, else the target's own says.
+    pub fn instead<'p>(&'p self, step: Step, by: Option<&'p Profile>) -> Option<&'p Instead> {
+        by.or(self.profile())?.at(step)
     }
 
     /// What is sent of a message.
@@ -125,7 +147,16 @@ mod tests {
         let address = LogAddress::Fd(1);
         let sample = Some(LogSample { ranges: vec![(1, 1), (3, 4)], size: 5 });
         let format = SyslogFormat::Raw;
-        let target = LogTarget { address, max_len: 1024, format, sample, facility: 0, max_level: 7, min_level: 0 };
+        let target = LogTarget {
+            address,
+            max_len: 1024,
+            format,
+            sample,
+            facility: 0,
+            max_level: 7,
+            min_level: 0,
+            profile: None,
+        };
         let logger = Logger::new(target.clone(), None, 1024);
         let taken: Vec<_> = (0..10).map(|_| logger.chooses_this_line()).collect();
         assert_eq!(taken, [true, false, true, true, false, true, false, true, true, false]);

@@ -7,7 +7,16 @@ fn settings() -> LogSettings {
 
 fn logger(address: LogAddress, max_level: u8) -> Logger {
     let format = SyslogFormat::Short;
-    let target = LogTarget { address, max_len: 1024, format, sample: None, facility: 16, max_level, min_level: 0 };
+    let target = LogTarget {
+        address,
+        max_len: 1024,
+        format,
+        sample: None,
+        facility: 16,
+        max_level,
+        min_level: 0,
+        profile: None,
+    };
     Logger::new(target, None, 1024)
 }
 

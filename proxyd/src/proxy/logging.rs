@@ -1,6 +1,7 @@
 //! What a frontend logs, when, and in which words.
 
 use crate::log::format::{Alias, Program};
+use crate::log::step::Steps;
 use crate::sample::Expression;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,6 +17,8 @@ pub struct Logging {
     pub error: Option<Program<Expression>>,
     /// When the line is written.
     pub due: Due,
+    /// `log-steps`: when, instead of that.
+    pub steps: Option<Steps>,
     /// `option dontlognull`.
     pub dontlognull: bool,
     /// `option dontlog-normal`.

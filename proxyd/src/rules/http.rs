@@ -6,6 +6,7 @@ use super::redirect::Redirect;
 use super::resolve::Resolve;
 use super::{Answer, Body, Service, Silence, Verdict, Wait, line_safe};
 use crate::http::Head;
+use crate::ids::ProfileId;
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
 use crate::sample::regex::Regex;
@@ -97,6 +98,8 @@ pub enum HttpAction {
     Service(Service),
     /// `pause`
     Pause(Limit),
+    /// `do-log`, by the profile it names.
+    Log(Option<ProfileId>),
     /// What is kept for later.
     Effect(Effect),
 }
@@ -236,6 +239,7 @@ impl HttpAction {
             Self::Reject => Outcome::End(Verdict::Reject),
             Self::SilentDrop(silence) => Outcome::End(Verdict::SilentDrop(*silence)),
             Self::WaitForBody(wait) => Outcome::End(Verdict::WaitForBody(*wait)),
+            Self::Log(profile) => Outcome::End(Verdict::Log(*profile)),
             Self::Service(service) => Outcome::End(Verdict::Serve(*service)),
             Self::Resolve(resolve) => match resolve.question(context) {
                 Some(question) => Outcome::End(Verdict::Resolve(question)),
@@ -315,6 +319,7 @@ impl HttpAction {
             | Self::Resolve(_)
             | Self::Service(_)
             | Self::Pause(_)
+            | Self::Log(_)
             | Self::Auth(_)
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,

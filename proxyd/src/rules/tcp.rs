@@ -3,6 +3,7 @@
 use super::Silence;
 use super::effect::Effect;
 use super::resolve::{Question, Resolve};
+use crate::ids::ProfileId;
 use crate::sample::Context;
 use crate::sample::content::Content;
 
@@ -21,6 +22,8 @@ pub enum TcpAction {
     Expect(Preface),
     /// `switch-mode http`, of requests' contents: what follows is requests.
     SwitchToHttp,
+    /// `do-log`, by the profile it names.
+    Log(Option<ProfileId>),
     /// `do-resolve`, of requests' contents.
     Resolve(Resolve),
     /// What is kept for later; the next rule is looked at.
@@ -47,6 +50,8 @@ pub enum TcpVerdict {
     Expect(Preface),
     /// What comes are requests; no further rule of the set is looked at.
     SwitchToHttp,
+    /// The rules go on once a line was logged, by this profile where there is one.
+    Log(Option<ProfileId>),
     /// The rules go on once name servers have answered, or have failed to.
     Resolve(Question),
     /// It is closed.
@@ -66,6 +71,7 @@ impl TcpAction {
             Self::Close => Some(TcpVerdict::Close),
             Self::SilentDrop(silence) => Some(TcpVerdict::SilentDrop(*silence)),
             Self::SwitchToHttp => Some(TcpVerdict::SwitchToHttp),
+            Self::Log(profile) => Some(TcpVerdict::Log(*profile)),
             Self::Expect(preface) => Some(TcpVerdict::Expect(*preface)),
             // A name that has not come is not waited for, as with haproxy: a rule before this one has to.
             Self::Resolve(resolve) => resolve.question(context).map(TcpVerdict::Resolve),

@@ -12,7 +12,7 @@ use super::report::Stage;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, form, h1, policy, response_wait, send_proxy, stickiness};
+use super::{cookies, form, h1, logging, policy, response_wait, send_proxy, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -416,6 +416,7 @@ impl Exchange<'_> {
             self.account.left_from = self.server.as_ref().and_then(|server| server.conn.stream().local_address());
         }
         self.count_attempt(view, reused);
+        logging::at_the_connection(self);
     }
 
     fn count_attempt(&self, view: &BackendView, reused: bool) {

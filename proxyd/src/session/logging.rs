@@ -1,4 +1,5 @@
-//! What is logged about an exchange, and when: the line of [`Due`], and the one of a connection that failed before it was one.
+//! What is logged about an exchange, and when: the line of [`Due`] or those of `log-steps`, what rules log, and the line of a
+//! connection that failed before it was one.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -10,7 +11,9 @@ use super::finish::is_http;
 use super::stream::Exchange;
 use super::{Session, policy};
 use crate::clock::{self, Moment};
+use crate::ids::ProfileId;
 use crate::log::format::Program;
+use crate::log::profile::Profile;
 use crate::log::step::Step;
 use crate::log::syslog::Level;
 use crate::log::{Load, Record, RequestLine, Responder, Timers};
@@ -19,22 +22,60 @@ use crate::net::connect::Target;
 use crate::proxy::Server;
 use crate::proxy::logging::Due;
 use crate::proxy_protocol::PrefaceError;
-use crate::sample::Expression;
 use crate::sample::transaction::LogLevel;
+use crate::sample::{Context, Expression, Stream, Value};
 use crate::termination::{Cause, End, letters};
 
 /// A request was received, or a connection begins.
 pub fn at_the_beginning(exchange: &mut Exchange<'_>) {
     let logging = &exchange.session.frontend.logging;
-    if logging.due == Due::Beginning {
+    let now = exchange.account.now;
+    if logging.steps.is_some() {
+        let timers = Timers { request: None, ..exchange.account.timers(now) };
+        at_a_step(exchange, Step::Accept, timers, now);
+        if is_http(exchange) {
+            at_a_step(exchange, Step::Request, exchange.account.timers(now), now);
+        }
+    } else if logging.due == Due::Beginning {
         exchange.account.logged = true;
-        let (now, session) = (exchange.account.now, exchange.session);
-        if session.frontend.section.logs.is_empty() {
+        if exchange.session.frontend.section.logs.is_empty() {
             return;
         }
-        let level = Level::Info;
-        write(exchange, Event { step: begun(exchange), end: None, timers: exchange.account.timers(now), now, level });
+        let timers = exchange.account.timers(now);
+        let event = Event { step: begun(exchange), end: None, timers, now, level: Level::Info, profile: None };
+        write(exchange, event);
     }
+}
+
+/// A connection to a server stands.
+pub fn at_the_connection(exchange: &Exchange<'_>) {
+    if exchange.session.frontend.logging.steps.is_some() {
+        let now = exchange.account.now;
+        at_a_step(exchange, Step::Connect, exchange.account.timers(now), now);
+    }
+}
+
+/// Writes a line if `log-steps` wants one at this step.
+fn at_a_step(exchange: &Exchange<'_>, step: Step, timers: Timers, now: Moment) {
+    if exchange.session.frontend.logging.steps.is_some_and(|steps| steps.has(step)) {
+        log(exchange, step, None, timers, now);
+    }
+}
+
+/// `do-log`: a rule writes a line, whatever else is logged.
+pub fn by_rule(exchange: &Exchange<'_>, step: Step, profile: Option<ProfileId>) {
+    let session = exchange.session;
+    if session.frontend.section.logs.is_empty() {
+        return;
+    }
+    let level = match exchange.transaction.log_level.get() {
+        Some(LogLevel::Silent) => return,
+        Some(LogLevel::Level(level)) => level,
+        None => Level::Info,
+    };
+    let now = exchange.account.now;
+    let profile = profile.and_then(|id| session.view.generation.profiles.get(id.index())).map(|profile| &**profile);
+    write(exchange, Event { step, end: None, timers: exchange.account.timers(now), now, level, profile });
 }
 
 /// The step at which an exchange begins.
@@ -44,37 +85,52 @@ fn begun(exchange: &Exchange<'_>) -> Step {
 
 /// The transfer of data begins: what is known by then is all a line says that is due now.
 pub fn before_transfer(exchange: &mut Exchange<'_>) {
-    if exchange.session.frontend.logging.due != Due::Transfer {
+    let logging = &exchange.session.frontend.logging;
+    let step = if is_http(exchange) { Step::Response } else { Step::Connect };
+    let due = match logging.steps {
+        Some(steps) => step == Step::Response && steps.has(step),
+        None => logging.due == Due::Transfer,
+    };
+    if !due {
         return;
     }
     let now = exchange.tick();
-    let step = if is_http(exchange) { Step::Response } else { Step::Connect };
     let timers = exchange.account.timers(now);
     log(exchange, step, None, timers, now);
+    if logging.steps.is_some() {
+        return;
+    }
     exchange.account.logged = true;
 }
 
 /// All is over.
 pub fn at_the_end(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now: Moment) {
     let logging = &exchange.session.frontend.logging;
-    if exchange.account.logged || logging.due == Due::Beginning {
+    let step = if is_http(exchange) && exchange.request_wire.is_none() { Step::Error } else { Step::Close };
+    let due = match logging.steps {
+        Some(steps) => step == Step::Error || steps.has(step),
+        None => !exchange.account.logged && logging.due != Due::Beginning,
+    };
+    if !due {
         return;
     }
     // Of HTTP, what brought no request is not even counted.
     if logging.dontlognull && !is_http(exchange) && exchange.account.bytes_in + exchange.upload.moved == 0 {
         return;
     }
-    log(exchange, Step::Close, end, timers, now);
+    log(exchange, step, end, timers, now);
 }
 
 /// A line of one exchange.
 #[derive(Clone, Copy)]
-struct Event {
+struct Event<'p> {
     step: Step,
     end: Option<End>,
     timers: Timers,
     now: Moment,
     level: Level,
+    /// That a rule names.
+    profile: Option<&'p Profile>,
 }
 
 /// Writes a line unless it is one that nobody wants.
@@ -96,11 +152,11 @@ fn log(exchange: &Exchange<'_>, step: Step, end: Option<End>, timers: Timers, no
         None if frontend.logging.separate_errors && failed => Level::Error,
         None => Level::Info,
     };
-    write(exchange, Event { step, end, timers, now, level });
+    write(exchange, Event { step, end, timers, now, level, profile: None });
 }
 
-fn write(exchange: &Exchange<'_>, event: Event) {
-    let Event { step, end, timers, now, level } = event;
+fn write(exchange: &Exchange<'_>, event: Event<'_>) {
+    let Event { step, end, timers, now, level, profile } = event;
     let (session, account) = (exchange.session, &exchange.account);
     let (frontend, worker) = (&session.frontend, &session.worker);
     let shows = frontend.logging.shows;
@@ -109,7 +165,7 @@ fn write(exchange: &Exchange<'_>, event: Event) {
     let transaction = &exchange.transaction;
     let first = transaction.first_line.get();
     // One that was refused as a whole has no line.
-    let shown = exchange.request_wire.filter(|_| !exchange.request.method().is_empty());
+    let shown = exchange.request_wire.filter(|_| step != Step::Accept && !exchange.request.method().is_empty());
     let request = shown.map(|_| RequestLine {
         method: first.map_or_else(|| exchange.request.method(), |first| &first.method),
         target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
@@ -159,7 +215,25 @@ fn write(exchange: &Exchange<'_>, event: Event) {
         request_counter: transaction.number,
         early: frontend.logging.asap,
     };
-    policy::log(exchange, &record, destination(session, level, worker.date(now)));
+    let logging = &frontend.logging;
+    let short =
+        logging.due == Due::Beginning && (logging.steps.is_some() || step != begun(exchange) || profile.is_some());
+    let line = (!short).then_some(&logging.line);
+    let lines = Lines { line, structured: logging.structured.as_ref(), profile };
+    worker.log.record(destination(session, level, worker.date(now)), lines, &record, |expression| {
+        sample(exchange, expression, &record)
+    });
+}
+
+/// The value of an expression in a line, which may look at both messages.
+fn sample(exchange: &Exchange<'_>, expression: &Expression, record: &Record<'_>) -> Option<Value<'static>> {
+    let stream = Stream { course: Some(record), ..policy::seen(exchange, exchange.backend) };
+    let context = Context {
+        request: exchange.request_wire.map(|_| &exchange.request),
+        response: exchange.response_wire.map(|_| &exchange.response),
+        stream: &stream,
+    };
+    expression.value(&context).map(Value::into_owned)
 }
 
 /// Lines of the frontend before this one.
@@ -174,21 +248,53 @@ fn destination(session: &Session, level: Level, now: Duration) -> Destination<'_
 
 /// The connection did not begin as it should have.
 pub fn failed_connection(session: &Session, client: &Conn, error: PrefaceError) {
-    let (frontend, worker) = (&session.frontend, &session.worker);
-    let logging = &frontend.logging;
-    if frontend.section.logs.is_empty() || (logging.dontlognull && error.error.without_data()) {
+    let logging = &session.frontend.logging;
+    if session.frontend.section.logs.is_empty() || (logging.dontlognull && error.error.without_data()) {
         return;
     }
+    let level = if logging.separate_errors { Level::Error } else { Level::Info };
+    let fixed: Program<Expression>;
+    let (line, structured) = if let Some(line) = &logging.error {
+        (line, logging.structured.as_ref())
+    } else {
+        let listener = &session.listener.bind;
+        let name = listener.name.clone().unwrap_or_else(|| listener.id.to_string());
+        fixed = Program::connection_error(&name, error.message());
+        (&fixed, None)
+    };
+    let lines = Lines { line: Some(line), structured, profile: None };
+    write_of_connection(session, client, Some(error), (lines, Step::Killed, level));
+}
+
+/// `do-log` of a rule on connections.
+pub fn by_rule_on_connection(session: &Session, client: &Conn, step: Step, profile: Option<ProfileId>) {
+    let logging = &session.frontend.logging;
+    if session.frontend.section.logs.is_empty() {
+        return;
+    }
+    let profile = profile.and_then(|id| session.view.generation.profiles.get(id.index())).map(|profile| &**profile);
+    let line = (logging.due != Due::Beginning).then_some(&logging.line);
+    let lines = Lines { line, structured: logging.structured.as_ref(), profile };
+    write_of_connection(session, client, None, (lines, step, Level::Info));
+}
+
+/// Writes a line of a connection that is no exchange yet.
+fn write_of_connection(
+    session: &Session,
+    client: &Conn,
+    error: Option<PrefaceError>,
+    (lines, step, level): (Lines<'_>, Step, Level),
+) {
+    let (frontend, worker) = (&session.frontend, &session.worker);
     let now = clock::moment();
-    let accepted = worker.log.date(session.accepted);
     let record = Record {
-        step: Step::Error,
+        step,
         listener: session.listener.name(),
         client: session.source,
         destination: session.destination(client),
         timers: Timers { total: now.milliseconds_since(session.since), ..Timers::default() },
         status: Some(0),
-        termination: *b"PR",
+        termination: if error.is_some() { *b"PR" } else { *b"--" },
         load: Load {
             process: session.view.generation.global.connections.current(),
             frontend: frontend.section.traffic.sessions.current(),
@@ -196,20 +302,15 @@ pub fn failed_connection(session: &Session, client: &Conn, error: PrefaceError) 
         },
         log_counter: count_line(session),
         request_counter: worker.next_exchange(),
-        ..Record::begun(frontend.name(), accepted)
+        ..Record::begun(frontend.name(), worker.log.date(session.accepted))
     };
-    let level = if logging.separate_errors { Level::Error } else { Level::Info };
-    let fixed: Program<Expression>;
-    let lines = if let Some(line) = &logging.error {
-        Lines { line, structured: logging.structured.as_ref() }
-    } else {
-        let listener = &session.listener.bind;
-        let name = listener.name.clone().unwrap_or_else(|| listener.id.to_string());
-        fixed = Program::connection_error(&name, error.message());
-        Lines { line: &fixed, structured: None }
-    };
-    let destination = destination(session, level, worker.date(now));
-    policy::log_connection(session, client, error, (lines, &record), destination);
+    let (date, now_ms) = (worker.date(now), worker.milliseconds(now));
+    let seen = policy::stream(session, client, None, None, None);
+    let stream = Stream { header_error: error, now: date, now_ms, ..seen };
+    let context = Context { request: None, response: None, stream: &stream };
+    worker.log.record(destination(session, level, date), lines, &record, |expression| {
+        expression.value(&context).map(Value::into_owned)
+    });
 }
 
 /// Where a server is for this exchange, as the log shows it.

@@ -13,6 +13,7 @@ use super::attempt::InUse;
 use super::body;
 use super::conn::Conn;
 use super::exporter;
+use super::logging;
 use super::pool::ServerConn;
 use super::preface::Expected;
 use super::report::Stage;
@@ -25,13 +26,11 @@ use crate::clock::{self, Moment};
 use crate::http::Head;
 use crate::http::h1::response::ResponseWire;
 use crate::http::h1::{Limits, Progress, request};
-use crate::log::Record;
-use crate::log_sink::{Destination, Lines};
+use crate::log::step::Step;
 use crate::name_service::Asked;
 use crate::proxy::Section;
 use crate::proxy::Server;
 use crate::proxy::settings::Mode;
-use crate::proxy_protocol::PrefaceError;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
 use crate::rules::tcp::{Preface, TcpVerdict};
@@ -42,7 +41,7 @@ use crate::sample::fetch::content::rdp_cookie;
 use crate::sample::fetch::course::Course;
 use crate::sample::fetch::socket::Socket;
 use crate::sample::transaction::Transaction;
-use crate::sample::{Context, Expression, Stream, Value};
+use crate::sample::{Context, Stream};
 use crate::stats::Count;
 use crate::stick::{DataType, tracked};
 use crate::termination::{Cause, End, Phase};
@@ -52,7 +51,7 @@ use crate::worker::view::BackendView;
 type AskRules = fn(&Rules, &mut Head, &Stream<'_>, &mut usize) -> Verdict;
 
 /// What rules see of the connection and the process.
-fn stream<'a>(
+pub fn stream<'a>(
     session: &'a Session,
     client: &'a Conn,
     backend: Option<&'a BackendView>,
@@ -123,6 +122,7 @@ pub fn admits_connection(session: &Session, client: &Conn) -> Option<Expected> {
     let mut at = 0;
     loop {
         match rules.tcp_request_connection(&stream, &mut at) {
+            TcpVerdict::Log(profile) => logging::by_rule_on_connection(session, client, Step::TcpConnection, profile),
             TcpVerdict::Expect(Preface::Proxy) => expected.proxy = true,
             TcpVerdict::Expect(Preface::NetScaler) => expected.netscaler = true,
             verdict => return (!refuses(session, client, &verdict, Count::DeniedConnections)).then_some(expected),
@@ -137,7 +137,14 @@ pub fn admits_session(session: &Session, client: &Conn) -> bool {
         return true;
     }
     let stream = stream(session, client, None, None, None);
-    if refuses(session, client, &rules.tcp_request_session(&stream), Count::DeniedSessions) {
+    let mut at = 0;
+    let verdict = loop {
+        match rules.tcp_request_session(&stream, &mut at) {
+            TcpVerdict::Log(profile) => logging::by_rule_on_connection(session, client, Step::TcpSession, profile),
+            verdict => break verdict,
+        }
+    };
+    if refuses(session, client, &verdict, Count::DeniedSessions) {
         return false;
     }
     session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
@@ -246,6 +253,7 @@ async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRule
                 exchange.account.received = Some(exchange.account.now);
             }
             Verdict::Pause(time) => Box::pin(body::pause(exchange, time)).await?,
+            Verdict::Log(profile) => logging::by_rule(exchange, Step::HttpRequest, profile),
             verdict => return obey(exchange, verdict).await,
         }
     }
@@ -264,6 +272,7 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
             full || exchange.client.ended || deadline.is_none_or(|deadline| exchange.account.now >= deadline);
         match content_verdict(exchange, &section.rules, complete, &mut at) {
             TcpVerdict::Continue => break,
+            TcpVerdict::Log(profile) => logging::by_rule(exchange, Step::TcpContent, profile),
             // Such a rule is one on connections.
             TcpVerdict::Expect(_) => {}
             TcpVerdict::SwitchToHttp => {
@@ -374,7 +383,9 @@ pub async fn on_connection(exchange: &mut Exchange<'_>) -> Result<(), End> {
 
 async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> {
     match verdict {
-        Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) | Verdict::Pause(_) => Ok(()),
+        Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) | Verdict::Pause(_) | Verdict::Log(_) => {
+            Ok(())
+        }
         Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
         Verdict::Serve(Service::PrometheusExporter) => Err(Box::pin(exporter::answer(exchange)).await),
@@ -582,6 +593,7 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
             Verdict::Continue | Verdict::Resolve(_) | Verdict::Serve(_) => return Ok(()),
             Verdict::WaitForBody(wait) => Box::pin(body::wait_for_response(exchange, wait)).await?,
             Verdict::Pause(time) => Box::pin(body::pause(exchange, time)).await?,
+            Verdict::Log(profile) => logging::by_rule(exchange, Step::HttpResponse, profile),
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
                 let traffic = &exchange.session.frontend.section.traffic;
                 traffic.of(exchange.session.worker.index).add(Count::DeniedResponses, 1);
@@ -618,19 +630,26 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
         if section.rules.http_after_response.is_empty() {
             continue;
         }
-        let stream = stream(
-            exchange.session,
-            exchange.client,
-            exchange.backend,
-            Some((&exchange.transaction, &exchange.account)),
-            exchange.server_index,
-        );
-        let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-        let mut stream = Stream { response_body: body, ..stream };
-        with_server(&mut stream, exchange.server.as_ref());
-        let request = exchange.request_wire.map(|_| &exchange.request);
-        section.rules.http_after_response(request, &mut exchange.response, &stream);
+        let mut at = 0;
+        while let Verdict::Log(profile) = after_response_of(exchange, section, &mut at) {
+            logging::by_rule(exchange, Step::HttpAfterResponse, profile);
+        }
     }
+}
+
+fn after_response_of(exchange: &mut Exchange<'_>, section: &Section, at: &mut usize) -> Verdict {
+    let stream = stream(
+        exchange.session,
+        exchange.client,
+        exchange.backend,
+        Some((&exchange.transaction, &exchange.account)),
+        exchange.server_index,
+    );
+    let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
+    let mut stream = Stream { response_body: body, ..stream };
+    with_server(&mut stream, exchange.server.as_ref());
+    let request = exchange.request_wire.map(|_| &exchange.request);
+    section.rules.http_after_response(request, &mut exchange.response, &stream, at)
 }
 
 /// The sections whose rules see a response: the backend and the frontend, one of them for a `listen`.
@@ -675,39 +694,4 @@ pub fn is_admin(exchange: &Exchange<'_>, section: &Section) -> bool {
     let stream = seen(exchange, exchange.backend);
     let context = Context { request: Some(&exchange.request), response: None, stream: &stream };
     section.rules.any(&section.rules.stats_admin, &context)
-}
-
-/// Logs a record in the frontend's format, whose samples may look at both messages.
-pub fn log(exchange: &Exchange<'_>, record: &Record<'_>, destination: Destination<'_>) {
-    let session = exchange.session;
-    let logging = &session.frontend.logging;
-    let sample = |expression: &Expression| {
-        let stream = Stream { course: Some(record), ..seen(exchange, exchange.backend) };
-        let context = Context {
-            request: exchange.request_wire.map(|_| &exchange.request),
-            response: exchange.response_wire.map(|_| &exchange.response),
-            stream: &stream,
-        };
-        expression.value(&context).map(Value::into_owned)
-    };
-    let lines = Lines { line: &logging.line, structured: logging.structured.as_ref() };
-    session.worker.log.record(destination, lines, record, sample);
-}
-
-/// Logs a connection that failed before it was one.
-pub fn log_connection(
-    session: &Session,
-    client: &Conn,
-    error: PrefaceError,
-    (lines, record): (Lines<'_>, &Record<'_>),
-    destination: Destination<'_>,
-) {
-    let now = clock::moment();
-    let (now, now_ms) = (session.worker.date(now), session.worker.milliseconds(now));
-    let stream = Stream { header_error: Some(error), now, now_ms, ..stream(session, client, None, None, None) };
-    let context = Context { request: None, response: None, stream: &stream };
-    session
-        .worker
-        .log
-        .record(destination, lines, record, |expression| expression.value(&context).map(Value::into_owned));
 }

@@ -5,11 +5,12 @@
 
 use std::task::{Context as Task, Poll};
 
-use super::policy;
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::{Broken, poll_silence, poll_transfer};
+use super::{logging, policy};
 use crate::clock::{self, Moment};
+use crate::log::step::Step;
 use crate::proxy::Section;
 use crate::rules::tcp::TcpVerdict;
 use crate::sample::content::Content;
@@ -37,6 +38,7 @@ pub async fn on_tunnel(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
     match verdict {
         TcpVerdict::Continue
         | TcpVerdict::Wait
+        | TcpVerdict::Log(_)
         | TcpVerdict::Resolve(_)
         | TcpVerdict::Expect(_)
         | TcpVerdict::SwitchToHttp => Ok(Opening::Open),
@@ -81,6 +83,10 @@ fn poll_tunnel(
         let context = Context { request: None, response: None, stream: &stream };
         let verdict = section.rules.tcp_response_content(&context, at);
         policy::apply_to_client(exchange);
+        if let TcpVerdict::Log(profile) = verdict {
+            logging::by_rule(exchange, Step::TcpResponse, profile);
+            continue;
+        }
         if verdict != TcpVerdict::Wait {
             return Poll::Ready(Ok(verdict));
         }
@@ -152,7 +158,13 @@ fn ask(exchange: &Exchange<'_>, section: &Section, shown: bool, complete: bool, 
     let body = policy::response_body(exchange).filter(|_| shown);
     let stream = Stream { content: Some(&content), response_body: body, ..policy::seen(exchange, exchange.backend) };
     let response = shown.then_some(&exchange.response);
-    section.rules.tcp_response_content(&Context { request: Some(&exchange.request), response, stream: &stream }, at)
+    let context = Context { request: Some(&exchange.request), response, stream: &stream };
+    loop {
+        match section.rules.tcp_response_content(&context, at) {
+            TcpVerdict::Log(profile) => logging::by_rule(exchange, Step::TcpResponse, profile),
+            verdict => return verdict,
+        }
+    }
 }
 
 /// Waits until more has come, no more will come, or the time is over.
@@ -178,6 +190,7 @@ fn obey(exchange: &mut Exchange<'_>, verdict: &TcpVerdict, seen: bool) -> Result
     match verdict {
         TcpVerdict::Continue
         | TcpVerdict::Wait
+        | TcpVerdict::Log(_)
         | TcpVerdict::Resolve(_)
         | TcpVerdict::Expect(_)
         | TcpVerdict::SwitchToHttp => Ok(()),

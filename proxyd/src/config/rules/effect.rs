@@ -4,6 +4,8 @@ use super::arguments::{Problem, problem};
 use super::expression::Voice;
 use super::http_action::RuleAt;
 use super::{Lowering, is_condition};
+use crate::config::log_profile::no_such_profile;
+use crate::ids::ProfileId;
 use crate::log::syslog::Level;
 use crate::rules::effect::{Amount, Change, Effect, End, Limit, RETRIES_MAX, Timeout};
 use crate::sample;
@@ -57,6 +59,21 @@ impl Lowering<'_> {
             "set-map" => self.change_patterns(Change::Set, at, words),
             _ => return None,
         })
+    }
+
+    /// `do-log [profile NAME]`
+    pub(super) fn do_log(&mut self, words: &mut Words<'_>) -> Parsed<Option<ProfileId>> {
+        if words.take("profile").is_none() {
+            return Ok(Some(None));
+        }
+        let Some(name) = words.next().filter(|word| !is_condition(word)) else {
+            return Err(problem("expects the name of a log-profile after 'profile'", words.here()));
+        };
+        let known = self.names.profiles.get(&*name.text).copied();
+        if known.is_none() {
+            self.out.push(no_such_profile(name, self.names, "do-log"));
+        }
+        Ok(known.map(Some))
     }
 
     fn set_variable(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {

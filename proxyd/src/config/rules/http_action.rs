@@ -160,6 +160,7 @@ impl Lowering<'_> {
             "silent-drop" => Ok(Some(HttpAction::SilentDrop(silent_drop(words)?))),
             "use-service" => Ok(self.service(ruleset, words)?.map(HttpAction::Service)),
             "do-resolve" => Ok(self.resolve(at, words)?.map(HttpAction::Resolve)),
+            "do-log" => Ok(self.do_log(words)?.map(HttpAction::Log)),
             "normalize-uri" => normalize_uri(words),
             "wait-for-body" => wait_for_body(words),
             "pause" => Ok(self.limit("expects a time or an expression", at, words)?.map(HttpAction::Pause)),

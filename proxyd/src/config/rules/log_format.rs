@@ -5,14 +5,19 @@ use super::report::{self, code};
 use crate::log::format::{Alias, Encoding, Field, Flags, Item, Kind, Program};
 use crate::sample::Expression;
 use shared_config::diagnostic::{Diagnostic, Place};
-use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces};
+use shared_config::haproxy::keyword::FetchPlaces;
 use shared_config::haproxy::log_format::{self, Flag, Piece, Style};
 use shared_config::suggest::nearest;
 use shared_config::words::Word;
 
 impl Lowering<'_> {
-    /// Compiles a format. `None` where it is wrong or uses what does not work yet, which has been reported.
-    pub(super) fn log_format(&mut self, keyword: &str, word: &Word) -> Option<Program<Expression>> {
+    /// Compiles a format whose samples are taken in these places. `None` where it is wrong or uses what does not work yet, which has been reported.
+    pub(super) fn log_format(
+        &mut self,
+        keyword: &str,
+        word: &Word,
+        places: FetchPlaces,
+    ) -> Option<Program<Expression>> {
         // What haproxy says in front of every problem of a format.
         let prefix = &format!("failed to parse {keyword} : ");
         let (format, errors) = log_format::parse(word);
@@ -39,7 +44,6 @@ impl Lowering<'_> {
                     (&alias.style, self.alias(alias, prefix, Place::ParsingFormat, |_| true).map(Either::Alias))
                 }
                 Piece::Sample(sample) => {
-                    let places = FetchPlaces::of(FetchPlace::Logs);
                     let known = self.embedded(sample, prefix, Place::ParsingFormat, places);
                     (&sample.style, known.map(Either::Expression))
                 }

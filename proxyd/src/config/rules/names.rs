@@ -1,6 +1,6 @@
 //! What rules refer to elsewhere in the configuration, by name.
 
-use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
+use crate::ids::{BackendId, FrontendId, ProfileId, ServerIndex, TableId, UserlistId};
 use crate::proxy::settings::ErrorFile;
 use crate::sample::pattern_file::PatternFile;
 use crate::stick::KeyType;
@@ -19,6 +19,8 @@ pub struct Names {
     pub backends: HashMap<String, BackendId>,
     /// `userlist`.
     pub userlists: HashMap<String, UserlistId>,
+    /// `log-profile`.
+    pub profiles: HashMap<String, ProfileId>,
     /// Servers, by backend and name.
     pub servers: HashMap<(String, String), (BackendId, ServerIndex)>,
     /// Stick tables by the proxy's name, and those of `peers` sections as `peers/table`.

@@ -116,6 +116,7 @@ impl Lowering<'_> {
             return Ok(effect?.map(TcpAction::Effect));
         }
         match row.name {
+            "do-log" => Ok(self.do_log(words)?.map(TcpAction::Log)),
             "expect-proxy" => Ok(self.expect(at, Preface::Proxy, words)),
             "expect-netscaler-cip" => Ok(self.expect(at, Preface::NetScaler, words)),
             // There is none for connections yet; which one it would be has been told.

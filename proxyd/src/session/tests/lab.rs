@@ -122,6 +122,7 @@ impl Plan {
                 structured: None,
                 error: None,
                 due: Due::End,
+                steps: None,
                 dontlognull: false,
                 dontlog_normal: false,
                 separate_errors: false,
@@ -255,6 +256,7 @@ impl Lab {
             rings: Vec::new(),
             forwarders: Vec::new(),
             tables: Vec::new(),
+            profiles: Vec::new(),
             global,
         });
         let generation = handle.load();

@@ -141,7 +141,7 @@ pub const ACTIONS: &[Action] = &[
     action("deny", &[HttpRequest, HttpResponse], Arity::at_least(0), Works),
     action("dgram-drop", &[QuicInitial], NONE, Unsupported),
     action("disable-l7-retry", &[HttpRequest], NONE, NoEffect),
-    action("do-log", &[TcpRequestConnection, TcpRequestSession, TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse, HttpAfterResponse], Arity::at_least(0), NoEffect),
+    action("do-log", &[TcpRequestConnection, TcpRequestSession, TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse, HttpAfterResponse], Arity::at_least(0), Works),
     action("do-resolve", &[TcpRequestContent, HttpRequest], Arity::at_least(1), Works).parenthesis(),
     action("early-hint", &[HttpRequest], TWO, NoEffect),
     action("expect-netscaler-cip", &[TcpRequestConnection], ONE, Works),

@@ -93,7 +93,7 @@ pub const PROXY: &[Keyword] = &[
     row("log", Sections::PROXIES, Arity::at_least(1), Works).no(),
     row("log-format", Sections::FRONTENDS, ONE, Works),
     row("log-format-sd", Sections::FRONTENDS, ONE, Works),
-    row("log-steps", Sections::FRONTENDS, ONE, NoEffect),
+    row("log-steps", Sections::FRONTENDS, Arity::at_least(1), Works),
     row("log-tag", Sections::PROXIES, ONE, Works),
     row("max-keep-alive-queue", Sections::BACKENDS, ONE, NoEffect),
     row("max-session-srv-conns", Sections::FRONTENDS, ONE, NoEffect),
