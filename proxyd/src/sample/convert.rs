@@ -17,6 +17,8 @@ mod language;
 pub mod made;
 pub mod mqtt;
 pub mod number;
+pub mod packet;
+pub mod protobuf;
 pub mod signature;
 pub mod table;
 mod text;

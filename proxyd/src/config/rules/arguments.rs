@@ -77,8 +77,8 @@ impl<'a> Arguments<'a> {
             | ArgKind::Server
             | ArgKind::Table
             | ArgKind::Userlist
-            | ArgKind::ProtobufField
             | ArgKind::Unspecified => true,
+            ArgKind::ProtobufField => field_numbers(&word.text).is_some(),
         };
         if good {
             return Ok(());
@@ -206,6 +206,15 @@ impl Inside<'_> {
             format!("unable to find {kind} '{name}' referenced in arg {place} of {call} in proxy '{section}'.");
         problem(message, at)
     }
+}
+
+/// The numbers of a field and of the messages it stands in, with dots between them. As with haproxy, one that is left out before
+/// a dot is 0, and too large ones keep their lower 32 bits.
+pub(super) fn field_numbers(text: &str) -> Option<Box<[u32]>> {
+    let number = |digits: &str| {
+        digits.chars().try_fold(0_u32, |number, digit| Some(number.wrapping_mul(10).wrapping_add(digit.to_digit(10)?)))
+    };
+    if text.ends_with('.') || text.is_empty() { None } else { text.split('.').map(number).collect() }
 }
 
 /// A mask as a number of bits, or for IPv4 as an address.

@@ -178,9 +178,52 @@ pub(super) fn node_port(text: &[u8]) -> Option<Value<'static>> {
     })
 }
 
+/// A name that stands for somebody, with the underscore that marks it.
+fn hidden(name: &[u8]) -> Option<Vec<u8>> {
+    let hidden = [b"_", name].concat();
+    is_hidden(&hidden).then_some(hidden)
+}
+
+/// `rfc7239_nn`: how a node's name is written. No name at all is an unknown one.
+pub(super) fn write_name(value: &Value<'_>) -> Option<Vec<u8>> {
+    match value {
+        Value::Ip(IpAddr::V4(ip)) => Some(ip.to_string().into_bytes()),
+        Value::Ip(IpAddr::V6(ip)) => Some(format!("[{ip}]").into_bytes()),
+        Value::Str(name) if name.is_empty() => Some(b"unknown".to_vec()),
+        Value::Str(name) | Value::Method(name) => hidden(name),
+        Value::Bool(_) | Value::Int(_) | Value::Bin(_) => None,
+    }
+}
+
+/// `rfc7239_np`: how a node's port is written.
+pub(super) fn write_port(value: &Value<'_>) -> Option<Vec<u8>> {
+    match value {
+        Value::Int(port) => Some(u16::try_from(*port).ok()?.to_string().into_bytes()),
+        Value::Str(name) | Value::Method(name) => hidden(name),
+        Value::Bool(_) | Value::Ip(_) | Value::Bin(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The examples of haproxy 3.4's manual.
+    #[test]
+    fn nodes_are_written() {
+        let ip = |text: &str| Value::Ip(text.parse().unwrap());
+        let name = |value: Value<'_>| write_name(&value).map(|name| String::from_utf8(name).unwrap());
+        let port = |value: Value<'_>| write_port(&value).map(|port| String::from_utf8(port).unwrap());
+        assert_eq!(name(ip("ab:cd:ff:ff:ff:ff:ff:ff")).as_deref(), Some("[ab:cd:ff:ff:ff:ff:ff:ff]"));
+        assert_eq!(name(ip("127.0.0.1")).as_deref(), Some("127.0.0.1"));
+        assert_eq!(name(Value::text(b"test")).as_deref(), Some("_test"));
+        assert_eq!(name(Value::text(b"")).as_deref(), Some("unknown"));
+        assert_eq!(name(Value::text(b"a b")), None);
+        assert_eq!(port(Value::Int(12)).as_deref(), Some("12"));
+        assert_eq!(port(Value::text(b"8888")).as_deref(), Some("_8888"));
+        assert_eq!(port(Value::text(b"")), None);
+        assert_eq!(port(Value::Int(65_536)), None);
+    }
 
     fn text(value: Option<Value<'static>>) -> String {
         value.map_or_else(|| "none".into(), |value| String::from_utf8_lossy(&value.into_text()).into_owned())

@@ -4,7 +4,7 @@ use super::hash::{Algorithm, Hash};
 use super::number::Grouping;
 use super::table::{self, Wanted};
 use super::time::Unit;
-use super::{Replacement, base64_decode, encode, fix, forwarded, json, jwt, language, mqtt, text, time};
+use super::{Replacement, base64_decode, encode, fix, forwarded, json, jwt, language, mqtt, packet, protobuf, text, time};
 use crate::ids::TableId;
 use crate::sample::context::Context;
 use crate::sample::fetch::{Figure, Side};
@@ -84,6 +84,16 @@ pub enum Made {
     NodeName,
     /// `rfc7239_n2np`
     NodePort,
+    /// `rfc7239_nn`
+    WriteNodeName,
+    /// `rfc7239_np`
+    WriteNodePort,
+    /// `eth.…`, `ip.…`, `tcp.…`
+    Packet(packet::Part),
+    /// `protobuf`
+    Protobuf(protobuf::Field),
+    /// `ungrpc`
+    Ungrpc(protobuf::Field),
     /// `base2`
     Bits,
     /// `language`: those wanted, and what it is without any of them.
@@ -229,6 +239,11 @@ impl Made {
             Self::ForwardedField(parameter) => forwarded::field(&value.into_text(), *parameter)?,
             Self::NodeName => forwarded::node_name(&value.into_text())?,
             Self::NodePort => forwarded::node_port(&value.into_text())?,
+            Self::WriteNodeName => made(forwarded::write_name(&value)?),
+            Self::WriteNodePort => made(forwarded::write_port(&value)?),
+            Self::Packet(part) => part.of(value.into_bytes())?,
+            Self::Protobuf(field) => field.of(value.into_bytes())?,
+            Self::Ungrpc(field) => field.of_frames(value.into_bytes())?,
             Self::Bits => made(value.into_bytes().iter().flat_map(|byte| format!("{byte:08b}").into_bytes()).collect()),
             Self::Language(wanted, default) => {
                 let text = value.into_text();

@@ -1,11 +1,11 @@
 //! The converters that read messages of other protocols, from their arguments.
 
-use super::super::arguments::{Arguments, Problem, problem};
+use super::super::arguments::{Arguments, Problem, field_numbers, problem};
 use super::made::query;
 use crate::config::files;
 use crate::sample::convert::cipher::{Aes, Bits, Mode};
 use crate::sample::convert::signature::PublicKey;
-use crate::sample::convert::{Made, base64_decode, fix, forwarded, jwt, mqtt};
+use crate::sample::convert::{Made, base64_decode, fix, forwarded, jwt, mqtt, packet, protobuf};
 use crate::sample::variable::Name;
 use shared_config::words::Word;
 
@@ -35,13 +35,27 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made
         }
         "rfc7239_n2nn" => Made::NodeName,
         "rfc7239_n2np" => Made::NodePort,
+        "rfc7239_nn" => Made::WriteNodeName,
+        "rfc7239_np" => Made::WriteNodePort,
+        "protobuf" => Made::Protobuf(protobuf_field(arguments)?),
+        "ungrpc" => Made::Ungrpc(protobuf_field(arguments)?),
         "base2" => Made::Bits,
         // A fourth parameter of CBC would be additional data, which the mode has no place for.
         "aes_cbc_dec" | "aes_cbc_enc" if arguments.word(3).is_some() => return Ok(None),
         "aes_gcm_dec" | "aes_gcm_enc" | "aes_cbc_dec" | "aes_cbc_enc" => aes(name, arguments)?,
         "date" => Made::ReadDate,
-        _ => return Ok(None),
+        name => return Ok(packet::Part::named(name, arguments.integer(0).unwrap_or(0)).map(Made::Packet)),
     }))
+}
+
+/// The arguments of `protobuf` and `ungrpc`.
+fn protobuf_field(arguments: &Arguments<'_>) -> Result<protobuf::Field, Problem> {
+    let kind = arguments.word(1).map(|word| {
+        let unknown = || problem(format!("Wrong protocol buffer type '{}'.", word.text), word.span);
+        protobuf::Kind::from_name(&word.text).ok_or_else(unknown)
+    });
+    let path = arguments.word(0).and_then(|word| field_numbers(&word.text)).unwrap_or_default();
+    Ok(protobuf::Field { path, kind: kind.transpose()? })
 }
 
 fn token_query(arguments: &Arguments<'_>) -> Result<Option<jwt::Query>, Problem> {
