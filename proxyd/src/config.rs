@@ -263,6 +263,10 @@ impl<'a> Lowering<'a> {
                 let reply = rules::http_error(&facts, *status, statement, &self.names, &mut self.out);
                 rules.http_errors.extend(reply.map(|reply| (*status, reply)));
             }
+            if !rules.acls.is_empty() {
+                let mut known = self.names.acls.borrow_mut();
+                known.insert((section.kind, section.name.clone()), rules.acls.clone());
+            }
             sections.push((section, rules));
         }
         let sticks = sections.iter().flat_map(|(_, rules)| rules.stick_request.iter().chain(&rules.stick_response));
@@ -324,10 +328,14 @@ fn names(file: &ast::File, sources: &Sources, out: &mut Diagnostics) -> Names {
     let mut first: HashMap<&str, (SectionKind, &ast::Section)> = HashMap::new();
     let (mut frontends, mut backends) = (0, 0);
     names.resolvers.insert(resolvers::DEFAULT.to_owned());
+    names.sinks.extend(["stdout", "stderr", crate::log::ring::BUILT_IN].map(str::to_owned));
+    names.places = rules::places(file, sources);
     for section in &file.sections {
         let Some(kind) = SectionKind::from_name(section.kind()) else { continue };
-        if let (SectionKind::Resolvers, Some(name)) = (kind, section.name()) {
-            names.resolvers.insert(name.text.to_string());
+        match (kind, section.name()) {
+            (SectionKind::Resolvers, Some(name)) => drop(names.resolvers.insert(name.text.to_string())),
+            (SectionKind::Ring, Some(name)) => drop(names.sinks.insert(name.text.to_string())),
+            _ => {}
         }
         if let (SectionKind::LogProfile, Some(name)) = (kind, section.name()) {
             let id = crate::ids::ProfileId(number(names.profiles.len()));

@@ -82,6 +82,8 @@ pub struct System {
     pub is_local: fn(IpAddr) -> bool,
     /// Whether a password is the one kept in the form of crypt(3).
     pub is_password: fn(&[u8], &str) -> bool,
+    /// Writes a line to standard output, or to standard error.
+    pub show: fn(bool, &[u8]),
 }
 
 impl Default for System {
@@ -93,6 +95,7 @@ impl Default for System {
             utc_offset: |_| 0,
             is_local: |ip| ip.is_loopback(),
             is_password: |_, _| false,
+            show: |_, _| {},
         }
     }
 }

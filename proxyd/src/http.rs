@@ -17,6 +17,7 @@ pub mod chunk;
 pub mod h1;
 pub mod header;
 pub mod status;
+pub mod varint;
 
 use std::ops::Range;
 

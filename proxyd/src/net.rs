@@ -240,6 +240,17 @@ impl Stream {
 }
 
 impl Socket for Stream {
+    fn saved_syn(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tcp(stream) => sys::saved_syn(stream).ok().filter(|packet| !packet.is_empty()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    fn descriptor(&self) -> i32 {
+        Self::descriptor(self)
+    }
+
     fn local(&self) -> Option<SocketAddr> {
         self.local_address()
     }

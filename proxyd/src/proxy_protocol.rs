@@ -98,31 +98,45 @@ pub struct PrefaceError {
 }
 
 impl PrefaceError {
-    /// haproxy's number for it (`fc_err`) and its words (`fc_err_str`).
-    fn told(self) -> (u8, &'static str) {
+    /// haproxy's number for it (`fc_err`), its name (`fc_err_name`) and its words (`fc_err_str`).
+    fn told(self) -> (u8, &'static str, &'static str) {
         match (self.expected, self.error) {
-            (Preface::Proxy, HeaderError::Closed) => (11, "Connection closed while waiting for PROXY protocol header"),
-            (Preface::Proxy, HeaderError::Broken) => (12, "Connection error while waiting for PROXY protocol header"),
-            (Preface::Proxy, HeaderError::Late) => (13, "Timeout while waiting for PROXY protocol header"),
-            (Preface::Proxy, HeaderError::Truncated) => (14, "Truncated PROXY protocol header received"),
-            (Preface::Proxy, HeaderError::NoHeader) => {
-                (15, "Received something which does not look like a PROXY protocol header")
+            (Preface::Proxy, HeaderError::Closed) => {
+                (11, "PRX_EMPTY", "Connection closed while waiting for PROXY protocol header")
             }
-            (Preface::Proxy, HeaderError::Invalid) => (16, "Received an invalid PROXY protocol header"),
+            (Preface::Proxy, HeaderError::Broken) => {
+                (12, "PRX_ABORT", "Connection error while waiting for PROXY protocol header")
+            }
+            (Preface::Proxy, HeaderError::Late) => {
+                (13, "PRX_TIMEOUT", "Timeout while waiting for PROXY protocol header")
+            }
+            (Preface::Proxy, HeaderError::Truncated) => {
+                (14, "PRX_TRUNCATED", "Truncated PROXY protocol header received")
+            }
+            (Preface::Proxy, HeaderError::NoHeader) => {
+                (15, "PRX_NOT_HDR", "Received something which does not look like a PROXY protocol header")
+            }
+            (Preface::Proxy, HeaderError::Invalid) => (16, "PRX_BAD_HDR", "Received an invalid PROXY protocol header"),
             (Preface::Proxy, HeaderError::Unhandled) => {
-                (17, "Received an unhandled protocol in the PROXY protocol header")
+                (17, "PRX_BAD_PROTO", "Received an unhandled protocol in the PROXY protocol header")
             }
             (Preface::NetScaler, HeaderError::Closed) => {
-                (18, "Connection closed while waiting for NetScaler Client IP header")
+                (18, "CIP_EMPTY", "Connection closed while waiting for NetScaler Client IP header")
             }
             (Preface::NetScaler, HeaderError::Broken) => {
-                (19, "Connection error while waiting for NetScaler Client IP header")
+                (19, "CIP_ABORT", "Connection error while waiting for NetScaler Client IP header")
             }
-            (Preface::NetScaler, HeaderError::Late) => (20, "Timeout while waiting for a NetScaler Client IP header"),
-            (Preface::NetScaler, HeaderError::Truncated) => (21, "Truncated NetScaler Client IP header received"),
-            (Preface::NetScaler, HeaderError::NoHeader) => (22, "Received an invalid NetScaler Client IP magic number"),
+            (Preface::NetScaler, HeaderError::Late) => {
+                (20, "CIP_TIMEOUT", "Timeout while waiting for a NetScaler Client IP header")
+            }
+            (Preface::NetScaler, HeaderError::Truncated) => {
+                (21, "CIP_TRUNCATED", "Truncated NetScaler Client IP header received")
+            }
+            (Preface::NetScaler, HeaderError::NoHeader) => {
+                (22, "CIP_BAD_MAGIC", "Received an invalid NetScaler Client IP magic number")
+            }
             (Preface::NetScaler, HeaderError::Invalid | HeaderError::Unhandled) => {
-                (23, "Received an unhandled protocol in the NetScaler Client IP header")
+                (23, "CIP_BAD_PROTO", "Received an unhandled protocol in the NetScaler Client IP header")
             }
         }
     }
@@ -134,6 +148,11 @@ impl PrefaceError {
 
     /// haproxy's words for it (`fc_err_str`).
     pub fn message(self) -> &'static str {
+        self.told().2
+    }
+
+    /// haproxy's name for it (`fc_err_name`).
+    pub fn name(self) -> &'static str {
         self.told().1
     }
 }

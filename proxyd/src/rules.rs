@@ -5,6 +5,7 @@
 //!
 //! - [`acl`] tests, ACLs and conditions
 //! - [`effect`] what is kept for later, in every rule set
+//! - [`headers_bin`] fields from one sample
 //! - [`http`] `http-request`, `http-response`, `http-after-response`
 //! - [`normalize`] `normalize-uri`
 //! - [`redirect`] where a redirect leads
@@ -15,6 +16,7 @@
 
 pub mod acl;
 pub mod effect;
+pub mod headers_bin;
 pub mod http;
 pub mod normalize;
 pub mod redirect;
@@ -27,6 +29,7 @@ use crate::http::Head;
 use crate::ids::{BackendId, ProfileId, ServerIndex};
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::text::Text;
+use crate::sample::transaction::{Transaction, Written};
 use crate::sample::{Context, Stream};
 use acl::{Acl, Condition};
 use http::{HttpAction, Outcome, Reply};
@@ -45,11 +48,36 @@ pub struct Rule<A> {
     pub condition: Option<Condition>,
     /// What.
     pub action: A,
+    /// Where it is written; known only where somebody asks for it (`last_rule_file` and so on).
+    pub written: Option<Arc<Written>>,
 }
 
 impl<A> Rule<A> {
     fn holds(&self, acls: &[Acl], context: &Context<'_>) -> bool {
         self.condition.as_ref().is_none_or(|condition| condition.holds(acls, context))
+    }
+
+    /// Notes that it had the last word.
+    fn decided(&self, stream: &Stream<'_>) {
+        if let (Some(written), Some(transaction)) = (&self.written, stream.transaction) {
+            transaction.rare().last_rule.replace(Some(Arc::clone(written)));
+        }
+    }
+
+    /// Notes what became of it.
+    fn judged(&self, stream: &Stream<'_>, verdict: &Verdict) {
+        match verdict {
+            Verdict::Log(_) => {}
+            verdict if verdict.goes_on() => self.waits(stream),
+            _ => self.decided(stream),
+        }
+    }
+
+    /// Notes that it waits for something.
+    fn waits(&self, stream: &Stream<'_>) {
+        if let (Some(written), Some(transaction)) = (&self.written, stream.transaction) {
+            transaction.rare().waiting_rule.replace(Some(Arc::clone(written)));
+        }
     }
 
     /// The same where bytes may be missing: `None` if it cannot be told before more have come.
@@ -83,6 +111,13 @@ pub enum Verdict {
     Pause(Duration),
     /// `do-log`: the rules go on once a line was logged, by this profile where there is one.
     Log(Option<ProfileId>),
+}
+
+impl Verdict {
+    /// Whether the rules go on after it.
+    fn goes_on(&self) -> bool {
+        matches!(self, Self::WaitForBody(_) | Self::Resolve(_) | Self::Pause(_) | Self::Log(_))
+    }
 }
 
 /// Who answers in the place of a server.
@@ -270,6 +305,7 @@ impl Rules {
         stream: &Stream<'_>,
         at: &mut usize,
     ) -> Verdict {
+        resumed(stream);
         for rule in rules.iter().skip(*at) {
             *at += 1;
             let context = Context { request: Some(&*request), response: None, stream };
@@ -278,8 +314,14 @@ impl Rules {
             }
             match rule.action.perform(http::Messages::Request(&mut *request), stream) {
                 Outcome::Next => {}
-                Outcome::Allow => break,
-                Outcome::End(verdict) => return verdict,
+                Outcome::Allow => {
+                    rule.decided(stream);
+                    break;
+                }
+                Outcome::End(verdict) => {
+                    rule.judged(stream, &verdict);
+                    return verdict;
+                }
             }
         }
         Verdict::Continue
@@ -316,6 +358,7 @@ impl Rules {
         stream: &Stream<'_>,
         at: &mut usize,
     ) -> Verdict {
+        resumed(stream);
         for rule in rules.iter().skip(*at) {
             *at += 1;
             let context = Context { request, response: Some(&*response), stream };
@@ -324,8 +367,18 @@ impl Rules {
             }
             match rule.action.perform(http::Messages::Response(request, &mut *response), stream) {
                 Outcome::Next => {}
-                Outcome::Allow => break,
-                Outcome::End(verdict) => return verdict,
+                Outcome::Allow => {
+                    rule.decided(stream);
+                    break;
+                }
+                Outcome::End(verdict) => {
+                    rule.judged(stream, &verdict);
+                    // The answer in its place has a status of its own.
+                    if let Some(transaction) = stream.transaction.filter(|_| !verdict.goes_on()) {
+                        transaction.rare().server_status.get_or_init(|| response.status());
+                    }
+                    return verdict;
+                }
             }
         }
         Verdict::Continue
@@ -371,12 +424,23 @@ impl Rules {
     }
 
     fn tcp(&self, rules: &[Rule<TcpAction>], context: &Context<'_>, at: &mut usize) -> TcpVerdict {
+        resumed(context.stream);
         while let Some(rule) = rules.get(*at) {
             match rule.judge(&self.acls, context) {
-                None => return TcpVerdict::Wait,
+                None => {
+                    rule.waits(context.stream);
+                    return TcpVerdict::Wait;
+                }
                 Some(false) => {}
                 Some(true) => {
                     if let Some(verdict) = rule.action.perform(context) {
+                        match verdict {
+                            TcpVerdict::Wait | TcpVerdict::Resolve(_) | TcpVerdict::Expect(_) => {
+                                rule.waits(context.stream);
+                            }
+                            TcpVerdict::Log(_) => {}
+                            _ => rule.decided(context.stream),
+                        }
                         // Unlike bytes that have not come, an answer is not waited for twice.
                         *at += usize::from(matches!(
                             verdict,
@@ -394,6 +458,13 @@ impl Rules {
     /// Whether one of these conditions of the section holds.
     pub fn any(&self, conditions: &[Condition], context: &Context<'_>) -> bool {
         conditions.iter().any(|condition| condition.holds(&self.acls, context))
+    }
+}
+
+/// Whoever waited does so no longer.
+fn resumed(stream: &Stream<'_>) {
+    if let Some(rare) = stream.transaction.and_then(Transaction::known_rare) {
+        rare.waiting_rule.take();
     }
 }
 

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod names;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -133,6 +134,7 @@ impl Builder<'_> {
                 utc_offset: crate::sys::utc_offset,
                 is_local,
                 is_password: crate::sys::is_password,
+                show,
             },
             workers: self.facts.workers,
         }
@@ -316,6 +318,12 @@ impl Builder<'_> {
 /// Whether an address is one of this host's: only then can a socket be bound to it.
 fn is_local(ip: std::net::IpAddr) -> bool {
     std::net::UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// A line for who looks for a mistake. Where it cannot be written, nobody looks.
+fn show(error: bool, line: &[u8]) {
+    let line = [line, b"\n"].concat();
+    let _ = if error { std::io::stderr().write_all(&line) } else { std::io::stdout().write_all(&line) };
 }
 
 /// What a frontend logs. `lines`: those it had logged before, where it counts them.

@@ -21,6 +21,7 @@ mod exporter;
 pub mod finish;
 pub mod form;
 pub mod h1;
+pub mod hints;
 pub mod logging;
 pub mod policy;
 pub mod pool;

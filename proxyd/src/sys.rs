@@ -81,6 +81,8 @@ pub enum SocketOption {
     MaximumSegment,
     /// `TCP_REPAIR`: the connection is frozen, and closing it sends nothing.
     Repair,
+    /// `TCP_SAVE_SYN`: a listener keeps the packets that connections begin with; 2: with their link's header.
+    SaveSyn,
     /// `IP_BIND_ADDRESS_NO_PORT`: a source address is bound without taking a port before the connection is made.
     BindWithoutPort,
 }
@@ -93,6 +95,7 @@ pub fn set_option(socket: impl AsFd, option: SocketOption, value: i32) -> io::Re
         SocketOption::FastOpenConnect => (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
         SocketOption::MaximumSegment => (libc::IPPROTO_TCP, libc::TCP_MAXSEG),
         SocketOption::Repair => (libc::IPPROTO_TCP, libc::TCP_REPAIR),
+        SocketOption::SaveSyn => (libc::IPPROTO_TCP, libc::TCP_SAVE_SYN),
         SocketOption::BindWithoutPort => (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
     };
     let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
@@ -100,6 +103,31 @@ pub fn set_option(socket: impl AsFd, option: SocketOption, value: i32) -> io::Re
     let result =
         unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, std::ptr::from_ref(&value).cast(), length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The longest headers of a packet, in bytes: Ethernet with tags, IP and TCP with all their options.
+const SYN_BYTES_MAX: usize = 512;
+
+/// The packet that a connection began with; empty where its listener did not keep it. The kernel gives it once.
+pub fn saved_syn(socket: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut packet = vec![0_u8; SYN_BYTES_MAX];
+    let mut length = libc::socklen_t::try_from(packet.len()).unwrap_or_default();
+    // SAFETY: the descriptor is open for the length of the borrow, and the pointers are to live values; the kernel writes no more
+    // than the length says, and how much it wrote into the length.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_SAVED_SYN,
+            packet.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    packet.truncate(usize::try_from(length).unwrap_or(0));
+    Ok(packet)
 }
 
 /// What the kernel has measured of a TCP connection.

@@ -36,6 +36,7 @@ mod server_content;
 mod servers;
 mod sessions;
 mod socks4;
+mod states;
 mod stick;
 mod switch;
 mod tcp;

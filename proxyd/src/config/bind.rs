@@ -31,6 +31,7 @@ pub(super) struct BindSettings {
     pub defer_accept: bool,
     pub tfo: bool,
     pub mss: Option<i32>,
+    pub saved_syn: Option<u8>,
     pub tcp_user_timeout: Option<Duration>,
     pub maxconn: Option<u32>,
     pub backlog: Option<u32>,
@@ -85,6 +86,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         defer_accept: settings.defer_accept,
         tfo: settings.tfo,
         mss: settings.mss,
+        saved_syn: settings.saved_syn,
         tcp_user_timeout: settings.tcp_user_timeout,
         maxconn: settings.maxconn,
         kernel_buffers: (None, None),
@@ -237,7 +239,7 @@ impl<'a> Reader<'_, 'a, '_> {
             }
             "maxconn" => s.maxconn = self.count(),
             "backlog" => s.backlog = self.count(),
-            "mss" | "nice" | "tcp-ut" | "thread" | "process" => self.numbers(s),
+            "mss" | "nice" | "tcp-ss" | "tcp-ut" | "thread" | "process" => self.numbers(s),
             "mode" | "user" | "uid" | "group" | "gid" => self.owner(s),
             "level" => {
                 s.level = match self.line.words.next() {
@@ -322,6 +324,12 @@ impl<'a> Reader<'_, 'a, '_> {
             "mss" => match value::leading_integer(&word.text).0 {
                 n if n != 0 && n.abs() <= 65_535 => s.mss = i32::try_from(n).ok(),
                 _ => self.error(word.span, "expects an MSS with and absolute value between 1 and 65535"),
+            },
+            "tcp-ss" => match &*word.text {
+                "0" => s.saved_syn = None,
+                "1" => s.saved_syn = Some(1),
+                "2" => s.saved_syn = Some(2),
+                _ => self.error(word.span, "expects a mode from 0 to 2"),
             },
             "tcp-ut" => match value::time(&word.text, Unit::Milliseconds) {
                 Ok(time) => s.tcp_user_timeout = Some(time),

@@ -38,7 +38,7 @@ mod table;
 mod tcp_action;
 mod text;
 
-pub use names::{KnownTable, Names};
+pub use names::{KnownTable, Names, places};
 pub use pattern_file::changed_file;
 
 use crate::ids::{BackendId, FrontendId};
@@ -46,6 +46,7 @@ use crate::log::format::Program;
 use crate::log::step::Step;
 use crate::proxy::settings::Mode;
 use crate::rules::ServerName;
+use crate::rules::acl::AclIndex;
 use crate::rules::effect::Effect;
 use crate::rules::http::Reply;
 use crate::rules::switch::{BackendName, Switch};
@@ -147,7 +148,7 @@ pub fn log_format(
     names: &Names,
     out: &mut Diagnostics,
 ) -> Option<Program<sample::Expression>> {
-    Lowering::new(section, names, out).log_format(keyword, word, FetchPlaces::of(FetchPlace::Logs))
+    Lowering::new(section, names, out).with_acls().log_format(keyword, word, FetchPlaces::of(FetchPlace::Logs))
 }
 
 /// The same for a step of a `log-profile`: what a rule on HTTP messages logs can show the message.
@@ -166,7 +167,7 @@ pub fn profile_format(
         }
         _ => places,
     };
-    Lowering::new(section, names, out).log_format(keyword, word, places)
+    Lowering::new(section, names, out).with_acls().log_format(keyword, word, places)
 }
 
 /// Compiles a `unique-id-format`, likewise.
@@ -176,7 +177,7 @@ pub fn unique_id_format(
     names: &Names,
     out: &mut Diagnostics,
 ) -> Option<sample::text::Text> {
-    Lowering::new(section, names, out).unique_id_format(word)
+    Lowering::new(section, names, out).with_acls().unique_id_format(word)
 }
 
 /// Compiles a text that is made when a server is connected to; `before` stands in front of what is wrong. Likewise.
@@ -307,6 +308,19 @@ impl<'a> Lowering<'a> {
             order: Order::default(),
         }
     }
+
+    /// The same where the ACLs of the section are known already.
+    fn with_acls(mut self) -> Self {
+        let section = (self.section.kind, self.section.name.to_owned());
+        self.rules.acls = self.names.acls.borrow().get(&section).cloned().unwrap_or_default();
+        let named = self.rules.acls.iter().enumerate().filter(|(_, acl)| !acl.name.is_empty());
+        let declared = named.map(|(index, acl)| {
+            let (index, places) = (Some(AclIndex(index)), FetchPlaces::all());
+            (acl.name.clone(), Declared { index, places, keyword: String::new() })
+        });
+        self.declared = declared.collect();
+        self
+    }
 }
 
 impl Lowering<'_> {
@@ -362,7 +376,7 @@ impl Lowering<'_> {
         }
         let Ok(condition) = self.condition(words, before, places, None) else { return };
         let Some(action) = self.backend_name(name, places) else { return };
-        self.use_backend.push(Rule { condition, action });
+        self.use_backend.push(Rule { written: None, condition, action });
     }
 
     fn backend_name(&mut self, name: &Word, places: FetchPlaces) -> Option<BackendName> {
@@ -405,13 +419,14 @@ impl Lowering<'_> {
         let Ok(condition) = self.condition(words, before, places, None) else { return };
         if name.text.contains('%') {
             let text = self.text(name, "failed to parse use-server rule : ", Place::ParsingFormat, places);
-            return self
-                .rules
-                .use_server
-                .extend(text.map(|text| Rule { condition, action: ServerName::Dynamic(text) }));
+            return self.rules.use_server.extend(text.map(|text| Rule {
+                written: None,
+                condition,
+                action: ServerName::Dynamic(text),
+            }));
         }
         if let Some((_, server)) = self.names.server(self.section.name, &name.text) {
-            return self.rules.use_server.push(Rule { condition, action: ServerName::Fixed(server) });
+            return self.rules.use_server.push(Rule { written: None, condition, action: ServerName::Fixed(server) });
         }
         let message = format!(
             "proxy '{}' : unable to find server '{}' referenced in a 'use-server' rule.",

@@ -2,6 +2,8 @@
 
 use super::Generation;
 use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
+use crate::log::date::{Date, Second};
+use crate::log::syslog::{Level, Message, Priority, Sender};
 use crate::proxy::frontend::AcceptState;
 use crate::rules::effect::Effect;
 use crate::sample::fetch::Figure;
@@ -117,6 +119,20 @@ impl Live for Generation {
     fn random(&self) -> u32 {
         random()
     }
+
+    fn debug(&self, sink: &str, line: &[u8], now: Duration) {
+        let system = &self.global.system;
+        if let "stdout" | "stderr" = sink {
+            return (system.show)(sink == "stderr", line);
+        }
+        let Some(ring) = self.rings.iter().find(|ring| ring.settings().name == sink) else { return };
+        let date = Date { since_epoch: now, utc_offset: (system.utc_offset)(now.as_secs().cast_signed()) };
+        let sender = Sender { hostname: None, tag: "-", pid: system.pid, now: &Second::of(date) };
+        let priority = Priority { facility: 0, level: Level::Debug as u8 };
+        let mut framed = Vec::new();
+        ring.frame(&mut framed, priority, date, sender, Message { structured: b"", text: line });
+        ring.append(std::iter::once(&*framed));
+    }
 }
 
 fn random() -> u32 {
@@ -141,35 +157,8 @@ impl Live for Beginning {
 /// The variables that `global` gives the process.
 pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
     let beginning = Beginning(ProcessVariables::default());
-    let stream = Stream {
-        source: None,
-        destination: None,
-        frontend: (FrontendId(0), ""),
-        backend: None,
-        listener: 0,
-        listener_name: None,
-        proxy_header: None,
-        header_error: None,
-        client_socket: None,
-        server_socket: None,
-        server_reused: None,
-        http: false,
-        course: None,
-        worker: 0,
-        server: None,
-        now_ms: 0,
-        first_request: false,
-        now,
-        accepted: now,
-        number: 0,
-        content: None,
-        body: None,
-        response_body: None,
-        variables: &Variables::default(),
-        counters: &Counters::default(),
-        transaction: None,
-        live: &beginning,
-    };
+    let (variables, counters) = (Variables::default(), Counters::default());
+    let stream = Stream { now, accepted: now, ..Stream::outside(&variables, &counters, &beginning) };
     for effect in effects {
         effect.perform(&Context { request: None, response: None, stream: &stream });
     }

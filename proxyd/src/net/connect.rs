@@ -41,6 +41,10 @@ pub struct Options {
     pub fast_open: bool,
     /// Bytes of the kernel's buffers, for what comes and for what goes.
     pub kernel_buffers: (Option<u32>, Option<u32>),
+    /// The mark of its packets, from the first on.
+    pub mark: Option<u32>,
+    /// Their type of service.
+    pub tos: Option<u8>,
     /// The proxy that is asked for the connection (`socks4`).
     pub socks4: Option<SocketAddr>,
     /// Nothing will be said: the kernel may wait with the last word of the handshake, which a reset then takes the place of.
@@ -130,6 +134,12 @@ fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
         socket.set_tcp_user_timeout(options.tcp_user_timeout)?;
     }
     super::set_kernel_buffers(&socket, options.kernel_buffers)?;
+    // The mark needs a privilege that the process may not have; traffic goes on without it.
+    let _ = options.mark.map(|mark| socket.set_mark(mark));
+    let _ = options.tos.map(|tos| match address {
+        SocketAddr::V4(_) => socket.set_tos_v4(tos.into()),
+        SocketAddr::V6(_) => socket.set_tclass_v6(tos.into()),
+    });
     if options.handshake_only {
         socket.set_tcp_quickack(false)?;
     }

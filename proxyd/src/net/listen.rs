@@ -70,6 +70,9 @@ fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
     if let Some(size) = bind.mss {
         set_option(&socket, SocketOption::MaximumSegment, size.abs())?;
     }
+    if let Some(headers) = bind.saved_syn {
+        set_option(&socket, SocketOption::SaveSyn, headers.into())?;
+    }
     socket.set_tcp_user_timeout(bind.tcp_user_timeout)?;
     // Accepted sockets inherit them, too.
     super::set_kernel_buffers(&socket, bind.kernel_buffers)?;

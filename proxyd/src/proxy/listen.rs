@@ -55,6 +55,8 @@ pub struct Bind {
     pub defer_accept: bool,
     /// `tfo`: TCP Fast Open.
     pub tfo: bool,
+    /// `tcp-ss`: the kernel keeps the packet that a connection begins with; 2: with its link's header.
+    pub saved_syn: Option<u8>,
     /// `mss`. `None`: as the system does.
     pub mss: Option<i32>,
     /// `tcp-ut`. `None`: as the system does.
@@ -87,6 +89,7 @@ impl Bind {
             v6only: None,
             defer_accept: false,
             tfo: false,
+            saved_syn: None,
             mss: None,
             tcp_user_timeout: None,
             maxconn: None,
@@ -105,6 +108,7 @@ impl Bind {
             && self.v6only == other.v6only
             && self.defer_accept == other.defer_accept
             && self.tfo == other.tfo
+            && self.saved_syn == other.saved_syn
             && self.mss == other.mss
             && self.tcp_user_timeout == other.tcp_user_timeout
             && self.kernel_buffers == other.kernel_buffers

@@ -39,6 +39,12 @@ pub enum Effect {
     Mark(u32),
     /// `set-tos`, of packets to the client.
     Tos(u8),
+    /// `set-bc-mark`, of packets to the server: a number or a sample.
+    ServerMark(Amount),
+    /// `set-bc-tos`, of packets to the server.
+    ServerTos(Amount),
+    /// `disable-l7-retry`
+    SendOnce,
     /// `set-src`, `set-dst`
     Address(End, Expression),
     /// `set-src-port`, `set-dst-port`
@@ -119,6 +125,12 @@ pub enum Timeout {
     Server,
     /// `tunnel`
     Tunnel,
+    /// `connect`
+    Connect,
+    /// `queue`
+    Queue,
+    /// `tarpit`
+    Tarpit,
 }
 
 /// What is done with the patterns of a file.
@@ -239,6 +251,9 @@ impl Effect {
             Self::LogLevel(_)
             | Self::Mark(_)
             | Self::Tos(_)
+            | Self::ServerMark(_)
+            | Self::ServerTos(_)
+            | Self::SendOnce
             | Self::PriorityClass(_)
             | Self::PriorityOffset(_)
             | Self::Address(..)
@@ -257,6 +272,17 @@ impl Effect {
             Self::LogLevel(level) => transaction.log_level.set(Some(*level)),
             Self::Mark(mark) => transaction.mark.set(Some(*mark)),
             Self::Tos(tos) => transaction.tos.set(Some(*tos)),
+            Self::ServerMark(mark) => {
+                if let Some(mark) = mark.number(context) {
+                    transaction.rare().server_mark.set(u32::try_from(mark & 0xffff_ffff).ok());
+                }
+            }
+            Self::ServerTos(tos) => {
+                if let Some(tos) = tos.number(context) {
+                    transaction.rare().server_tos.set(u8::try_from(tos & 0xff).ok());
+                }
+            }
+            Self::SendOnce => transaction.rare().sent_once.set(true),
             Self::PriorityClass(expression) => {
                 if let Some(class) = number(context, expression, PRIORITY_CLASS_MAX) {
                     transaction.priority_class.set(class);
@@ -292,6 +318,9 @@ impl Effect {
                     Timeout::Client => &transaction.client_timeout,
                     Timeout::Server => &transaction.server_timeout,
                     Timeout::Tunnel => &transaction.tunnel_timeout,
+                    Timeout::Connect => &transaction.rare().connect_timeout,
+                    Timeout::Queue => &transaction.rare().queue_timeout,
+                    Timeout::Tarpit => &transaction.rare().tarpit_timeout,
                 };
                 if limit.is_some() {
                     place.set(limit);

@@ -1,6 +1,7 @@
 //! Actions on HTTP messages.
 
 use super::effect::{Effect, Limit};
+use super::headers_bin::{BinaryFields, Fields};
 use super::normalize::Normalizer;
 use super::redirect::Redirect;
 use super::resolve::Resolve;
@@ -11,7 +12,7 @@ use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
 use crate::sample::regex::Regex;
 use crate::sample::text::Text;
-use crate::sample::transaction::FirstLine;
+use crate::sample::transaction::{FirstLine, Transaction};
 use crate::sample::{Context, Patterns, Stream, Value};
 use crate::stick::tracked;
 use std::borrow::Cow;
@@ -62,6 +63,17 @@ pub enum HttpAction {
     DeleteHeader(Box<[u8]>),
     /// `del-header` with `-m`: all headers whose name matches.
     DeleteHeaders(Patterns),
+    /// `add-headers-bin` and its kin.
+    BinaryFields(Box<BinaryFields>),
+    /// `early-hint`
+    EarlyHint {
+        /// The field's name.
+        name: Box<[u8]>,
+        /// Its value.
+        text: Text,
+        /// It belongs to the same message as the hint of the rule before.
+        joined: bool,
+    },
     /// `replace-header`, `replace-value`
     ReplaceHeader {
         /// Which headers.
@@ -209,11 +221,8 @@ impl HttpAction {
             return outcome;
         }
         let edit = self.edit(&context);
-        if edit.changes_line()
-            && let Some(transaction) = stream.transaction
-        {
-            let first = || Box::new(FirstLine { method: head.method().to_vec(), target: head.target().to_vec() });
-            transaction.first_line.get_or_init(first);
+        if let Some(transaction) = stream.transaction {
+            edit.keep_first(transaction, head);
         }
         edit.apply(head);
         Outcome::Next
@@ -249,6 +258,10 @@ impl HttpAction {
                 Some(time) => Outcome::End(Verdict::Pause(time)),
                 None => Outcome::Next,
             },
+            Self::EarlyHint { name, text, joined } => {
+                hint(context, name, text, *joined);
+                Outcome::Next
+            }
             Self::Auth(realm) => {
                 blame_client(context);
                 let mut challenge = b"Basic realm=\"".to_vec();
@@ -266,6 +279,7 @@ impl HttpAction {
             | Self::SetHeader(..)
             | Self::DeleteHeader(_)
             | Self::DeleteHeaders(_)
+            | Self::BinaryFields(_)
             | Self::ReplaceHeader { .. }
             | Self::ReplaceTarget { .. }
             | Self::SetTarget(..)
@@ -294,6 +308,7 @@ impl HttpAction {
             Self::SetHeader(name, text) => Edit::Set(name, line_safe(written(text))),
             Self::DeleteHeader(name) => Edit::Delete(name),
             Self::DeleteHeaders(patterns) => Edit::DeleteMatching(patterns),
+            Self::BinaryFields(action) => Edit::Fields(action.fields(context)),
             Self::ReplaceHeader { name, regex, replacement, elements } => {
                 Edit::Values(name, regex, replacement.replacement(context), *elements)
             }
@@ -320,6 +335,7 @@ impl HttpAction {
             | Self::Service(_)
             | Self::Pause(_)
             | Self::Log(_)
+            | Self::EarlyHint { .. }
             | Self::Auth(_)
             | Self::Effect(_)
             | Self::Redirect(_) => Edit::None,
@@ -334,6 +350,19 @@ fn blame_client(context: &Context<'_>) {
     }
 }
 
+/// Keeps a field of a response that comes early, `joined` to those before it.
+fn hint(context: &Context<'_>, name: &[u8], text: &Text, joined: bool) {
+    let Some(transaction) = context.stream.transaction else { return };
+    let mut value = Vec::new();
+    text.write(context, &mut value);
+    let field = (name.to_vec(), line_safe(value));
+    let mut hints = transaction.rare().hints.borrow_mut();
+    match hints.last_mut().filter(|_| joined) {
+        Some(message) => message.push(field),
+        None => hints.push(vec![field]),
+    }
+}
+
 /// A change of a head.
 enum Edit<'a> {
     None,
@@ -341,6 +370,7 @@ enum Edit<'a> {
     Set(&'a [u8], Vec<u8>),
     Delete(&'a [u8]),
     DeleteMatching(&'a Patterns),
+    Fields(Fields<'a>),
     Values(&'a [u8], &'a Regex, Cow<'a, Replacement>, bool),
     Substitute(TargetPart, &'a Regex, Cow<'a, Replacement>),
     Target(TargetPart, Vec<u8>),
@@ -350,9 +380,18 @@ enum Edit<'a> {
 }
 
 impl Edit<'_> {
-    /// Whether it changes the request line.
-    fn changes_line(&self) -> bool {
-        matches!(self, Self::Substitute(..) | Self::Target(..) | Self::WholeTarget(_) | Self::Method(_))
+    /// Keeps what others may want to know of what is changed now for the first time.
+    fn keep_first(&self, transaction: &Transaction, head: &Head) {
+        match self {
+            Self::Substitute(..) | Self::Target(..) | Self::WholeTarget(_) | Self::Method(_) => {
+                let first = || FirstLine { method: head.method().to_vec(), target: head.target().to_vec() };
+                transaction.rare().first_line.get_or_init(first);
+            }
+            Self::Status(..) => {
+                transaction.rare().server_status.get_or_init(|| head.status());
+            }
+            _ => {}
+        }
     }
 
     fn apply(self, head: &mut Head) {
@@ -363,6 +402,7 @@ impl Edit<'_> {
             Self::Delete(name) => {
                 head.remove(name);
             }
+            Self::Fields(fields) => fields.apply(head),
             Self::DeleteMatching(patterns) => head.retain(|name, _| !patterns.matches(&Value::text(name))),
             Self::Values(name, regex, replacement, elements) => {
                 replace_values(head, name, regex, &replacement, elements);

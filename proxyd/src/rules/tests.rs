@@ -47,33 +47,15 @@ impl Live for Process {
 
 fn stream() -> Stream<'static> {
     Stream {
-        content: None,
-        body: None,
-        response_body: None,
-        variables: Box::leak(Box::default()),
-        counters: Box::leak(Box::default()),
         transaction: Some(Box::leak(Box::default())),
         source: "10.0.0.1:1000".parse().ok(),
         destination: "10.0.0.2:80".parse().ok(),
         frontend: (FrontendId(0), "f"),
-        backend: None,
         listener: 1,
-        listener_name: None,
-        proxy_header: None,
-        header_error: None,
-        client_socket: None,
-        server_socket: None,
-        server_reused: None,
         http: true,
-        course: None,
-        worker: 0,
-        server: None,
-        now_ms: 0,
-        first_request: true,
+        client_requests: 1,
         now: Duration::from_secs(5),
-        accepted: Duration::ZERO,
-        number: 0,
-        live: &Process,
+        ..Stream::outside(Box::leak(Box::default()), Box::leak(Box::default()), &Process)
     }
 }
 
@@ -142,7 +124,7 @@ fn http_request_rules_edit_in_order_until_one_ends() {
             Piece::Sample(fetch(Fetch::Target(TargetPart::Path))),
         ]),
     };
-    let rule = |action| Rule { condition: None, action };
+    let rule = |action| Rule { written: None, condition: None, action };
     let rules = Rules {
         acls: vec![acl(header("x"), Method::Str, &["p=/a"])],
         http_request: vec![
@@ -150,7 +132,7 @@ fn http_request_rules_edit_in_order_until_one_ends() {
             rule(HttpAction::AddHeader(b"y".as_slice().into(), text("1\r\nevil: 2"))),
             rule(HttpAction::DeleteHeader(b"host".as_slice().into())),
             rule(HttpAction::SetTarget(http::TargetPart::Query, text("q=a b"))),
-            Rule { condition: Some(when(0, false)), action: HttpAction::Deny(Reply::error(429)) },
+            Rule { written: None, condition: Some(when(0, false)), action: HttpAction::Deny(Reply::error(429)) },
             rule(HttpAction::SetMethod(text("POST"))),
         ],
         ..Rules::default()
@@ -218,7 +200,7 @@ fn answers_keep_to_their_lines() {
     let reply =
         Reply { status: 200, fields: Box::new([(b"y".as_slice().into(), evil())]), body: http::ReplyBody::None };
     for action in [HttpAction::Redirect(redirect), HttpAction::Return(reply), HttpAction::Auth(evil())] {
-        let rules = Rules { http_request: vec![Rule { condition: None, action }], ..Rules::default() };
+        let rules = Rules { http_request: vec![Rule { written: None, condition: None, action }], ..Rules::default() };
         let verdict = rules.http_request(&mut request("/"), &stream(), &mut 0);
         let Verdict::Reply(answer) = verdict else { panic!("{verdict:?}") };
         let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
@@ -238,10 +220,10 @@ fn redirects_come_after_allow() {
     };
     let rules = Rules {
         http_request: vec![
-            Rule { condition: None, action: HttpAction::Allow },
-            Rule { condition: None, action: HttpAction::Reject },
+            Rule { written: None, condition: None, action: HttpAction::Allow },
+            Rule { written: None, condition: None, action: HttpAction::Reject },
         ],
-        redirects: vec![Rule { condition: None, action: redirect }],
+        redirects: vec![Rule { written: None, condition: None, action: redirect }],
         ..Rules::default()
     };
     let mut head = request("/");
@@ -251,7 +233,7 @@ fn redirects_come_after_allow() {
 
 #[test]
 fn names_of_backends_made_at_run_time() {
-    let rule = |name: &[u8]| Rule { condition: None, action: BackendName::Dynamic(Text::literal(name)) };
+    let rule = |name: &[u8]| Rule { written: None, condition: None, action: BackendName::Dynamic(Text::literal(name)) };
     let stream = stream();
     let context = Context { request: None, response: None, stream: &stream };
     for (name, expected) in [(&b"dyn"[..], Some(BackendId(99))), (b"nosuch", None)] {
@@ -284,7 +266,7 @@ proptest! {
                 _ => acl(header("x"), Method::Sub, &texts),
             });
             let condition = Some(when(acls.len() - 1, *kind == 4));
-            rules.push(Rule { condition, action: BackendName::Fixed(BackendId(number)) });
+            rules.push(Rule { written: None, condition, action: BackendName::Fixed(BackendId(number)) });
         }
         let mut request = request(&path);
         for host in &hosts {
@@ -303,8 +285,8 @@ fn a_server_may_be_named_at_run_time() {
     let text = Text { pieces: Box::new([Piece::Sample(fetch(Fetch::Target(TargetPart::Path)))]) };
     let rules = Rules {
         use_server: vec![
-            Rule { condition: None, action: ServerName::Dynamic(text) },
-            Rule { condition: None, action: ServerName::Fixed(ServerIndex(1)) },
+            Rule { written: None, condition: None, action: ServerName::Dynamic(text) },
+            Rule { written: None, condition: None, action: ServerName::Fixed(ServerIndex(1)) },
         ],
         ..Rules::default()
     };

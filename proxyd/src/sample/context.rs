@@ -49,8 +49,8 @@ pub struct Stream<'a> {
     pub client_socket: Option<&'a dyn Socket>,
     /// The connection to the server, once there is one.
     pub server_socket: Option<&'a dyn Socket>,
-    /// Whether that connection had carried other requests; `None`: there is none.
-    pub server_reused: Option<bool>,
+    /// How many requests that connection has carried, with this one; `None`: there is none.
+    pub server_requests: Option<u32>,
     /// The connection carries HTTP.
     pub http: bool,
     /// How the exchange has gone so far. `None`: there is none yet.
@@ -61,8 +61,8 @@ pub struct Stream<'a> {
     pub server: Option<(u32, &'a str)>,
     /// Milliseconds on the workers' clock, which rates are counted on.
     pub now_ms: u64,
-    /// The request is the first on its connection.
-    pub first_request: bool,
+    /// How many requests the client's connection has carried, with this one.
+    pub client_requests: u32,
     /// Time since 1970.
     pub now: Duration,
     /// When the connection was accepted, since 1970.
@@ -111,6 +111,39 @@ impl<'a> Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
+    /// No connection at all: what rules see before there is one, and what other places begin with.
+    pub fn outside(variables: &'a Variables, counters: &'a Counters, live: &'a dyn Live) -> Self {
+        Self {
+            source: None,
+            destination: None,
+            frontend: (FrontendId(0), ""),
+            backend: None,
+            listener: 0,
+            listener_name: None,
+            proxy_header: None,
+            header_error: None,
+            client_socket: None,
+            server_socket: None,
+            server_requests: None,
+            http: false,
+            course: None,
+            worker: 0,
+            server: None,
+            now_ms: 0,
+            client_requests: 0,
+            now: Duration::ZERO,
+            accepted: Duration::ZERO,
+            number: 0,
+            content: None,
+            body: None,
+            response_body: None,
+            variables,
+            counters,
+            transaction: None,
+            live,
+        }
+    }
+
     /// One of the two connections.
     pub fn socket(&self, which: Which) -> Option<&'a dyn Socket> {
         match which {
@@ -136,6 +169,20 @@ impl Stream<'_> {
             Scope::Session => self.variables.get(name),
             Scope::Transaction | Scope::Request | Scope::Response => self.transaction?.variables.get(name),
             Scope::Elsewhere => None,
+        }
+    }
+
+    /// All variables of a scope that have a value.
+    pub fn each_variable(&self, scope: Scope, look: &mut dyn FnMut(&str, &Value<'static>)) {
+        match scope {
+            Scope::Process => self.live.variables().each(look),
+            Scope::Session => self.variables.each(scope, look),
+            Scope::Transaction | Scope::Request | Scope::Response => {
+                if let Some(transaction) = self.transaction {
+                    transaction.variables.each(scope, look);
+                }
+            }
+            Scope::Elsewhere => {}
         }
     }
 
@@ -268,6 +315,8 @@ pub trait Live {
     fn variables(&self) -> &ProcessVariables;
     /// A random number, different at every call.
     fn random(&self) -> u32;
+    /// Writes a line for who looks for a mistake: to standard output or error, or into a ring (`debug`).
+    fn debug(&self, _sink: &str, _line: &[u8], _now: Duration) {}
 }
 
 /// The groups of a user.

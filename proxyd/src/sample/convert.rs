@@ -7,6 +7,7 @@ use super::variable::Name;
 use std::borrow::Cow;
 
 pub mod cipher;
+pub mod condition;
 mod encode;
 pub mod fix;
 pub mod forwarded;

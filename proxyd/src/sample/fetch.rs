@@ -4,23 +4,30 @@ use super::context::{Context, Stream};
 use super::convert::time::Unit;
 use super::value::{Value, leading_int};
 use super::variable::Name;
-use crate::http::{Head, header};
-use crate::ids::{BackendId, FrontendId, ServerIndex, UserlistId};
+use crate::http::Head;
+use crate::ids::{BackendId, ServerIndex, UserlistId};
 use crate::rules::acl::Test;
+use auth::{auth, basic};
 use elements::nth;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+mod auth;
 pub mod content;
 mod cookie;
 pub mod counter;
 pub mod course;
 mod elements;
+mod figure;
 pub mod socket;
+pub mod state;
 mod target;
 mod whole;
+
+pub use auth::AuthPart;
+pub use figure::{Figure, Limit};
 
 /// Which of the two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,99 +88,6 @@ pub enum TargetPart {
     BaseQuery,
     /// The host and all of the target, which `url32` hashes.
     Whole,
-}
-
-/// A part of the `authorization` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AuthPart {
-    /// The scheme.
-    Type,
-    /// The user of `Basic`.
-    User,
-    /// The password of `Basic`.
-    Password,
-}
-
-/// A figure of the running process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Figure {
-    /// `nbsrv`; `None`: the backend in use.
-    ServersUp(Option<BackendId>),
-    /// `be_conn`
-    BackendSessions(Option<BackendId>),
-    /// `queue`
-    Queued(Option<BackendId>),
-    /// `fe_conn`
-    FrontendSessions(Option<FrontendId>),
-    /// `srv_conn`
-    ServerSessions(BackendId, ServerIndex),
-    /// `fe_id`
-    FrontendId,
-    /// `be_id`
-    BackendId,
-    /// `so_id`
-    Listener,
-    /// `avg_queue`: requests waiting for each server that can take traffic.
-    AverageQueue(Option<BackendId>),
-    /// `be_conn_free`
-    BackendFree(Option<BackendId>),
-    /// `connslots`
-    Slots(Option<BackendId>),
-    /// `be_sess_rate`
-    BackendRate(Option<BackendId>),
-    /// `fe_sess_rate`
-    FrontendRate(Option<FrontendId>),
-    /// `fe_req_rate`
-    RequestRate(Option<FrontendId>),
-    /// `srv_conn_free`
-    ServerFree(BackendId, ServerIndex),
-    /// `srv_queue`
-    ServerQueue(BackendId, ServerIndex),
-    /// `srv_weight`: as the algorithm sees it now.
-    ServerWeight(BackendId, ServerIndex),
-    /// `srv_iweight`: as configured.
-    ServerFirstWeight(BackendId, ServerIndex),
-    /// `srv_uweight`: as set by somebody.
-    ServerUserWeight(BackendId, ServerIndex),
-    /// `srv_sess_rate`
-    ServerRate(BackendId, ServerIndex),
-    /// `dst_conn`: connections of the listener.
-    ListenerSessions,
-    /// `act_conn`: connections of the process.
-    ProcessSessions,
-    /// `uptime`: seconds the process runs.
-    Uptime,
-    /// `fe_client_timeout` and so on, in milliseconds.
-    Timeout(Limit),
-    /// `be_max_retries`, `cur_max_retries`
-    Retries,
-}
-
-/// A configured time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Limit {
-    /// `fe_client_timeout`
-    Client,
-    /// `be_server_timeout`
-    Server,
-    /// `be_tunnel_timeout`
-    Tunnel,
-    /// `be_connect_timeout`
-    Connect,
-    /// `be_queue_timeout`
-    Queue,
-    /// `be_tarpit_timeout`
-    Tarpit,
-    /// `cur_client_timeout`: as a rule has set it.
-    CurrentClient,
-    /// `cur_server_timeout`
-    CurrentServer,
-    /// `cur_tunnel_timeout`
-    CurrentTunnel,
-    /// `fe_tarpit_timeout`
-    FrontendTarpit,
-    /// `cur_tarpit_timeout`: the backend's, once one is chosen.
-    CurrentTarpit,
 }
 
 /// A part of the request line as the client sent it.
@@ -349,7 +263,7 @@ pub enum Fetch {
     /// `unique-id`
     UniqueId,
     /// `uuid`
-    Uuid,
+    Uuid(UuidVersion),
     /// `srv_name`, `srv_id`
     Server(ServerFact),
     /// `sc_…`, `src_…`, `table_cnt` and `table_avl`
@@ -368,12 +282,8 @@ pub enum Fetch {
     IsHttp,
     /// `bc_reused`: the request went over a connection that had carried others.
     Reused,
-    /// `bc_err`: what went wrong with a connection to the server that rules can ask about, which is nothing.
-    ServerError,
-    /// `bc_err_str`
-    ServerErrorText,
-    /// `fc_nb_streams`, `bc_nb_streams`: exchanges that share the connection.
-    Streams(socket::Which),
+    /// What the process and the rules know of the exchange.
+    State(state::StateFetch),
 }
 
 impl Fetch {
@@ -513,7 +423,7 @@ impl Fetch {
             Self::ServerUp(backend, server) => Some(Value::Bool(stream.live.server_up(*backend, *server))),
             Self::FrontendName => Some(Value::text(stream.frontend.1.as_bytes())),
             Self::BackendName => stream.backend.map(|(_, name)| Value::text(name.as_bytes())),
-            Self::FirstRequest => Some(Value::Bool(stream.first_request)),
+            Self::FirstRequest => Some(Value::Bool(stream.client_requests <= 1)),
             Self::ProtoHttp => Some(Value::Bool(request().is_some())),
             Self::Date(offset, unit) => Some(Value::Int(since_1970(stream.now, *unit).saturating_add(*offset))),
             Self::DateFraction => Some(Value::Int(stream.now.subsec_micros().into())),
@@ -533,7 +443,7 @@ impl Fetch {
             Self::Stopping => Some(Value::Bool(stream.live.is_stopping())),
             Self::Worker => Some(Value::Int(stream.worker.into())),
             Self::UniqueId => context.unique_id().map(Value::text),
-            Self::Uuid => Some(Value::Str(Cow::Owned(uuid(stream)))),
+            Self::Uuid(version) => Some(Value::Str(Cow::Owned(uuid(stream, *version)))),
             Self::Server(fact) => {
                 let (id, name) = stream.server?;
                 Some(match fact {
@@ -552,65 +462,13 @@ impl Fetch {
             Self::Counter(fetch) => fetch.value(stream),
             Self::Course(fetch) => fetch.value(stream),
             Self::IsHttp => Some(Value::Bool(stream.http)),
-            Self::Reused => stream.server_reused.map(Value::Bool),
-            Self::ServerError => stream.server_socket.map(|_| Value::Int(0)),
-            Self::ServerErrorText => stream.server_socket.map(|_| Value::text(b"Success")),
-            Self::Streams(which) => stream.socket(*which).map(|_| Value::Int(1)),
+            Self::Reused => stream.server_requests.map(|requests| Value::Bool(requests > 1)),
+            Self::State(fetch) => fetch.value(context),
             Self::Random(limit) => {
                 let random = u64::from(stream.live.random());
                 Some(Value::count((random * u64::from(*limit)) >> 32))
             }
         }
-    }
-}
-
-impl Figure {
-    fn value(self, stream: &Stream<'_>) -> Option<Value<'static>> {
-        let backend = |given: Option<BackendId>| given.or(stream.backend.map(|(id, _)| id));
-        let live = stream.live;
-        let number = match self {
-            Self::ServersUp(given) => live.servers_up(backend(given)?),
-            Self::BackendSessions(given) => live.backend_sessions(backend(given)?),
-            Self::Queued(given) => live.queued(backend(given)?),
-            Self::FrontendSessions(given) => live.frontend_sessions(given.unwrap_or(stream.frontend.0)),
-            Self::ServerSessions(backend, server) => live.server_sessions(backend, server),
-            Self::Listener => stream.listener.into(),
-            Self::FrontendId
-            | Self::BackendId
-            | Self::AverageQueue(_)
-            | Self::BackendFree(_)
-            | Self::Slots(_)
-            | Self::BackendRate(_)
-            | Self::FrontendRate(_)
-            | Self::RequestRate(_)
-            | Self::ServerFree(..)
-            | Self::ServerQueue(..)
-            | Self::ServerWeight(..)
-            | Self::ServerFirstWeight(..)
-            | Self::ServerUserWeight(..)
-            | Self::ServerRate(..)
-            | Self::ListenerSessions
-            | Self::ProcessSessions
-            | Self::Uptime
-            | Self::Retries
-            | Self::Timeout(_) => return live.figure(self.resolved(stream)?, stream).map(Value::Int),
-        };
-        Some(Value::count(number))
-    }
-
-    /// The same with the section in use where none was named.
-    fn resolved(self, stream: &Stream<'_>) -> Option<Self> {
-        let backend = |given: Option<BackendId>| given.or(stream.backend.map(|(id, _)| id)).map(Some);
-        let frontend = |given: Option<FrontendId>| Some(given.unwrap_or(stream.frontend.0));
-        Some(match self {
-            Self::AverageQueue(given) => Self::AverageQueue(backend(given)?),
-            Self::BackendFree(given) => Self::BackendFree(backend(given)?),
-            Self::Slots(given) => Self::Slots(backend(given)?),
-            Self::BackendRate(given) => Self::BackendRate(backend(given)?),
-            Self::FrontendRate(given) => Self::FrontendRate(frontend(given)),
-            Self::RequestRate(given) => Self::RequestRate(frontend(given)),
-            other => other,
-        })
     }
 }
 
@@ -670,11 +528,23 @@ pub(super) fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     text.parse().ok().or_else(|| text.split_once(':')?.0.parse().ok())
 }
 
-/// A random UUID (RFC 9562, version 4).
-fn uuid(stream: &Stream<'_>) -> Vec<u8> {
+/// How a UUID is made (RFC 9562).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UuidVersion {
+    /// 4: by chance.
+    Random,
+    /// 7: it begins with the time, so that later ones come after earlier ones.
+    Dated,
+}
+
+fn uuid(stream: &Stream<'_>, version: UuidVersion) -> Vec<u8> {
     let word = || u128::from(stream.live.random());
-    let bits = (word() << 96) | (word() << 64) | (word() << 32) | word();
-    let bits = bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let random = (word() << 96) | (word() << 64) | (word() << 32) | word();
+    let (bits, number) = match version {
+        UuidVersion::Random => (random, 4),
+        UuidVersion::Dated => (random >> 48 | (stream.now.as_millis() << 80), 7),
+    };
+    let bits = bits & !(0xf << 76) & !(0x3 << 62) | (number << 76) | (0x2 << 62);
     let text = format!("{bits:032x}");
     [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-").into_bytes()
 }
@@ -688,33 +558,4 @@ fn borrowed<'a>(value: &'a Value<'static>) -> Value<'a> {
         Value::Bin(bytes) => Value::Bin(Cow::Borrowed(bytes)),
         Value::Method(method) => Value::Method(Cow::Borrowed(method)),
     }
-}
-
-/// User and password of a `Basic` authorization.
-fn basic(request: &Head) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (scheme, credentials) = authorization(request)?;
-    if !scheme.eq_ignore_ascii_case(b"basic") {
-        return None;
-    }
-    let mut user = super::convert::base64_decode(credentials)?;
-    let colon = user.iter().position(|&byte| byte == b':')?;
-    let password = user.split_off(colon + 1);
-    user.pop();
-    Some((user, password))
-}
-
-/// Scheme and credentials. A request with an absolute target is one to a proxy and carries them in a header of its own.
-fn authorization(request: &Head) -> Option<(&[u8], &[u8])> {
-    let absolute = !request.target().starts_with(b"/");
-    let value = if absolute { request.value(b"proxy-authorization") } else { request.value(b"authorization") }?;
-    let space = value.iter().position(|&byte| byte == b' ')?;
-    Some((&value[..space], header::trim(&value[space..])))
-}
-
-fn auth(request: &Head, part: AuthPart) -> Option<Value<'_>> {
-    Some(match part {
-        AuthPart::Type => Value::text(authorization(request)?.0),
-        AuthPart::User => Value::Str(Cow::Owned(basic(request)?.0)),
-        AuthPart::Password => Value::Str(Cow::Owned(basic(request)?.1)),
-    })
 }

@@ -127,7 +127,7 @@ fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<
     let dated = matches!(alias, Alias::AcceptDate | Alias::GmtDate | Alias::LocalDate);
     let accepted = Date { since_epoch: stream.accepted, utc_offset: if dated { offset() } else { 0 } };
     let version = context.request.map(Head::protocol);
-    let first = stream.transaction.and_then(|transaction| transaction.first_line.get());
+    let first = stream.transaction.and_then(Transaction::first_line);
     let request = context.request.map(|request| RequestLine {
         method: first.map_or_else(|| request.method(), |first| &first.method),
         target: first.map_or_else(|| request.target(), |first| &first.target),

@@ -6,6 +6,7 @@ use crate::log::syslog::Level;
 use crate::stick::Counters;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Kept for one exchange.
@@ -21,8 +22,8 @@ pub struct Transaction {
     pub captured_response: RefCell<Vec<Captured>>,
     /// `set-log-level`.
     pub log_level: Cell<Option<LogLevel>>,
-    /// The request line as it came, kept when a rule changes it.
-    pub first_line: OnceCell<Box<FirstLine>>,
+    /// What few exchanges have, made for the first of it.
+    rare: OnceCell<Box<Rare>>,
     /// `set-src`, `set-src-port`
     pub source: Cell<Option<SocketAddr>>,
     /// `set-dst`, `set-dst-port`
@@ -51,6 +52,47 @@ pub struct Transaction {
     pub body: Cell<Body>,
     /// What `unique-id-format` made, once somebody asked.
     unique_id: OnceCell<Box<Option<Vec<u8>>>>,
+}
+
+/// Notes that few exchanges need.
+#[derive(Debug, Default)]
+pub struct Rare {
+    /// The request line as it came, kept when a rule changes it.
+    pub first_line: OnceCell<FirstLine>,
+    /// The status that the server gave, kept when a rule changes it.
+    pub server_status: OnceCell<u16>,
+    /// The rule that had the last word.
+    pub last_rule: RefCell<Option<Arc<Written>>>,
+    /// The rule that has something to wait for.
+    pub waiting_rule: RefCell<Option<Arc<Written>>>,
+    /// `early-hint`: responses that come before all others, as fields, as long as none of them was sent.
+    pub hints: RefCell<Vec<Vec<Hint>>>,
+    /// How much of such was sent, as haproxy counts it.
+    pub hinted: Cell<u64>,
+    /// `set-bc-mark`: of the socket to the server.
+    pub server_mark: Cell<Option<u32>>,
+    /// `set-bc-tos`: of the socket to the server.
+    pub server_tos: Cell<Option<u8>>,
+    /// `disable-l7-retry`: what a server has got is not sent again.
+    pub sent_once: Cell<bool>,
+    /// `set-timeout connect`
+    pub connect_timeout: Cell<Option<Duration>>,
+    /// `set-timeout queue`
+    pub queue_timeout: Cell<Option<Duration>>,
+    /// `set-timeout tarpit`
+    pub tarpit_timeout: Cell<Option<Duration>>,
+}
+
+/// A field of a response that comes early: its name and its value.
+pub type Hint = (Vec<u8>, Vec<u8>);
+
+/// Where a rule is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The file's name as it was given.
+    pub file: Box<str>,
+    /// From 1.
+    pub line: u32,
 }
 
 /// What a request line said before rules changed it.
@@ -96,6 +138,21 @@ impl Transaction {
     /// Notes about the exchange of that number.
     pub fn new(number: u64) -> Self {
         Self { number, ..Self::default() }
+    }
+
+    /// What few exchanges have; there is something now.
+    pub fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// The same, if this exchange has any of it.
+    pub fn known_rare(&self) -> Option<&Rare> {
+        self.rare.get().map(|rare| &**rare)
+    }
+
+    /// The request line as it came, if a rule has changed it.
+    pub fn first_line(&self) -> Option<&FirstLine> {
+        self.known_rare()?.first_line.get()
     }
 
     /// The exchange's id, if it was made.

@@ -31,6 +31,19 @@ impl<'a> Value<'a> {
         Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
     }
 
+    /// haproxy's name for its type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "sint",
+            Self::Ip(IpAddr::V4(_)) => "ipv4",
+            Self::Ip(IpAddr::V6(_)) => "ipv6",
+            Self::Str(_) => "str",
+            Self::Bin(_) => "bin",
+            Self::Method(_) => "meth",
+        }
+    }
+
     /// As an integer; `None` where the type has none.
     pub fn to_int(&self) -> Option<i64> {
         match self {

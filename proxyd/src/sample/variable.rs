@@ -22,6 +22,23 @@ pub enum Scope {
     Elsewhere,
 }
 
+impl Scope {
+    /// Those that rules of a proxy have, in the order that `dump_all_vars` shows them.
+    pub const SHOWN: [Self; 5] = [Self::Session, Self::Transaction, Self::Request, Self::Response, Self::Process];
+
+    /// The word before the first dot; none for those elsewhere, which have several.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Process => "proc",
+            Self::Session => "sess",
+            Self::Transaction => "txn",
+            Self::Request => "req",
+            Self::Response => "res",
+            Self::Elsewhere => "",
+        }
+    }
+}
+
 /// The name of a variable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
@@ -134,6 +151,15 @@ impl Variables {
         self.values.get()?.borrow().iter().find(|(known, _)| known == name)?.1.clone()
     }
 
+    /// Those of a scope that have a value, in the order they were first set.
+    pub fn each(&self, scope: Scope, look: &mut dyn FnMut(&str, &Value<'static>)) {
+        for (name, value) in self.values.get().iter().flat_map(|values| values.borrow().clone()) {
+            if let Some(value) = value.filter(|_| name.scope == scope) {
+                look(&name.name, &value);
+            }
+        }
+    }
+
     /// Whether it was ever set.
     pub fn exists(&self, name: &Name) -> bool {
         self.values.get().is_some_and(|values| values.borrow().iter().any(|(known, _)| known == name))
@@ -187,6 +213,16 @@ impl ProcessVariables {
     /// The value, if there is one.
     pub fn get(&self, name: &str) -> Option<Value<'static>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All of them, by their names.
+    pub fn each(&self, look: &mut dyn FnMut(&str, &Value<'static>)) {
+        let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut sorted: Vec<_> = values.iter().collect();
+        sorted.sort_by_key(|(name, _)| *name);
+        for (name, value) in sorted {
+            look(name, value);
+        }
     }
 
     /// Sets it.

@@ -2,6 +2,7 @@
 //! repeated.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
@@ -21,10 +22,11 @@ use crate::clock;
 use crate::health::Observe;
 use crate::health::observe::Evidence;
 use crate::http::Head;
-use crate::net::connect::{self, Target};
+use crate::net::connect::{self, Connecting, Target};
 use crate::proxy::Server;
 use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
 use crate::proxy::settings::HttpReuse;
+use crate::sample::transaction::Rare;
 use crate::stats::{Count, Event, Gauge};
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
@@ -110,7 +112,7 @@ impl Exchange<'_> {
     fn check_status(&self, view: &BackendView) -> Result<(), End> {
         let status = self.response.status();
         let listed = view.backend.retry_on.statuses.binary_search(&status).is_ok();
-        if listed && self.account.retries < self.retries(view) && self.is_repeatable() {
+        if listed && self.account.retries < self.retries(view) && self.may_resend() {
             return Err(End { retry: Retry::Status, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
         }
         Ok(())
@@ -160,6 +162,11 @@ impl Exchange<'_> {
     /// Nothing of the request was let go of: its head is kept, a body would not be.
     fn is_repeatable(&self) -> bool {
         self.upload.is_done() && self.upload.moved == 0
+    }
+
+    /// Whether a request that a server has got may be sent again.
+    fn may_resend(&self) -> bool {
+        self.is_repeatable() && !self.transaction.known_rare().is_some_and(|rare| rare.sent_once.get())
     }
 
     /// Gets a new connection to a server, with as many attempts as are allowed (`mode tcp`).
@@ -255,7 +262,8 @@ impl Exchange<'_> {
     async fn queue(&mut self, view: &BackendView, wait: Wait) -> Result<Option<Slot>, End> {
         let _queued = InUse::enter(&view.backend.section.traffic.queued);
         let timeouts = &view.backend.section.timeouts;
-        let deadline = timeouts.queue.or(timeouts.connect).map(|limit| clock::moment() + limit);
+        let limit = self.ruled(|rare| &rare.queue_timeout).or(timeouts.queue).or(timeouts.connect);
+        let deadline = limit.map(|limit| clock::moment() + limit);
         let place = wait.place();
         let mut wait = Some(wait);
         let session = self.session;
@@ -299,7 +307,9 @@ impl Exchange<'_> {
     /// One attempt: a connection, the request, the response's head.
     async fn attempt(&mut self, view: &BackendView) -> Result<(), End> {
         let reused = self.reuse(view);
-        if !reused {
+        if reused {
+            self.mark_reused();
+        } else {
             self.connect(view).await?;
         }
         self.connected(view, reused);
@@ -348,13 +358,9 @@ impl Exchange<'_> {
         let server = self.server_index.and_then(|index| view.backend.servers.get(index)).map(|server| &**server);
         // Before the place is looked at: a connection to a place that was left while it was made is of no use later.
         let moves = server.map_or(0, |server| server.location.moves());
-        let (target, options) = self.destination(view, server)?;
-        let started = match server.and_then(|server| server.source_ports.as_ref()) {
-            Some(ports) if !options.transparent => connect::start_from(&target, &options, ports),
-            Some(_) | None => connect::start(&target, &options),
-        };
-        let mut connecting = started.map_err(|_| End::connect(Cause::ServerAbort))?;
-        let deadline = view.backend.section.timeouts.connect.map(|limit| clock::moment() + limit);
+        let mut connecting = self.begin_to_connect(view, server)?;
+        let limit = self.ruled(|rare| &rare.connect_timeout).or(view.backend.section.timeouts.connect);
+        let deadline = limit.map(|limit| clock::moment() + limit);
         let session = self.session;
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {
@@ -377,6 +383,34 @@ impl Exchange<'_> {
         Ok(())
     }
 
+    /// What rules have set of what few exchanges have.
+    fn ruled<T: Copy>(&self, what: fn(&Rare) -> &Cell<Option<T>>) -> Option<T> {
+        self.transaction.known_rare().and_then(|rare| what(rare).get())
+    }
+
+    /// Not a part of the wait for it, which every request pays for.
+    fn begin_to_connect(&self, view: &BackendView, server: Option<&Server>) -> Result<Connecting, End> {
+        let (target, mut options) = self.destination(view, server)?;
+        options.mark = self.ruled(|rare| &rare.server_mark);
+        options.tos = self.ruled(|rare| &rare.server_tos);
+        let started = match server.and_then(|server| server.source_ports.as_ref()) {
+            Some(ports) if !options.transparent => connect::start_from(&target, &options, ports),
+            Some(_) | None => connect::start(&target, &options),
+        };
+        started.map_err(|_| End::connect(Cause::ServerAbort))
+    }
+
+    /// `set-bc-mark` and `set-bc-tos`, of a connection that was made for others.
+    fn mark_reused(&self) {
+        let Some(server) = &self.server else { return };
+        if let Some(mark) = self.ruled(|rare| &rare.server_mark) {
+            server.conn.stream().set_mark(mark);
+        }
+        if let Some(tos) = self.ruled(|rare| &rare.server_tos) {
+            server.conn.stream().set_tos(tos);
+        }
+    }
+
     fn destination(&self, view: &BackendView, server: Option<&Server>) -> Result<(Target, connect::Options), End> {
         let unreachable = End::connect(Cause::ServerAbort);
         let Some(server) = server else {
@@ -396,6 +430,8 @@ impl Exchange<'_> {
         });
         let (source, transparent) = source.unwrap_or_default();
         let options = connect::Options {
+            mark: None,
+            tos: None,
             handshake_only: false,
             source,
             transparent,
@@ -443,9 +479,9 @@ impl Exchange<'_> {
             }
             Retry::ReusedConnection | Retry::No => false,
             Retry::Connection => retry_on.conn_failure,
-            Retry::EmptyResponse => retry_on.empty_response && self.is_repeatable(),
-            Retry::JunkResponse => retry_on.junk_response && self.is_repeatable(),
-            Retry::ResponseTimeout => retry_on.response_timeout && self.is_repeatable(),
+            Retry::EmptyResponse => retry_on.empty_response && self.may_resend(),
+            Retry::JunkResponse => retry_on.junk_response && self.may_resend(),
+            Retry::ResponseTimeout => retry_on.response_timeout && self.may_resend(),
             Retry::Status => true,
         };
         if !allowed || self.session.killed.get() || self.account.retries >= self.retries(view) {

@@ -163,7 +163,7 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
     let view = exchange.backend;
     let server = view.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
     let transaction = &exchange.transaction;
-    let first = transaction.first_line.get();
+    let first = transaction.first_line();
     // One that was refused as a whole has no line.
     let shown = exchange.request_wire.filter(|_| step != Step::Accept && !exchange.request.method().is_empty());
     let request = shown.map(|_| RequestLine {

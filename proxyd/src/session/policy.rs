@@ -13,6 +13,7 @@ use super::attempt::InUse;
 use super::body;
 use super::conn::Conn;
 use super::exporter;
+use super::hints;
 use super::logging;
 use super::pool::ServerConn;
 use super::preface::Expected;
@@ -72,7 +73,7 @@ pub fn stream<'a>(
         header_error: None,
         client_socket: Some(client.stream()),
         server_socket: None,
-        server_reused: None,
+        server_requests: None,
         http: session.frontend.section.mode == Mode::Http,
         course: noted.map(|(_, account)| account as &dyn Course),
         worker: u32::try_from(session.worker.index).unwrap_or(u32::MAX),
@@ -81,7 +82,7 @@ pub fn stream<'a>(
             .and_then(|(view, server)| view.backend.servers.get(server))
             .map(|server| (server.id, &*server.name)),
         now_ms: session.worker.milliseconds(now),
-        first_request: session.requests == 0,
+        client_requests: session.requests.saturating_add(1),
         now: session.worker.date(now),
         accepted: session.accepted,
         number: transaction.map_or(0, |noted| noted.number),
@@ -106,7 +107,7 @@ pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) ->
 /// The same with the connection to the server.
 fn with_server<'a>(stream: &mut Stream<'a>, server: Option<&'a ServerConn>) {
     stream.server_socket = server.map(|server| server.conn.stream() as &dyn Socket);
-    stream.server_reused = server.map(|server| server.requests > 1);
+    stream.server_requests = server.map(|server| server.requests);
 }
 
 /// `tcp-request connection`: whether the connection may go on at all, and what then has to come first. It sees the ends of the
@@ -242,6 +243,9 @@ async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRule
             ask(&section.rules, &mut exchange.request, &stream, &mut at)
         };
         apply_to_client(exchange);
+        if hints::are_due(exchange) {
+            Box::pin(hints::give(exchange)).await;
+        }
         match verdict {
             Verdict::WaitForBody(wait) => {
                 let deadline = exchange.account.now + wait.time;
@@ -400,7 +404,8 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
 
 /// `timeout tarpit`: the client waits, unless it leaves.
 async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
-    let limit = exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect));
+    let ruled = exchange.transaction.known_rare().and_then(|rare| rare.tarpit_timeout.get());
+    let limit = ruled.or_else(|| exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect)));
     let until = clock::moment() + limit.unwrap_or_default();
     let session = exchange.session;
     std::future::poll_fn(|context| {

@@ -3,6 +3,7 @@
 
 use std::task::{Context, Poll};
 
+use super::hints;
 use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
@@ -77,7 +78,7 @@ impl ResponseWait {
                     let now = exchange.tick();
                     exchange.account.answered = Some(now);
                     // As it came: what rules make of it is not counted.
-                    exchange.account.bytes_out = exchange.response.counted_len();
+                    exchange.account.bytes_out = hints::counted(exchange) + exchange.response.counted_len();
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(None) => active = true,

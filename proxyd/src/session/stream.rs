@@ -181,6 +181,8 @@ impl Course for Account {
             redispatched: self.redispatched,
             queued_behind: (self.queued_behind.0.into(), self.queued_behind.1.into()),
             termination: *b"--",
+            status: self.status,
+            service: self.service.is_some(),
         }
     }
 }

@@ -33,6 +33,11 @@ impl Lowering<'_> {
             "set-mark" | "set-fc-mark" => number(words, "a mark", u32::MAX).map(|mark| mark.map(Effect::Mark)),
             "set-tos" | "set-fc-tos" => number(words, "a type of service", 0xff)
                 .map(|tos| tos.and_then(|tos| u8::try_from(tos).ok()).map(Effect::Tos)),
+            "set-bc-mark" => self.server_number("a mark", u32::MAX, at, words).map(|mark| mark.map(Effect::ServerMark)),
+            "set-bc-tos" => {
+                self.server_number("a type of service", 0xff, at, words).map(|tos| tos.map(Effect::ServerTos))
+            }
+            "disable-l7-retry" => Ok(Some(Effect::SendOnce)),
             "set-src" => {
                 self.rule_expression(at, words).map(|from| from.map(|from| Effect::Address(End::Source, from)))
             }
@@ -178,12 +183,24 @@ impl Lowering<'_> {
         declared + list.len() - 1
     }
 
+    /// A number in decimal or after `0x`, or an expression for it.
+    fn server_number(&mut self, what: &str, max: u32, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Amount> {
+        let begins = |word: &&Word| word.text.starts_with(|first: char| first.is_ascii_digit());
+        match words.peek().filter(begins) {
+            Some(_) => Ok(number(words, what, max)?.map(Amount::Fixed)),
+            None => Ok(self.rule_expression(at, words)?.map(Amount::Sample)),
+        }
+    }
+
     fn set_timeout(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<Effect> {
         let word = words.next();
         let which = match word.map(Word::as_str) {
             Some("server") => Timeout::Server,
             Some("tunnel") => Timeout::Tunnel,
             Some("client") => Timeout::Client,
+            Some("connect") => Timeout::Connect,
+            Some("queue") => Timeout::Queue,
+            Some("tarpit") => Timeout::Tarpit,
             other => {
                 let message =
                     format!("'set-timeout' rule supports 'server'/'tunnel' (got '{}')", other.unwrap_or_default());

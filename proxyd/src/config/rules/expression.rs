@@ -3,12 +3,15 @@
 use super::arguments::{Arguments, Inside, Problem, problem};
 use super::report::{self, code};
 use super::{Lowering, converter, fetch, table};
+use crate::log::ring::BUILT_IN;
 use crate::proxy::settings::Mode;
 use crate::sample;
+use crate::sample::convert::Made;
+use crate::sample::convert::condition::{Debug, Fact, When};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::expr::{Call, Expression};
 use shared_config::haproxy::keyword::{
-    CONVERTERS, FETCHES, FetchPlaces, FetchRow, SampleType, Support, find_converter, find_fetch,
+    CONVERTERS, ConverterRow, FETCHES, FetchPlaces, FetchRow, SampleType, Support, find_converter, find_fetch,
 };
 use shared_config::words::Word;
 
@@ -98,36 +101,7 @@ impl Lowering<'_> {
             if !output.casts_to(row.input) {
                 return Err(problem(format!("converter '{}' cannot be applied", row.name), call.span));
             }
-            let arguments = Arguments::check(call, row.args).map_err(|misfit| {
-                let (position, inner) = (misfit.position, misfit.problem);
-                let message = format!("invalid arg {position} in converter '{}' : {}", row.name, inner.message);
-                Problem { message, ..inner }
-            })?;
-            let lowered = match row.support {
-                Support::Works if row.name.starts_with("map") => self
-                    .map(row.name, &arguments)
-                    .map_err(|inner| invalid_converter(call, inner))?
-                    .map(sample::Converter::Made),
-                Support::Works if row.name == "in_table" || row.name.starts_with("table_") => {
-                    let inside = Inside {
-                        call: format!("conversion keyword '{}' for {}", row.name, kind_of(voice, &written.fetch)),
-                        section: self.section.name,
-                    };
-                    match table::converter(row, &arguments, self.names, &inside) {
-                        Ok(made) => made.map(sample::Converter::Made),
-                        Err(missing) => {
-                            self.missing_name(missing);
-                            (converters, output) = (None, row.output);
-                            continue;
-                        }
-                    }
-                }
-                Support::Works => converter::lower(row, &arguments).map_err(|inner| invalid_converter(call, inner))?,
-                Support::NoEffect | Support::Unsupported => None,
-            };
-            if lowered.is_none() {
-                report::unsupported(self.out, &format!("converter {}", row.name), call.span);
-            }
+            let lowered = self.converter(call, row, voice, &written.fetch)?;
             converters = converters.zip(lowered).map(|(mut list, converter)| {
                 list.push(converter);
                 list
@@ -138,6 +112,48 @@ impl Lowering<'_> {
             .zip(converters)
             .map(|(fetch, converters)| sample::Expression { fetch, converters: converters.into() });
         Ok(Lowered { expression, output, places: row.places })
+    }
+
+    /// A converter of the samples of `fetched`; `None` where it does not work, which has been reported.
+    fn converter(
+        &mut self,
+        call: &Call,
+        row: &'static ConverterRow,
+        voice: Voice,
+        fetched: &Call,
+    ) -> Result<Option<sample::Converter>, Problem> {
+        let arguments = Arguments::check(call, row.args).map_err(|misfit| {
+            let (position, inner) = (misfit.position, misfit.problem);
+            let message = format!("invalid arg {position} in converter '{}' : {}", row.name, inner.message);
+            Problem { message, ..inner }
+        })?;
+        let invalid = |inner| invalid_converter(call, inner);
+        let lowered = match (row.support, row.name) {
+            (Support::NoEffect | Support::Unsupported, _) => None,
+            (Support::Works, "when") => return self.when(&arguments).map_err(invalid),
+            (Support::Works, "debug") => Some(sample::Converter::Made(self.debug(&arguments).map_err(invalid)?)),
+            (Support::Works, name) if name.starts_with("map") => {
+                self.map(name, &arguments).map_err(invalid)?.map(sample::Converter::Made)
+            }
+            (Support::Works, name) if name == "in_table" || name.starts_with("table_") => {
+                let inside = Inside {
+                    call: format!("conversion keyword '{name}' for {}", kind_of(voice, fetched)),
+                    section: self.section.name,
+                };
+                match table::converter(row, &arguments, self.names, &inside) {
+                    Ok(made) => made.map(sample::Converter::Made),
+                    Err(missing) => {
+                        self.missing_name(missing);
+                        return Ok(None);
+                    }
+                }
+            }
+            (Support::Works, _) => converter::lower(row, &arguments).map_err(invalid)?,
+        };
+        if lowered.is_none() {
+            report::unsupported(self.out, &format!("converter {}", row.name), call.span);
+        }
+        Ok(lowered)
     }
 
     fn fetch(&mut self, call: &Call, row: &'static FetchRow, voice: Voice) -> Result<Option<sample::Fetch>, Problem> {
@@ -191,6 +207,42 @@ impl Lowering<'_> {
             all.push((negated, acl.tests.clone().into()));
         }
         Some(sample::Fetch::Acls(all.into()))
+    }
+
+    /// `when([!]CONDITION[,ACL])`
+    fn when(&mut self, arguments: &Arguments<'_>) -> Result<Option<sample::Converter>, Problem> {
+        let condition = arguments.word(0).map_or("", |word| word.as_str());
+        let name = condition.strip_prefix('!').unwrap_or(condition);
+        let mut negated = name.len() < condition.len();
+        let fact = if name == "acl" {
+            let Some(word) = arguments.word(1) else {
+                return Err(problem("'acl' expects the name of an ACL", arguments.span()));
+            };
+            let acl = word.text.trim_start_matches('!');
+            negated ^= (word.text.len() - acl.len()) % 2 == 1;
+            let named = Word::plain(acl.to_owned(), word.span);
+            // One that does not exist has been told.
+            let declared = self.named_acl(&named, "converter 'when': ").and_then(|declared| declared.index);
+            let Some(known) = declared.and_then(|index| self.rules.acls.get(index.0)) else { return Ok(None) };
+            Fact::Acl(known.tests.clone().into())
+        } else {
+            let unknown = || {
+                let known = "'error', 'forwarded', 'normal', 'processed', 'stopping', 'toapplet' or 'acl'";
+                problem(format!("unknown condition '{name}', expects {known}"), arguments.span())
+            };
+            Fact::named(name).ok_or_else(unknown)?
+        };
+        Ok(Some(sample::Converter::Made(Made::When(Box::new(When { negated, fact })))))
+    }
+
+    /// `debug([PREFIX][,SINK])`
+    fn debug(&self, arguments: &Arguments<'_>) -> Result<Made, Problem> {
+        let sink = arguments.word(1).map_or(BUILT_IN, |word| word.as_str());
+        if !self.names.sinks.contains(sink) {
+            return Err(problem(format!("No such sink '{sink}'"), arguments.span()));
+        }
+        let prefix = arguments.bytes(0).unwrap_or_default();
+        Ok(Made::Debug(Box::new(Debug { prefix, sink: sink.into() })))
     }
 
     fn missing_name(&mut self, missing: Problem) {

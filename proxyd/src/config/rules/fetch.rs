@@ -7,14 +7,16 @@ use crate::sample::Fetch;
 use crate::sample::Value;
 use crate::sample::convert::time::Unit;
 use crate::sample::fetch::content::{Begins, Part};
-use crate::sample::fetch::socket::Which;
-use crate::sample::fetch::{As, AuthPart, End, Figure, HeaderFetch, Limit, Line, ServerFact, Side, TargetPart};
+use crate::sample::fetch::{
+    As, AuthPart, End, Figure, HeaderFetch, Limit, Line, ServerFact, Side, TargetPart, UuidVersion,
+};
 use crate::sample::variable::Name;
 use shared_config::haproxy::keyword::FetchRow;
 use shared_config::words::Word;
 use std::borrow::Cow;
 
 mod socket;
+mod state;
 
 /// Why there is no fetch.
 pub(super) enum Failure {
@@ -51,6 +53,9 @@ pub(super) fn lower(
     if let Some(found) = socket::lower(row.name, arguments).map_err(Failure::Arguments)? {
         return Ok(Some(found));
     }
+    if let Some(found) = state::lower(row.name, arguments).map_err(Failure::Arguments)? {
+        return Ok(Some(found));
+    }
     if let Some(found) = table::fetch(row.name, arguments, names, inside).map_err(Failure::Name)? {
         return Ok(Some(found));
     }
@@ -62,8 +67,8 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
     let text = |bytes: Vec<u8>| Value::Str(Cow::Owned(bytes));
     Ok(Some(Fetch::Constant(match row.name {
         "always_true" => Value::Bool(true),
-        // There is no TLS yet, so no connection of a client has it.
-        "always_false" | "ssl_fc" | "ssl_bc" => Value::Bool(false),
+        // There is no TLS and no QUIC yet, so no connection has it.
+        "always_false" | "ssl_fc" | "ssl_bc" | "quic_enabled" => Value::Bool(false),
         "int" => Value::Int(arguments.integer(0).unwrap_or(0)),
         "str" => text(arguments.bytes(0).unwrap_or_default().into()),
         "meth" => Value::Method(Cow::Owned(arguments.bytes(0).unwrap_or_default().into())),
@@ -86,6 +91,10 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
         }
         "hostname" => text(names.hostname.clone().into_bytes()),
         "nbproc" | "proc" => Value::Int(1),
+        // There is one group of threads. Times of the processor are those of haproxy without `profiling.tasks`.
+        "tgroup" | "cpu_ns_avg" | "cpu_ns_tot" | "lat_ns_avg" | "lat_ns_tot" => Value::Int(0),
+        // Of none of the seven layers anything is kept.
+        "term_events" => text(b"{-,-,-,-,-,-,-}".to_vec()),
         _ => return Ok(None),
     })))
 }
@@ -211,6 +220,11 @@ fn content(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "ssl_st_ext" => Part::Ticket,
         "rdp_cookie" => Part::RdpCookie(cookie()),
         "rdp_cookie_cnt" => Part::RdpCookieCount(cookie()),
+        "distcc_param" | "distcc_body" => {
+            let token = arguments.bytes(0).and_then(|token| <[u8; 4]>::try_from(&*token).ok());
+            let Some(token) = token else { return Err(problem("a token has four letters", arguments.span())) };
+            Part::Distcc { token, occurrence: arguments.integer(1).unwrap_or(0), body: name == "distcc_body" }
+        }
         _ => return Ok(None),
     };
     Ok(Some(Fetch::Content(side, part)))
@@ -283,7 +297,6 @@ fn connection(name: &str) -> Option<Fetch> {
         "stopping" => Fetch::Stopping,
         "thread" => Fetch::Worker,
         "unique-id" => Fetch::UniqueId,
-        "uuid" => Fetch::Uuid,
         "srv_name" => Fetch::Server(ServerFact::Name),
         "srv_id" => Fetch::Server(ServerFact::Id),
         "dst_conn" => Fetch::Figure(Figure::ListenerSessions),
@@ -292,18 +305,16 @@ fn connection(name: &str) -> Option<Fetch> {
         "fe_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::Client)),
         "be_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::Server)),
         "be_tunnel_timeout" => Fetch::Figure(Figure::Timeout(Limit::Tunnel)),
-        // No rule changes the `cur_` ones of these yet.
-        "be_connect_timeout" | "cur_connect_timeout" => Fetch::Figure(Figure::Timeout(Limit::Connect)),
-        "be_queue_timeout" | "cur_queue_timeout" => Fetch::Figure(Figure::Timeout(Limit::Queue)),
+        "be_connect_timeout" => Fetch::Figure(Figure::Timeout(Limit::Connect)),
+        "be_queue_timeout" => Fetch::Figure(Figure::Timeout(Limit::Queue)),
+        "cur_connect_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentConnect)),
+        "cur_queue_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentQueue)),
         "fe_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::FrontendTarpit)),
         "cur_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentTarpit)),
-        "be_max_retries" | "cur_max_retries" => Fetch::Figure(Figure::Retries),
+        "be_max_retries" => Fetch::Figure(Figure::Retries),
+        "cur_max_retries" => Fetch::Figure(Figure::CurrentRetries),
         "internal.strm.is_htx" => Fetch::IsHttp,
         "bc_reused" => Fetch::Reused,
-        "bc_err" => Fetch::ServerError,
-        "bc_err_str" => Fetch::ServerErrorText,
-        "fc_nb_streams" => Fetch::Streams(Which::Client),
-        "bc_nb_streams" => Fetch::Streams(Which::Server),
         "be_tarpit_timeout" => Fetch::Figure(Figure::Timeout(Limit::Tarpit)),
         "cur_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentClient)),
         "cur_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::CurrentServer)),
@@ -367,6 +378,11 @@ fn process(
             Fetch::Date(arguments.integer(0).unwrap_or(0), unit)
         }
         "date_us" => Fetch::DateFraction,
+        "uuid" => match arguments.integer(0) {
+            None | Some(0 | 4) => Fetch::Uuid(UuidVersion::Random),
+            Some(7) => Fetch::Uuid(UuidVersion::Dated),
+            Some(_) => return Err(problem("expects 4 or 7 as version of the UUID", arguments.span())),
+        },
         "rand" => match arguments.integer(0) {
             None => Fetch::Random(u32::MAX),
             Some(limit) => match u32::try_from(limit) {

@@ -4,6 +4,8 @@ use super::arguments::{Problem, problem};
 use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, is_condition, order, redirect, regex};
+use crate::rules::effect::Effect;
+use crate::rules::headers_bin::{BinaryFields, Change, Match};
 use crate::rules::http::{HttpAction, Substitute, TargetPart};
 use crate::rules::normalize::Normalizer;
 use crate::rules::{Rule, Service, Silence, Wait};
@@ -61,10 +63,23 @@ impl Lowering<'_> {
         let realm = Text::literal(self.section.name.as_bytes());
         let Some(rule) = self.http_rule_of(ruleset, places, realm, words) else { return };
         match ruleset {
-            Ruleset::HttpRequest => self.rules.http_request.push(rule),
+            Ruleset::HttpRequest => {
+                let rule = self.joined(rule);
+                self.rules.http_request.push(rule);
+            }
             Ruleset::HttpResponse => self.rules.http_response.push(rule),
             _ => self.rules.http_after_response.push(rule),
         }
+    }
+
+    /// As with haproxy, hints of rules one after the other are one message; one with a condition begins another.
+    fn joined(&self, mut rule: Rule<HttpAction>) -> Rule<HttpAction> {
+        let after_hint =
+            matches!(self.rules.http_request.last(), Some(Rule { action: HttpAction::EarlyHint { .. }, .. }));
+        if let HttpAction::EarlyHint { joined, .. } = &mut rule.action {
+            *joined = after_hint && rule.condition.is_none();
+        }
+        rule
     }
 
     /// `stats http-request`: who may see the statistics page.
@@ -118,7 +133,7 @@ impl Lowering<'_> {
         self.warn_unreached(ruleset, word.span, ends);
         let before = format!("error detected while parsing an '{name}' condition : ");
         let condition = self.condition(words, &before, places, None);
-        Some(Rule { condition: condition.ok()?, action: action? })
+        Some(Rule { condition: condition.ok()?, action: action?, written: self.names.written(word.span) })
     }
 
     /// Says that there is no such action, and which there are.
@@ -183,6 +198,12 @@ impl Lowering<'_> {
                 }))
             }
             "del-header" => delete_header(words),
+            "add-headers-bin" | "set-headers-bin" | "del-headers-bin" => self.binary_fields(row.name, at, words),
+            "early-hint" => {
+                let hint = self.header_and_text(at, words)?;
+                Ok(hint.map(|(name, text)| HttpAction::EarlyHint { name, text, joined: false }))
+            }
+            "strict-mode" => shape::strict_mode(words).map(|()| Some(HttpAction::Effect(Effect::Nothing))),
             "replace-header" | "replace-value" => self.replace_header(row.name, at, words),
             "replace-path" => self.replace_target(TargetPart::Path, at, words),
             "replace-pathq" => self.replace_target(TargetPart::PathQuery, at, words),
@@ -240,6 +261,26 @@ impl Lowering<'_> {
             return Ok(None);
         }
         Ok(Some(Service::PrometheusExporter))
+    }
+
+    /// `add-headers-bin EXPRESSION [prefix TEXT]`, `del-headers-bin EXPRESSION [-m METHOD]`
+    fn binary_fields(&mut self, action: &str, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
+        let list = self.rule_expression(at, words)?;
+        let change = if action == "del-headers-bin" {
+            Change::Delete(match words.take("-m").and_then(|_| words.next()) {
+                None => Match::Whole,
+                Some(word) => Match::named(&word.text).ok_or_else(|| {
+                    problem(format!("-m with unsupported matching method '{}'", word.text), word.span)
+                })?,
+            })
+        } else {
+            let prefix = match words.take("prefix") {
+                None => Box::default(),
+                Some(_) => header_name(words.next().ok_or_else(|| problem("missing prefix", words.here()))?),
+            };
+            if action == "add-headers-bin" { Change::Add(prefix) } else { Change::Set(prefix) }
+        };
+        Ok(list.map(|list| HttpAction::BinaryFields(Box::new(BinaryFields { list, change }))))
     }
 
     fn auth(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {

@@ -77,7 +77,7 @@ impl Lowering<'_> {
         let is_deny = |rule: &Rule<HttpAction>| matches!(rule.action, HttpAction::Deny(_));
         let after_other_blocks = self.rules.http_request.iter().take_while(|rule| is_deny(rule)).count();
         let action = HttpAction::Deny(Reply::error(403));
-        self.rules.http_request.insert(after_other_blocks, Rule { condition, action });
+        self.rules.http_request.insert(after_other_blocks, Rule { written: None, condition, action });
     }
 
     /// `reqadd "Name: value" [if …]`
@@ -103,6 +103,6 @@ impl Lowering<'_> {
         let name = encode(&name.trim().to_ascii_lowercase()).into();
         let action = HttpAction::AddHeader(name, Text::literal(encode(value.trim())));
         let list = if request { &mut self.rules.http_request } else { &mut self.rules.http_response };
-        list.push(Rule { condition, action });
+        list.push(Rule { written: None, condition, action });
     }
 }

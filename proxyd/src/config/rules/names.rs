@@ -2,10 +2,15 @@
 
 use crate::ids::{BackendId, FrontendId, ProfileId, ServerIndex, TableId, UserlistId};
 use crate::proxy::settings::ErrorFile;
+use crate::rules::acl::Acl;
 use crate::sample::pattern_file::PatternFile;
+use crate::sample::transaction::Written;
 use crate::stick::KeyType;
 use crate::stick::tracked::COUNTERS_DEFAULT;
-use shared_config::haproxy::keyword::SampleType;
+use shared_config::haproxy::ast;
+use shared_config::haproxy::keyword::{SampleType, SectionKind};
+use shared_config::source::{Sources, Span};
+use shared_config::words::Word;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,6 +36,12 @@ pub struct Names {
     pub experimental: bool,
     /// Files of patterns that rules change: they are not compiled for good.
     pub changed_files: HashSet<String>,
+    /// Where each rule's action is written, where some sample tells of it: file and line by the place of its word.
+    pub places: HashMap<Span, Arc<Written>>,
+    /// Where `debug` can write: `ring` sections, the ring that is always there, standard output and error.
+    pub sinks: HashSet<String>,
+    /// The ACLs of each section whose rules are known by now, for the formats of its lines.
+    pub acls: RefCell<HashMap<(SectionKind, String), Vec<Acl>>>,
     /// Files of patterns that can change, read so far.
     pub files: RefCell<HashMap<String, Arc<PatternFile>>>,
     /// `resolvers` sections, and the one that is there without being written.
@@ -41,6 +52,28 @@ pub struct Names {
     pub environment: HashMap<String, String>,
     /// The host's name, for `hostname`.
     pub hostname: String,
+}
+
+/// The samples that tell where a rule is written.
+const TELL_PLACES: [&str; 3] = ["last_rule_", "last_entity", "waiting_entity"];
+
+/// Where the rules' actions are written, if any sample of the file tells of it.
+pub fn places(file: &ast::File, sources: &Sources) -> HashMap<Span, Arc<Written>> {
+    let statements = || file.sections.iter().flat_map(|section| &section.statements);
+    let tells = |word: &Word| TELL_PLACES.iter().any(|sample| word.text.contains(sample));
+    if !statements().any(|statement| statement.words.iter().any(tells)) {
+        return HashMap::new();
+    }
+    let is_rule = |statement: &&ast::Statement| {
+        let sets = ["http-request", "http-response", "http-after-response", "tcp-request", "tcp-response"];
+        statement.keyword().is_some_and(|keyword| sets.contains(&keyword.as_str()))
+    };
+    let place = |word: &Word| {
+        let file = sources.get(word.span.source).path().display().to_string().into();
+        (word.span, Arc::new(Written { file, line: sources.position(word.span).line }))
+    };
+    // The action is the second word, or the third where the set has a name of two.
+    statements().filter(is_rule).flat_map(|statement| statement.words.iter().skip(1).take(2).map(place)).collect()
 }
 
 /// What rules need to know of a stick table.
@@ -66,6 +99,11 @@ impl KnownTable {
 }
 
 impl Names {
+    /// Where a rule is written, if anybody wants to know.
+    pub(super) fn written(&self, action: Span) -> Option<Arc<Written>> {
+        self.places.get(&action).cloned()
+    }
+
     /// The number of the last counter.
     pub(super) fn last_counter(&self) -> Option<u8> {
         self.stick_counters.unwrap_or(COUNTERS_DEFAULT).checked_sub(1)

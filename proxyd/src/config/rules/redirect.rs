@@ -30,7 +30,7 @@ impl Lowering<'_> {
         let before = format!("{before}error in condition: ");
         let Ok(condition) = self.condition(words, &before, places, None) else { return };
         if let Some(action) = redirect {
-            self.rules.redirects.push(Rule { condition, action });
+            self.rules.redirects.push(Rule { written: None, condition, action });
         }
     }
 }

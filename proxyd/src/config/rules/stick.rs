@@ -69,7 +69,7 @@ impl Lowering<'_> {
             return self.out.push(Diagnostic::error(code::BAD_EXPRESSION, written.span, message).whole_file());
         }
         let Some(key) = lowered.expression else { return };
-        let rule = Rule { condition, action: Stick { table: table.id, key, matches, stores } };
+        let rule = Rule { written: None, condition, action: Stick { table: table.id, key, matches, stores } };
         if response {
             self.rules.stick_response.push(rule);
         } else {

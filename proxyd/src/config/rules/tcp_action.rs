@@ -93,7 +93,7 @@ impl Lowering<'_> {
         );
         let within = (ruleset == Ruleset::TcpRequestConnection).then_some("tcp-request connection");
         let condition = self.condition(words, &before, places, within);
-        Some(Rule { condition: condition.ok()?, action: action? })
+        Some(Rule { condition: condition.ok()?, action: action?, written: self.names.written(word.span) })
     }
 
     /// The action and its arguments; `None` where it does not work yet, which has been reported.

@@ -5,7 +5,9 @@ use crate::ids::{BackendId, FrontendId, ServerIndex};
 use crate::proxy::{Backend, Frontend};
 use crate::sample::Stream;
 use crate::sample::fetch::{Figure, Limit};
+use crate::sample::transaction::Rare;
 use crate::stats::Event;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +58,11 @@ pub(super) fn of(generation: &Generation, figure: Figure, stream: &Stream<'_>) -
         Figure::ProcessSessions => Some(number(generation.global.connections.current())),
         Figure::Uptime => Some(number(now_ms / 1_000)),
         Figure::Timeout(limit) => Some(timeout(generation, limit, stream).map_or(0, milliseconds)),
+        Figure::CurrentRetries => {
+            let ruled = stream.transaction.and_then(|noted| noted.retries.get());
+            let configured = || Some(generation.backend(stream.backend?.0)?.retries.into());
+            ruled.map(i64::from).or_else(configured)
+        }
         Figure::Retries => Some(generation.backend(stream.backend?.0)?.retries.into()),
         Figure::FrontendId => Some(generation.frontend(stream.frontend.0)?.section.id.into()),
         Figure::BackendId => Some(generation.backend(stream.backend?.0)?.section.id.into()),
@@ -108,6 +115,7 @@ fn timeout(generation: &Generation, limit: Limit, stream: &Stream<'_>) -> Option
     let front = generation.frontend(stream.frontend.0).map(|frontend| &frontend.section.timeouts);
     let back = stream.backend.and_then(|(id, _)| generation.backend(id)).map(|backend| &backend.section.timeouts);
     let noted = stream.transaction;
+    let ruled = |of: fn(&Rare) -> &Cell<Option<Duration>>| noted?.known_rare().and_then(|rare| of(rare).get());
     match limit {
         Limit::Client => front?.client,
         Limit::Server => back?.server,
@@ -116,10 +124,12 @@ fn timeout(generation: &Generation, limit: Limit, stream: &Stream<'_>) -> Option
         Limit::Queue => back?.queue.or(back?.connect),
         Limit::Tarpit => back?.tarpit.or(back?.connect),
         Limit::FrontendTarpit => front?.tarpit.or(front?.connect),
-        Limit::CurrentTarpit => match back {
+        Limit::CurrentTarpit => ruled(|rare| &rare.tarpit_timeout).or_else(|| match back {
             Some(back) => back.tarpit.or(back.connect),
             None => front?.tarpit.or(front?.connect),
-        },
+        }),
+        Limit::CurrentConnect => ruled(|rare| &rare.connect_timeout).or_else(|| back?.connect),
+        Limit::CurrentQueue => ruled(|rare| &rare.queue_timeout).or_else(|| back?.queue.or(back?.connect)),
         Limit::CurrentClient => noted.and_then(|noted| noted.client_timeout.get()).or(front?.client),
         Limit::CurrentServer => noted.and_then(|noted| noted.server_timeout.get()).or_else(|| back?.server),
         Limit::CurrentTunnel => noted.and_then(|noted| noted.tunnel_timeout.get()).or_else(|| back?.tunnel),

@@ -1,10 +1,13 @@
 //! Converters that make something new out of a sample, or need more than the sample.
 
+use super::condition::{Debug, When};
 use super::hash::{Algorithm, Hash};
 use super::number::Grouping;
 use super::table::{self, Wanted};
 use super::time::Unit;
-use super::{Replacement, base64_decode, encode, fix, forwarded, json, jwt, language, mqtt, packet, protobuf, text, time};
+use super::{
+    Replacement, base64_decode, encode, fix, forwarded, json, jwt, language, mqtt, packet, protobuf, text, time,
+};
 use crate::ids::TableId;
 use crate::sample::context::Context;
 use crate::sample::fetch::{Figure, Side};
@@ -94,6 +97,10 @@ pub enum Made {
     Protobuf(protobuf::Field),
     /// `ungrpc`
     Ungrpc(protobuf::Field),
+    /// `when`
+    When(Box<When>),
+    /// `debug`
+    Debug(Box<Debug>),
     /// `base2`
     Bits,
     /// `language`: those wanted, and what it is without any of them.
@@ -244,6 +251,11 @@ impl Made {
             Self::Packet(part) => part.of(value.into_bytes())?,
             Self::Protobuf(field) => field.of(value.into_bytes())?,
             Self::Ungrpc(field) => field.of_frames(value.into_bytes())?,
+            Self::When(when) => when.holds(context).then_some(value)?,
+            Self::Debug(debug) => {
+                debug.show(context, &value);
+                value
+            }
             Self::Bits => made(value.into_bytes().iter().flat_map(|byte| format!("{byte:08b}").into_bytes()).collect()),
             Self::Language(wanted, default) => {
                 let text = value.into_text();

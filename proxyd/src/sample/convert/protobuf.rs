@@ -58,8 +58,8 @@ impl Kind {
     }
 
     fn number(self, bytes: &[u8]) -> Option<i64> {
-        let eight = || Some(<[u8; 8]>::try_from(bytes).ok()?);
-        let four = || Some(<[u8; 4]>::try_from(bytes).ok()?);
+        let eight = || <[u8; 8]>::try_from(bytes).ok();
+        let four = || <[u8; 4]>::try_from(bytes).ok();
         Some(match self {
             Self::Varint => varint(bytes).0.cast_signed(),
             Self::ZigZag => {

@@ -44,6 +44,15 @@ pub enum Part {
     RdpCookie(Option<Box<[u8]>>),
     /// `req.rdp_cookie_cnt`
     RdpCookieCount(Option<Box<[u8]>>),
+    /// `distcc_param`, `distcc_body`
+    Distcc {
+        /// Four letters.
+        token: [u8; 4],
+        /// From 1: which of those that are alike.
+        occurrence: i64,
+        /// What follows it is asked for, not its number.
+        body: bool,
+    },
 }
 
 /// Where a counted payload begins.
@@ -109,7 +118,41 @@ pub(super) fn value<'a>(part: &'a Part, content: &'a Content<'a>) -> Option<Valu
             }))
         }
         Part::RdpCookie(name) => rdp_cookie(content, name.as_deref()).map(Value::text),
+        Part::Distcc { token, occurrence, body } => distcc(content, *token, *occurrence, *body),
         Part::RdpCookieCount(name) => Some(Value::Int(rdp_cookie(content, name.as_deref()).is_some().into())),
+    }
+}
+
+/// A token of distcc's protocol: four letters, a number of eight hexadecimal digits, and as many bytes as that says unless the
+/// token is one without. Anything else ends the search.
+fn distcc<'a>(content: &'a Content<'a>, token: [u8; 4], occurrence: i64, body: bool) -> Option<Value<'a>> {
+    const WITHOUT_BODY: [&[u8; 4]; 4] = [b"ARGC", b"DIST", b"DONE", b"STAT"];
+    let (mut at, mut seen) = (0, 0);
+    loop {
+        let Some(head) = content.bytes.get(at..at + 12) else { return lacking(content) };
+        let (name, digits) = head.split_at(4);
+        let digits =
+            std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let number = u32::from_str_radix(digits?, 16).ok()?;
+        at += 12;
+        let has_body = !WITHOUT_BODY.iter().any(|without| *without == name);
+        let length = if has_body { usize::try_from(number).ok()? } else { 0 };
+        if name == token {
+            seen += 1;
+            if occurrence <= seen {
+                if !body {
+                    return Some(Value::Int(number.into()));
+                }
+                if !has_body {
+                    return None;
+                }
+                return match content.bytes.get(at..at.checked_add(length)?) {
+                    Some(bytes) => Some(Value::Bin(Cow::Borrowed(bytes))),
+                    None => lacking(content),
+                };
+            }
+        }
+        at = at.checked_add(length)?;
     }
 }
 

@@ -1,7 +1,7 @@
 //! How an exchange has gone so far: its times, bytes and attempts, which the log shows at its end and rules may ask for
 //! before. Where a phase has not ended, its time is -1, as in the log.
 
-use crate::log::{Record, Timers};
+use crate::log::{Record, Responder, Timers};
 use crate::sample::context::Stream;
 use crate::sample::convert::time::Unit;
 use crate::sample::value::Value;
@@ -31,6 +31,24 @@ pub struct Told {
     pub queued_behind: (u64, u64),
     /// The two letters of its end.
     pub termination: [u8; 2],
+    /// The status that the client was sent.
+    pub status: Option<u16>,
+    /// A service of proxyd's own answers.
+    pub service: bool,
+}
+
+impl Told {
+    /// Whether something went wrong, as `option dontlog-normal` sees it.
+    pub fn failed(&self) -> bool {
+        !matches!(self.termination[0], b'-' | b'L')
+            || self.retries > 0
+            || self.status.is_some_and(|status| status >= 500)
+    }
+
+    /// Whether it went to a server.
+    pub fn forwarded(&self) -> bool {
+        self.timers.connect.is_some() && !self.service
+    }
 }
 
 impl Course for Record<'_> {
@@ -43,6 +61,8 @@ impl Course for Record<'_> {
             redispatched: self.load.redispatched,
             queued_behind: (self.load.server_queue, self.load.backend_queue),
             termination: self.termination,
+            status: self.status,
+            service: matches!(self.server, Responder::Service(_)),
         }
     }
 }
@@ -74,7 +94,7 @@ pub enum CourseFetch {
     Connection,
     /// `bytes_in`, `req.bytes_in`: `%U`
     BytesIn,
-    /// `bytes_out`, `res.bytes_out`: `%B`
+    /// `bytes_out`, `res.bytes_in`, `res.bytes_out`: `%B`
     BytesOut,
     /// `txn.conn_retries`: `%rc`
     Retries,
@@ -140,7 +160,7 @@ impl CourseFetch {
             "fc.timer.handshake" => Self::Handshake,
             "fc.timer.total" => Self::Connection,
             "bytes_in" | "req.bytes_in" => Self::BytesIn,
-            "bytes_out" | "res.bytes_out" => Self::BytesOut,
+            "bytes_out" | "res.bytes_in" | "res.bytes_out" => Self::BytesOut,
             "txn.conn_retries" => Self::Retries,
             "txn.redispatched" => Self::Redispatched,
             "txn.sess_term_state" => Self::Termination,
@@ -159,7 +179,6 @@ fn milliseconds(time: Duration) -> Value<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::FrontendId;
     use crate::sample::context::Live;
     use crate::sample::variable::{ProcessVariables, Variables};
     use crate::sample::{Context, Fetch};
@@ -198,6 +217,8 @@ mod tests {
                 redispatched: true,
                 queued_behind: (7, 8),
                 termination: *b"--",
+                status: None,
+                service: false,
             }
         }
     }
@@ -205,34 +226,12 @@ mod tests {
     #[test]
     fn phases_are_those_of_the_log() {
         let (variables, counters) = (Variables::default(), Counters::default());
+        let live = Nothing(ProcessVariables::default());
         let stream = Stream {
-            source: None,
-            destination: None,
-            frontend: (FrontendId(0), "f"),
-            backend: None,
-            listener: 1,
-            listener_name: None,
-            proxy_header: None,
-            header_error: None,
-            client_socket: None,
-            server_socket: None,
-            server_reused: None,
-            http: true,
             course: Some(&Halfway),
-            worker: 0,
-            server: None,
-            now_ms: 0,
-            first_request: true,
             now: Duration::from_secs(1_009),
             accepted: Duration::from_secs(1_000),
-            number: 0,
-            content: None,
-            body: None,
-            response_body: None,
-            variables: &variables,
-            counters: &counters,
-            transaction: None,
-            live: &Nothing(ProcessVariables::default()),
+            ..Stream::outside(&variables, &counters, &live)
         };
         let context = Context { request: None, response: None, stream: &stream };
         for (name, expected) in [

@@ -4,6 +4,7 @@ use super::End;
 use crate::proxy_protocol;
 use crate::sample::context::Stream;
 use crate::sample::value::Value;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// A connected socket that rules may ask about.
@@ -14,6 +15,10 @@ pub trait Socket {
     fn peer(&self) -> Option<SocketAddr>;
     /// What the kernel has measured (`TCP_INFO`); `None` where it is not TCP.
     fn measured(&self) -> Option<Measured>;
+    /// The packet that the connection began with, where its listener keeps it (`tcp-ss`).
+    fn saved_syn(&self) -> Option<Vec<u8>>;
+    /// The process's number for it.
+    fn descriptor(&self) -> i32;
 }
 
 /// What the kernel tells of a TCP connection.
@@ -98,6 +103,8 @@ pub enum SocketFetch {
     Tlv(u8),
     /// `fc_err`, `fc_err_str`: what was wrong with the client's connection.
     Error(Told),
+    /// `fc_saved_syn`
+    SavedSyn,
 }
 
 /// How an error is told.
@@ -107,6 +114,8 @@ pub enum Told {
     Number,
     /// In words.
     Words,
+    /// As one word; empty: nothing was wrong.
+    Name,
 }
 
 impl SocketFetch {
@@ -124,6 +133,10 @@ impl SocketFetch {
             Self::Error(Told::Words) => {
                 Some(Value::text(stream.header_error.map_or("Success", |error| error.message()).as_bytes()))
             }
+            Self::Error(Told::Name) => {
+                Some(Value::text(stream.header_error.map_or("", |error| error.name()).as_bytes()))
+            }
+            Self::SavedSyn => stream.client_socket?.saved_syn().map(|packet| Value::Bin(Cow::Owned(packet))),
             Self::Tlv(kind) => proxy_protocol::tlv(stream.proxy_header?, kind).map(Value::text),
         }
     }

@@ -1,10 +1,12 @@
 //! Samples of a message as a whole: all its fields, hashes of its target, its line as it came.
 
-use super::{Context, Fetch, Line, Side, address, authorization, cookie, head};
+use super::auth::authorization;
+use super::{Context, Fetch, Line, Side, address, cookie, head};
 use super::{End, target};
 use crate::balance::hash::{Function, mix};
-use crate::http::Head;
+use crate::http::{Head, varint};
 use crate::sample::fetch::TargetPart;
+use crate::sample::transaction::Transaction;
 use crate::sample::value::Value;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -54,7 +56,7 @@ fn original<'a>(line: Line, context: &Context<'a>) -> Option<Value<'a>> {
     if line == Line::Version {
         return Some(http_version(request));
     }
-    if let Some(first) = context.stream.transaction.and_then(|transaction| transaction.first_line.get()) {
+    if let Some(first) = context.stream.transaction.and_then(Transaction::first_line) {
         return Some(Value::text(if line == Line::Method { &first.method } else { &first.target }));
     }
     Some(Value::text(if line == Line::Method { request.method() } else { request.target() }))
@@ -80,26 +82,9 @@ fn fields(head: &Head) -> Vec<u8> {
 fn fields_binary(head: &Head) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in head.fields() {
-        for text in [name, value] {
-            push_number(text.len() as u64, &mut out);
-            out.extend_from_slice(text);
-        }
+        varint::push_text(name, &mut out);
+        varint::push_text(value, &mut out);
     }
     out.extend_from_slice(&[0, 0]);
     out
-}
-
-/// A number in as few bytes as it needs: below 240 in one, else four bits in the first and seven in each that follows.
-fn push_number(number: u64, out: &mut Vec<u8>) {
-    let low = |number: u64, bits: u64| u8::try_from(number & 0xff | bits).unwrap_or(u8::MAX);
-    if number < 240 {
-        return out.push(low(number, 0));
-    }
-    out.push(low(number & 0x0f, 0xf0));
-    let mut rest = (number - 240) >> 4;
-    while rest >= 128 {
-        out.push(low(rest & 0x7f, 0x80));
-        rest = (rest - 128) >> 7;
-    }
-    out.push(low(rest, 0));
 }

@@ -119,7 +119,7 @@ pub const BIND_PARAMS: &[Param] = &[
     param("ssl-min-ver", ONE, NoEffect).ssl(),
     param("strict-sni", NONE, NoEffect).ssl(),
     param("tcp-md5sig", ONE, Unsupported),
-    param("tcp-ss", ONE, NoEffect),
+    param("tcp-ss", ONE, Works),
     param("tcp-ut", ONE, Works),
     param("tfo", NONE, Works),
     param("thread", ONE, NoEffect),

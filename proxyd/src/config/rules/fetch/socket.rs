@@ -50,6 +50,8 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetc
         "bc_dst_port" => SocketFetch::ServerPort(End::Destination),
         "fc_err" => SocketFetch::Error(Told::Number),
         "fc_err_str" => SocketFetch::Error(Told::Words),
+        "fc_err_name" => SocketFetch::Error(Told::Name),
+        "fc_saved_syn" => SocketFetch::SavedSyn,
         "fc_pp_authority" => SocketFetch::Tlv(AUTHORITY),
         "fc_pp_unique_id" => SocketFetch::Tlv(UNIQUE_ID),
         "fc_pp_tlv" => SocketFetch::Tlv(kind(arguments)?),

@@ -117,7 +117,7 @@ fn log_level(words: &mut Words<'_>) -> Result<(), Problem> {
     }
 }
 
-fn strict_mode(words: &mut Words<'_>) -> Result<(), Problem> {
+pub(super) fn strict_mode(words: &mut Words<'_>) -> Result<(), Problem> {
     match words.next() {
         Some(word) if matches!(word.as_str(), "on" | "off") => Ok(()),
         Some(word) => {
