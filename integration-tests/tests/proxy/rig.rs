@@ -1,7 +1,7 @@
 //! A proxy on loopback between a client of raw bytes and a scripted server, with its log collected.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -13,6 +13,7 @@ use integration_tests::subject::Subject;
 use integration_tests::wait;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use socket2::{Domain, Socket, Type};
 
 /// Nothing here takes longer, unless it is broken.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
@@ -67,7 +68,9 @@ impl Rig {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let client = TcpStream::connect(self.front).unwrap();
+        let client = TcpStream::connect(self.front);
+        let client =
+            client.unwrap_or_else(|error| panic!("{}: {error}; the proxy wrote: {}", self.front, self.output(true)));
         client.set_read_timeout(Some(BOUND)).unwrap();
         client
     }
@@ -229,10 +232,19 @@ pub(crate) fn free_address() -> SocketAddr {
     let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000;
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if is_free(address) {
+            return address;
         }
     }
+}
+
+/// Whether a socket can be bound there. It does not listen: a program that another test starts at this moment holds it for a
+/// while longer, and would be taken for the proxy that listens.
+fn is_free(address: SocketAddr) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).is_ok()
 }
 
 /// What a client gets for bytes: all of it, and whether the connection was closed at once rather than kept.
