@@ -103,10 +103,9 @@ impl<'a> Runner<'a> {
 
     /// All laps together.
     #[expect(clippy::cast_precision_loss, reason = "counts and shares for people")]
-    pub(crate) fn finish(self, subject: Subject, round: usize, workers: usize) -> Turn {
-        let Self { laps, counts, cpu, own, seconds, asked, lines, .. } = self;
+    pub(crate) fn finish(&self, subject: Subject, round: usize, workers: usize) -> Turn {
+        let &Self { ref laps, ref counts, cpu, own, seconds, asked, lines, .. } = self;
         let wanted = |cpu: Cpu| (cpu.ran + cpu.waited).as_secs_f64() / seconds;
-        self.place.load.end();
         Turn {
             subject,
             round,
@@ -116,7 +115,7 @@ impl<'a> Runner<'a> {
             broken: counts.cut + counts.refused + counts.unasked,
             first_error: counts.first_error.clone(),
             cpu_micros: per_request(cpu, counts.answers),
-            laps,
+            laps: laps.clone(),
             user_share: cpu.user_share(),
             subject_busy: wanted(cpu) / workers as f64,
             load_busy: wanted(own),
@@ -129,6 +128,13 @@ impl<'a> Runner<'a> {
             reconnects: counts.reconnects,
             megabytes: counts.bytes as f64 / 1e6,
         }
+    }
+}
+
+/// Also after an error: the connections of one round must not be in the way of the next.
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        self.place.load.end();
     }
 }
 

@@ -196,10 +196,6 @@ fn bench(args: &Args, arguments: &[String], programs: &Programs, out: &mut impl 
             }
             Err(error) => failed(workload.name, workload.about, &error, &["cpu", "p50", "p99"], &mut findings),
         };
-        // Also after an error: the connections of one workload must not be in the way of the next.
-        for place in &mut places {
-            place.load.end();
-        }
         write!(out, "{section}")?;
         out.flush()?;
         details += &section;

@@ -200,8 +200,8 @@ fn rounds(
         if round == 1 {
             heads = runners.iter().map(|(subject, runner)| (*subject, runner.heads.clone())).collect();
         }
-        let finish = |(subject, runner): (Subject, Runner<'_>)| runner.finish(subject, round, workload.site.workers);
-        let found: Vec<Turn> = runners.into_iter().map(finish).collect();
+        let finish = |(subject, runner): &(Subject, Runner<'_>)| runner.finish(*subject, round, workload.site.workers);
+        let found: Vec<Turn> = runners.iter().map(finish).collect();
         if repeated < REPEATS_MAX && found.iter().any(|turn| verdict::limited(turn, terms).is_some()) {
             repeated += 1;
         } else {
