@@ -39,9 +39,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
         count(exchange, end, &timers, now);
         logging::at_the_end(exchange, end, timers, now);
     }
-    let worker = &exchange.session.worker;
-    worker.give_head(std::mem::take(&mut exchange.request));
-    worker.give_head(std::mem::take(&mut exchange.response));
+    give_back_heads(exchange);
     (exchange.keep_alive && exchange.upload.is_done()).then_some(now)
 }
 
@@ -49,6 +47,11 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
 pub fn abandon(exchange: &mut Exchange<'_>) {
     let worker = &exchange.session.worker;
     exchange.transaction.counters.end(worker.milliseconds(exchange.account.now));
+    give_back_heads(exchange);
+}
+
+fn give_back_heads(exchange: &mut Exchange<'_>) {
+    let worker = &exchange.session.worker;
     worker.give_head(std::mem::take(&mut exchange.request));
     worker.give_head(std::mem::take(&mut exchange.response));
 }

@@ -2,6 +2,7 @@
 //! connection that failed before it was one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -165,13 +166,13 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
     let transaction = &exchange.transaction;
     let first = transaction.first_line();
     // One that was refused as a whole has no line.
+    let version = exchange.request.protocol();
     let shown = exchange.request_wire.filter(|_| step != Step::Accept && !exchange.request.method().is_empty());
     let request = shown.map(|_| RequestLine {
         method: first.map_or_else(|| exchange.request.method(), |first| &first.method),
         target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
-        version: b"",
+        version,
     });
-    let version = exchange.request.protocol();
     let captures = &exchange.captures;
     let (request_captures, response_captures) =
         (transaction.captured_request.borrow(), transaction.captured_response.borrow());
@@ -204,8 +205,8 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
         bytes_in: account.bytes_in.saturating_add_signed(account.counted_more.into()) + exchange.upload.moved,
         termination: letters(end, is_http(exchange)),
         cookies: account.cookies,
-        load: load(exchange),
-        request: request.map(|line| RequestLine { version, ..line }),
+        load: load(exchange, server),
+        request,
         captured_request: &captured_request,
         captured_response: &captured_response,
         request_cookie: captures.request_cookie.as_deref(),
@@ -321,9 +322,8 @@ pub(super) fn logged_target(exchange: &Exchange<'_>, server: &Server) -> Option<
     }
 }
 
-fn load(exchange: &Exchange<'_>) -> Load {
+fn load(exchange: &Exchange<'_>, server: Option<&Arc<Server>>) -> Load {
     let (session, account) = (exchange.session, &exchange.account);
-    let server = exchange.backend.zip(exchange.server_index).and_then(|(view, index)| view.backend.servers.get(index));
     Load {
         process: session.view.generation.global.connections.current(),
         frontend: session.frontend.section.traffic.sessions.current(),

@@ -1,6 +1,7 @@
 //! Where the rules of frontend and backend meet an exchange: what they see, and what is done with their verdicts.
 
 use std::cell::Cell;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use super::conn::Conn;
 use super::exporter;
 use super::hints;
 use super::logging;
-use super::pool::ServerConn;
 use super::preface::Expected;
 use super::report::Stage;
 use super::server_content;
@@ -25,7 +25,6 @@ use super::transfer::poll_silence;
 use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
 use crate::http::Head;
-use crate::http::h1::response::ResponseWire;
 use crate::http::h1::{Limits, Progress, request};
 use crate::log::step::Step;
 use crate::name_service::Asked;
@@ -96,18 +95,13 @@ pub fn stream<'a>(
     }
 }
 
-/// The same of an exchange that is only looked at. Rules that change a message borrow its parts one by one.
+/// What rules see of an exchange. Rules that change a head borrow it beside this: it is taken out for as long as they are asked.
 pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) -> Stream<'e> {
     let Exchange { session, client, transaction, server_index, account, server, .. } = exchange;
     let mut stream = stream(session, client, backend, Some((transaction, account)), *server_index);
-    with_server(&mut stream, server.as_ref());
+    stream.server_socket = server.as_ref().map(|server| server.conn.stream() as &dyn Socket);
+    stream.server_requests = server.as_ref().map(|server| server.requests);
     stream
-}
-
-/// The same with the connection to the server.
-fn with_server<'a>(stream: &mut Stream<'a>, server: Option<&'a ServerConn>) {
-    stream.server_socket = server.map(|server| server.conn.stream() as &dyn Socket);
-    stream.server_requests = server.map(|server| server.requests);
 }
 
 /// `tcp-request connection`: whether the connection may go on at all, and what then has to come first. It sees the ends of the
@@ -231,16 +225,11 @@ async fn on_request(exchange: &mut Exchange<'_>, section: &Section, first: bool)
 async fn obey_rules(exchange: &mut Exchange<'_>, section: &Section, ask: AskRules) -> Result<(), End> {
     let mut at = 0;
     loop {
-        // A block, so that what the rules look at is no part of the future when one of them waits.
         let verdict = {
-            let stream = stream(
-                exchange.session,
-                exchange.client,
-                exchange.backend,
-                Some((&exchange.transaction, &exchange.account)),
-                exchange.server_index,
-            );
-            ask(&section.rules, &mut exchange.request, &stream, &mut at)
+            let mut request = mem::take(&mut exchange.request);
+            let verdict = ask(&section.rules, &mut request, &seen(exchange, exchange.backend), &mut at);
+            exchange.request = request;
+            verdict
         };
         apply_to_client(exchange);
         if hints::are_due(exchange) {
@@ -568,32 +557,29 @@ pub async fn on_service_response(exchange: &mut Exchange<'_>) -> Result<(), End>
 
 /// What has come of the response's body.
 pub fn response_body<'e>(exchange: &'e Exchange<'_>) -> Option<Body<'e>> {
-    received_response(exchange.server.as_ref(), exchange.response_wire.as_ref())
+    let (conn, wire) = (&exchange.server.as_ref()?.conn, exchange.response_wire.as_ref()?);
+    Some(Body::new(wire.body, conn.input.bytes()).ended(conn.ended))
 }
 
-fn received_response<'e>(server: Option<&'e ServerConn>, wire: Option<&ResponseWire>) -> Option<Body<'e>> {
-    let (conn, wire) = (&server?.conn, wire?);
-    Some(Body::new(wire.body, conn.input.bytes()).ended(conn.ended))
+/// Lets rules see the exchange with what has come of the response's body, and change the response's head.
+fn change_response<T>(
+    exchange: &mut Exchange<'_>,
+    rules: impl FnOnce(&Exchange<'_>, &Stream<'_>, &mut Head) -> T,
+) -> T {
+    let mut response = mem::take(&mut exchange.response);
+    let stream = Stream { response_body: response_body(exchange), ..seen(exchange, exchange.backend) };
+    let told = rules(exchange, &stream, &mut response);
+    exchange.response = response;
+    told
 }
 
 /// `http-response`: asks the rules and does what they say, also what they say after they have waited for the body.
 async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> Result<(), End> {
     let mut at = 0;
     loop {
-        // A block for the same reason as in `obey_rules`.
-        let verdict = {
-            let stream = stream(
-                exchange.session,
-                exchange.client,
-                exchange.backend,
-                Some((&exchange.transaction, &exchange.account)),
-                exchange.server_index,
-            );
-            let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-            let mut stream = Stream { response_body: body, ..stream };
-            with_server(&mut stream, exchange.server.as_ref());
-            section.rules.http_response(Some(&exchange.request), &mut exchange.response, &stream, &mut at)
-        };
+        let verdict = change_response(exchange, |exchange, stream, response| {
+            section.rules.http_response(Some(&exchange.request), response, stream, &mut at)
+        });
         match verdict {
             Verdict::Continue | Verdict::Resolve(_) | Verdict::Serve(_) => return Ok(()),
             Verdict::WaitForBody(wait) => Box::pin(body::wait_for_response(exchange, wait)).await?,
@@ -636,25 +622,16 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
             continue;
         }
         let mut at = 0;
-        while let Verdict::Log(profile) = after_response_of(exchange, section, &mut at) {
+        let mut next = |exchange: &mut Exchange<'_>| {
+            change_response(exchange, |exchange, stream, response| {
+                let request = exchange.request_wire.map(|_| &exchange.request);
+                section.rules.http_after_response(request, response, stream, &mut at)
+            })
+        };
+        while let Verdict::Log(profile) = next(exchange) {
             logging::by_rule(exchange, Step::HttpAfterResponse, profile);
         }
     }
-}
-
-fn after_response_of(exchange: &mut Exchange<'_>, section: &Section, at: &mut usize) -> Verdict {
-    let stream = stream(
-        exchange.session,
-        exchange.client,
-        exchange.backend,
-        Some((&exchange.transaction, &exchange.account)),
-        exchange.server_index,
-    );
-    let body = received_response(exchange.server.as_ref(), exchange.response_wire.as_ref());
-    let mut stream = Stream { response_body: body, ..stream };
-    with_server(&mut stream, exchange.server.as_ref());
-    let request = exchange.request_wire.map(|_| &exchange.request);
-    section.rules.http_after_response(request, &mut exchange.response, &stream, at)
 }
 
 /// The sections whose rules see a response: the backend and the frontend, one of them for a `listen`.
