@@ -13,23 +13,30 @@ fn digit(value: u64) -> u8 {
 pub(super) fn decimal(out: &mut Vec<u8>, value: u64) {
     if value < 10 {
         out.push(digit(value));
-    } else if value < 100 {
-        two(out, value);
-    } else if value < 1_000 {
-        three(out, value);
     } else {
-        long(out, value);
+        longer(out, value);
     }
 }
 
-fn long(out: &mut Vec<u8>, value: u64) {
+#[inline(never)]
+fn longer(out: &mut Vec<u8>, value: u64) {
+    if value < 100 {
+        return two(out, value);
+    }
+    if value < 1_000 {
+        return three(out, value);
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = value;
-    while rest > 0 {
+    while rest >= 10 {
+        at -= 2;
+        (digits[at], digits[at + 1]) = (digit(rest / 10), digit(rest));
+        rest /= 100;
+    }
+    if rest > 0 {
         at -= 1;
         digits[at] = digit(rest);
-        rest /= 10;
     }
     out.extend_from_slice(&digits[at..]);
 }

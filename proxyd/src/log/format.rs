@@ -217,20 +217,21 @@ impl<E> Program<E> {
         }
         // A separator follows something that was written: none comes first, and an empty value between two leaves one blank.
         let mut after_blank = self.start.write(out, true);
+        let mut writer = Writer { out, flags: Flags::default(), absent: b"-", special: u8::MAX };
         for Step { value, flags, after } in &self.steps {
-            let before = out.len();
-            let mut writer = Writer { out, flags: *flags, absent: b"-", special: u8::MAX };
+            let before = writer.out.len();
+            writer.flags = *flags;
             match value {
                 Value::Alias(alias) => alias.write(&mut writer, record, process),
                 Value::Expression(expression) if flags.binary => {
-                    out.extend_from_slice(&evaluate(expression).map(Sample::into_written).unwrap_or_default());
+                    writer.out.extend_from_slice(&evaluate(expression).map(Sample::into_written).unwrap_or_default());
                 }
                 Value::Expression(expression) => {
                     writer.sample(evaluate(expression).map(Sample::into_text).as_deref());
                 }
-                Value::Encoded(field) => field.write(out, record, process, &mut evaluate),
+                Value::Encoded(field) => field.write(writer.out, record, process, &mut evaluate),
             }
-            after_blank = after.write(out, after_blank && out.len() == before);
+            after_blank = after.write(writer.out, after_blank && writer.out.len() == before);
         }
     }
 }
@@ -326,6 +327,13 @@ impl Writer<'_> {
     fn string(&mut self, text: &[u8]) {
         self.quote();
         self.encoded(text, Encode::Url);
+        self.quote();
+    }
+
+    /// The name of a section or server, in which nothing has to be encoded.
+    fn name(&mut self, name: &str) {
+        self.quote();
+        self.out.extend_from_slice(name.as_bytes());
         self.quote();
     }
 

@@ -26,7 +26,7 @@ pub async fn serve(mut link: Box<Link>) -> Box<Link> {
     loop {
         let begun = first_bytes(&link.session, &mut link.client).await;
         let ended;
-        (link, ended) = worker.futures.run(stream::run(link, begun)).await;
+        (link, ended) = worker.futures.run(|| stream::run(link, begun)).await;
         let (Some(ended), Link { session, client }) = (ended, &mut *link) else { return link };
         session.requests = session.requests.saturating_add(1);
         session.since = ended;

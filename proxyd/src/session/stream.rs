@@ -317,11 +317,13 @@ impl<'s> Exchange<'s> {
 /// Takes one request from the connection, of which the first bytes are there, gets it answered, and tells about it. When it ended, if the connection may carry
 /// another.
 pub async fn run(mut link: Box<Link>, begun: Begun) -> (Box<Link>, Option<Moment>) {
-    let Link { session, client } = &mut *link;
-    let mut exchange = Exchange::new(session, client, session.since);
-    let result = answer(&mut exchange, begun).await;
-    let ended = finish::finish(&mut exchange, result).await;
-    drop(exchange);
+    // A block, because what is dropped by name is copied before.
+    let ended = {
+        let Link { session, client } = &mut *link;
+        let mut exchange = Exchange::new(session, client, session.since);
+        let result = answer(&mut exchange, begun).await;
+        finish::finish(&mut exchange, result).await
+    };
     (link, ended)
 }
 

@@ -22,12 +22,15 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Puts a future into a place that was used before, if there is one, and runs it there. Not an `async fn`, which would keep
+    /// Makes a future in a place that was used before, if there is one, and runs it there. Not an `async fn`, which would keep
     /// the future beside its place for as long as it runs.
-    pub fn run<F: Future + 'static>(&self, future: F) -> impl Future<Output = F::Output> {
+    ///
+    /// It is made once it is known where, so that only what it begins with is written there, not all that it has room for.
+    pub fn run<F: Future + 'static>(&self, make: impl FnOnce() -> F) -> impl Future<Output = F::Output> {
         let known = self.places.borrow_mut().pop().and_then(|place| place.downcast::<Place<F>>().ok());
         let mut place = known.unwrap_or_else(|| Box::new(Box::pin(None)));
-        place.set(Some(future));
+        place.set(None);
+        place.set(Some(make()));
         let mut running = Some(place);
         std::future::poll_fn(move |context| {
             // It is there until it has ended, and nobody asks after that.
@@ -67,7 +70,7 @@ mod tests {
             }
         };
         for number in 0..3 {
-            let mut running = std::pin::pin!(kept.run(work(number)));
+            let mut running = std::pin::pin!(kept.run(|| work(number)));
             assert!(running.as_mut().poll(&mut context).is_pending());
             assert_eq!((kept.places.borrow().len(), std::rc::Rc::strong_count(&held)), (0, 2));
             assert_eq!(running.as_mut().poll(&mut context), Poll::Ready(number));

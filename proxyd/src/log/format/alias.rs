@@ -229,6 +229,7 @@ impl Alias {
     }
 
     #[expect(clippy::too_many_lines, reason = "one line per variable, as in the table of the manual")]
+    #[inline]
     pub(super) fn write(self, w: &mut Writer<'_>, record: &Record<'_>, process: Process<'_>) {
         let (timers, load) = (&record.timers, &record.load);
         match self {
@@ -291,20 +292,20 @@ impl Alias {
             Self::ResponseHeaderList => w.capture_list(record.captured_response),
             // Nothing terminates TLS yet, so there is never a cipher or a version to name.
             Self::TlsCiphers | Self::TlsVersion => w.optional(None, Encode::Url),
-            Self::FrontendName => w.string(record.frontend.as_bytes()),
+            Self::FrontendName => w.name(record.frontend),
             Self::FrontendNameTransport => {
                 w.quote();
-                w.encoded(record.frontend.as_bytes(), Encode::Url);
+                w.out.extend_from_slice(record.frontend.as_bytes());
                 if record.tls {
                     w.out.push(b'~');
                 }
                 w.quote();
             }
-            Self::BackendName => w.string(record.backend.unwrap_or(record.frontend).as_bytes()),
-            Self::ServerName => w.string(match record.server {
-                Responder::Server(name) => name.as_bytes(),
-                Responder::Nobody => b"<NOSRV>",
-                Responder::Service(service) => service.name().as_bytes(),
+            Self::BackendName => w.name(record.backend.unwrap_or(record.frontend)),
+            Self::ServerName => w.name(match record.server {
+                Responder::Server(name) => name,
+                Responder::Nobody => "<NOSRV>",
+                Responder::Service(service) => service.name(),
             }),
             Self::Request => w.request(record.request),
             Self::Method => w.part(record.request.map(|request| request.method)),
