@@ -320,7 +320,7 @@ impl Head {
     /// Replaces the status and, where given, the reason phrase.
     pub fn set_status(&mut self, status: u16, reason: Option<&[u8]>) {
         self.status = status;
-        let reason = reason.unwrap_or_else(|| status::reason(status).as_bytes());
+        let reason = reason.unwrap_or_else(|| status::phrase(status).as_bytes());
         self.target = self.push(reason);
         self.edited = true;
     }

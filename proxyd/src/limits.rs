@@ -22,11 +22,14 @@ pub const PROTOCOL_MAX: usize = u8::MAX as usize;
 /// Largest size of one chunk: haproxy's bound, far from where arithmetic overflows.
 pub const CHUNK_MAX: u64 = (1 << 52) - 1;
 
-/// Bytes of a chunked message's trailer section.
-pub const TRAILERS_MAX: usize = HEAD_MAX;
+/// Bytes of a chunked message's trailer section: what a buffer holds, as in haproxy.
+pub const TRAILERS_MAX: usize = BUFFER_SIZE;
 
-/// Bytes of one chunk-size line, extensions included.
-pub const CHUNK_LINE_MAX: usize = 4_096;
+/// Bytes of one chunk-size line, extensions included: what a buffer holds, as in haproxy.
+pub const CHUNK_LINE_MAX: usize = BUFFER_SIZE;
+
+/// Bytes that are taken from a client and thrown away when its connection is closed while it is still sending.
+pub const DRAINED_MAX: usize = 262_144;
 
 /// Largest body length accepted in `content-length` or as a chunk: what a signed 64-bit number holds.
 pub const BODY_MAX: u64 = i64::MAX as u64;

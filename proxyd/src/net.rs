@@ -15,11 +15,13 @@ pub mod socks4;
 pub mod splice;
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::limits::DRAINED_MAX;
 use crate::sample::fetch::socket::{Measured, Socket};
 use crate::sys;
 use socket2::SockRef;
@@ -159,6 +161,20 @@ impl Stream {
     /// Tells the peer that no more bytes follow.
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.socket().shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Tells the peer that no more bytes follow, and takes those that it has sent: a close that leaves some unread resets the
+    /// connection, and what was sent to the peer before may be lost. Never waits.
+    pub fn part(&self) {
+        let _ = self.shutdown_write();
+        let socket = self.socket();
+        let mut block = [MaybeUninit::uninit(); 4_096];
+        for _ in 0..DRAINED_MAX / block.len() {
+            match socket.recv(&mut block) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
     }
 
     /// Makes the close that follows a reset, which leaves nothing behind in the kernel (`option nolinger`).

@@ -163,6 +163,8 @@ pub enum Body {
     ErrorPage,
     /// A whole answer that was read from a file, with its own status and fields.
     File(Arc<ErrorAnswer>),
+    /// That of a redirect: none.
+    Redirect,
     /// Exactly these bytes, possibly none.
     Bytes {
         /// `content-type`, where there is one.

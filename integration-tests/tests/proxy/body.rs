@@ -135,3 +135,29 @@ fn a_body_that_was_waited_for_reaches_the_server() {
         assert!(passed == data || passed == "7a=1&A=20", "{message}");
     }
 }
+
+/// Who waits for the body tells the client to go on, and takes that expectation out of the head: the first word of the first
+/// field. Any other one is the server's affair.
+#[test]
+fn an_expectation_is_taken_by_who_fulfils_it() {
+    let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let rig = Rig::start("expected", &CONFIG.replace("RULES\n", "    option http-buffer-request\n"), answering(ok));
+    for (sent, fulfilled, left) in [
+        ("expect: 100-Continue\r\n", true, ""),
+        ("expect: 100-continue, x\r\n", true, "expect:  x\r\n"),
+        ("expect: 100-continue,100-continue\r\n", true, "expect: 100-continue\r\n"),
+        ("expect: 100-continue\r\nexpect: 100-continue\r\n", true, "expect: 100-continue\r\n"),
+        ("expect: x, 100-continue\r\n", false, "expect: x, 100-continue\r\n"),
+        ("expect: ,100-continue\r\n", false, "expect: ,100-continue\r\n"),
+        ("expect: x\r\nexpect: 100-continue\r\n", false, "expect: x\r\nexpect: 100-continue\r\n"),
+    ] {
+        let mut client = rig.connect();
+        client.write_all(format!("POST /x HTTP/1.1\r\n{sent}content-length: 3\r\n\r\n").as_bytes()).unwrap();
+        super::rig::wait_until_read(&client);
+        client.write_all(b"abc").unwrap();
+        let (answer, _) = read_all(&mut client, Duration::from_millis(150));
+        assert_eq!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\n"), fulfilled, "{sent}");
+        let message = rig.origin.message();
+        assert!(message.starts_with(&format!("POST /x HTTP/1.1\r\n{left}content-length: 3\r\n\r\n")), "{message}");
+    }
+}

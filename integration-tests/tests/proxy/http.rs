@@ -1,6 +1,6 @@
 //! HTTP/1: what is forwarded, what is refused, and the log line of each.
 
-use super::rig::{Rig, Step, answering, read_all, talk};
+use super::rig::{Rig, Step, answering, read_all, talk, wait_until_read};
 use integration_tests::subject::Subject;
 use std::io::Write;
 use std::time::Duration;
@@ -364,6 +364,93 @@ fn too_large() {
     }
     let fits = format!("GET /a HTTP/1.1\r\n{}x: {}\r\n\r\n", "x: a\r\n".repeat(98), "a".repeat(8_000));
     assert!(talk(&rig, fits.as_bytes(), false, QUIET).0.starts_with("HTTP/1.1 200 "));
+}
+
+/// What is left out of a head has its place in it all the same where haproxy leaves it out late.
+#[test]
+fn fields_that_are_left_out() {
+    let rig = Rig::start("fields", CONFIG, answering(OK));
+    for (fields, others, status) in [
+        ("", 100, 200),
+        ("", 101, 400),
+        ("connection: close\r\n", 100, 200),
+        ("connection: x\r\n", 100, 400),
+        ("te: gzip\r\n", 99, 200),
+        ("te: gzip\r\n", 100, 400),
+        ("te: trailers\r\n", 100, 400),
+    ] {
+        let others = "x: y\r\n".repeat(others);
+        for fields in [format!("{fields}{others}"), format!("{others}{fields}")] {
+            let (answer, _) = talk(&rig, format!("GET /a HTTP/1.1\r\n{fields}\r\n").as_bytes(), false, QUIET);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fields:?}: {answer}");
+        }
+    }
+}
+
+/// Lines within a body in chunks may be as long as a buffer.
+#[test]
+fn long_lines_in_chunks() {
+    let long = |length| "a".repeat(length);
+    for body in [
+        format!("3;{}\r\nabc\r\n0\r\n\r\n", long(16_000)),
+        format!("3\r\nabc\r\n0;{}\r\n\r\n", long(16_000)),
+        format!("{}3\r\nabc\r\n0\r\n\r\n", "0".repeat(16_000)),
+        format!("3\r\nabc\r\n0\r\nx: {}\r\n\r\n", long(16_000)),
+    ] {
+        let script = vec![Step::ReadUntil("0\r\n\r\n"), Step::Write(OK.to_vec()), Step::ReadToEnd];
+        let trailers = body.contains("x: ");
+        let script =
+            if trailers { [vec![Step::ReadUntil("a\r\n\r\n")], script[1..].to_vec()].concat() } else { script };
+        let rig = Rig::start("long-lines", CONFIG, script);
+        let mut client = rig.connect();
+        client.write_all(b"POST /p HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+        wait_until_read(&client);
+        client.write_all(body.as_bytes()).unwrap();
+        assert!(read_all(&mut client, QUIET).0.starts_with("HTTP/1.1 200 "));
+        let end = if trailers { format!("0\r\nx: {}\r\n\r\n", long(16_000)) } else { "0\r\n\r\n".to_owned() };
+        assert!(rig.origin.message().ends_with(&format!("\r\n\r\n3\r\nabc\r\n{end}")));
+    }
+}
+
+/// What rules answer is called otherwise than the pages, and a status that nobody knows by its class.
+#[test]
+fn reason_phrases() {
+    let phrases = [
+        (226, "IM Used"),
+        (299, "Success"),
+        (302, "Moved Temporarily"),
+        (400, "Bad Request"),
+        (407, "Proxy Authentication Required"),
+        (413, "Request Entity Too Large"),
+        (418, "I'm a teapot"),
+        (444, "Client Error"),
+        (502, "Bad Gateway or Proxy Error"),
+        (503, "Service Unavailable"),
+        (520, "Web server is returning an unknown error"),
+    ];
+    let rules = phrases.map(|(status, _)| {
+        format!(
+            "    http-request return status {status} content-type a/b string x if {{ path /{status} }}\n    \
+             http-request set-var(txn.status) path\n    \
+             http-response set-status {status} if {{ var(txn.status) -m str /set/{status} }}\n"
+        )
+    });
+    let rules = rules.concat();
+    let redirect = "    http-request redirect location /x if { path /redirect }\n";
+    let page = "    http-request deny deny_status 502 if { path /page }\n";
+    let config = CONFIG.replace("    default_backend", &format!("{rules}{redirect}{page}    default_backend"));
+    let rig = Rig::start("phrases", &config, answering(OK));
+    let phrase = |path: &str| {
+        let (answer, _) = talk(&rig, format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes(), false, QUIET);
+        answer.lines().next().and_then(|line| line.split_once(' ')).map(|(_, rest)| rest.to_owned())
+    };
+    for (status, expected) in phrases {
+        let expected = Some(format!("{status} {expected}"));
+        assert_eq!(phrase(&format!("/{status}")), expected);
+        assert_eq!(phrase(&format!("/set/{status}")), expected);
+    }
+    assert_eq!(phrase("/redirect").unwrap(), "302 Found");
+    assert_eq!(phrase("/page").unwrap(), "502 Bad Gateway");
 }
 
 #[test]

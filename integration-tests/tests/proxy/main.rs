@@ -11,6 +11,7 @@ mod checks;
 mod content;
 mod cookies;
 mod differ;
+mod early;
 mod exporter;
 mod features;
 mod global;

@@ -102,7 +102,7 @@ pub(crate) struct Seen {
     pub(crate) empty_connection: bool,
     pub(crate) has_upgrade: bool,
     pub(crate) has_expect: bool,
-    /// The first `expect` says so.
+    /// The first word of the first `expect` says so.
     pub(crate) expects_continue: bool,
     pub(crate) duplicates: bool,
 }
@@ -129,7 +129,8 @@ impl Seen {
             b"expect" if self.has_expect => {}
             b"expect" => {
                 self.has_expect = true;
-                self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+                let first = value.split(|&byte| byte == b',').next().unwrap_or_default();
+                self.expects_continue = header::trim(first).eq_ignore_ascii_case(b"100-continue");
             }
             b"host" => match self.host {
                 None => self.host = Some(index),

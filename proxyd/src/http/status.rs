@@ -65,45 +65,98 @@ fn find(status: u16) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.status == status)
 }
 
-/// The reason phrase that goes with a status: haproxy's where it has its own, the registered one otherwise.
+/// The reason phrase of a built-in page, or of a redirect.
 pub fn reason(status: u16) -> &'static str {
-    if let Some(page) = find(status) {
-        return page.reason;
+    match find(status) {
+        Some(page) => page.reason,
+        None if status == 302 => "Found",
+        None => phrase(status),
+    }
+}
+
+/// The reason phrases of statuses that haproxy 2.6 knows, in the order of their numbers.
+const PHRASES: &[(u16, &str)] = &[
+    (100, "Continue"),
+    (101, "Switching Protocols"),
+    (102, "Processing"),
+    (103, "Early Hints"),
+    (200, "OK"),
+    (201, "Created"),
+    (202, "Accepted"),
+    (203, "Non-Authoritative Information"),
+    (204, "No Content"),
+    (205, "Reset Content"),
+    (206, "Partial Content"),
+    (207, "Multi-Status"),
+    (210, "Content Different"),
+    (226, "IM Used"),
+    (300, "Multiple Choices"),
+    (301, "Moved Permanently"),
+    (302, "Moved Temporarily"),
+    (303, "See Other"),
+    (304, "Not Modified"),
+    (305, "Use Proxy"),
+    (307, "Temporary Redirect"),
+    (308, "Permanent Redirect"),
+    (310, "Too many Redirects"),
+    (400, "Bad Request"),
+    (401, "Unauthorized"),
+    (402, "Payment Required"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (406, "Not Acceptable"),
+    (407, "Proxy Authentication Required"),
+    (408, "Request Time-out"),
+    (409, "Conflict"),
+    (410, "Gone"),
+    (411, "Length Required"),
+    (412, "Precondition Failed"),
+    (413, "Request Entity Too Large"),
+    (414, "Request-URI Too Long"),
+    (415, "Unsupported Media Type"),
+    (416, "Requested range unsatisfiable"),
+    (417, "Expectation failed"),
+    (418, "I'm a teapot"),
+    (421, "Misdirected Request"),
+    (422, "Unprocessable Content"),
+    (423, "Locked"),
+    (424, "Method failure"),
+    (425, "Too Early"),
+    (426, "Upgrade Required"),
+    (428, "Precondition Required"),
+    (429, "Too Many Requests"),
+    (431, "Request Header Fields Too Large"),
+    (449, "Retry With"),
+    (450, "Blocked by Windows Parental Controls"),
+    (451, "Unavailable For Legal Reasons"),
+    (456, "Unrecoverable Error"),
+    (499, "client has closed connection"),
+    (500, "Internal Server Error"),
+    (501, "Not Implemented"),
+    (502, "Bad Gateway or Proxy Error"),
+    (503, "Service Unavailable"),
+    (504, "Gateway Time-out"),
+    (505, "HTTP Version not supported"),
+    (506, "Variant also negotiate"),
+    (507, "Insufficient storage"),
+    (508, "Loop detected"),
+    (509, "Bandwidth Limit Exceeded"),
+    (510, "Not extended"),
+    (511, "Network authentication required"),
+    (520, "Web server is returning an unknown error"),
+];
+
+/// The reason phrase of an answer that rules make, or of one that came without: some are not those of the pages.
+pub fn phrase(status: u16) -> &'static str {
+    if let Ok(at) = PHRASES.binary_search_by_key(&status, |(known, _)| *known) {
+        return PHRASES[at].1;
     }
     match status {
-        100 => "Continue",
-        101 => "Switching Protocols",
-        102 => "Processing",
-        103 => "Early Hints",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        402 => "Payment Required",
-        406 => "Not Acceptable",
-        409 => "Conflict",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        423 => "Locked",
-        424 => "Failed Dependency",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        451 => "Unavailable For Legal Reasons",
-        505 => "HTTP Version Not Supported",
-        507 => "Insufficient Storage",
-        511 => "Network Authentication Required",
+        200..=299 => "Success",
+        300..=399 => "Redirection",
+        400..=499 => "Client Error",
+        500..=599 => "Server Error",
         _ => "Other",
     }
 }
@@ -140,6 +193,24 @@ mod tests {
             assert_eq!(body(status).len(), length, "{status}");
         }
         assert_eq!(body(599), body(500));
+    }
+
+    #[test]
+    fn phrases_are_not_always_those_of_pages() {
+        for (status, page, other) in [
+            (302, "Found", "Moved Temporarily"),
+            (400, "Bad request", "Bad Request"),
+            (407, "Unauthorized", "Proxy Authentication Required"),
+            (413, "Payload Too Large", "Request Entity Too Large"),
+            (502, "Bad Gateway", "Bad Gateway or Proxy Error"),
+            (503, "Service Unavailable", "Service Unavailable"),
+            (418, "I'm a teapot", "I'm a teapot"),
+            (499, "client has closed connection", "client has closed connection"),
+            (299, "Success", "Success"),
+            (600, "Other", "Other"),
+        ] {
+            assert_eq!((reason(status), phrase(status)), (page, other), "{status}");
+        }
     }
 
     #[test]

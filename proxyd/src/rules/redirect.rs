@@ -66,7 +66,7 @@ impl Redirect {
         if let Some(cookie) = &self.cookie {
             fields.push((b"set-cookie".to_vec(), cookie.to_vec()));
         }
-        Some(Answer { status: self.status, fields, body: Body::Bytes { content_type: None, bytes: Vec::new() } })
+        Some(Answer { status: self.status, fields, body: Body::Redirect })
     }
 
     fn push_path(&self, context: &Context<'_>, location: &mut Vec<u8>) {

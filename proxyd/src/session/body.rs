@@ -10,6 +10,7 @@ use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
 use crate::clock::{self, Moment};
+use crate::http::Head;
 use crate::http::chunk;
 use crate::http::h1::Body as Framing;
 use crate::rules::Wait;
@@ -35,9 +36,10 @@ pub fn deadline(exchange: &Exchange<'_>) -> Option<Moment> {
 pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<Moment>) -> Result<(), End> {
     let session = exchange.session;
     let buffers = &session.worker.buffers;
-    if exchange.request_wire.is_some_and(|wire| wire.expects_continue) {
-        // Another expectation is the server's affair.
-        exchange.request.retain(|name, value| name != b"expect" || !value.eq_ignore_ascii_case(b"100-continue"));
+    if let Some(wire) = &mut exchange.request_wire
+        && std::mem::take(&mut wire.expects_continue)
+    {
+        take_expectation(&mut exchange.request);
         exchange.client.output.space(buffers).extend_from_slice(CONTINUE);
     }
     let framing = exchange.transaction.body.get();
@@ -68,6 +70,19 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
     .await;
     exchange.tick();
     waited
+}
+
+/// Takes out of a head what was fulfilled: the first element of the first `expect`. Another expectation is the server's affair.
+fn take_expectation(head: &mut Head) {
+    let Some(index) = head.fields().position(|(name, _)| name == b"expect") else { return };
+    let rest = head.fields().nth(index).and_then(|(_, value)| {
+        let comma = value.iter().position(|&byte| byte == b',')?;
+        value.get(comma + 1..).map(<[u8]>::to_vec)
+    });
+    match rest {
+        Some(rest) => head.set_value(index, &rest),
+        None => head.remove_at(index),
+    }
 }
 
 /// The same before rules: until then the request is not complete, and one that comes too late never is.

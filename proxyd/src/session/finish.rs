@@ -27,6 +27,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
         Err(end) => answer(exchange, end).await,
     };
     give_back_connection(exchange, end);
+    part(exchange);
     let now = if end.is_some() || exchange.account.answered.is_none() { exchange.tick() } else { exchange.account.now };
     // The log shows what is in use after this request.
     exchange.server_use = None;
@@ -89,12 +90,19 @@ async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
 
 /// A small body that came with a refused request is passed over, so that the connection can go on.
 fn drain_upload(exchange: &mut Exchange<'_>) {
-    let buffers = &exchange.session.worker.buffers;
-    let mut nowhere = crate::worker::buffers::Buffer::default();
-    while exchange.upload.pump(&mut exchange.client.input, &mut nowhere, buffers).unwrap_or(false) {
-        nowhere.discard(buffers);
-    }
+    // One that is bad is no longer of interest: the connection ends.
+    let _ = exchange.upload.drain(&mut exchange.client.input, &exchange.session.worker.buffers);
     exchange.keep_alive &= exchange.upload.is_done();
+}
+
+/// Where the connection ends while the client may still be sending: closes so that the answer is not lost.
+fn part(exchange: &Exchange<'_>) {
+    let (session, client) = (exchange.session, &exchange.client);
+    let heard = exchange.request_wire.is_some() && exchange.upload.is_done() && client.input.is_empty();
+    let answered = exchange.account.status.is_some() && is_http(exchange);
+    if answered && !exchange.keep_alive && !heard && !client.ended && !session.frontend.nolinger {
+        client.stream().part();
+    }
 }
 
 /// Writes what is left for the client, as long as it takes it.

@@ -423,6 +423,7 @@ fn made(answer: &rules::Answer, page: impl FnOnce(u16) -> Answer) -> Answer {
     let mut own = match &answer.body {
         rules::Body::ErrorPage => page(answer.status),
         rules::Body::File(file) => service::configured_answer(file, answer.status),
+        rules::Body::Redirect => Answer::moved(answer.status),
         rules::Body::Bytes { content_type, bytes } => {
             let mut own = Answer::new(answer.status, &[], bytes.clone());
             if let Some(content_type) = content_type {

@@ -1,5 +1,8 @@
 //! A response on its way to the client, with the rest of the request still going the other way; or a tunnel, where both
 //! directions go on until both have ended.
+//!
+//! A server may answer before it has read the request. What the client is still sending goes to the server all the same, or
+//! nowhere if that has closed: a client that is cut off within its request may lose the answer that it was sent.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,6 +34,8 @@ struct Relay {
     download: Transfer,
     downloaded: bool,
     uploaded: bool,
+    /// The server takes no more of the request.
+    deaf: bool,
     tunnel: bool,
     client: Silence,
     server: Silence,
@@ -63,6 +68,7 @@ impl Relay {
             download,
             downloaded: false,
             uploaded: exchange.upload.is_done() && !unsent,
+            deaf: false,
             tunnel,
             client: Silence::new(limit.or(exchange.client_timeout()), now),
             server: Silence::new(limit.or(exchange.server_timeout()), now),
@@ -76,10 +82,10 @@ impl Relay {
         if !self.downloaded {
             self.poll_download(context, exchange, &mut active)?;
         }
-        if !self.uploaded && (self.tunnel || !self.downloaded) {
+        if !self.uploaded {
             self.poll_upload(context, exchange, &mut active)?;
         }
-        if self.downloaded && (self.uploaded || !self.tunnel) {
+        if self.downloaded && self.uploaded {
             return Poll::Ready(Ok(Done));
         }
         if active && self.polled {
@@ -119,6 +125,9 @@ impl Relay {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.downloaded = true;
+                if !self.tunnel && !exchange.keep_alive && !exchange.upload.is_done() {
+                    let _ = exchange.client.stream().shutdown_write();
+                }
                 if self.tunnel {
                     // The client may go on sending; if it is gone, the other direction shows it.
                     let _ = exchange.client.stream().shutdown_write();
@@ -139,6 +148,9 @@ impl Relay {
         exchange: &mut Exchange<'_>,
         active: &mut bool,
     ) -> Result<(), End> {
+        if self.deaf {
+            return self.poll_drain(context, exchange, active);
+        }
         let Some(server) = &mut exchange.server else { return Ok(()) };
         let ends = (&mut *exchange.client, &mut server.conn);
         match poll_transfer(context, &mut exchange.upload, ends, &exchange.session.worker, active) {
@@ -156,11 +168,38 @@ impl Relay {
             // A server that answers may stop reading the request: what it answered still counts.
             Poll::Ready(Err(Broken::Sink)) if !self.tunnel => {
                 server.conn.output.discard(&exchange.session.worker.buffers);
-                self.uploaded = true;
+                if let Some(wire) = &mut exchange.response_wire {
+                    wire.keep_alive = false;
+                }
+                self.deaf = true;
+                return self.poll_drain(context, exchange, active);
             }
             Poll::Ready(Err(Broken::Sink)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
         }
         Ok(())
+    }
+
+    /// Takes the rest of the request that nobody wants any more, so that the client is not cut off while it sends.
+    fn poll_drain(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &mut Exchange<'_>,
+        active: &mut bool,
+    ) -> Result<(), End> {
+        let buffers = &exchange.session.worker.buffers;
+        loop {
+            let drained = exchange.upload.drain(&mut exchange.client.input, buffers);
+            drained.map_err(|_| End::new(Cause::Proxy, self.phase(), None))?;
+            if exchange.upload.is_done() {
+                self.uploaded = true;
+                return Ok(());
+            }
+            match exchange.client.poll_fill(context, buffers, true) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0) | Err(_)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),
+                Poll::Ready(Ok(_)) => *active = true,
+            }
+        }
     }
 
     /// A side that is waited for either has to take bytes or to send some.
@@ -175,7 +214,7 @@ impl Relay {
     }
 
     fn phase(&self) -> Phase {
-        if self.download.is_done() { Phase::Last } else { Phase::Data }
+        if self.download.is_done() && self.uploaded { Phase::Last } else { Phase::Data }
     }
 
     fn late(&self, side: Side) -> End {

@@ -30,8 +30,13 @@ pub struct Answer {
 impl Answer {
     /// An answer with the fields given, after `content-length`.
     pub fn new(code: u16, fields: &[(&str, &str)], body: Vec<u8>) -> Self {
+        Self::called(status::phrase(code), code, fields, body)
+    }
+
+    /// The same with the status called so.
+    fn called(reason: &str, code: u16, fields: &[(&str, &str)], body: Vec<u8>) -> Self {
         let mut head = Head::default();
-        head.start_response(Version::HTTP_11, code, status::reason(code).as_bytes());
+        head.start_response(Version::HTTP_11, code, reason.as_bytes());
         head.append(b"content-length", body.len().to_string().as_bytes());
         for (name, value) in fields {
             head.append(name.to_ascii_lowercase().as_bytes(), value.as_bytes());
@@ -42,11 +47,16 @@ impl Answer {
     /// One of haproxy's built-in pages.
     pub fn page(code: u16) -> Self {
         let fields = [("cache-control", "no-cache"), ("content-type", "text/html")];
-        let mut page = Self::new(code, &fields, status::body(code).into_bytes());
+        let mut page = Self::called(status::reason(code), code, &fields, status::body(code).into_bytes());
         if matches!(code, 400 | 408) {
             page.head.append(b"connection", b"close");
         }
         page
+    }
+
+    /// The answer of a redirect, with `location` and the rest still to be added.
+    pub fn moved(code: u16) -> Self {
+        Self::called(status::reason(code), code, &[], Vec::new())
     }
 
     /// A redirect in place of an error (`errorloc`) or of a server (`redir`).

@@ -148,6 +148,17 @@ impl Transfer {
         Ok(step.consumed > 0)
     }
 
+    /// Takes what there is of the body and throws it away. What a pipe holds is lost as well.
+    pub fn drain(&mut self, from: &mut Buffer, buffers: &Buffers) -> Result<(), Refused> {
+        self.lent = None;
+        let mut nowhere = Buffer::default();
+        while self.pump(from, &mut nowhere, buffers)? {
+            nowhere.discard(buffers);
+        }
+        nowhere.discard(buffers);
+        Ok(())
+    }
+
     /// The sender has ended; true if that is the right end of the body.
     fn end(&mut self) -> bool {
         let right = matches!(self.kind, Kind::Done | Kind::UntilClose);

@@ -21,7 +21,7 @@ pub(crate) fn read(
     mut at: usize,
     head: &mut Head,
     mut seen: Option<&mut Seen>,
-    limits: Limits,
+    mut limits: Limits,
 ) -> Result<Option<usize>, Refused> {
     loop {
         let rest = input.get(at..).unwrap_or_default();
@@ -39,7 +39,10 @@ pub(crate) fn read(
         let index = head.field_count();
         let Some(length) = other_line(rest, head, limits)? else { return Ok(None) };
         if let Some(seen) = seen.as_deref_mut() {
-            note(index, head, seen)?;
+            note(index, head, seen, &mut limits)?;
+        }
+        if head.field_count() >= limits.fields {
+            return Err(Refused::BAD);
         }
         at += length;
     }
@@ -101,9 +104,6 @@ fn usual_line(lines: &[u8]) -> Option<(usize, usize)> {
 fn other_line(lines: &[u8], head: &mut Head, limits: Limits) -> Result<Option<usize>, Refused> {
     let Some((name_end, value_start)) = name(lines, 0, limits.lax)? else { return Ok(None) };
     let Some(value) = value(lines, value_start, limits.lax)? else { return Ok(None) };
-    if head.field_count() + 1 >= limits.fields {
-        return Err(Refused::BAD);
-    }
     let text = &lines[value.start..value.end];
     head.append_lower(&lines[..name_end], |out| {
         if value.folded {
@@ -115,8 +115,9 @@ fn other_line(lines: &[u8], head: &mut Head, limits: Limits) -> Result<Option<us
     Ok(Some(value.next))
 }
 
-/// Lets the field just read have its say, and takes it back where it was meant for us alone.
-fn note(index: usize, head: &mut Head, seen: &mut Seen) -> Result<(), Refused> {
+/// Lets the field just read have its say, and takes it back where it was meant for us alone. haproxy takes `te` back later: where
+/// nothing is left of it there is room for one field less.
+fn note(index: usize, head: &mut Head, seen: &mut Seen, limits: &mut Limits) -> Result<(), Refused> {
     let (name, value) = head.last_field();
     seen.field(index, name, value)?;
     match name {
@@ -127,6 +128,8 @@ fn note(index: usize, head: &mut Head, seen: &mut Seen) -> Result<(), Refused> {
             head.pop_field();
             if trailers {
                 head.append(b"te", b"trailers");
+            } else {
+                limits.fields = limits.fields.saturating_sub(1);
             }
         }
         _ => {}

@@ -68,7 +68,7 @@ fn status_line(input: &[u8], head: &mut Head, lax: bool) -> Result<Option<usize>
     }
     let code = rest[..digits].iter().fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     let reason = without_ows(&rest[digits..]);
-    let reason = if reason.is_empty() { status::reason(code).as_bytes() } else { reason };
+    let reason = if reason.is_empty() { status::phrase(code).as_bytes() } else { reason };
     head.start_response(version, code, reason);
     if let Some(protocol) = other {
         head.set_protocol(protocol);

@@ -1,0 +1,129 @@
+//! Answers that come while the request is still on its way: from the server, and from the proxy itself. All is as with haproxy 2.6.
+
+use super::rig::{Rig, Step, read_all};
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+const CONFIG: &str = "
+global
+    log {log} local0
+defaults
+    mode http
+    log global
+    option httplog
+    http-reuse never
+    timeout client 700ms
+    timeout server 2s
+    timeout connect 1s
+frontend f
+    bind {front}
+    http-request deny if { path /deny }
+    http-request return status 200 content-type a/b string hello if { path /return }
+    http-request redirect location / if { path /redirect }
+    default_backend b
+backend b
+    server s {server}
+";
+
+const HEAD: &[u8] = b"POST /a HTTP/1.1\r\ncontent-length: 9\r\n\r\n";
+const NEXT: &[u8] = b"GET /b HTTP/1.1\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+
+/// How long a client waits before it believes that nothing more comes.
+const QUIET: Duration = Duration::from_millis(150);
+
+fn answers(answer: &str) -> Vec<Step> {
+    vec![Step::ReadUntil("\r\n\r\n"), Step::Write(answer.into())]
+}
+
+/// The rest of the request goes to the server that has answered it already, and then the connection carries the next one.
+#[test]
+fn the_rest_of_a_request_follows_its_answer() {
+    for answer in [OK, CHUNKED] {
+        let rest = [Step::ReadUntil("ghi")].into_iter().chain(answers(OK)).chain([Step::ReadToEnd]);
+        let rig = Rig::start("early", CONFIG, answers(answer).into_iter().chain(rest).collect());
+        let mut client = rig.connect();
+        client.write_all(HEAD).unwrap();
+        assert_eq!(read_all(&mut client, QUIET), (answer.to_owned(), false));
+        client.write_all(b"abc").unwrap();
+        client.write_all(b"defghi").unwrap();
+        assert_eq!(rig.origin.message().as_bytes(), HEAD);
+        assert_eq!(rig.origin.message(), "abcdefghi");
+        client.write_all(NEXT).unwrap();
+        assert_eq!(read_all(&mut client, QUIET), (OK.to_owned(), false));
+        assert_eq!(rig.origin.message().as_bytes(), NEXT);
+        assert!(rig.log_line().contains(" 200 "));
+        assert_eq!(rig.origin.connections(), 1);
+    }
+}
+
+/// Where the server has closed, nobody takes the rest, but the client may send it and go on.
+#[test]
+fn the_rest_of_a_request_may_go_nowhere() {
+    let closing = "HTTP/1.1 413 X\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno";
+    for (answer, seen) in [(OK, OK), (closing, "HTTP/1.1 413 X\r\ncontent-length: 2\r\n\r\nno")] {
+        let rig = Rig::start("early-gone", CONFIG, [answers(answer), vec![Step::Close]].concat());
+        let mut client = rig.connect();
+        client.write_all(HEAD).unwrap();
+        assert_eq!(read_all(&mut client, QUIET), (seen.to_owned(), false));
+        client.write_all(b"abc").unwrap();
+        super::rig::wait_until_read(&client);
+        client.write_all(b"defghi").unwrap();
+        client.write_all(NEXT).unwrap();
+        assert_eq!(read_all(&mut client, QUIET), (seen.to_owned(), false));
+        assert_eq!(rig.origin.message().as_bytes(), HEAD);
+        assert_eq!(rig.origin.message().as_bytes(), NEXT);
+        assert_eq!(rig.origin.connections(), 2);
+    }
+}
+
+/// A client that never sends the rest has its answer, and is told of in the log.
+#[test]
+fn the_rest_of_a_request_may_never_come() {
+    let script = [answers(OK), vec![Step::ReadToEnd]].concat();
+    let rig = Rig::start("early-never", CONFIG, script);
+    let mut client = rig.connect();
+    client.write_all(HEAD).unwrap();
+    assert_eq!(read_all(&mut client, QUIET), (OK.to_owned(), false));
+    let log = rig.log_line();
+    assert!(log.starts_with("f b/s T/T/T/T/T 200 51 - - cD-- "), "{log}");
+    client.write_all(HEAD).unwrap_or_default();
+
+    let mut client = rig.connect();
+    client.write_all(HEAD).unwrap();
+    assert_eq!(read_all(&mut client, QUIET), (OK.to_owned(), false));
+    drop(client);
+    let log = rig.log_line();
+    assert!(log.starts_with("f b/s T/T/T/T/T 200 51 - - CD-- "), "{log}");
+}
+
+/// The end of an answer that the end of the connection tells is told at once.
+#[test]
+fn an_answer_without_a_length_ends_before_the_request() {
+    let rig = Rig::start("early-end", CONFIG, [answers("HTTP/1.1 200 OK\r\n\r\nrest"), vec![Step::Close]].concat());
+    let mut client = rig.connect();
+    client.write_all(HEAD).unwrap();
+    assert_eq!(read_all(&mut client, QUIET), ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nrest".to_owned(), true));
+}
+
+/// The proxy's own answer ends the connection of a request whose body is still coming, but it does so that the client reads
+/// it to its end: a reset would take it away.
+#[test]
+fn an_answer_of_the_proxy_is_not_lost() {
+    let rig = Rig::start("early-own", CONFIG, Vec::new());
+    let sent = |target: &str| {
+        let head = format!("POST {target} HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n");
+        [head.into_bytes(), vec![b'b'; 30_000]].concat()
+    };
+    let bad = [b"junk\r\n\r\n".to_vec(), vec![b'b'; 30_000]].concat();
+    for (sent, status) in [(sent("/deny"), 403), (sent("/return"), 200), (sent("/redirect"), 302), (bad, 400)] {
+        let mut client = rig.connect();
+        client.write_all(&sent).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("connection: close\r\n"), "{answer}");
+    }
+}
