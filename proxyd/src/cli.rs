@@ -171,7 +171,7 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
         }
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
         ["clear", "counters", "all", ..] if level < StatsLevel::Admin => denied(),
-        ["clear", "counters", ..] | ["show", "sess", ..] if level < StatsLevel::Operator => denied(),
+        ["clear", "counters", ..] | ["show", "sess" | "startup-logs", ..] if level < StatsLevel::Operator => denied(),
         ["clear", "counters", rest @ ..] => {
             let what = if rest.first() == Some(&"all") { Clear::All } else { Clear::Highest };
             settings.workers.clear(generation, what).await;
@@ -180,6 +180,8 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
             }
             Ok(out)
         }
+        ["show", "startup-logs", ..] if generation.startup_logs.is_empty() => Ok("\n".to_owned()),
+        ["show", "startup-logs", ..] => Ok(generation.startup_logs.clone()),
         ["show", "sess", rest @ ..] => sessions::show(settings, rest.first().copied()).await,
         ["help"] => Ok(HELP.to_owned()),
         ["set", "server" | "weight" | "maxconn", ..]
@@ -282,6 +284,7 @@ const HELP: &str = "  clear counters [all]                    : forget the highe
                       show servers conn [<backend>]           : dump connections of servers\n  \
                       show servers state [<backend>]          : dump states of servers\n  \
                       show sess [<id>|all]                    : list the sessions, or everything about one or all of them\n  \
+                      show startup-logs                       : what was said about the configuration when it was read\n  \
                       show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n  \
                       show table [<table> [<filter>]*]        : list stick tables, or the entries of one\n  \
                       shutdown session <id>                   : end a session\n  \

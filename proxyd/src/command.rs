@@ -79,16 +79,19 @@ pub fn environment() -> Env {
 
 /// Loads the configuration and serves it.
 fn start(args: &Args) -> ExitCode {
-    let model = match check::load(args) {
-        Ok(loaded) => overridden(args, loaded.model),
+    let (model, startup_logs) = match check::load(args) {
+        Ok(loaded) => (overridden(args, loaded.model), loaded.startup_logs),
         Err(code) => return code,
     };
-    let options = options(args, &model);
+    let options = Options { startup_logs, ..options(args, &model) };
     if !options.quiet {
         args.without_effect().into_iter().for_each(console::no_effect);
     }
     let args = args.clone();
-    let load = move || check::load(&args).ok().map(|loaded| overridden(&args, loaded.model));
+    let load = move || {
+        let loaded = check::load(&args).ok()?;
+        Some((overridden(&args, loaded.model), loaded.startup_logs))
+    };
     serve::serve(&model, &options, Box::new(load))
 }
 
@@ -117,5 +120,6 @@ fn options(args: &Args, model: &Model) -> Options {
         // What does not fit names no process.
         old_processes: old.iter().filter_map(|&pid| i32::try_from(pid).ok()).collect(),
         terminate_old,
+        startup_logs: String::new(),
     }
 }

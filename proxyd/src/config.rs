@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `global`, `proxy`, `userlist`, `ring`, `log_forward`, `log_profile`, `sections` | the kinds of sections |
+//! | `global`, `proxy`, `userlist`, `ring`, `log_backend`, `log_forward`, `log_profile`, `sections` | the kinds of sections |
 //! | `settings`, `frontend`, `option`, `stats`, `log`, `cookie`, `balance`, `check`, `bind`, `server`, `source` | statements of the proxies |
 //! | `legacy` | words of 1.4 to 2.5 |
 //! | `rules` | ACLs, conditions, rules |
@@ -25,6 +25,7 @@ mod global;
 mod legacy;
 mod line;
 mod log;
+mod log_backend;
 mod log_forward;
 mod log_profile;
 pub mod model;

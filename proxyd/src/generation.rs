@@ -38,6 +38,8 @@ pub struct Generation {
     pub forwarders: Vec<Arc<Forwarder>>,
     /// `ProfileId` indexes it.
     pub profiles: Vec<Arc<Profile>>,
+    /// What was said about the configuration when it was read, as lines (`show startup-logs`).
+    pub startup_logs: String,
     /// What holds for all of them.
     pub global: Global,
 }
@@ -175,6 +177,7 @@ mod tests {
             rings: Vec::new(),
             forwarders: Vec::new(),
             profiles: Vec::new(),
+            startup_logs: String::new(),
             global,
         }
     }

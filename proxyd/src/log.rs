@@ -4,6 +4,7 @@
 //! sink of the worker frames it for each [`target`](target::LogTarget) and sends it with others. Nothing here knows the
 //! clock or a socket.
 
+pub mod backend;
 pub mod date;
 pub mod digits;
 pub mod format;

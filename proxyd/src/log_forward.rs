@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -220,10 +220,11 @@ impl Datagrams {
         }
     }
 
-    fn try_recv(&self, block: &mut [u8]) -> io::Result<usize> {
+    /// A datagram's length, and who sent it.
+    fn try_recv(&self, block: &mut [u8]) -> io::Result<(usize, Option<IpAddr>)> {
         match self {
-            Self::Udp(socket) => socket.try_recv(block),
-            Self::Unix(socket) => socket.try_recv(block),
+            Self::Udp(socket) => socket.try_recv_from(block).map(|(length, sender)| (length, Some(sender.ip()))),
+            Self::Unix(socket) => socket.try_recv(block).map(|length| (length, None)),
         }
     }
 }
@@ -235,9 +236,9 @@ async fn receive(socket: Socket, face: Face, log: Rc<LogSink>) {
     while socket.readable().await.is_ok() {
         for _ in 0..DATAGRAMS_AT_ONCE {
             // Nothing more, or what became of something else: it goes on when there is something to read.
-            let Ok(length) = socket.try_recv(&mut block) else { break };
+            let Ok((length, sender)) = socket.try_recv(&mut block) else { break };
             let forwarder = Arc::clone(&face.borrow());
-            log.relay(&forwarder, block.get(..length).unwrap_or_default(), clock::date());
+            log.relay(&forwarder, block.get(..length).unwrap_or_default(), sender, clock::date());
         }
         log.flush();
         tokio::task::yield_now().await;
@@ -259,10 +260,11 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self) -> io::Result<Stream> {
+    /// A connection, and who made it.
+    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
         match self {
-            Self::Tcp(listener) => Ok(Stream::Tcp(listener.accept().await?.0)),
-            Self::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Some(peer.ip()))),
+            Self::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), None)),
         }
     }
 }
@@ -273,11 +275,11 @@ async fn accept(socket: Socket, face: Face, places: Arc<Semaphore>, log: Rc<LogS
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match socket.accept().await {
-            Ok(stream) => {
+            Ok((stream, sender)) => {
                 let (face, log) = (Rc::clone(&face), Rc::clone(&log));
                 spawn_local(async move {
                     let _place = place;
-                    relay(&stream, &face, &log).await;
+                    relay(&stream, sender, &face, &log).await;
                 });
             }
             // A client that has left, or no more descriptors.
@@ -287,7 +289,7 @@ async fn accept(socket: Socket, face: Face, places: Arc<Semaphore>, log: Rc<LogS
 }
 
 /// Relays what comes over a connection until it ends, falls silent, or says what is no message.
-async fn relay(stream: &Stream, face: &Face, log: &LogSink) {
+async fn relay(stream: &Stream, sender: Option<IpAddr>, face: &Face, log: &LogSink) {
     let settings = face.borrow().settings.clone();
     let mut frames = Frames::new(settings.lines_only);
     let mut block = Vec::with_capacity(BLOCK);
@@ -305,7 +307,7 @@ async fn relay(stream: &Stream, face: &Face, log: &LogSink) {
         let forwarder = Arc::clone(&face.borrow());
         let more = loop {
             match frames.next_message() {
-                Ok(Some(message)) => log.relay(&forwarder, message, clock::date()),
+                Ok(Some(message)) => log.relay(&forwarder, message, sender, clock::date()),
                 Ok(None) => break true,
                 Err(_malformed) => break false,
             }

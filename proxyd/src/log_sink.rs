@@ -8,7 +8,7 @@ pub mod ship;
 
 use std::cell::RefCell;
 use std::io::IoSlice;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, UnixAddr};
 
 use crate::log::Record;
+use crate::log::backend::Way;
 use crate::log::date::{Date, Second};
 use crate::log::format::{Process, Program};
 use crate::log::forward::Forwarder;
@@ -170,7 +171,10 @@ impl LogSink {
             if !is_there {
                 continue;
             }
-            let batch = Batch::of(batches, logger);
+            let Some((batch, is_stream)) = Batch::of(batches, logger, &text.message, log.now) else {
+                settings.dropped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
             if batch.is_full() {
                 batch.send(&settings.dropped);
             }
@@ -178,25 +182,32 @@ impl LogSink {
             let tag = profile.and_then(|profile| profile.tag.as_deref()).unwrap_or(log.tag);
             let sender = Sender { hostname: settings.sent_hostname.as_deref(), tag, pid: settings.pid, now };
             let message = Message { structured: &text.structured, text: logger.cut(&text.message) };
-            batch.push(|out| match logger.ring() {
-                Some(ring) => {
+            let sent = batch.push(|out| {
+                if let Some(ring) = logger.ring() {
                     // The ring's own limit is for all of it, the line's is for the message.
                     let text = &message.text[..message.text.len().min(logger.target.max_len.into())];
                     ring.frame(out, logger.target.priority(log.level), date, sender, Message { text, ..message });
+                    return true;
                 }
-                None => logger.target.frame(out, log.level, date, sender, message),
+                let sent = logger.target.frame(out, log.level, date, sender, message);
+                without_line_feed(out, is_stream && sent);
+                sent
             });
+            if !sent {
+                settings.dropped.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
-    /// Relays a message of another host, for each of the targets.
-    pub fn relay(&self, forwarder: &Forwarder, bytes: &[u8], now: Duration) {
+    /// Relays a message of another host, for each of the targets. `sender` is who sent it, where that has an address.
+    pub fn relay(&self, forwarder: &Forwarder, bytes: &[u8], sender: Option<IpAddr>, now: Duration) {
         let message = if forwarder.settings.unparsed {
             message::Message::unparsed(bytes)
         } else {
             message::Message::parse(bytes)
         };
         let now = self.date(now);
+        let host = forwarder.settings.host.host(message.host, sender);
         let batches = &mut self.inner.borrow_mut().batches;
         for logger in &forwarder.loggers {
             let target = &logger.target;
@@ -204,19 +215,25 @@ impl LogSink {
                 continue;
             }
             let message = message.capped(target.min_level);
-            let missing = Missing { facility: target.facility, now };
-            let batch = Batch::of(batches, logger);
+            let missing = Missing { facility: target.facility, now, host: host.as_deref() };
+            let Some((batch, is_stream)) = Batch::of(batches, logger, message.text, now.since_epoch) else {
+                self.settings.dropped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
             if batch.is_full() {
                 batch.send(&self.settings.dropped);
             }
-            batch.push(|out| match logger.ring() {
-                Some(ring) => {
+            batch.push(|out| {
+                if let Some(ring) = logger.ring() {
                     let start = out.len();
                     let text = &message.text[..message.text.len().min(target.max_len.into())];
                     message::Message { text, ..message }.write(out, ring.settings().format, missing);
                     out.truncate(start + ring.settings().max_len);
+                } else {
+                    target.line(out, |out| message.write(out, target.format, missing));
+                    without_line_feed(out, is_stream);
                 }
-                None => target.line(out, |out| message.write(out, target.format, missing)),
+                true
             });
         }
     }
@@ -282,25 +299,43 @@ enum Socket {
 }
 
 impl Batch {
-    fn of<'b>(batches: &'b mut Vec<Self>, logger: &Logger) -> &'b mut Self {
-        let at = batches.iter().position(|batch| batch.is_for(logger)).unwrap_or_else(|| {
+    /// The lines that go where this one goes, and whether that is over a connection of a log backend, which ends each line in its
+    /// own way. `None`: no server of the backend is there.
+    fn of<'b>(
+        batches: &'b mut Vec<Self>,
+        logger: &Logger,
+        message: &[u8],
+        now: Duration,
+    ) -> Option<(&'b mut Self, bool)> {
+        let address = &logger.target.address;
+        Some(match logger.backend().map(|backend| backend.way(message, now)) {
+            None => (Self::to(batches, address, logger.ring()), false),
+            Some(way) => match way? {
+                Way::Ring(ring) => (Self::to(batches, address, Some(&ring)), true),
+                Way::Datagram(address) => (Self::to(batches, &address, None), false),
+            },
+        })
+    }
+
+    fn to<'b>(batches: &'b mut Vec<Self>, address: &LogAddress, ring: Option<&Arc<Ring>>) -> &'b mut Self {
+        let at = batches.iter().position(|batch| batch.is_for(address, ring)).unwrap_or_else(|| {
             // A ring that a reload has closed gets nothing more.
             batches.retain(
                 |batch| !matches!(&batch.socket, Socket::Ring(ring) if ring.is_closed() && batch.ends.is_empty()),
             );
-            let socket = logger.ring().map_or(Socket::Closed, |ring| Socket::Ring(Arc::clone(ring)));
-            let address = logger.target.address.clone();
-            batches.push(Self { address, socket, bytes: Vec::new(), ends: Vec::new() });
+            let socket = ring.map_or(Socket::Closed, |ring| Socket::Ring(Arc::clone(ring)));
+            batches.push(Self { address: address.clone(), socket, bytes: Vec::new(), ends: Vec::new() });
             batches.len() - 1
         });
         &mut batches[at]
     }
 
-    /// Whether lines of this logger belong in it. After a reload, another ring may have the name of an old one.
-    fn is_for(&self, logger: &Logger) -> bool {
-        match (&self.socket, logger.ring()) {
+    /// Whether lines for this address belong in it. After a reload, another ring may have the name of an old one.
+    fn is_for(&self, address: &LogAddress, ring: Option<&Arc<Ring>>) -> bool {
+        match (&self.socket, ring) {
             (Socket::Ring(own), Some(ring)) => Arc::ptr_eq(own, ring),
-            _ => self.address == logger.target.address,
+            (Socket::Ring(_), None) | (_, Some(_)) => false,
+            (_, None) => self.address == *address,
         }
     }
 
@@ -308,9 +343,13 @@ impl Batch {
         self.ends.len() >= MAX_BATCH_LINES || self.bytes.len() >= MAX_BATCH_BYTES
     }
 
-    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
+    /// `write` says whether it has written a line.
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let is_there = write(&mut self.bytes);
+        if is_there {
+            self.ends.push(self.bytes.len());
+        }
+        is_there
     }
 
     /// The lines, in order.
@@ -381,6 +420,13 @@ impl Batch {
     }
 }
 
+/// Takes the line feed at the end away where a stream ends its lines by itself.
+fn without_line_feed(out: &mut Vec<u8>, is_stream: bool) {
+    if is_stream {
+        out.pop();
+    }
+}
+
 /// A name in the abstract name space. haproxy's own names are as long as the address, with zeros at the end.
 fn abstract_address(name: &str, padded: bool) -> nix::Result<UnixAddr> {
     let mut name = name.as_bytes().to_vec();
@@ -408,7 +454,7 @@ impl Socket {
             LogAddress::Unix(_) | LogAddress::Abstract { .. } => UnixDatagram::unbound().map(Self::Unix),
             LogAddress::Fd(fd) => Ok(Self::Inherited(*fd)),
             // Only of a ring that does not exist, which the configuration has warned about: its lines count as dropped.
-            LogAddress::Ring(_) => Ok(Self::Closed),
+            LogAddress::Ring(_) | LogAddress::Backend(_) => Ok(Self::Closed),
         }
     }
 }

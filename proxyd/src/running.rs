@@ -18,6 +18,7 @@ use crate::config::model::{self, LogFormat, Mode, Model};
 use crate::generation::{Generation, Global, System, live};
 use crate::health::{Observation, OnMarkedDown, OnMarkedUp};
 use crate::ids::BackendId;
+use crate::log::backend::LogBackend;
 use crate::log::format::{Alias, Program};
 use crate::log::forward::Forwarder;
 use crate::log::profile::Profile;
@@ -51,14 +52,17 @@ pub struct Facts {
 pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Generation {
     let frontends = previous.into_iter().flat_map(|previous| &previous.frontends);
     let backends = previous.into_iter().flat_map(|previous| &previous.backends);
+    let backends: HashMap<_, _> = backends.map(|backend| (backend.name(), &**backend)).collect();
+    let rings = rings(model, previous);
     let builder = Builder {
+        log_backends: log_backends(model, &rings, &backends),
         model,
         facts,
         previous,
-        rings: rings(model, previous),
+        rings,
         longest_line: model.loggers().map(|target| target.max_len).max().unwrap_or_default(),
         frontends: frontends.map(|frontend| (frontend.name(), &**frontend)).collect(),
-        backends: backends.map(|backend| (backend.name(), &**backend)).collect(),
+        backends,
     };
     let maxconn = model.global.maxconn.map_or(facts.maxconn, u64::from);
     let frontends: Vec<_> =
@@ -76,6 +80,7 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         rings: builder.rings.clone(),
         forwarders: model.log_forwards.iter().map(|section| Arc::new(builder.forwarder(section))).collect(),
         profiles: model.profiles.clone(),
+        startup_logs: String::new(),
         global: builder.global(maxconn),
         frontends,
     }
@@ -100,7 +105,29 @@ fn rings(model: &Model, previous: Option<&Generation>) -> Vec<Arc<Ring>> {
         let same = known.find(|ring| *ring.settings() == wanted);
         same.map_or_else(|| Arc::new(Ring::new(wanted)), Arc::clone)
     };
-    std::iter::once(RingSettings::built_in()).chain(model.rings.iter().cloned()).map(ring).collect()
+    let of_servers = model.backends.iter().filter_map(|backend| backend.log.as_ref()).flat_map(|log| &log.rings);
+    let wanted = model.rings.iter().chain(of_servers.flatten()).cloned();
+    std::iter::once(RingSettings::built_in()).chain(wanted).map(ring).collect()
+}
+
+/// The backends in `mode log`. They come first: other sections log to them.
+fn log_backends<'m>(
+    model: &'m Model,
+    rings: &[Arc<Ring>],
+    known: &HashMap<&str, &Backend>,
+) -> Vec<(&'m str, Arc<LogBackend>)> {
+    let ring = |wanted: &Option<RingSettings>| {
+        let wanted = wanted.as_ref()?;
+        rings.iter().find(|ring| ring.settings() == wanted).cloned()
+    };
+    let log_backend = |backend: &'m model::Backend| {
+        let log = backend.log.as_ref()?;
+        let name = &*backend.proxy.name;
+        let farm = farm(backend, backend.fullconn.unwrap_or(1), known.get(name).copied());
+        let made = LogBackend::new(farm, log.rings.iter().map(ring).collect(), log.balance.clone());
+        Some((name, Arc::new(made)))
+    };
+    model.backends.iter().filter_map(log_backend).collect()
 }
 
 struct Builder<'m> {
@@ -108,6 +135,8 @@ struct Builder<'m> {
     facts: &'m Facts,
     previous: Option<&'m Generation>,
     rings: Vec<Arc<Ring>>,
+    /// The backends in `mode log`, by name.
+    log_backends: Vec<(&'m str, Arc<LogBackend>)>,
     /// The greatest `len` of all `log` lines.
     longest_line: u16,
     /// What the previous generation has under each name.
@@ -151,11 +180,21 @@ impl Builder<'_> {
     fn logger(&self, target: &LogTarget) -> Logger {
         let ring = match &target.address {
             LogAddress::Ring(name) => self.rings.iter().find(|ring| ring.settings().name == *name),
-            LogAddress::Udp(_) | LogAddress::Unix(_) | LogAddress::Abstract { .. } | LogAddress::Fd(_) => None,
+            LogAddress::Udp(_)
+            | LogAddress::Unix(_)
+            | LogAddress::Abstract { .. }
+            | LogAddress::Fd(_)
+            | LogAddress::Backend(_) => None,
+        };
+        let backend = match &target.address {
+            LogAddress::Backend(name) => self.log_backends.iter().find(|(known, _)| known == name),
+            _ => None,
         };
         let named = |name: &String| self.model.profiles.iter().find(|profile| profile.name == *name);
         let profile = target.profile.as_ref().and_then(named);
-        Logger::new(target.clone(), ring.cloned(), self.longest_line).with_profile(profile.cloned())
+        Logger::new(target.clone(), ring.cloned(), self.longest_line)
+            .with_profile(profile.cloned())
+            .with_backend(backend.map(|(_, backend)| Arc::clone(backend)))
     }
 
     fn forwarder(&self, section: &model::LogForward) -> Forwarder {
@@ -241,7 +280,8 @@ impl Builder<'_> {
         let known = self.backends.get(&*backend.proxy.name).copied();
         let servers = known.into_iter().flat_map(|known| &known.servers);
         let servers: HashMap<&str, &Server> = servers.map(|server| (&*server.name, &**server)).collect();
-        let farm = farm(backend, fullconn, known);
+        let logs = self.log_backends.iter().find(|(name, _)| *name == backend.proxy.name);
+        let farm = logs.map_or_else(|| farm(backend, fullconn, known), |(_, logs)| Arc::clone(logs.farm()));
         let locations = farm.servers().iter().map(|state| Arc::clone(state.location()));
         let live = backend.servers.iter().zip(locations);
         Backend {

@@ -40,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
 /// What is written ends with the text, which the message ends with.
 fn look_at(bytes: &[u8]) {
     let message = Message::parse(bytes);
-    let missing = Missing { facility: 16, now: Date { since_epoch: std::time::Duration::ZERO, utc_offset: 0 } };
+    let missing = Missing { facility: 16, now: Date { since_epoch: std::time::Duration::ZERO, utc_offset: 0 }, host: None };
     for format in FORMATS {
         let mut out = Vec::new();
         message.capped(5).write(&mut out, format, missing);

@@ -185,3 +185,41 @@ fn a_section_lives_on_over_a_reload() {
     };
     relay.rig.reload(|text| text.replace("format raw local3", "format short local3"), sent);
 }
+
+/// `option host`, and what becomes of a message with a host and of one without, as `rfc3164` and as `rfc5424`. The source is
+/// configuration.txt of 3.4, 12.6.
+const HOSTS: &[(&str, [&str; 4])] = &[
+    ("keep", ["h", "localhost", "h", "-"]),
+    ("fill", ["h", "127.0.0.1", "h", "127.0.0.1"]),
+    ("replace", ["127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"]),
+    ("append", ["h,127.0.0.1", "127.0.0.1", "h,127.0.0.1", "127.0.0.1"]),
+];
+
+#[test]
+fn messages_are_of_the_host_that_is_wanted() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    for (strategy, [named, unnamed, named_too, unnamed_too]) in HOSTS {
+        let logs = ["format rfc3164 local0", "format rfc5424 local0", "local0"];
+        let relay = relay("forward-host", &format!("  option host {strategy}"), &logs);
+        let mut stream = TcpStream::connect(relay.to).unwrap();
+        stream.write_all(b"<13>Nov 28 13:36:04 h tag: one\n").unwrap();
+        let unnamed_message = b"<34>1 2003-10-01T22:14:15.003Z - su - - - two";
+        for (collector, expected) in relay.collectors.iter().zip([
+            format!("<13>Nov 28 13:36:04 {named} tag: one\n"),
+            format!("<13>1 {{Y}}-11-28T13:36:04-00:00 {named_too} tag - - - one\n"),
+            format!("<13>Nov 28 13:36:04 {named} tag: one\n"),
+        ]) {
+            let line = received_udp(collector);
+            assert!(is(&line, &expected), "{strategy}: {line:?} is not {expected:?}");
+        }
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(unnamed_message, relay.to).unwrap();
+        for (collector, expected) in relay.collectors.iter().zip([
+            format!("<34>Oct  1 22:14:15 {unnamed} su: two\n"),
+            format!("<34>1 2003-10-01T22:14:15.003Z {unnamed_too} su - - - two\n"),
+        ]) {
+            assert_eq!(received_udp(collector), expected, "{strategy}");
+        }
+    }
+}

@@ -122,7 +122,7 @@ const CASES: &[Case] = &[
     },
     Case {
         lines: "    option logasap\n    log-format 'F %OG %B'\n    log-steps response close",
-        logged: &["<134>F txn_response 49", "<134>F txn_close 51"],
+        logged: &["<134>F txn_response 51", "<134>F txn_close 51"],
         ..HTTP
     },
     Case {

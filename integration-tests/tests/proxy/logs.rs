@@ -44,6 +44,8 @@ const SYSLOG: Case = Case { target: "format rfc5424 local0", ..HTTP };
 
 const GET: &str = "GET /a?b HTTP/1.1\r\nHost: h\r\nX-A: \"v]\r\nCookie: ck=\"w\r\nConnection: close\r\n\r\n";
 const TWO: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+const CHUNKS: &str = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n";
 const BAD: &str = "GET / x\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 const FAILURE: &str = "HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -72,6 +74,9 @@ const CASES: &[Case] = &[
         ..HTTP
     },
     Case { lines: "    log-format '%U %B'", logged: &["<134>58 51"], ..HTTP },
+    Case { lines: "    log-format '%U'", sent: &[CHUNKS], logged: &["<134>74"], ..HTTP },
+    Case { lines: "    option logasap\n    log-format '%B'", logged: &["<134>+51"], ..HTTP },
+    Case { lines: "    option logasap\n    log-format '%B'", logged: &["<134>+61"], answer: CHUNKED, ..HTTP },
     // When: the line of a frontend without a format comes first, whatever happens then.
     Case { lines: "    http-request set-log-level silent", sent: &[TWO], logged: &[CONNECT, CONNECT], ..HTTP },
     Case { lines: "    option dontlog-normal\n    option log-separate-errors", logged: &[CONNECT], ..FAILING },

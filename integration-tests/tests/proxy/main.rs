@@ -18,6 +18,7 @@ mod global;
 mod halog;
 mod health;
 mod http;
+mod log_backends;
 mod log_forward;
 mod log_profiles;
 mod log_targets;

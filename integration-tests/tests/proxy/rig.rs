@@ -105,6 +105,11 @@ impl Rig {
         std::fs::read_to_string(self.folder.join(if errors { "output" } else { "written" })).unwrap()
     }
 
+    /// The configuration's file, as messages name it.
+    pub(crate) fn file(&self) -> String {
+        self.folder.join("haproxy.cfg").display().to_string()
+    }
+
     /// The runtime socket.
     pub(crate) fn runtime(&self) -> PathBuf {
         self.folder.join("runtime")

@@ -239,3 +239,56 @@ fn a_ring_lives_on_over_a_reload() {
     streams[1].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     assert_eq!(streams[1].read(&mut end).unwrap(), 0, "the ring that was changed has ended");
 }
+
+/// What a ring's server gets of one message, and from which address.
+fn first_bytes(parameters: &str, length: usize) -> (Vec<u8>, String) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ring = format!(
+        "ring r\n  format raw\n  timeout connect 1s\n  timeout server 5s\n  server s {} {parameters}\n",
+        server.local_addr().unwrap()
+    );
+    let rig = Rig::start("ring-preface", &config(&ring, "  log ring@r local0\n"), Vec::new());
+    let mut stream = accept(&server);
+    request(&rig, std::iter::once("a".to_owned()));
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).unwrap();
+    (bytes, stream.peer_addr().unwrap().ip().to_string())
+}
+
+#[test]
+fn connections_to_servers_are_made_as_their_lines_say() {
+    const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    for (parameters, from, expected) in [
+        ("send-proxy", "127.0.0.1", b"PROXY UNKNOWN\r\n/a\n".to_vec()),
+        ("send-proxy log-proto octet-count", "127.0.0.1", b"PROXY UNKNOWN\r\n2 /a".to_vec()),
+        ("send-proxy-v2", "127.0.0.1", [V2, b" \0\0\0/a\n"].concat()),
+        ("send-proxy-v2-ssl", "127.0.0.1", [V2, b" \0\0\x08 \0\x05\0\0\0\0\0/a\n"].concat()),
+        (
+            "send-proxy-v2 proxy-v2-options crc32c,unique-id",
+            "127.0.0.1",
+            [V2, b" \0\0\n\x03\0\x04\x82ct\xb8\x05\0\0/a\n"].concat(),
+        ),
+        ("source 127.0.0.2", "127.0.0.2", b"/a\n".to_vec()),
+    ] {
+        let (bytes, peer) = first_bytes(parameters, expected.len());
+        assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&expected), "{parameters}");
+        assert_eq!(peer, from, "{parameters}");
+    }
+}
+
+#[test]
+fn a_server_may_be_reached_through_a_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ring = format!(
+        "ring r\n  format raw\n  timeout connect 1s\n  timeout server 5s\n  server s 127.0.0.3:259 send-proxy socks4 {}\n",
+        proxy.local_addr().unwrap()
+    );
+    let rig = Rig::start("ring-socks", &config(&ring, "  log ring@r local0\n"), Vec::new());
+    let mut stream = accept(&proxy);
+    let mut asked = [0; 16];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"\x04\x01\x01\x03\x7f\0\0\x03HAProxy\0");
+    stream.write_all(b"\0\x5a\0\0\0\0\0\0").unwrap();
+    request(&rig, std::iter::once("a".to_owned()));
+    assert_eq!(read_until(&mut stream, "/a\n"), "PROXY UNKNOWN\r\n/a\n");
+}

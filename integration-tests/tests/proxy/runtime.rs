@@ -142,6 +142,8 @@ fn counters_are_cleared_over_all_threads() {
     held.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     assert!(read_all(&mut held, QUIET).0.starts_with("HTTP/1.1 200 "));
     // Rates are of the last second: they would begin anew with it.
+    let user = format!("{}-user", rig.runtime().display());
+    assert_eq!(command(user.as_ref(), "show startup-logs"), "Permission denied\n\n");
     let quiet = || {
         let now = statistics(&rig);
         let rates = ["rate", "req_rate", "conn_rate"];
@@ -389,5 +391,35 @@ fn tables_answer_mistakes_as_haproxy_does() {
         {
             assert_eq!(rig.command(line), "Invalid key\n\n", "{line}");
         }
+    }
+}
+
+/// What was said about the configuration in force, without the numbers of processes and haproxy's lines about itself.
+fn startup_logs(rig: &Rig) -> Vec<String> {
+    let answer = rig.command("show startup-logs");
+    assert!(answer.ends_with("\n\n"), "{answer:?}");
+    let lines = answer.lines().filter(|line| !line.starts_with("[NOTICE]") && !line.is_empty());
+    let text = |line: &str| line.split_once(") : ").map_or(line, |(_, text)| text).replace(&*rig.file(), "FILE");
+    let mut lines: Vec<_> = lines.map(text).collect();
+    // haproxy reads rules before it reviews the section.
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_was_said_at_the_start_can_be_read_later() {
+    let config = "global\n    stats socket {runtime} level operator\n    stats socket {runtime}-user level user\ndefaults\n    mode http\n    timeout client 1s\n    timeout server 1s\n    \
+                  timeout connect 1s\nfrontend fe\n    bind {front}\n    http-request deny\n    http-request allow\n    log-format x\n";
+    let rig = Rig::start("startup-logs", config, Vec::new());
+    let noop = "config : parsing [FILE:12]: previous 'http-request' action is final and has no condition attached, further entries are NOOP.";
+    let log = "config : log format ignored for frontend 'fe' since it has no log address.";
+    assert_eq!(startup_logs(&rig), [log, noop]);
+    let quiet =
+        Rig::start("startup-silent", &config.replace("    http-request allow\n    log-format x\n", ""), Vec::new());
+    assert_eq!(quiet.command("show startup-logs"), "\n\n");
+    if Subject::from_env() == Subject::Ours {
+        // haproxy has a new process for a new configuration.
+        rig.reload(|text| text.replace("    log-format x\n", ""), |rig| startup_logs(rig).len() == 1);
+        assert_eq!(startup_logs(&rig), [noop]);
     }
 }

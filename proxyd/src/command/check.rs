@@ -2,6 +2,7 @@
 
 use super::{EXIT_FAILURE, console, environment, keywords, version};
 use crate::args::{Args, Rendering};
+use crate::config::model::Model;
 use crate::config::{self, Loaded};
 use shared_config::diagnostic::{Diagnostic, Severity};
 use shared_config::render::{self, Colour};
@@ -34,7 +35,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 /// Loads what is to be served. Everything that is wrong has been said when the status to end with comes back.
-pub fn load(args: &Args) -> Result<Loaded, ExitCode> {
+pub fn load(args: &Args) -> Result<Read, ExitCode> {
     let loaded = read(args);
     let say = Say::new(args, &loaded);
     say.diagnostics(&loaded, Severity::Unsupported);
@@ -42,7 +43,17 @@ pub fn load(args: &Args) -> Result<Loaded, ExitCode> {
         say.fatal(&loaded);
         return Err(ExitCode::from(EXIT_FAILURE));
     }
-    Ok(loaded)
+    let said = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity >= Severity::Notice);
+    let lines = said.map(|diagnostic| render::haproxy_line(diagnostic, &loaded.sources, std::process::id()) + "\n");
+    Ok(Read { startup_logs: lines.collect(), model: loaded.model })
+}
+
+/// What is to be served.
+pub struct Read {
+    /// The configuration.
+    pub model: Model,
+    /// What is said about it, as lines in haproxy's form.
+    pub startup_logs: String,
 }
 
 fn read(args: &Args) -> Loaded {

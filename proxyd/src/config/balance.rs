@@ -1,9 +1,8 @@
 //! `balance`, `hash-type`, `hash-balance-factor`, `hash-preserve-affinity` and `persist rdp-cookie`.
 
-use super::draft::{At, Section, Settings};
+use super::draft::{At, LogBalanceDraft, Section, Settings};
 use super::line::{Line, code};
 use super::rules::{self, Names};
-use super::support::Support;
 use crate::balance::hash::{Affinity, Function, HashType, Method};
 use crate::balance::{Algorithm, KeySource};
 use crate::sample::fetch::Side;
@@ -22,7 +21,7 @@ const HASHED_RDP_COOKIE: &str = "mstshash";
 const PERSISTENT_RDP_COOKIE: &str = "msts";
 
 /// The algorithms, for suggestions.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "roundrobin",
     "static-rr",
     "leastconn",
@@ -35,11 +34,13 @@ const NAMES: [&str; 12] = [
     "rdp-cookie",
     "hash",
     "log-hash",
+    "sticky",
 ];
 
 /// The words after `balance`.
-pub(super) fn balance(line: &mut Line<'_, '_>, settings: &mut Settings, support: &mut Support) {
+pub(super) fn balance(line: &mut Line<'_, '_>, settings: &mut Settings) {
     let Some(word) = line.words.next() else {
+        settings.log_balance = None;
         settings.balance = Some(At { value: Algorithm::RoundRobin, span: line.keyword });
         return;
     };
@@ -57,8 +58,14 @@ pub(super) fn balance(line: &mut Line<'_, '_>, settings: &mut Settings, support:
         "rdp-cookie" => rdp_cookie(line, word, argument),
         "hash" => hash(line, settings),
         "log-hash" | "sticky" => {
-            support.unsupported(&format!("balance {name}"), word.span, line.out);
-            Some(Algorithm::RoundRobin)
+            let value = if name == "sticky" {
+                LogBalanceDraft::Sticky
+            } else {
+                let Some(word) = line.expect("balance log-hash requires a list of converters.") else { return };
+                LogBalanceDraft::Hash(word.clone())
+            };
+            settings.log_balance = Some(At { value, span: line.words.statement() });
+            return;
         }
         _ => {
             unknown(line, word, name);
@@ -66,6 +73,7 @@ pub(super) fn balance(line: &mut Line<'_, '_>, settings: &mut Settings, support:
         }
     };
     if let Some(value) = algorithm {
+        settings.log_balance = None;
         settings.balance = Some(At { value, span: line.words.statement() });
     }
 }

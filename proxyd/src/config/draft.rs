@@ -59,6 +59,8 @@ pub(super) struct Settings {
     pub log_tag: Option<String>,
     pub balance: Option<At<Algorithm>>,
     pub balance_expression: Option<Word>,
+    /// `balance` as only log backends have it; the last one of the two counts.
+    pub log_balance: Option<At<LogBalanceDraft>>,
     pub rdp_cookie: Option<String>,
     pub hash_affinity: Affinity,
     pub hash_type: Option<HashType>,
@@ -110,6 +112,15 @@ pub(super) enum FormatDraft {
     Https,
     /// `log-format`, as written.
     Custom(Word),
+}
+
+/// A `balance` of log backends alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum LogBalanceDraft {
+    /// `sticky`
+    Sticky,
+    /// `log-hash`, its converters as written.
+    Hash(Word),
 }
 
 /// An entry of a section's `log` lines.

@@ -5,6 +5,7 @@ use super::line::{Line, code};
 use super::model::{LogAddress, LogSample, LogTarget, ServerAddress, SyslogFormat};
 use super::proxy::Tools;
 use super::ring;
+use crate::log::backend::SYSLOG_PORT;
 use shared_config::words::Word;
 use std::net::SocketAddr;
 
@@ -12,8 +13,8 @@ use std::net::SocketAddr;
 const LEN_DEFAULT: u16 = 1024;
 /// The least `len`.
 const LEN_MIN: u16 = 80;
-/// Where syslog servers listen.
-pub(super) const SYSLOG_PORT: u16 = 514;
+/// What stands before the name of a log backend.
+pub(super) const BACKEND: &str = "backend@";
 
 /// The facilities by number.
 const FACILITIES: [&str; 24] = [
@@ -34,6 +35,9 @@ pub(super) fn target(line: &mut Line<'_, '_>, in_global: bool, tools: &mut Tools
         return None;
     }
     let place = address(line, word, &mut tools.resolver);
+    if word.text.starts_with(BACKEND) {
+        tools.log_backends.push(word.clone());
+    }
     let max_len = length(line);
     let format = format(line);
     let mut profile = profile(line, tools)?;
@@ -86,6 +90,9 @@ fn address(line: &mut Line<'_, '_>, word: &Word, resolver: &mut Resolver) -> Opt
         "stdout" => return Some(Destination::Here(LogAddress::Fd(1))),
         "stderr" => return Some(Destination::Here(LogAddress::Fd(2))),
         text => {
+            if let Some(name) = text.strip_prefix(BACKEND) {
+                return Some(Destination::Here(LogAddress::Backend(name.to_owned())));
+            }
             if let Some(name) = text.strip_prefix("ring@") {
                 return Some(Destination::Here(LogAddress::Ring(name.to_owned())));
             }

@@ -9,7 +9,7 @@ use super::option::Negation;
 use super::proxy::{self, Tools};
 use super::sections::{self, Others};
 use super::value::Unit;
-use crate::log::forward::{DatagramBind, ForwardSettings};
+use crate::log::forward::{DatagramBind, ForwardSettings, HostStrategy};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast;
 use shared_config::haproxy::keyword::{self, Keyword, SectionKind, Support};
@@ -60,6 +60,7 @@ pub(super) fn lower(ast: &ast::Section, others: &mut Others, tools: &mut Tools, 
         client_timeout: None,
         unparsed: false,
         lines_only: false,
+        host: HostStrategy::default(),
     };
     let mut draft = Draft { settings, logs: Vec::new(), backlog: None };
     for statement in &ast.statements {
@@ -106,6 +107,18 @@ fn statement_of(line: &mut Line<'_, '_>, row: &'static Keyword, draft: &mut Draf
         }
         "option dont-parse-log" => settings.unparsed = !line.negated,
         "option assume-rfc6587-ntf" => settings.lines_only = !line.negated,
+        "option host" => {
+            let wrong = "'option host' expects one of 'replace', 'fill', 'keep' or 'append'.";
+            let Some(word) = line.expect(wrong) else { return };
+            settings.host = match &*word.text {
+                "replace" => HostStrategy::Replace,
+                "fill" => HostStrategy::Fill,
+                "keep" => HostStrategy::Keep,
+                "append" => HostStrategy::Append,
+                _ => return line.error(code::UNKNOWN_NAME, word.span, wrong),
+            };
+            line.end();
+        }
         // It is for whoever reads the file.
         "description" => {}
         other if row.support != Support::Works => tools.support.statement(row, other, line.keyword, line.out),

@@ -11,6 +11,7 @@ use crate::health::script::CheckKind;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp, Pace};
 use crate::http::case::CaseAdjustment;
 use crate::ids::{BackendId, FrontendId, ServerIndex};
+use crate::log::backend::LogBalance;
 use crate::log::format::Program;
 pub use crate::log::forward::ForwardSettings;
 use crate::log::profile::Profile;
@@ -55,6 +56,15 @@ pub struct Model {
     pub log_forwards: Vec<LogForward>,
     /// The `log-profile` sections; `ProfileId` indexes it.
     pub profiles: Vec<Arc<Profile>>,
+}
+
+/// What a backend in `mode log` needs to send lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogServers {
+    /// Which server gets a line.
+    pub balance: LogBalance,
+    /// Of each server, the ring of lines that wait for its connection. `None`: it gets datagrams.
+    pub rings: Vec<Option<RingSettings>>,
 }
 
 /// A `log-forward` section.
@@ -380,6 +390,8 @@ pub struct Backend {
     pub proxy: Proxy,
     /// The frontend half of the same `listen` section.
     pub listen: Option<FrontendId>,
+    /// `mode log`: how lines get to the servers. `None`: another mode.
+    pub log: Option<LogServers>,
     /// `balance`.
     pub balance: Algorithm,
     /// What `balance hash` or `balance rdp-cookie` hashes.

@@ -24,6 +24,8 @@ pub(super) struct Tools {
     pub rings: Vec<ring::Implicit>,
     /// The profiles that `log` lines name.
     pub profiles: Vec<Word>,
+    /// The log backends that they name.
+    pub log_backends: Vec<Word>,
 }
 
 /// What haproxy says of `no` and `default` in front of other words.
@@ -405,7 +407,7 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         "stats" => stats::stats(line, &mut section.settings),
         "timeout" => settings::timeout(line, &mut section.settings),
         "cookie" => cookie::cookie(line, &mut section.settings),
-        "balance" => balance::balance(line, &mut section.settings, &mut tools.support),
+        "balance" => balance::balance(line, &mut section.settings),
         "hash-type" => balance::hash_type(line, &mut section.settings),
         "hash-preserve-affinity" => balance::hash_preserve_affinity(line, &mut section.settings),
         "hash-balance-factor" => balance::hash_balance_factor(line, &mut section.settings),

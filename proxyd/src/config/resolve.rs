@@ -21,7 +21,7 @@ use super::server::{self, ServerDraft};
 use super::state_file::LastAddresses;
 use super::stats;
 use super::track;
-use super::{log_profile, ring};
+use super::{log_backend, log_profile, ring};
 use crate::balance::Algorithm;
 use crate::health::Pace;
 use crate::ids::{BackendId, FrontendId};
@@ -120,6 +120,7 @@ pub(super) fn complete(
     track::tracking(&sections, &mut backends, names, out);
     let log_forwards = others.forwards.iter().map(|draft| draft.complete(&global)).collect();
     let rings = ring::complete(&others.rings, &tools.rings, sources);
+    log_backend::unknown(&tools.log_backends, &backends, out);
     log_profile::unknown(&tools.profiles, names, out);
     let profiles = log_profile::complete(&others.profiles, names, out);
     let model = Model { global, frontends, backends, userlists, tables, resolvers, rings, log_forwards, profiles };
@@ -302,6 +303,7 @@ impl Completion<'_> {
         let settings = &section.settings;
         let flag = |flag| settings.flags.get(flag, false);
         let default_backend = self.default_backend(section, listen, sections, positions);
+        log_backend::refuse_frontend(section, self.out);
         Frontend {
             proxy,
             binds: self.binds(section),
@@ -458,16 +460,18 @@ impl Completion<'_> {
         let algorithm = settings.balance.as_ref().map_or(Algorithm::RoundRobin, |at| at.value.clone());
         let head = place(self.sources, section.head);
         let balance_key = balance::key(section, &algorithm, &head, self.names, self.out);
+        let servers = self.servers(section);
         Backend {
             proxy,
             listen,
+            log: log_backend::complete(section, &servers, self.names, self.tools, self.out),
             balance: balance::usable(algorithm, is_http),
             balance_key,
             rdp_cookie: settings.rdp_cookie.clone(),
             hash_affinity: settings.hash_affinity,
             hash_type: settings.hash_type.unwrap_or_default(),
             hash_balance_factor: settings.hash_balance_factor,
-            servers: self.servers(section),
+            servers,
             dispatch: section.dispatch,
             transparent: flag(Flag::Transparent),
             cookie: settings.cookie.as_ref().filter(|_| is_http).map(|at| at.value.clone()),

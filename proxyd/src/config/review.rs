@@ -225,7 +225,9 @@ fn email(section: &Section, others: &Others, out: &mut Diagnostics) {
 fn timeouts(section: &Section, out: &mut Diagnostics) {
     let timeouts = &section.settings.timeouts;
     let accepts = section.is_frontend() && !section.binds.is_empty();
-    let sends = section.is_backend() && (!section.servers.is_empty() || section.dispatch.is_some());
+    let sends = section.is_backend()
+        && section.mode() != Mode::Log
+        && (!section.servers.is_empty() || section.dispatch.is_some());
     if (accepts && timeouts.client.is_none()) || (sends && (timeouts.connect.is_none() || timeouts.server.is_none())) {
         out.push(missing_timeouts(section.word(), &section.name, section.head));
     }

@@ -8,8 +8,10 @@ use super::review;
 use super::sections::{self, Others};
 use super::server::{self, NotFound, ServerDraft, ServerSettings};
 use super::value::Unit;
-use super::{log, resolve};
+use super::{log, log_backend, resolve, send_proxy};
+use crate::log::backend::SYSLOG_PORT;
 use crate::log::ring::{BUILT_IN, Framing, RingServer, RingSettings};
+use crate::proxy::address::UseSource;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast;
 use shared_config::haproxy::keyword::{self, SectionKind};
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The size where none is configured, in bytes: haproxy's buffer.
-const SIZE_DEFAULT: usize = 16_384;
+pub(super) const SIZE_DEFAULT: usize = 16_384;
 /// The largest size that is taken.
 const SIZE_MAX: u64 = 1 << 32;
 /// How long the connection of a `log tcp@` line may take to come about.
@@ -60,6 +62,9 @@ pub(super) fn complete(sections: &[RingSettings], implicit: &[Implicit], sources
             address: ring.address.clone(),
             port: ring.port,
             framing: Framing::default(),
+            preface: Vec::new(),
+            source: None,
+            socks4: None,
         };
         RingSettings {
             name: format!("ring#{}", index + 1),
@@ -257,18 +262,42 @@ impl Draft {
     }
 }
 
+/// How messages get to a server over a connection. `what` is such a server.
+pub(super) fn server_at(
+    draft: &ServerDraft,
+    (address, port): (ServerAddress, u16),
+    what: &str,
+    tools: &mut Tools,
+    out: &mut Diagnostics,
+) -> RingServer {
+    let settings = &draft.settings;
+    if settings.send_proxy.has_texts() {
+        tools.support.unsupported(&format!("{what} … set-proxy-v2-tlv-fmt"), draft.span, out);
+    }
+    let of_a_client = |usesrc: &UseSource| !matches!(usesrc, UseSource::Address(_));
+    if settings.source.as_ref().and_then(|source| source.usesrc.as_ref()).is_some_and(of_a_client) {
+        let message = format!("'server {}' : 'usesrc' needs a client, and log lines have none.", draft.name);
+        out.push(Diagnostic::error(code::CONFLICT, draft.span, message).place(Place::Bare));
+    }
+    if settings.resolvers.is_some() {
+        // haproxy takes the word, too, and stays with the address of the start.
+        tools.support.no_effect(&format!("{what} … resolvers"), draft.span, out);
+    }
+    RingServer {
+        name: draft.name.clone(),
+        address,
+        port,
+        framing: settings.log_proto,
+        preface: send_proxy::of_nobody(&settings.send_proxy),
+        source: settings.source.clone(),
+        socks4: settings.socks4,
+    }
+}
+
 /// What a `server` line says of where messages go.
 fn ring_server(ring: &str, draft: &ServerDraft, tools: &mut Tools, out: &mut Diagnostics) -> Option<RingServer> {
     let settings = &draft.settings;
-    let not_yet = [
-        ("send-proxy", settings.send_proxy.is_some()),
-        ("socks4", settings.socks4.is_some()),
-        ("source", settings.source.is_some()),
-        ("resolvers", settings.resolvers.is_some()),
-    ];
-    for (word, _) in not_yet.into_iter().filter(|(_, set)| *set) {
-        tools.support.unsupported(&format!("ring server … {word}"), draft.span, out);
-    }
+    log_backend::refuse_datagrams(ring, draft, out);
     let (address, port) = match server::locate(draft, &mut tools.resolver, |_| None) {
         Ok((address, port, _)) => (address, port),
         Err(NotFound { name, .. }) => {
@@ -280,9 +309,9 @@ fn ring_server(ring: &str, draft: &ServerDraft, tools: &mut Tools, out: &mut Dia
     };
     let port = match port {
         ServerPort::Fixed(port) => port,
-        ServerPort::Mapped(_) => log::SYSLOG_PORT,
+        ServerPort::Mapped(_) => SYSLOG_PORT,
     };
     // A server that is out of service from the start gets nothing.
     let wanted = !settings.disabled && !matches!(address, ServerAddress::Destination | ServerAddress::Unresolved);
-    wanted.then(|| RingServer { name: draft.name.clone(), address, port, framing: settings.log_proto })
+    wanted.then(|| server_at(draft, (address, port), "ring server", tools, out))
 }

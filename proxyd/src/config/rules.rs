@@ -60,7 +60,7 @@ use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::expr;
 use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
 use shared_config::source::Span;
-use shared_config::words::{Word, Words};
+use shared_config::words::{Word, WordBuilder, Words};
 use std::collections::HashMap;
 
 /// What the rules of a section need to know about it.
@@ -233,6 +233,31 @@ pub fn balance_hash(
         lowering.out.push(Diagnostic::warning(code::IGNORED, word.span, message).whole_file());
     }
     lowered.expression
+}
+
+/// Checks and compiles the converters of `balance log-hash`. `None` where they are wrong or do not work yet, which has been reported.
+pub fn log_hash(
+    section: &Section<'_>,
+    word: &Word,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<Box<[sample::Converter]>> {
+    // They begin with a text, whichever.
+    let mut whole = WordBuilder::new(word.span);
+    whole.add("str(message),", word.span);
+    whole.add_part(word, 0..word.text.len());
+    let whole = whole.finish();
+    let mut lowering = Lowering::new(section, names, out);
+    let lowered = expr::parse(&mut Words::new(std::slice::from_ref(&whole), word.span))
+        .and_then(|written| lowering.expression(&written, &written.fetch.name.text, expression::Voice::Sample));
+    match lowered {
+        Ok(lowered) => lowered.expression.map(|expression| expression.converters),
+        Err(problem) => {
+            let before = format!("backend '{}' : balance log-hash : ", section.name);
+            lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, &before).whole_file());
+            None
+        }
+    }
 }
 
 /// `http-error`: the answer for a status, without the first word. `None` where it is wrong or does not work yet, which has been

@@ -5,6 +5,7 @@ use super::model::SendProxy;
 use super::rules::{self, Names};
 use super::server::ServerDraft;
 use crate::proxy::address::ProxyVersion;
+use crate::proxy_protocol::{self, Additions, kind};
 use shared_config::diagnostic::Diagnostics;
 use shared_config::words::Word;
 
@@ -25,6 +26,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Additions that are made when a server is connected to.
+    pub(super) fn has_texts(&self) -> bool {
+        !self.tlvs.is_empty()
+    }
+
     /// Whether a header is sent at all.
     pub(super) fn is_some(&self) -> bool {
         self.version_1 || self.version_2 || self.checksum || self.authority || self.unique_id || self.has_tls()
@@ -73,6 +79,27 @@ pub(super) fn kind(text: &str) -> Option<u8> {
         Some(hexadecimal) => u8::from_str_radix(hexadecimal, 16).ok(),
         None => inside.parse().ok(),
     }
+}
+
+/// The header of a connection that is nobody's but ours.
+pub(super) fn of_nobody(asked: &Asked) -> Vec<u8> {
+    let mut header = Vec::new();
+    if !asked.is_some() {
+        return header;
+    }
+    if !asked.version_2 {
+        proxy_protocol::write_v1(None, &mut header);
+        return header;
+    }
+    let mut additions = Additions::new(asked.checksum);
+    if asked.unique_id {
+        additions.push(kind::UNIQUE_ID, b"");
+    }
+    if asked.has_tls() {
+        additions.push(kind::SSL, &proxy_protocol::NO_TLS);
+    }
+    proxy_protocol::write_v2(None, &additions, &mut header);
+    header
 }
 
 /// The header that a server is sent, its formats compiled.

@@ -3,6 +3,7 @@
 use super::address::{Accept, Address, Host, Port, Resolver};
 use super::draft::Section;
 use super::line::{Line, code};
+use super::log_backend;
 use super::model::{ServerAddress, ServerPort, Source};
 use super::resolvers;
 use super::send_proxy;
@@ -65,6 +66,8 @@ pub(super) struct ServerSettings {
     pub tcp_user_timeout: Option<Duration>,
     pub tfo: bool,
     pub log_proto: Framing,
+    /// `log-bufsize` in bytes.
+    pub log_bufsize: Option<usize>,
     pub ssl: bool,
     pub check_ssl: bool,
     pub verify_none: Option<bool>,
@@ -145,6 +148,7 @@ impl Default for ServerSettings {
             tcp_user_timeout: None,
             tfo: false,
             log_proto: Framing::default(),
+            log_bufsize: None,
             ssl: false,
             check_ssl: false,
             verify_none: None,
@@ -172,6 +176,8 @@ pub(super) struct ServerDraft {
     pub name_span: Span,
     pub address: Address,
     pub address_span: Span,
+    /// It is one of datagrams, which only log backends send: what is wrong elsewhere.
+    pub datagram: Option<String>,
     pub id: Option<(u32, Span)>,
     pub settings: ServerSettings,
 }
@@ -221,12 +227,14 @@ pub(super) fn server(
     check_name(line, name);
     let parsed = parse_address(line, address, &target.prefix, resolver, support);
     params(line, &mut settings, &mut target, resolver, support);
+    let (address_read, datagram) = parsed?;
     Some(ServerDraft {
         name: name.text.to_string(),
         span: line.words.statement(),
         name_span: name.span,
-        address: parsed?,
+        address: address_read,
         address_span: address.span,
+        datagram,
         id: target.id,
         settings,
     })
@@ -263,7 +271,7 @@ pub(super) fn template(
     check_name(line, prefix);
     let parsed = parse_address(line, address, &target.prefix, resolver, support);
     params(line, &mut settings, &mut target, resolver, support);
-    let Some(parsed) = parsed else { return Vec::new() };
+    let Some((parsed, datagram)) = parsed else { return Vec::new() };
     (low..=high)
         .map(|number| ServerDraft {
             name: format!("{}{number}", prefix.text),
@@ -271,6 +279,7 @@ pub(super) fn template(
             name_span: prefix.span,
             address: parsed.clone(),
             address_span: address.span,
+            datagram: datagram.clone(),
             id: target.id.filter(|_| number == low),
             settings: settings.clone(),
         })
@@ -303,13 +312,19 @@ fn parse_address(
     prefix: &str,
     resolver: &Resolver,
     support: &mut Support,
-) -> Option<Address> {
-    match resolver.parse(&word.text, Accept::SERVER) {
+) -> Option<(Address, Option<String>)> {
+    let read = resolver.parse(&word.text, Accept::SERVER);
+    if let Err(message) = &read
+        && let Ok(address) = resolver.parse(&word.text, log_backend::SERVER)
+    {
+        return Some((address, Some(message.clone())));
+    }
+    match read {
         Ok(address) => {
             if matches!(address.host, Host::ReverseHttp(_)) {
                 support.unsupported("server … rhttp@", word.span, line.out);
             }
-            Some(address)
+            Some((address, None))
         }
         Err(message) => {
             line.out

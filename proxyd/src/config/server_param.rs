@@ -14,6 +14,7 @@ use crate::resolvers::message::Kind;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::Param;
 use shared_config::source::Span;
+use shared_config::value::size;
 use shared_config::words::Word;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -204,6 +205,15 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                 let complaint = "expects one of 'legacy' or 'octet-count'";
                 let known = [("legacy", Framing::LineFeed), ("octet-count", Framing::OctetCount)];
                 s.log_proto = self.choice(&known, "<proto>", complaint).unwrap_or_default();
+            }
+            "log-bufsize" => {
+                if let Some(word) = self.argument("<bufsize>") {
+                    let size = size::parse(&word.text).ok().and_then(|size| usize::try_from(size).ok());
+                    s.log_bufsize = size.filter(|size| *size > 0);
+                    if s.log_bufsize.is_none() {
+                        self.error(word.span, &format!("'log-bufsize' expects a size (got '{}')", word.text));
+                    }
+                }
             }
             "proxy-v2-options" => self.proxy_v2_options(s),
             "namespace" => {

@@ -134,9 +134,10 @@ fn mode(line: &mut Line<'_, '_>, settings: &mut Settings, tools: &mut Tools) {
     settings.mode = match text {
         "tcp" => Some(Mode::Tcp),
         "http" => Some(Mode::Http),
-        "log" | "spop" | "haterm" => {
+        "log" => Some(Mode::Log),
+        "spop" | "haterm" => {
             tools.support.unsupported(&format!("mode {text}"), place, line.out);
-            Some(if text == "log" { Mode::Log } else { Mode::Tcp })
+            Some(Mode::Tcp)
         }
         "health" => {
             let message = "'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.";

@@ -9,7 +9,7 @@ use crate::rules::effect::Effect;
 use crate::sample::fetch::Figure;
 use crate::sample::variable::ProcessVariables;
 use crate::sample::variable::Variables;
-use crate::sample::{Context, Stream};
+use crate::sample::{Context, Converter, Stream, Value};
 use crate::sample::{Groups, Live};
 use crate::stick::{Counters, Table};
 use std::hash::{BuildHasher, RandomState};
@@ -135,7 +135,8 @@ impl Live for Generation {
     }
 }
 
-fn random() -> u32 {
+/// A number that nobody can foretell.
+pub fn random() -> u32 {
     // Each state has keys of its own, so hashing nothing with it is a random number.
     let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_ne_bytes();
     u32::from_ne_bytes([a, b, c, d])
@@ -163,4 +164,14 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
         effect.perform(&Context { request: None, response: None, stream: &stream });
     }
     beginning.0
+}
+
+/// What converters make of a text that belongs to no connection.
+pub fn converted(converters: &[Converter], text: &[u8], now: Duration) -> Option<Vec<u8>> {
+    let beginning = Beginning(ProcessVariables::default());
+    let (variables, counters) = (Variables::default(), Counters::default());
+    let stream = Stream { now, accepted: now, ..Stream::outside(&variables, &counters, &beginning) };
+    let context = Context { request: None, response: None, stream: &stream };
+    let value = converters.iter().try_fold(Value::text(text), |value, converter| converter.apply(&context, value))?;
+    Some(value.into_text().into_owned())
 }

@@ -50,11 +50,13 @@ pub enum Sent<'a> {
 
 /// What a format needs where the sender has left it out.
 #[derive(Clone, Copy, Debug)]
-pub struct Missing {
+pub struct Missing<'a> {
     /// The facility of the `log` line.
     pub facility: u8,
     /// Now.
     pub now: Date,
+    /// The host, where it is another one than the message names.
+    pub host: Option<&'a [u8]>,
 }
 
 impl<'a> Message<'a> {
@@ -95,7 +97,8 @@ impl<'a> Message<'a> {
     }
 
     /// Appends it in a format, without a line feed; in none, it stays as it was.
-    pub fn write(&self, out: &mut Vec<u8>, format: SyslogFormat, missing: Missing) {
+    pub fn write(&self, out: &mut Vec<u8>, format: SyslogFormat, missing: Missing<'_>) {
+        let host = missing.host.unwrap_or(self.host);
         let priority = self.priority.unwrap_or(missing.facility * 8);
         let format = if format == SyslogFormat::Default { self.own_format() } else { format };
         // Writing to a Vec cannot fail.
@@ -105,7 +108,7 @@ impl<'a> Message<'a> {
                 self.write_rfc3164_date(out, missing.now);
                 out.push(b' ');
                 if format == SyslogFormat::Rfc3164 {
-                    out.extend_from_slice(or(self.host, b"localhost"));
+                    out.extend_from_slice(or(host, b"localhost"));
                     out.push(b' ');
                 }
                 if !self.tag.is_empty() {
@@ -125,7 +128,7 @@ impl<'a> Message<'a> {
                 } else {
                     self.write_iso_date(out, missing.now);
                 }
-                for part in [self.host, self.tag, self.process, self.id, self.data] {
+                for part in [host, self.tag, self.process, self.id, self.data] {
                     out.push(b' ');
                     out.extend_from_slice(or(part, b"-"));
                 }

@@ -7,8 +7,9 @@
 use super::date::Date;
 use super::syslog::{Message, Priority, Sender, frame};
 use super::target::SyslogFormat;
-use crate::proxy::address::ServerAddress;
+use crate::proxy::address::{ServerAddress, Source};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -73,6 +74,12 @@ pub struct RingServer {
     pub port: u16,
     /// `log-proto`.
     pub framing: Framing,
+    /// `send-proxy` and its kin: what goes before the first message of each connection.
+    pub preface: Vec<u8>,
+    /// `source`
+    pub source: Option<Source>,
+    /// `socks4`: the proxy that is asked for the connection.
+    pub socks4: Option<SocketAddr>,
 }
 
 /// `log-proto`: how messages are told apart in a stream (RFC 6587).

@@ -60,9 +60,21 @@ impl LogTarget {
         Priority { facility: self.facility, level: (level as u8).max(self.min_level) }
     }
 
-    /// Appends one framed line: header and message, cut to [`LogTarget::max_len`], and a line feed.
-    pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: Message<'_>) {
-        self.line(out, |out| frame(out, self.format, self.priority(level), date, sender, message));
+    /// Appends one framed line: header and message, cut to [`LogTarget::max_len`], and a line feed. False: there is none, because
+    /// structured data that was cut would be none.
+    #[must_use]
+    pub fn frame(&self, out: &mut Vec<u8>, level: Level, date: Date, sender: Sender<'_>, message: Message<'_>) -> bool {
+        let (start, mut head) = (out.len(), 0);
+        self.line(out, |out| {
+            head = frame(out, self.format, self.priority(level), date, sender, message) - start;
+        });
+        // The blank behind the data is none of it.
+        let fits =
+            self.format != SyslogFormat::Rfc5424 || message.structured.is_empty() || head <= usize::from(self.max_len);
+        if !fits {
+            out.truncate(start);
+        }
+        fits
     }
 
     /// Appends what is written, cut to [`LogTarget::max_len`], and a line feed.
@@ -85,7 +97,7 @@ pub struct Priority {
     pub level: u8,
 }
 
-/// Appends header and message in a format, whole and without a line feed.
+/// Appends header and message in a format, whole and without a line feed; returns where in `out` the message begins.
 pub fn frame(
     out: &mut Vec<u8>,
     format: SyslogFormat,
@@ -93,7 +105,7 @@ pub fn frame(
     date: Date,
     sender: Sender<'_>,
     message: Message<'_>,
-) {
+) -> usize {
     let Priority { facility, level } = priority;
     let priority = facility * 8 + level;
     let format = match (format, sender.hostname) {
@@ -141,7 +153,9 @@ pub fn frame(
         }
         SyslogFormat::Raw => {}
     }
+    let begin = out.len();
     out.extend_from_slice(message.text);
+    begin
 }
 
 #[cfg(test)]
@@ -159,7 +173,7 @@ mod tests {
         let mut out = Vec::new();
         let sender = Sender { hostname, tag: "haproxy", pid: 29532, now: &Second::of(date) };
         let message = Message { structured: b"", text: message.as_bytes() };
-        target.frame(&mut out, level, date, sender, message);
+        let _ = target.frame(&mut out, level, date, sender, message);
         String::from_utf8(out).unwrap()
     }
 
@@ -204,5 +218,24 @@ mod tests {
         let line = framed(&short, Level::Info, None, &"b=h1 s=<NOSRV> ".repeat(9));
         assert_eq!(line.len(), 81);
         assert!(line.ends_with('\n'));
+    }
+
+    #[test]
+    fn structured_data_is_not_cut() {
+        let header = "<8>1 2026-11-28T23:48:55.000000+00:00 - haproxy 7 - ".len();
+        let date = Date { since_epoch: Duration::from_secs(1_795_909_735), utc_offset: 0 };
+        let second = Second::of(date);
+        let sender = Sender { hostname: None, tag: "haproxy", pid: 7, now: &second };
+        let target = LogTarget { max_len: 80, min_level: 0, max_level: 7, ..target(SyslogFormat::Rfc5424, 1) };
+        let framed = |length: usize| {
+            let (mut out, structured) = (Vec::new(), vec![b's'; length]);
+            let message = Message { structured: &structured, text: b"text" };
+            let sent = target.frame(&mut out, Level::Emergency, date, sender, message);
+            (sent, String::from_utf8(out).unwrap().split_off(if sent { header } else { 0 }))
+        };
+        let room = 80 - header;
+        assert_eq!(framed(room - 3), (true, "s".repeat(room - 3) + " te\n"));
+        assert_eq!(framed(room - 1), (true, "s".repeat(room - 1) + " \n"));
+        assert_eq!(framed(room), (false, String::new()));
     }
 }

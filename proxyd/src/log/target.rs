@@ -1,5 +1,6 @@
 //! Where log lines go: one `log` line of the configuration.
 
+use super::backend::LogBackend;
 use super::profile::{Instead, Profile};
 use super::ring::Ring;
 use super::step::Step;
@@ -45,6 +46,8 @@ pub enum LogAddress {
     },
     /// A descriptor that was open at start: `fd@N`, `stdout` (1), `stderr` (2).
     Fd(i32),
+    /// A log backend: one of its servers.
+    Backend(String),
     /// A ring: a section, one made for a `log tcp@` line, or the one that is always there.
     Ring(String),
 }
@@ -90,6 +93,8 @@ pub struct Logger {
     ring: Option<Arc<Ring>>,
     /// The profile.
     profile: Option<Arc<Profile>>,
+    /// The backend, where the target is one.
+    backend: Option<Arc<LogBackend>>,
     /// The longest message in bytes, before the header.
     message_max: usize,
     /// Lines that met `sample`, over all workers.
@@ -101,13 +106,24 @@ impl Logger {
     /// `len` of all `log` lines: haproxy writes every message into as many bytes, one less the last.
     pub fn new(target: LogTarget, ring: Option<Arc<Ring>>, longest: u16) -> Self {
         let message_max = usize::from(longest.max(target.max_len)).saturating_sub(1);
-        Self { target, ring, profile: None, message_max, position: Arc::default() }
+        Self { target, ring, profile: None, backend: None, message_max, position: Arc::default() }
     }
 
     /// Lines are built as this profile says.
     #[must_use]
     pub fn with_profile(self, profile: Option<Arc<Profile>>) -> Self {
         Self { profile, ..self }
+    }
+
+    /// Lines go to the servers of this backend.
+    #[must_use]
+    pub fn with_backend(self, backend: Option<Arc<LogBackend>>) -> Self {
+        Self { backend, ..self }
+    }
+
+    /// The backend whose servers get the lines.
+    pub fn backend(&self) -> Option<&LogBackend> {
+        self.backend.as_deref()
     }
 
     /// The profile.

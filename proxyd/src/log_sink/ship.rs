@@ -19,6 +19,8 @@ use crate::log::ring::{Framing, Reader, Ring, RingServer, Start};
 use crate::net::Stream;
 use crate::net::connect::{self, Options, Target};
 use crate::proxy::address::ServerAddress;
+use crate::proxy::place::Ports;
+use crate::session::attempt::source_address;
 
 /// How long a server that cannot be reached, or that went away, is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -83,8 +85,10 @@ async fn ship(ring: Arc<Ring>, server: RingServer) {
     let Some(target) = target(&server) else { return };
     let mut reader = ring.reader(Start::Oldest, true);
     let mut pending = Pending::new(server.framing);
+    let ports = server.source.as_ref().and_then(|source| source.ports).map(|(low, high)| Ports::new(low, high));
     loop {
-        if let Ok(stream) = connection(&target, settings.connect_timeout).await
+        if let Ok(stream) = connection(&target, &server, ports.as_ref(), settings.connect_timeout).await
+            && say(&stream, &server.preface, settings.server_timeout).await.is_ok()
             && talk(&stream, &mut reader, &mut pending, settings.server_timeout).await.is_ok()
         {
             return;
@@ -106,10 +110,34 @@ fn target(server: &RingServer) -> Option<Target> {
     }
 }
 
-async fn connection(target: &Target, limit: Option<Duration>) -> io::Result<Stream> {
-    let mut connecting = connect::start(target, &Options::default())?;
+async fn connection(
+    target: &Target,
+    server: &RingServer,
+    ports: Option<&Ports>,
+    limit: Option<Duration>,
+) -> io::Result<Stream> {
+    let from = server.source.as_ref().map(|source| source_address(source, None, target));
+    let (source, transparent) = from.unwrap_or_default();
+    let interface = server.source.as_ref().and_then(|source| source.interface.clone());
+    let options = Options { source, transparent, interface, socks4: server.socks4, ..Options::default() };
+    let mut connecting = match ports {
+        Some(ports) => connect::start_from(target, &options, ports)?,
+        None => connect::start(target, &options)?,
+    };
     within(limit, poll_fn(|context| connecting.poll(context))).await?;
     Ok(connecting.into_stream())
+}
+
+/// Sends what comes before all messages.
+async fn say(stream: &Stream, mut bytes: &[u8], limit: Option<Duration>) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = within(limit, poll_fn(|context| stream.poll_write(context, bytes))).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Sends until the connection ends, which is an error, or the ring does.

@@ -41,8 +41,9 @@ const NICE_ORDINARY: u64 = 20;
 /// The privilege to change how threads are scheduled, as a bit of those that are held (capabilities(7)).
 const CAP_SYS_NICE: u64 = 1 << 23;
 
-/// Reads the configuration as the start did, and says what is wrong with it; `None` if it cannot be used.
-pub type Load = Box<dyn FnMut() -> Option<Model> + Send>;
+/// Reads the configuration as the start did, and says what is wrong with it: the model, and what was said; `None` if it cannot be
+/// used.
+pub type Load = Box<dyn FnMut() -> Option<(Model, String)> + Send>;
 
 /// A configuration that is ready to be put in force.
 pub(super) struct Reloaded {
@@ -163,9 +164,9 @@ impl Work {
     }
 
     fn reload(&mut self) -> Outcome {
-        let model = (self.load)().ok_or("the configuration cannot be used, see above")?;
+        let (model, startup_logs) = (self.load)().ok_or("the configuration cannot be used, see above")?;
         let previous = self.handle.load();
-        let generation = running::build(&model, &self.facts, Some(&previous));
+        let generation = Generation { startup_logs, ..running::build(&model, &self.facts, Some(&previous)) };
         let checks = running::checks::plans(&model, &generation)?;
         let names = running::names::plans(&model, &generation);
         let opened = sockets::open_added(&previous, &generation)?;

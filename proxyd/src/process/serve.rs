@@ -19,7 +19,7 @@ use super::{control, descriptors, identity, sockets, state_file, systemd};
 use crate::cli;
 use crate::clock;
 use crate::config::model::{LogHostname, Model};
-use crate::generation::Handle;
+use crate::generation::{Generation, Handle};
 use crate::limits::PIPE_SIZE;
 use crate::log_sink::LogSettings;
 use crate::net::accept::Waiting;
@@ -47,6 +47,8 @@ pub struct Options {
     pub old_processes: Vec<i32>,
     /// `-st`: old processes end at once, rather than when they have finished.
     pub terminate_old: bool,
+    /// What was said about the configuration.
+    pub startup_logs: String,
 }
 
 /// How the process ends.
@@ -80,7 +82,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     small_pages();
     let voice = Voice::new(options.quiet);
     let (facts, pipes) = facts(model, options, voice)?;
-    let generation = running::build(model, &facts, None);
+    let generation = Generation { startup_logs: options.startup_logs.clone(), ..running::build(model, &facts, None) };
     let mut checks = running::checks::plans(model, &generation)?;
     state_file::load(model, &generation, &mut checks, voice);
     let names = running::names::plans(model, &generation);

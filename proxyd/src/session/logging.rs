@@ -12,6 +12,7 @@ use super::finish::is_http;
 use super::stream::Exchange;
 use super::{Session, policy};
 use crate::clock::{self, Moment};
+use crate::http::h1::Body;
 use crate::ids::ProfileId;
 use crate::log::format::Program;
 use crate::log::profile::Profile;
@@ -158,6 +159,7 @@ fn log(exchange: &Exchange<'_>, step: Step, end: Option<End>, timers: Timers, no
 
 fn write(exchange: &Exchange<'_>, event: Event<'_>) {
     let Event { step, end, timers, now, level, profile } = event;
+    let early = matches!(step, Step::Response) && is_http(exchange);
     let (session, account) = (exchange.session, &exchange.account);
     let (frontend, worker) = (&session.frontend, &session.worker);
     let shows = frontend.logging.shows;
@@ -201,8 +203,8 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
         timers,
         // Without HTTP there is no status, which haproxy writes as 0; a request without an answer has -1.
         status: account.status.or((!is_http(exchange)).then_some(0)),
-        bytes_out: account.bytes_out,
-        bytes_in: account.bytes_in.saturating_add_signed(account.counted_more.into()) + exchange.upload.moved,
+        bytes_out: account.bytes_out + if early { ahead(exchange) } else { 0 },
+        bytes_in: account.bytes_in.saturating_add_signed(account.counted_more.into()) + exchange.upload.counted(),
         termination: letters(end, is_http(exchange)),
         cookies: account.cookies,
         load: load(exchange, server),
@@ -224,6 +226,14 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
     worker.log.record(destination(session, level, worker.date(now)), lines, &record, |expression| {
         sample(exchange, expression, &record)
     });
+}
+
+/// What has come of the response's body together with its head: haproxy counts it when it has it.
+fn ahead(exchange: &Exchange<'_>) -> u64 {
+    let Some(body) = policy::response_body(exchange) else { return 0 };
+    // The end of chunks is one more.
+    let ends = exchange.response_wire.is_some_and(|wire| wire.body == Body::Chunked) && body.has(0);
+    body.data().len() as u64 + u64::from(ends)
 }
 
 /// The value of an expression in a line, which may look at both messages.

@@ -466,7 +466,9 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
         rules.choose_backend(&Context { request: exchange.visible_request(), response: None, stream: &stream })
     };
     let backend = ruled.or(session.frontend.default_backend).and_then(|id| session.view.backend(id));
-    let Some(view) = backend.filter(|view| !view.backend.section.disabled) else {
+    // Log lines alone go to the servers of a log backend.
+    let takes = |view: &&BackendView| !view.backend.section.disabled && view.backend.section.mode != Mode::Log;
+    let Some(view) = backend.filter(takes) else {
         return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
     };
     exchange.backend = Some(view);

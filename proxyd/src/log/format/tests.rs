@@ -383,3 +383,23 @@ fn every_name_is_known_once() {
     assert!(Alias::from_name("nope").is_none());
     assert!(Alias::RequestHeaders.needs_http() && !Alias::ClientIp.needs_http());
 }
+
+/// What haproxy's announcements of the two encodings say of `%(named_field)[str(ok)]` and `%{+cbor}[bool(true)]`.
+#[test]
+fn encodings_are_those_that_were_announced() {
+    let record = record();
+    let written = |program: &Program<bool>| {
+        let mut out = Vec::new();
+        let process = Process { hostname: "vm", pid: 1, now: &Second::of(record.requested) };
+        let value = |is_text: &bool| Some(if *is_text { Sample::text(b"ok") } else { Sample::Bool(true) });
+        program.write(&mut out, &record, process, value);
+        String::from_utf8(out).unwrap()
+    };
+    let named = || vec![Field::expression("named_field".to_owned(), true, Flags::default(), None)];
+    let object = |encoding| Program::object(Flags { encoding, ..NONE }, named());
+    assert_eq!(written(&object(Encoding::Json)), r#"{"named_field": "ok"}"#);
+    assert_eq!(written(&object(Encoding::Cbor)), "BF6B6E616D65645F6669656C64626F6BFF");
+    let flags = Flags { encoding: Encoding::Cbor, ..NONE };
+    let alone = Item::Encoded(Box::new(Field::expression(String::new(), false, flags, None)));
+    assert_eq!(written(&Program::new(vec![alone])), "F5");
+}

@@ -2,8 +2,11 @@ use super::*;
 use proptest::prelude::*;
 use std::time::Duration;
 
-const NOW: Missing =
-    Missing { facility: 19, now: Date { since_epoch: Duration::from_micros(1_795_872_964_635_971), utc_offset: 0 } };
+const NOW: Missing<'static> = Missing {
+    facility: 19,
+    now: Date { since_epoch: Duration::from_micros(1_795_872_964_635_971), utc_offset: 0 },
+    host: None,
+};
 
 fn written(message: &str, format: SyslogFormat) -> String {
     let mut out = Vec::new();

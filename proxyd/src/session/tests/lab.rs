@@ -257,6 +257,7 @@ impl Lab {
             forwarders: Vec::new(),
             tables: Vec::new(),
             profiles: Vec::new(),
+            startup_logs: String::new(),
             global,
         });
         let generation = handle.load();

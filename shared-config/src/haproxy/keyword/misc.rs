@@ -211,7 +211,7 @@ pub const CLI_COMMANDS: &[CliCommand] = &[
     command("show ssl ocsp-updates", false, true, Normal, Unsupported),
     command("show ssl providers", false, true, Normal, Unsupported),
     command("show ssl sni", false, true, Normal, Unsupported),
-    command("show startup-logs", true, true, Normal, Unsupported),
+    command("show startup-logs", true, true, Normal, Works),
     command("show stat", false, true, Normal, Works),
     command("show table", false, true, Normal, Works),
     command("show tasks", false, true, Normal, Unsupported),

@@ -184,7 +184,7 @@ pub const SERVER_PARAMS: &[Param] = &[
     param("init-state", ONE, Works),
     param("inter", ONE, Works),
     param("ktls", ONE, NoEffect).ssl(),
-    param("log-bufsize", ONE, NoEffect),
+    param("log-bufsize", ONE, Works),
     param("log-proto", ONE, Works),
     param("max-reuse", ONE, Works),
     param("maxconn", ONE, Works),

@@ -84,7 +84,7 @@ pub const SECTION: &[Keyword] = &[
     row("option assume-rfc6587-ntf", Sections::of(&[LogForward]), NONE, Works),
     row("option dont-parse-log", Sections::of(&[LogForward]), NONE, Works),
     row("option get-values", Sections::of(&[FcgiApp]), NONE, Unsupported).no(),
-    row("option host", Sections::of(&[LogForward]), ONE, Unsupported),
+    row("option host", Sections::of(&[LogForward]), ONE, Works),
     row("option keep-conn", Sections::of(&[FcgiApp]), NONE, Unsupported).no(),
     row("option max-reqs", Sections::of(&[FcgiApp]), ONE, Unsupported),
     row("option mpxs-conns", Sections::of(&[FcgiApp]), NONE, Unsupported).no(),
