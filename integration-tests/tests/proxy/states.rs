@@ -310,3 +310,34 @@ listen l
         assert_eq!(logged(&rig), "1500 700 60 1 -");
     }
 }
+
+/// As long as no backend is chosen, a log says the frontend's name in its place.
+#[test]
+fn a_frontend_takes_the_backends_place() {
+    let rules = "    http-request return status 200 if { path /here }";
+    let rig = Rig::start("be-name", &config("%[be_name] %[be_id] %[fe_id]", rules), answering(OK));
+    for (path, expected) in [("/here", "fe 2 2"), ("/there", "be 3 2")] {
+        let _ = get(&rig, path);
+        assert_eq!(logged(&rig), expected);
+    }
+}
+
+/// Of 3.x: bytes that are no request are counted, for the connection and for who sent them.
+#[test]
+fn a_broken_request_is_a_glitch() {
+    if is_theirs() {
+        return;
+    }
+    let rules = "    stick-table type ip size 10 store glitch_cnt,glitch_rate(10s)
+    tcp-request connection track-sc0 src
+    http-request set-var(txn.skip) int(2)
+    http-request set-var(txn.cut) path,bytes(1,txn.skip)";
+    let format = "%[fc_glitches] %[sc0_glitch_cnt] %[src,table_glitch_rate(fe)] %[var(txn.cut)]";
+    let rig = Rig::start("glitch", &config(format, rules), answering(OK));
+    let _ = get(&rig, "/abc");
+    assert_eq!(logged(&rig), "0 0 0 ab");
+    let _ = talk(&rig, b"GET\x01/ HTTP/1.1\r\n\r\n", false, QUIET);
+    assert_eq!(logged(&rig), "1 1 1 -");
+    let _ = get(&rig, "/def");
+    assert_eq!(logged(&rig), "0 1 1 de");
+}

@@ -237,10 +237,6 @@ impl<'a> Reader<'_, 'a, '_, '_> {
                 }
             };
             rest = after.strip_prefix(',').unwrap_or(after);
-            if matches!(name, "glitch_cnt" | "glitch_rate") {
-                self.tools.support.unsupported(&format!("stick-table … store {name}"), list.span, self.line.out);
-                continue;
-            }
             let Some(kind) = DataType::from_name(name) else {
                 return self.wrong(list.span, format!("unknown store option '{name}'."));
             };

@@ -322,3 +322,19 @@ pub trait Live {
 /// The groups of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Groups(pub Vec<String>);
+
+/// A process in which nothing runs, for tests.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Nothing(ProcessVariables);
+
+#[cfg(test)]
+impl Live for Nothing {
+    fn variables(&self) -> &ProcessVariables {
+        &self.0
+    }
+
+    fn random(&self) -> u32 {
+        0
+    }
+}

@@ -114,9 +114,9 @@ pub enum Converter {
     /// `bytes`
     Bytes {
         /// Bytes skipped.
-        offset: usize,
+        offset: Operand,
         /// Bytes kept. `None`: the rest.
-        length: Option<usize>,
+        length: Option<Operand>,
     },
     /// `ltrim`
     TrimLeft(Box<[u8]>),
@@ -180,8 +180,15 @@ impl Converter {
             }
             Self::Bytes { offset, length } => {
                 let is_text = matches!(value, Value::Str(_));
+                let number =
+                    |operand: &Operand| operand.number(context).and_then(|number| usize::try_from(number).ok());
+                let offset = number(offset)?;
+                let length = match length {
+                    None => None,
+                    Some(length) => Some(number(length)?),
+                };
                 let bytes = text::part(value.into_bytes(), |bytes| {
-                    let rest = offset.min(&bytes.len()).to_owned()..bytes.len();
+                    let rest = offset.min(bytes.len())..bytes.len();
                     Some(rest.start..length.map_or(rest.end, |length| rest.end.min(rest.start.saturating_add(length))))
                 })?;
                 if is_text { Value::Str(bytes) } else { Value::Bin(bytes) }

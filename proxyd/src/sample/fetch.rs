@@ -422,7 +422,10 @@ impl Fetch {
             Self::Figure(figure) => figure.value(context.stream),
             Self::ServerUp(backend, server) => Some(Value::Bool(stream.live.server_up(*backend, *server))),
             Self::FrontendName => Some(Value::text(stream.frontend.1.as_bytes())),
-            Self::BackendName => stream.backend.map(|(_, name)| Value::text(name.as_bytes())),
+            // As long as none is chosen, the frontend takes its place.
+            Self::BackendName => {
+                Some(Value::text(stream.backend.map_or(stream.frontend.1, |(_, name)| name).as_bytes()))
+            }
             Self::FirstRequest => Some(Value::Bool(stream.client_requests <= 1)),
             Self::ProtoHttp => Some(Value::Bool(request().is_some())),
             Self::Date(offset, unit) => Some(Value::Int(since_1970(stream.now, *unit).saturating_add(*offset))),

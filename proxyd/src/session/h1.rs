@@ -133,6 +133,7 @@ fn refuse(exchange: &mut Exchange<'_>, status: u16) -> End {
     exchange.request.clear();
     policy::track(exchange, &tracked::REQUEST);
     policy::track(exchange, &tracked::ERROR);
+    policy::track(exchange, &tracked::GLITCH);
     End::bad_request(status)
 }
 

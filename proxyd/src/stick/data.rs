@@ -36,12 +36,14 @@ pub enum DataType {
     Gpt,
     Gpc,
     GpcRate,
+    GlitchCnt,
+    GlitchRate,
 }
 
 use DataType::{
-    BytesInCnt, BytesInRate, BytesOutCnt, BytesOutRate, ConnCnt, ConnCur, ConnRate, Gpc, Gpc0, Gpc0Rate, Gpc1,
-    Gpc1Rate, GpcRate, Gpt, Gpt0, HttpErrCnt, HttpErrRate, HttpFailCnt, HttpFailRate, HttpReqCnt, HttpReqRate,
-    ServerId, ServerKey, SessCnt, SessRate,
+    BytesInCnt, BytesInRate, BytesOutCnt, BytesOutRate, ConnCnt, ConnCur, ConnRate, GlitchCnt, GlitchRate, Gpc, Gpc0,
+    Gpc0Rate, Gpc1, Gpc1Rate, GpcRate, Gpt, Gpt0, HttpErrCnt, HttpErrRate, HttpFailCnt, HttpFailRate, HttpReqCnt,
+    HttpReqRate, ServerId, ServerKey, SessCnt, SessRate,
 };
 
 /// What a datum is made of.
@@ -59,7 +61,7 @@ pub enum Form {
 
 impl DataType {
     /// All of them, in their order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         ServerId,
         Gpt0,
         Gpc0,
@@ -85,6 +87,8 @@ impl DataType {
         Gpt,
         Gpc,
         GpcRate,
+        GlitchCnt,
+        GlitchRate,
     ];
 
     /// The word of the configuration.
@@ -115,6 +119,8 @@ impl DataType {
             Gpt => "gpt",
             Gpc => "gpc",
             GpcRate => "gpc_rate",
+            GlitchCnt => "glitch_cnt",
+            GlitchRate => "glitch_rate",
         }
     }
 
@@ -127,10 +133,10 @@ impl DataType {
     pub fn form(self) -> Form {
         match self {
             ServerId | Gpt0 | Gpc0 | Gpc1 | ConnCnt | ConnCur | SessCnt | HttpReqCnt | HttpErrCnt | HttpFailCnt
-            | Gpt | Gpc => Form::Number,
+            | Gpt | Gpc | GlitchCnt => Form::Number,
             BytesInCnt | BytesOutCnt => Form::Long,
             Gpc0Rate | ConnRate | SessRate | HttpReqRate | HttpErrRate | BytesInRate | BytesOutRate | Gpc1Rate
-            | HttpFailRate | GpcRate => Form::Rate,
+            | HttpFailRate | GpcRate | GlitchRate => Form::Rate,
             ServerKey => Form::Name,
         }
     }

@@ -116,6 +116,8 @@ pub const SESSION: [(DataType, u64); 2] = [(DataType::SessCnt, 1), (DataType::Se
 pub const REQUEST: [(DataType, u64); 2] = [(DataType::HttpReqCnt, 1), (DataType::HttpReqRate, 1)];
 /// What an error of the client adds.
 pub const ERROR: [(DataType, u64); 2] = [(DataType::HttpErrCnt, 1), (DataType::HttpErrRate, 1)];
+/// What bytes that are no request add.
+pub const GLITCH: [(DataType, u64); 2] = [(DataType::GlitchCnt, 1), (DataType::GlitchRate, 1)];
 /// What a failure of a server adds.
 pub const FAILURE: [(DataType, u64); 2] = [(DataType::HttpFailCnt, 1), (DataType::HttpFailRate, 1)];
 

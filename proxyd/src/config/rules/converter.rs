@@ -90,17 +90,19 @@ fn part(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>, Prob
 }
 
 fn bytes_part(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
-    let number = |index: usize| -> Result<Option<Option<usize>>, Problem> {
-        let Some(word) = arguments.word(index) else { return Ok(Some(None)) };
-        match word.text.parse::<usize>() {
-            Ok(number) => Ok(Some(Some(number))),
+    let operand = |index: usize| -> Result<Option<Operand>, Problem> {
+        let Some(word) = arguments.word(index) else { return Ok(None) };
+        match word.text.parse::<u32>() {
+            Ok(number) => Ok(Some(Operand::Number(number.into()))),
             // 3.x takes a variable here.
-            Err(_) if word.text.contains('.') => Ok(None),
+            Err(_) if word.text.contains('.') => {
+                super::effect::variable_name(&word.text, word).map(Operand::Variable).map(Some)
+            }
             Err(_) => Err(problem(format!("'{}' is not a number", word.text), word.span)),
         }
     };
-    let (Some(offset), Some(length)) = (number(0)?, number(1)?) else { return Ok(None) };
-    Ok(Some(Converter::Bytes { offset: offset.unwrap_or(0), length }))
+    let offset = operand(0)?.unwrap_or(Operand::Number(0));
+    Ok(Some(Converter::Bytes { offset, length: operand(1)? }))
 }
 
 fn regsub(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {

@@ -87,9 +87,9 @@ fn ask(name: &str, index: u8) -> Option<Ask> {
         "kbytes_in" => Ask::Kilobytes(DataType::BytesInCnt),
         "kbytes_out" => Ask::Kilobytes(DataType::BytesOutCnt),
         "updt_conn_cnt" => Ask::CountConnection,
-        "bytes_in_rate" | "bytes_out_rate" | "conn_cnt" | "conn_cur" | "conn_rate" | "http_err_cnt"
-        | "http_err_rate" | "http_fail_cnt" | "http_fail_rate" | "http_req_cnt" | "http_req_rate" | "server_id"
-        | "sess_cnt" | "sess_rate" => Ask::Value(DataType::from_name(name)?),
+        "bytes_in_rate" | "bytes_out_rate" | "conn_cnt" | "conn_cur" | "conn_rate" | "glitch_cnt" | "glitch_rate"
+        | "http_err_cnt" | "http_err_rate" | "http_fail_cnt" | "http_fail_rate" | "http_req_cnt" | "http_req_rate"
+        | "server_id" | "sess_cnt" | "sess_rate" => Ask::Value(DataType::from_name(name)?),
         _ => return None,
     })
 }

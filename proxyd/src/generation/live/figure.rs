@@ -65,7 +65,11 @@ pub(super) fn of(generation: &Generation, figure: Figure, stream: &Stream<'_>) -
         }
         Figure::Retries => Some(generation.backend(stream.backend?.0)?.retries.into()),
         Figure::FrontendId => Some(generation.frontend(stream.frontend.0)?.section.id.into()),
-        Figure::BackendId => Some(generation.backend(stream.backend?.0)?.section.id.into()),
+        // As long as none is chosen, the frontend takes its place.
+        Figure::BackendId => match stream.backend {
+            Some((id, _)) => Some(generation.backend(id)?.section.id.into()),
+            None => Some(generation.frontend(stream.frontend.0)?.section.id.into()),
+        },
         // The others have questions of their own.
         Figure::ServersUp(_)
         | Figure::BackendSessions(_)

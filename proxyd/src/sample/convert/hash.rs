@@ -4,7 +4,7 @@ use crate::balance::hash::{Function, mix};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
 use xxhash_rust::{xxh3::xxh3_64_with_seed, xxh32::xxh32, xxh64::xxh64};
 
 /// A hash that gives a number.
@@ -53,6 +53,8 @@ pub enum Algorithm {
     Sha256,
     Sha384,
     Sha512,
+    Sha512Of224,
+    Sha512Of256,
 }
 
 impl Algorithm {
@@ -65,6 +67,8 @@ impl Algorithm {
             "sha256" | "sha-256" | "sha2-256" => Self::Sha256,
             "sha384" | "sha-384" | "sha2-384" => Self::Sha384,
             "sha512" | "sha-512" | "sha2-512" => Self::Sha512,
+            "sha512-224" | "sha-512/224" | "sha2-512/224" => Self::Sha512Of224,
+            "sha512-256" | "sha-512/256" | "sha2-512/256" => Self::Sha512Of256,
             _ => return None,
         })
     }
@@ -77,6 +81,8 @@ impl Algorithm {
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
             Self::Sha384 => Sha384::digest(bytes).to_vec(),
             Self::Sha512 => Sha512::digest(bytes).to_vec(),
+            Self::Sha512Of224 => Sha512_224::digest(bytes).to_vec(),
+            Self::Sha512Of256 => Sha512_256::digest(bytes).to_vec(),
         }
     }
 
@@ -93,6 +99,8 @@ impl Algorithm {
             Self::Sha256 => code::<Hmac<Sha256>>(key, bytes),
             Self::Sha384 => code::<Hmac<Sha384>>(key, bytes),
             Self::Sha512 => code::<Hmac<Sha512>>(key, bytes),
+            Self::Sha512Of224 => code::<Hmac<Sha512_224>>(key, bytes),
+            Self::Sha512Of256 => code::<Hmac<Sha512_256>>(key, bytes),
         }
     }
 }

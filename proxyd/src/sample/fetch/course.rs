@@ -179,22 +179,10 @@ fn milliseconds(time: Duration) -> Value<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::context::Live;
-    use crate::sample::variable::{ProcessVariables, Variables};
+    use crate::sample::context::Nothing;
+    use crate::sample::variable::Variables;
     use crate::sample::{Context, Fetch};
     use crate::stick::Counters;
-
-    struct Nothing(ProcessVariables);
-
-    impl Live for Nothing {
-        fn variables(&self) -> &ProcessVariables {
-            &self.0
-        }
-
-        fn random(&self) -> u32 {
-            0
-        }
-    }
 
     struct Halfway;
 
@@ -226,7 +214,7 @@ mod tests {
     #[test]
     fn phases_are_those_of_the_log() {
         let (variables, counters) = (Variables::default(), Counters::default());
-        let live = Nothing(ProcessVariables::default());
+        let live = Nothing::default();
         let stream = Stream {
             course: Some(&Halfway),
             now: Duration::from_secs(1_009),

@@ -7,6 +7,11 @@ use crate::sample::value::Value;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+/// The addition to a PROXY header about TLS, what its own additions stand behind, and their types (PROXY protocol, 2.2.6).
+const SSL: u8 = 0x20;
+const SSL_HEAD: usize = 5;
+const SSL_PARTS: std::ops::RangeInclusive<u8> = 0x21..=0x25;
+
 /// A connected socket that rules may ask about.
 pub trait Socket {
     /// This side's address.
@@ -137,7 +142,13 @@ impl SocketFetch {
                 Some(Value::text(stream.header_error.map_or("", |error| error.name()).as_bytes()))
             }
             Self::SavedSyn => stream.client_socket?.saved_syn().map(|packet| Value::Bin(Cow::Owned(packet))),
-            Self::Tlv(kind) => proxy_protocol::tlv(stream.proxy_header?, kind).map(Value::text),
+            Self::Tlv(kind) => {
+                let additions = stream.proxy_header?;
+                // What is said about TLS has additions of its own, after whether there was any and whether it was verified.
+                let inside = || proxy_protocol::tlv(proxy_protocol::tlv(additions, SSL)?.get(SSL_HEAD..)?, kind);
+                let found = proxy_protocol::tlv(additions, kind);
+                found.or_else(|| if SSL_PARTS.contains(&kind) { inside() } else { None }).map(Value::text)
+            }
         }
     }
 }
@@ -153,6 +164,25 @@ impl Figure {
             Self::Retransmitted => measured.retransmitted,
             Self::Fackets => measured.fackets,
             Self::Reordering => measured.reordering,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::context::Nothing;
+    use crate::sample::variable::Variables;
+    use crate::stick::Counters;
+
+    #[test]
+    fn additions_about_tls_stand_in_one_of_their_own() {
+        let header = b"\x02\0\x01a\x20\0\x0d\x01\0\0\0\0\x21\0\x01v\x22\0\x01n\x05\0\x01u";
+        let (variables, counters, live) = (Variables::default(), Counters::default(), Nothing::default());
+        let stream = Stream { proxy_header: Some(header), ..Stream::outside(&variables, &counters, &live) };
+        for (kind, expected) in [(2, Some("a")), (0x21, Some("v")), (0x22, Some("n")), (0x23, None), (5, Some("u"))] {
+            let value = SocketFetch::Tlv(kind).value(&stream);
+            assert_eq!(value, expected.map(|text| Value::text(text.as_bytes())), "{kind}");
         }
     }
 }

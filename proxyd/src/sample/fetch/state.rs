@@ -33,7 +33,7 @@ pub enum StateFetch {
     Inside(Which, Layers),
     /// `fc_nb_streams`, `fc_settings_streams_limit` and so on: how many exchanges share the connection, and how many may.
     Streams(Which),
-    /// `fc_glitches`, `bc_glitches`: what HTTP/1 does not count.
+    /// `fc_glitches`, `bc_glitches`: how often a side broke the rules of HTTP. A client does so once, and gets no further.
     Glitches(Which),
     /// `bc_err` and so on: what went wrong with a connection to the server that rules can ask about, which is nothing.
     ServerError(Told),
@@ -98,7 +98,12 @@ impl StateFetch {
             Self::Number(which) => Some(Value::Int(number(stream, *which)?.into())),
             Self::Inside(which, layers) => inside(stream, *which, *layers).map(text),
             Self::Streams(which) => stream.socket(*which).map(|_| Value::Int(1)),
-            Self::Glitches(which) => stream.socket(*which).map(|_| Value::Int(0)),
+            Self::Glitches(Which::Server) => stream.server_socket.map(|_| Value::Int(0)),
+            Self::Glitches(Which::Client) => {
+                stream.client_socket?;
+                let refused = stream.course.is_some_and(|course| course.told().termination == *b"PR");
+                Some(Value::Int((stream.http && refused && context.request.is_none()).into()))
+            }
             Self::ServerError(told) => stream.server_socket.map(|_| match told {
                 Told::Number => Value::Int(0),
                 Told::Words => Value::text(b"Success"),

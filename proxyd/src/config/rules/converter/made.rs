@@ -136,7 +136,7 @@ fn sha2(arguments: &Arguments<'_>) -> Result<Algorithm, Problem> {
 }
 
 /// OpenSSL's digests that nobody asks a proxy for.
-const OTHER_DIGESTS: [&str; 16] = [
+const OTHER_DIGESTS: [&str; 14] = [
     "blake2b512",
     "blake2s256",
     "md4",
@@ -144,8 +144,6 @@ const OTHER_DIGESTS: [&str; 16] = [
     "ripemd",
     "ripemd160",
     "rmd160",
-    "sha512-224",
-    "sha512-256",
     "sha3-224",
     "sha3-256",
     "sha3-384",

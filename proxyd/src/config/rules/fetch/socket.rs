@@ -13,12 +13,19 @@ const AUTHORITY: u8 = 0x02;
 const UNIQUE_ID: u8 = 0x05;
 
 /// The names that `fc_pp_tlv` takes besides numbers.
-const TLV_NAMES: [(&str, u8); 6] = [
+const TLV_NAMES: [(&str, u8); 13] = [
     ("ALPN", 0x01),
     ("AUTHORITY", AUTHORITY),
+    ("CRC32", 0x03),
     ("CRC32C", 0x03),
+    ("NOOP", 0x04),
     ("UNIQUE_ID", UNIQUE_ID),
     ("SSL", 0x20),
+    ("SSL_VERSION", 0x21),
+    ("SSL_CN", 0x22),
+    ("SSL_CIPHER", 0x23),
+    ("SSL_SIG_ALG", 0x24),
+    ("SSL_KEY_ALG", 0x25),
     ("NETNS", 0x30),
 ];
 
