@@ -21,6 +21,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use crate::balance::farm::Farm;
 use crate::balance::server_state::ServerState;
 use crate::clock;
+use crate::generation::Handle;
 use crate::health::change::{Event, Subject};
 use crate::health::observe::Evidence;
 use crate::health::script::run::Script;
@@ -141,6 +142,8 @@ pub struct Outlets {
     pub events: Sink,
     /// Sessions were shut down and must be woken to see it.
     pub wake: Rc<dyn Fn()>,
+    /// What the texts of checks ask for. `None`: they are empty.
+    pub process: Option<Handle>,
 }
 
 /// The checks that run. Dropping it ends them, also those under way.

@@ -16,6 +16,7 @@ mod address;
 mod balance;
 mod bind;
 mod check;
+mod check_rule;
 mod cookie;
 mod default_path;
 mod draft;
@@ -53,7 +54,7 @@ mod users;
 mod value;
 
 use address::Resolver;
-use draft::Section;
+use draft::{CheckDraft, Section};
 use model::{Global, Model, Userlist};
 use proxy::{DefaultsList, Tools};
 use resolve::{Drafts, Overrides};
@@ -66,8 +67,8 @@ use shared_config::haproxy::keyword::SectionKind;
 use shared_config::haproxy::load::{self, Input};
 use shared_config::haproxy::predicate::Facts;
 use shared_config::haproxy::{self};
-use shared_config::source::Sources;
-use std::collections::HashMap;
+use shared_config::source::{Sources, Span};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -146,6 +147,8 @@ struct Lowering<'a> {
     others: Others,
     names: Names,
     tables: Vec<crate::stick::Settings>,
+    /// The checks of `defaults` sections, by name and mode.
+    inherited_checks: Vec<(String, model::Mode, CheckDraft)>,
     place: default_path::Place,
 }
 
@@ -170,6 +173,7 @@ impl<'a> Lowering<'a> {
             others: Others::default(),
             names,
             tables: Vec::new(),
+            inherited_checks: Vec::new(),
             place: default_path::Place::default(),
         }
     }
@@ -221,6 +225,7 @@ impl<'a> Lowering<'a> {
         }
         if kind == SectionKind::Defaults {
             section.settings.rules = Arc::new(rules.into_iter().cloned().collect());
+            self.inherited_checks.push((section.name.clone(), section.mode(), section.settings.check.clone()));
             return self.defaults.add(section);
         }
         let Some(name) = ast.name() else { return };
@@ -242,13 +247,16 @@ impl<'a> Lowering<'a> {
         {
             self.names.changed_files.extend(rules::changed_file(statement));
         }
+        let mut seen = HashSet::new();
+        self.inherited_checks(&mut seen);
         let mut sections = Vec::with_capacity(self.proxies.len());
         let (mut frontends, mut backends) = (0, 0);
-        for Proxy { section, rules } in std::mem::take(&mut self.proxies) {
+        for Proxy { mut section, rules } in std::mem::take(&mut self.proxies) {
             self.place.enter(&self.extra.default_path, section.head, self.sources, &mut self.out);
+            let name = section.name.clone();
             let facts = rules::Section {
                 kind: section.kind,
-                name: &section.name,
+                name: &name,
                 mode: section.mode(),
                 frontend: section.is_frontend().then_some(crate::ids::FrontendId(frontends)),
                 backend: section.is_backend().then_some(crate::ids::BackendId(backends)),
@@ -268,6 +276,7 @@ impl<'a> Lowering<'a> {
                 let mut known = self.names.acls.borrow_mut();
                 known.insert((section.kind, section.name.clone()), rules.acls.clone());
             }
+            self.checks(&mut section.settings.check, facts, &mut seen);
             sections.push((section, rules));
         }
         let sticks = sections.iter().flat_map(|(_, rules)| rules.stick_request.iter().chain(&rules.stick_response));
@@ -295,6 +304,28 @@ impl<'a> Lowering<'a> {
 }
 
 impl Lowering<'_> {
+    /// Makes steps of the rules of a section's check.
+    fn checks(&mut self, check: &mut CheckDraft, section: rules::Section<'_>, seen: &mut HashSet<Span>) {
+        let (names, support) = (&self.names, &mut self.tools.support);
+        check_rule::lower(check, &mut check_rule::Surroundings { section, names, support, seen, out: &mut self.out });
+    }
+
+    /// What is wrong with a check in a `defaults` section is told of there.
+    fn inherited_checks(&mut self, seen: &mut HashSet<Span>) {
+        for (name, mode, mut check) in std::mem::take(&mut self.inherited_checks) {
+            let facts = rules::Section {
+                kind: SectionKind::Defaults,
+                name: &name,
+                mode,
+                frontend: None,
+                backend: None,
+                request_captures: 0,
+                response_captures: 0,
+            };
+            self.checks(&mut check, facts, seen);
+        }
+    }
+
     /// What rules refer to and is known only at the end.
     fn complete_names(&mut self, env: &Env) {
         let names = &mut self.names;

@@ -7,6 +7,7 @@ mod advisories;
 mod balance;
 mod body;
 mod check_connects;
+mod check_formats;
 mod checks;
 mod content;
 mod cookies;

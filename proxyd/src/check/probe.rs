@@ -15,11 +15,12 @@ use crate::clock;
 use crate::health::CheckResult;
 use crate::health::agent::AgentReply;
 use crate::health::script::ConnectStep;
-use crate::health::script::run::{Next, Run, Script, Trouble};
+use crate::health::script::run::{Next, Run, Scene, Script, Trouble};
 use crate::net::Stream;
 use crate::net::connect::{self, Options, Target};
 use crate::proxy::address::{ProxyVersion, SendProxy};
 use crate::proxy_protocol::{self, Additions, Ends, kind};
+use crate::sample::fetch::socket::Socket;
 
 /// Bytes received at a time.
 const BLOCK: usize = 4096;
@@ -32,14 +33,21 @@ pub(super) enum Answer {
     Reply(AgentReply),
 }
 
-/// Checks a server once; `state` is a header line for requests. How long it took is for the caller to note.
-pub(super) async fn run(probe: &Probe, target: &Target, inter: Duration, state: String) -> Answer {
-    converse(probe, target, inter, &mut Run::new(&probe.script, state)).await
+/// Checks a server once; `state` is a header line for requests, `scene` what texts are made from. How long it took is for the
+/// caller to note.
+pub(super) async fn run(
+    probe: &Probe,
+    target: &Target,
+    inter: Duration,
+    state: String,
+    scene: Option<Scene<'_>>,
+) -> Answer {
+    converse(probe, target, inter, &mut Run::new(&probe.script, state, scene)).await
 }
 
 /// Asks an agent once, where it is and with what is said to it now.
 pub(super) async fn ask(probe: &Probe, target: &Target, script: &Script, inter: Duration) -> Answer {
-    converse(probe, target, inter, &mut Run::new(script, String::new())).await
+    converse(probe, target, inter, &mut Run::new(script, String::new(), None)).await
 }
 
 /// Until when the connection must stand, and until when an answer must come.
@@ -89,8 +97,8 @@ async fn speak(
     let (connect_by, answer_by) = deadlines(probe, inter, clock::now());
     let mut answer_deadline = connect_by;
     loop {
-        let next = run.step();
-        if let Next::Connect(_) = &next
+        let next = run.step(connection.as_ref().map(|connection| &connection.stream as &dyn Socket));
+        if let Next::Connect(..) = &next
             && let Some(before) = connection.take()
             && !run.closes_between()
         {
@@ -100,26 +108,29 @@ async fn speak(
         let outcome = match next {
             Next::End(result) => return Answer::Result(result),
             Next::Reply(reply) => return Answer::Reply(reply),
-            Next::Connect(step) => match limited(connect_by, open(probe, target, step, run.only_connects())).await {
-                Ok(opened) => {
-                    *connection = Some(Connection { stream: opened, linger: step.linger });
-                    run.connected();
-                    answer_deadline = answer_by();
-                    Ok(())
+            Next::Connect(step, port) => {
+                match limited(connect_by, open(probe, &elsewhere(target, step, port), step, run.only_connects())).await
+                {
+                    Ok(opened) => {
+                        *connection = Some(Connection { stream: opened, linger: step.linger });
+                        run.connected();
+                        answer_deadline = answer_by();
+                        Ok(())
+                    }
+                    Err(Stopped::Failed(error)) => {
+                        let text = plain_text(&error);
+                        return Answer::Result(match error.kind() {
+                            io::ErrorKind::ConnectionRefused
+                            | io::ErrorKind::ConnectionReset
+                            | io::ErrorKind::HostUnreachable => run.failed(Trouble::Connect(&text)),
+                            // In the words of a proxy in between.
+                            io::ErrorKind::Other => run.failed(Trouble::Broken(&text)),
+                            _ => run.failed(Trouble::Broken(&format!("General socket error ({text})"))),
+                        });
+                    }
+                    Err(Stopped::Late) => Err(Stopped::Late),
                 }
-                Err(Stopped::Failed(error)) => {
-                    let text = plain_text(&error);
-                    return Answer::Result(match error.kind() {
-                        io::ErrorKind::ConnectionRefused
-                        | io::ErrorKind::ConnectionReset
-                        | io::ErrorKind::HostUnreachable => run.failed(Trouble::Connect(&text)),
-                        // In the words of a proxy in between.
-                        io::ErrorKind::Other => run.failed(Trouble::Broken(&text)),
-                        _ => run.failed(Trouble::Broken(&format!("General socket error ({text})"))),
-                    });
-                }
-                Err(Stopped::Late) => Err(Stopped::Late),
-            },
+            }
             Next::Send(bytes) => match stream {
                 Some(stream) => limited(answer_deadline, stream.write_all(&bytes)).await,
                 None => Err(Stopped::Failed(io::ErrorKind::NotConnected.into())),
@@ -154,16 +165,20 @@ async fn limited<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>
     }
 }
 
-/// Opens a connection. One that `only` has to come about, and not to end well, is broken off as soon as the server agrees to it: the
-/// program behind the port learns nothing of it.
-async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) -> io::Result<Stream> {
-    let target = match (target, step.address, step.port) {
+/// Where a step connects to, at `port` if that is said.
+fn elsewhere(target: &Target, step: &ConnectStep, port: Option<u16>) -> Target {
+    match (target, step.address, port) {
         (Target::Tcp(address), ip, port) => {
             Target::Tcp(SocketAddr::new(ip.unwrap_or(address.ip()), port.unwrap_or(address.port())))
         }
         (Target::Unix(_) | Target::Abstract(_), Some(ip), Some(port)) => Target::Tcp(SocketAddr::new(ip, port)),
         (Target::Unix(_) | Target::Abstract(_), _, _) => target.clone(),
-    };
+    }
+}
+
+/// Opens a connection. One that `only` has to come about, and not to end well, is broken off as soon as the server agrees to it: the
+/// program behind the port learns nothing of it.
+async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) -> io::Result<Stream> {
     // A connection that a line makes says so itself if it wants a header.
     let header = match &probe.send_proxy {
         Some(send) if step.as_server || step.send_proxy => Some(send),
@@ -173,14 +188,14 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) ->
     let socks4 = probe.socks4.filter(|_| probe.via_socks4 || step.via_socks4);
     let handshake_only = only && header.is_none() && !step.linger && socks4.is_none();
     let options = Options { socks4, handshake_only, ..probe.options.clone() };
-    let mut connecting = connect::start(&target, &options)?;
+    let mut connecting = connect::start(target, &options)?;
     poll_fn(|context| connecting.poll(context)).await?;
     let stream = connecting.into_stream();
     if handshake_only {
         stream.reset_on_close();
     }
     if let Some(send) = header {
-        let header = proxy_header(send, stream.local_address(), &target);
+        let header = proxy_header(send, stream.local_address(), target);
         stream.write_all(&header).await?;
     }
     Ok(stream)

@@ -68,7 +68,7 @@ fn local<F: Future<Output = ()>>(scenario: F) {
 fn collector() -> (Outlets, tokio::sync::mpsc::Receiver<String>) {
     let (sender, receiver) = tokio::sync::mpsc::channel(100);
     let events = move |_: &Arc<Farm>, event: &Event| sender.try_send(event.text.clone()).unwrap();
-    (Outlets { events: Rc::new(events), wake: Rc::new(|| ()) }, receiver)
+    (Outlets { events: Rc::new(events), wake: Rc::new(|| ()), process: None }, receiver)
 }
 
 #[test]
@@ -105,12 +105,7 @@ fn a_server_that_says_nothing_is_given_up_in_time() {
     local(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let farm = farm(1);
-        let step = TcpStep::Expect(Expect {
-            negate: false,
-            pattern: ExpectPattern::Bytes(b"+PONG".to_vec()),
-            min_recv: None,
-            comment: None,
-        });
+        let step = TcpStep::Expect(Expect::new(ExpectPattern::Bytes(b"+PONG".to_vec())));
         let plan = plan(&farm, &CheckKind::TcpScript(vec![step]), listener.local_addr().unwrap());
         let (sink, mut events) = collector();
         let _checks = start(vec![plan], clock::now(), None, sink);

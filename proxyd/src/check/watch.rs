@@ -16,9 +16,10 @@ use crate::clock;
 use crate::health::change::{self, Event, Leader, Subject};
 use crate::health::observe::Evidence;
 use crate::health::script::CheckKind;
-use crate::health::script::run::Script;
+use crate::health::script::run::{Scene, Script};
 use crate::health::{CheckResult, CheckStatus, Health};
 use crate::proxy::Endpoint;
+use crate::sample::Live;
 
 /// A server and what is done about its health.
 #[derive(Debug)]
@@ -153,7 +154,15 @@ impl Watch {
             Method::Probe(probe) => {
                 let target = target(self.check_at.get()?, &place)?;
                 let state = probe::state_header(probe, &target, &self.plan.member);
-                Some(match probe::run(probe, &target, inter, state).await {
+                let process = self.common.outlets.process.as_ref().map(|handle| handle.load());
+                let farm = &self.plan.member.farm.settings().name;
+                let scene = process.as_ref().and_then(|process| {
+                    let server = (self.server.settings().id, self.server.name());
+                    let backend = process.backend_named(farm.as_bytes())?;
+                    let (live, now_ms) = (&**process as &dyn Live, self.common.now_ms());
+                    Some(Scene { live, backend: (backend, farm), server, now: clock::date(), now_ms })
+                });
+                Some(match probe::run(probe, &target, inter, state, scene).await {
                     Answer::Result(result) => result,
                     Answer::Reply(reply) => reply.result(),
                 })

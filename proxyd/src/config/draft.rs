@@ -197,12 +197,29 @@ pub(super) struct CheckDraft {
     pub kind: CheckOption,
     /// The request line of `option httpchk`.
     pub request: HttpSend,
-    /// `http-check` rules, in order.
-    pub http_rules: Vec<HttpStep>,
-    /// `tcp-check` rules, in order.
-    pub tcp_rules: Vec<TcpStep>,
+    /// `http-check` rules, in order, as they are written.
+    pub http_rules: Vec<CheckRule>,
+    /// `tcp-check` rules, likewise.
+    pub tcp_rules: Vec<CheckRule>,
+    /// What the first became once all names are known.
+    pub http_steps: Vec<HttpStep>,
+    /// What the second became.
+    pub tcp_steps: Vec<TcpStep>,
     pub disable_on_404: bool,
     pub send_state: bool,
+}
+
+/// A rule of a check as it is written.
+#[derive(Clone, Debug)]
+pub(super) struct CheckRule {
+    /// As the table has it: `http-check set-var`.
+    pub name: &'static str,
+    /// The last word of that as it stands there: `set-var(check.x)`.
+    pub action: Word,
+    /// The words behind it.
+    pub words: Arc<[Word]>,
+    /// All of it.
+    pub statement: Span,
 }
 
 /// The last `option …-check`.

@@ -5,7 +5,7 @@ use super::draft::{At, Section, Settings};
 use super::line::{Line, code};
 use super::option::{self, Negation};
 use super::support::Support;
-use super::{balance, check, cookie, frontend, legacy, ring, rules, server, settings, source, stats};
+use super::{balance, check, check_rule, cookie, frontend, legacy, ring, rules, server, settings, source, stats};
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::{self, Statement};
 use shared_config::haproxy::keyword::{self, Keyword, SectionKind};
@@ -207,7 +207,7 @@ pub(super) fn statement(
     } else if is_legacy {
         legacy::statement(&mut line, row, section, tools);
     } else {
-        dispatch(&mut line, section, tools);
+        dispatch(&mut line, row, section, tools);
     }
     Taken::Here
 }
@@ -383,7 +383,7 @@ fn unknown_second(line: &mut Line<'_, '_>, first: &str, seconds: &[&str]) {
 }
 
 /// A statement that stands where it may and works as it always did.
-fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
+fn dispatch(line: &mut Line<'_, '_>, row: &'static Keyword, section: &mut Section, tools: &mut Tools) {
     let first = line.name.split(' ').next().unwrap_or(line.name);
     match first {
         "server" => {
@@ -411,15 +411,21 @@ fn dispatch(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
         "hash-type" => balance::hash_type(line, &mut section.settings),
         "hash-preserve-affinity" => balance::hash_preserve_affinity(line, &mut section.settings),
         "hash-balance-factor" => balance::hash_balance_factor(line, &mut section.settings),
+        "http-check" if check::http_check(line, &mut section.settings.check) => {}
         "http-check" => {
-            if !matches!(line.name, "http-check disable-on-404" | "http-check send-state") {
-                section.http_check_rules.get_or_insert(line.words.statement());
+            // A section's own rules stand instead of those it would inherit.
+            if section.http_check_rules.is_none() {
+                section.settings.check.http_rules.clear();
             }
-            check::http_check(line, &mut section.settings.check, &mut tools.support);
+            section.http_check_rules.get_or_insert(line.words.statement());
+            section.settings.check.http_rules.extend(check_rule::written(row, line));
         }
         "tcp-check" => {
+            if section.tcp_check_rules.is_none() {
+                section.settings.check.tcp_rules.clear();
+            }
             section.tcp_check_rules.get_or_insert(line.words.statement());
-            check::tcp_check(line, &mut section.settings.check, &mut tools.support);
+            section.settings.check.tcp_rules.extend(check_rule::written(row, line));
         }
         "bind" | "capture" | "monitor-uri" | "default_backend" | "rate-limit" | "unique-id-header"
         | "unique-id-format" | "log-format" | "log-format-sd" | "log-steps" | "error-log-format" | "declare" => {

@@ -192,6 +192,69 @@ pub fn server_text(
     Lowering::new(section, names, out).text(word, before, Place::Bare, places)
 }
 
+/// Compiles a text of a check, likewise.
+pub fn check_text(
+    section: &Section<'_>,
+    word: &Word,
+    before: &str,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<sample::text::Text> {
+    Lowering::new(section, names, out).text(word, before, Place::Parsing, FetchPlaces::of(FetchPlace::BackendTcpCheck))
+}
+
+/// Compiles an expression of a check, which begins at the next word, likewise.
+pub fn check_expression(
+    section: &Section<'_>,
+    words: &mut Words<'_>,
+    before: &str,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<sample::Expression> {
+    let mut lowering = Lowering::new(section, names, out);
+    let word = words.peek()?;
+    let places = FetchPlaces::of(FetchPlace::BackendTcpCheck);
+    let at = http_action::RuleAt { before: before.to_owned(), places, realm: sample::text::Text::default(), word };
+    match lowering.rule_expression(&at, words) {
+        Ok(expression) => expression,
+        Err(problem) => {
+            lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, before));
+            None
+        }
+    }
+}
+
+/// A rule of a check about a variable.
+pub struct Variable<'a> {
+    /// `tcp-check` or `http-check`.
+    pub before: &'a str,
+    /// `set-var`, `set-var-fmt` or `unset-var`.
+    pub name: &'a str,
+    /// The same with what is in its parentheses.
+    pub action: &'a Word,
+}
+
+/// Compiles a rule of a check about a variable, likewise.
+pub fn check_variable(
+    section: &Section<'_>,
+    rule: &Variable<'_>,
+    words: &mut Words<'_>,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<Effect> {
+    let mut lowering = Lowering::new(section, names, out);
+    let before = format!("'{} {}' : '{}' : ", rule.before, rule.action.text, rule.name);
+    let places = FetchPlaces::of(FetchPlace::BackendTcpCheck);
+    let at = http_action::RuleAt { before, places, realm: sample::text::Text::default(), word: rule.action };
+    match lowering.effect(rule.name, &at, words)? {
+        Ok(effect) => effect,
+        Err(problem) => {
+            lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, &at.before));
+            None
+        }
+    }
+}
+
 /// Checks and compiles the expression of `balance hash`. `line` is where the section begins, as haproxy says it. `None` where
 /// it is wrong or does not work yet, which has been reported.
 pub fn balance_hash(

@@ -6,8 +6,13 @@ pub mod run;
 
 use std::net::IpAddr;
 
+use super::CheckStatus;
+use crate::rules::effect::Effect;
+use crate::sample::Expression;
+use crate::sample::text::Text;
+
 /// How a server is checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum CheckKind {
     /// A connection that opens is a success.
     #[default]
@@ -51,7 +56,7 @@ pub struct External {
 }
 
 /// One `http-check` rule, after `option httpchk` became rules too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum HttpStep {
     /// Opens the connection.
     Connect(ConnectStep),
@@ -59,26 +64,40 @@ pub enum HttpStep {
     Send(HttpSend),
     /// Judges the response.
     Expect(Expect),
+    /// `set-var`, `set-var-fmt`, `unset-var`.
+    Variable(Effect),
+    /// `comment`: told where a step that follows fails and has none of its own.
+    Comment(String),
 }
 
 /// One `tcp-check` rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TcpStep {
     /// Opens the connection.
     Connect(ConnectStep),
     /// Sends bytes.
     Send(Vec<u8>),
+    /// `send-lf`: sends a text.
+    SendText(Text),
+    /// `send-binary-lf`: sends the bytes that a text gives as hexadecimal digits.
+    SendDigits(Text),
     /// Judges what was received.
     Expect(Expect),
+    /// `set-var`, `set-var-fmt`, `unset-var`.
+    Variable(Effect),
+    /// `comment`
+    Comment(String),
 }
 
 /// `connect` of a check script.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConnectStep {
     /// Instead of the check's address.
     pub address: Option<IpAddr>,
     /// Instead of the check's port.
     pub port: Option<u16>,
+    /// The same as an expression; what is no port leaves the check's own.
+    pub port_from: Option<Expression>,
     /// A PROXY header is sent first.
     pub send_proxy: bool,
     /// Through the server's `socks4`.
@@ -101,34 +120,34 @@ impl ConnectStep {
 }
 
 /// The request of an HTTP check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpSend {
     /// The method, `OPTIONS` without one.
     pub method: String,
     /// The request target, `/` without one.
-    pub uri: String,
+    pub uri: Text,
     /// The version as written, `HTTP/1.0` without one.
     pub version: String,
-    /// Header fields in the order given.
-    pub headers: Vec<(String, String)>,
+    /// Header fields in the order given; one without a value is left out.
+    pub headers: Vec<(String, Text)>,
     /// The body; a `content-length` is added when there is one.
-    pub body: Vec<u8>,
+    pub body: Option<Text>,
 }
 
 impl Default for HttpSend {
     fn default() -> Self {
         Self {
             method: "OPTIONS".into(),
-            uri: "/".into(),
+            uri: Text::literal(*b"/"),
             version: "HTTP/1.0".into(),
             headers: Vec::new(),
-            body: Vec::new(),
+            body: None,
         }
     }
 }
 
 /// `expect` of a check script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Expect {
     /// The match must fail (`!`).
     pub negate: bool,
@@ -138,10 +157,36 @@ pub struct Expect {
     pub min_recv: Option<u32>,
     /// Shown as the step's name in check reports.
     pub comment: Option<String>,
+    /// What is told, and how it is told.
+    pub report: Report,
+}
+
+/// What a check reports at an `expect`, where it is not what it says by itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// `ok-status`: of a check that ends well with this step.
+    pub ok: Option<CheckStatus>,
+    /// `error-status`: of one that ends here.
+    pub error: Option<CheckStatus>,
+    /// `tout-status`: of one whose time is up here.
+    pub timeout: Option<CheckStatus>,
+    /// `on-success`: the words for the first.
+    pub on_success: Option<Text>,
+    /// `on-error`: the words for the second.
+    pub on_error: Option<Text>,
+    /// `status-code`: the code that is told with it.
+    pub code: Option<Expression>,
+}
+
+impl Expect {
+    /// One that says nothing but what is looked for.
+    pub fn new(pattern: ExpectPattern) -> Self {
+        Self { negate: false, pattern, min_recv: None, comment: None, report: Report::default() }
+    }
 }
 
 /// What a check expects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ExpectPattern {
     /// `status`: codes and ranges of codes, both ends included.
     Status(Vec<(u16, u16)>),
@@ -149,6 +194,40 @@ pub enum ExpectPattern {
     StatusRegex(String),
     /// `string` (and `binary`): bytes somewhere in the body, or in what a TCP check received.
     Bytes(Vec<u8>),
-    /// `rstring` (and `rbinary`): a regular expression over the same.
+    /// `rstring`: a regular expression over the same.
     Regex(String),
+    /// `rbinary`: one over its bytes as hexadecimal digits.
+    DigitsRegex(String),
+    /// `string-lf`: what a text gives, somewhere in the same.
+    Text(Text),
+    /// `binary-lf`: the bytes that a text gives as hexadecimal digits.
+    Digits(Text),
+    /// `hdr`, `fhdr`: a header field.
+    Header(HeaderPattern),
+}
+
+/// A header field that a check expects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeaderPattern {
+    /// `fhdr`: values are not split at their commas.
+    pub whole: bool,
+    /// Its name, whose case does not matter.
+    pub name: Wanted,
+    /// Its value. `None`: any.
+    pub value: Option<Wanted>,
+}
+
+/// A text of which something is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// `-m str`
+    Equals(Text),
+    /// `-m beg`
+    Begins(Text),
+    /// `-m end`
+    Ends(Text),
+    /// `-m sub`
+    Contains(Text),
+    /// `-m reg`
+    Matches(String),
 }

@@ -236,6 +236,7 @@ impl Control {
     /// Starts the health checks; what they find goes through the same inbox as everything else.
     fn start_checks(&self, plans: Vec<check::Plan>) -> Checks {
         let (handle, sender) = (self.parts.handle.clone(), self.parts.inbox.0.clone());
+        let process = Some(handle.clone());
         let sink = move |farm: &Arc<Farm>, event: &Event| {
             let generation = handle.load();
             let backend = generation.backends.iter().find(|backend| Arc::ptr_eq(&backend.farm, farm));
@@ -250,7 +251,7 @@ impl Control {
             // A full inbox has plenty that is followed by another look; sessions see it at their next event.
             let _ = sender.try_send(Request::Wake);
         };
-        let outlets = Outlets { events: Rc::new(sink), wake: Rc::new(wake) };
+        let outlets = Outlets { events: Rc::new(sink), wake: Rc::new(wake), process };
         check::start(plans, self.parts.started, self.parts.max_spread_checks, outlets)
     }
 

@@ -75,7 +75,7 @@ pub struct Stream<'a> {
     pub body: Option<Body<'a>>,
     /// The same of the response's.
     pub response_body: Option<Body<'a>>,
-    /// `sess` variables.
+    /// `sess` variables, and the `check` ones of a check.
     pub variables: &'a Variables,
     /// What the connection tracks.
     pub counters: &'a Counters,
@@ -166,7 +166,7 @@ impl Stream<'_> {
     pub fn variable(&self, name: &Name) -> Option<Value<'static>> {
         match name.scope {
             Scope::Process => self.live.variables().get(&name.name),
-            Scope::Session => self.variables.get(name),
+            Scope::Session | Scope::Check => self.variables.get(name),
             Scope::Transaction | Scope::Request | Scope::Response => self.transaction?.variables.get(name),
             Scope::Elsewhere => None,
         }
@@ -190,7 +190,7 @@ impl Stream<'_> {
     pub fn set_variable(&self, name: &Name, value: Value<'static>) {
         match (name.scope, self.transaction) {
             (Scope::Process, _) => self.live.variables().set(&name.name, value),
-            (Scope::Session, _) => self.variables.set(name, value),
+            (Scope::Session | Scope::Check, _) => self.variables.set(name, value),
             (Scope::Transaction | Scope::Request | Scope::Response, Some(transaction)) => {
                 transaction.variables.set(name, value);
             }
@@ -205,7 +205,7 @@ impl Stream<'_> {
                 // Haproxy makes those of the process as it reads the configuration.
                 Scope::Process => true,
                 Scope::Elsewhere => false,
-                Scope::Session => self.variables.exists(&target.name),
+                Scope::Session | Scope::Check => self.variables.exists(&target.name),
                 Scope::Transaction | Scope::Request | Scope::Response => {
                     self.transaction.is_some_and(|transaction| transaction.variables.exists(&target.name))
                 }
@@ -223,7 +223,7 @@ impl Stream<'_> {
     pub fn unset_variable(&self, name: &Name) {
         match (name.scope, self.transaction) {
             (Scope::Process, _) => self.live.variables().unset(&name.name),
-            (Scope::Session, _) => self.variables.unset(name),
+            (Scope::Session | Scope::Check, _) => self.variables.unset(name),
             (Scope::Transaction | Scope::Request | Scope::Response, Some(transaction)) => {
                 transaction.variables.unset(name);
             }

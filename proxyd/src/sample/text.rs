@@ -83,9 +83,12 @@ impl Text {
         self.write_with(context, out, push_encoded);
     }
 
-    /// The same with samples as they are, for what is no message.
+    /// The same with samples as they are up to a NUL, for what is no message.
     pub fn write_raw(&self, context: &Context<'_>, out: &mut Vec<u8>) {
-        self.write_with(context, out, |value, out| out.extend_from_slice(value));
+        self.write_with(context, out, |value, out| {
+            let end = value.iter().position(|&byte| byte == 0).unwrap_or(value.len());
+            out.extend_from_slice(value.get(..end).unwrap_or_default());
+        });
     }
 
     fn write_with(&self, context: &Context<'_>, out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) {

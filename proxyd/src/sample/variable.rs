@@ -18,7 +18,9 @@ pub enum Scope {
     Request,
     /// `res`: while the response is.
     Response,
-    /// `check`, and `psess`, `ptxn`, `preq`, `pres` of a stream's parent: of what no rule of a proxy is part, so none has a value.
+    /// `check`: for one health check.
+    Check,
+    /// `psess`, `ptxn`, `preq`, `pres` of a stream's parent: of what no rule of a proxy is part, so none has a value.
     Elsewhere,
 }
 
@@ -58,7 +60,8 @@ impl Name {
             "txn" => Scope::Transaction,
             "req" => Scope::Request,
             "res" => Scope::Response,
-            "check" | "psess" | "ptxn" | "preq" | "pres" => Scope::Elsewhere,
+            "check" => Scope::Check,
+            "psess" | "ptxn" | "preq" | "pres" => Scope::Elsewhere,
             _ => return None,
         };
         (!name.is_empty()).then(|| Self { scope, name: name.into() })
@@ -139,13 +142,30 @@ pub struct Target {
 pub struct Variables {
     /// Made for the first: most connections and requests have none.
     values: OnceCell<Box<RefCell<Values>>>,
-    responding: Cell<bool>,
+    of: Cell<Half>,
+}
+
+/// What variables are of, which says which of them live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Half {
+    /// A connection, or an exchange whose request is processed.
+    #[default]
+    Request,
+    /// An exchange whose response is.
+    Response,
+    /// A health check, which is neither.
+    Check,
 }
 
 /// Without a value where it was unset: such a variable still exists.
 type Values = Vec<(Name, Option<Value<'static>>)>;
 
 impl Variables {
+    /// Those of a health check.
+    pub fn of_check() -> Self {
+        Self { of: Cell::new(Half::Check), ..Self::default() }
+    }
+
     /// The value, if there is one.
     pub fn get(&self, name: &Name) -> Option<Value<'static>> {
         self.values.get()?.borrow().iter().find(|(known, _)| known == name)?.1.clone()
@@ -168,8 +188,9 @@ impl Variables {
     /// Sets it, unless its half of the exchange is not the one being processed.
     pub fn set(&self, name: &Name, value: Value<'static>) {
         let lives = match name.scope {
-            Scope::Request => !self.responding.get(),
-            Scope::Response => self.responding.get(),
+            Scope::Request => self.of.get() == Half::Request,
+            Scope::Response => self.of.get() == Half::Response,
+            Scope::Check => self.of.get() == Half::Check,
             Scope::Process | Scope::Session | Scope::Transaction => true,
             Scope::Elsewhere => false,
         };
@@ -193,7 +214,7 @@ impl Variables {
 
     /// The response has begun: variables of the request are gone.
     pub fn begin_response(&self) {
-        self.responding.set(true);
+        self.of.set(Half::Response);
         if let Some(values) = self.values.get() {
             values.borrow_mut().retain(|(name, _)| name.scope != Scope::Request);
         }
@@ -257,6 +278,16 @@ mod tests {
         assert_eq!(variables.get(&name("txn.a")), Some(Value::Int(1)));
         variables.unset(&name("txn.a"));
         assert_eq!(variables.get(&name("txn.a")), None);
+        variables.set(&name("check.a"), Value::Int(1));
+        assert_eq!(variables.get(&name("check.a")), None);
+    }
+
+    #[test]
+    fn variables_of_a_check() {
+        let variables = Variables::of_check();
+        let name = Name::parse("check.a").unwrap();
+        variables.set(&name, Value::Int(1));
+        assert_eq!(variables.get(&name), Some(Value::Int(1)));
     }
 
     #[test]

@@ -4,17 +4,21 @@
 //! receives as told and keeps the time; every judgement is made here.
 
 mod exchange;
+mod expect;
+mod request;
+mod scene;
 
-use std::fmt::Write as _;
-
-use regex::bytes::Regex;
-
-use super::{CheckKind, ConnectStep, Dialect, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
+use super::{CheckKind, ConnectStep, Dialect, HttpSend, HttpStep, TcpStep};
 use crate::health::agent::AgentReply;
 use crate::health::{CheckResult, CheckStatus};
-use crate::http::Head;
 use crate::http::h1::request::RequestWire;
-use crate::http::h1::{Body, Limits, Progress, request, response};
+use crate::rules::effect::Effect;
+use crate::sample::fetch::socket::Socket;
+use crate::sample::text::Text;
+use crate::sample::variable::Variables;
+use expect::Expectation;
+use request::Request;
+pub use scene::Scene;
 
 /// Bytes of an answer that are kept; what comes behind them is not looked at.
 pub const ANSWER_MAX: usize = 16_384;
@@ -57,12 +61,16 @@ enum Flavour {
 enum Step {
     Connect(ConnectStep),
     Send(Vec<u8>),
-    SendHttp {
-        head: Vec<u8>,
-        rest: Vec<u8>,
-        wire: RequestWire,
+    /// A text, or the bytes that it gives as hexadecimal digits.
+    SendText {
+        text: Text,
+        digits: bool,
     },
-    Expect(Expectation),
+    SendHttp(Box<Request>),
+    Expect(Box<Expectation>),
+    Variable(Effect),
+    /// It counts, and is told of the step behind it.
+    Comment,
     /// A 2xx or 3xx status.
     ExpectGood,
     /// A handshake or an alert.
@@ -71,20 +79,11 @@ enum Step {
     ExpectLine,
 }
 
-#[derive(Debug)]
-struct Expectation {
-    negate: bool,
-    matcher: Matcher,
-    min_recv: Option<usize>,
-    comment: Option<String>,
-}
-
-#[derive(Debug)]
-enum Matcher {
-    Status(Vec<(u16, u16)>),
-    StatusRegex(Regex),
-    Bytes(Vec<u8>),
-    Regex(Regex),
+impl Step {
+    /// Whether a connection may come behind it and still be the first.
+    fn may_precede(&self) -> bool {
+        matches!(self, Self::Variable(_) | Self::Comment)
+    }
 }
 
 impl Script {
@@ -114,89 +113,88 @@ impl Script {
     }
 }
 
-fn http_steps(steps: &[HttpStep]) -> Result<Vec<Step>, String> {
-    let mut out = Vec::new();
-    if !matches!(steps.first(), Some(HttpStep::Connect(_))) {
-        out.push(Step::Connect(ConnectStep::implied()));
+/// Puts the connection in front that is made where none is written, behind variables and comments.
+fn connected_first(mut steps: Vec<Step>) -> Vec<Step> {
+    let first = steps.iter().find(|step| !step.may_precede());
+    if !matches!(first, Some(Step::Connect(_))) {
+        steps.insert(0, Step::Connect(ConnectStep::implied()));
     }
+    steps
+}
+
+fn http_steps(steps: &[HttpStep]) -> Result<Vec<Step>, String> {
     if !steps.iter().any(|step| matches!(step, HttpStep::Send(_))) {
-        let at = usize::from(matches!(steps.first(), Some(HttpStep::Connect(_))));
+        let before =
+            |step: &&HttpStep| matches!(step, HttpStep::Connect(_) | HttpStep::Variable(_) | HttpStep::Comment(_));
+        let at = steps.iter().take_while(before).count();
         let (before, after) = steps.split_at(at);
         let default = [HttpStep::Send(HttpSend::default())];
         return http_steps(&[before, &default, after].concat());
     }
+    let mut out = Vec::new();
     let mut unanswered = false;
+    let mut comment = None;
     for step in steps {
-        if unanswered && !matches!(step, HttpStep::Expect(_)) {
+        if unanswered && matches!(step, HttpStep::Send(_) | HttpStep::Connect(_)) {
             out.push(Step::ExpectGood);
+            unanswered = false;
         }
-        unanswered = matches!(step, HttpStep::Send(_));
+        let told = comment.take();
         out.push(match step {
-            HttpStep::Connect(connect) => Step::Connect(connect.clone()),
-            HttpStep::Send(send) => send_http(send)?,
-            HttpStep::Expect(expect) => Step::Expect(expectation(expect)?),
+            HttpStep::Connect(connect) => Step::Connect(with_comment(connect, told)),
+            HttpStep::Send(send) => {
+                unanswered = true;
+                Step::SendHttp(Box::new(Request::compile(send)?))
+            }
+            HttpStep::Expect(expect) => {
+                unanswered = false;
+                Step::Expect(Box::new(Expectation::compile(expect, told)?))
+            }
+            HttpStep::Variable(effect) => Step::Variable(effect.clone()),
+            HttpStep::Comment(text) => {
+                comment = Some(text);
+                Step::Comment
+            }
         });
     }
     if unanswered {
         out.push(Step::ExpectGood);
     }
-    Ok(out)
+    Ok(connected_first(out))
 }
 
 fn tcp_steps(steps: &[TcpStep]) -> Result<Vec<Step>, String> {
     let mut out = Vec::new();
-    if !matches!(steps.first(), Some(TcpStep::Connect(_))) {
-        out.push(Step::Connect(ConnectStep::implied()));
-    }
+    let mut comment = None;
     for step in steps {
+        let told = comment.take();
         out.push(match step {
-            TcpStep::Connect(connect) => Step::Connect(connect.clone()),
+            TcpStep::Connect(connect) => Step::Connect(with_comment(connect, told)),
             TcpStep::Send(bytes) => Step::Send(bytes.clone()),
-            TcpStep::Expect(expect) => Step::Expect(expectation(expect)?),
+            TcpStep::SendText(text) => Step::SendText { text: text.clone(), digits: false },
+            TcpStep::SendDigits(text) => Step::SendText { text: text.clone(), digits: true },
+            TcpStep::Expect(expect) => Step::Expect(Box::new(Expectation::compile(expect, told)?)),
+            TcpStep::Variable(effect) => Step::Variable(effect.clone()),
+            TcpStep::Comment(text) => {
+                comment = Some(text);
+                Step::Comment
+            }
         });
     }
-    Ok(out)
+    Ok(connected_first(out))
 }
 
-fn send_http(send: &HttpSend) -> Result<Step, String> {
-    let mut head = format!("{} {} {}\r\n", send.method, send.uri, send.version);
-    for (name, value) in &send.headers {
-        let _ = write!(head, "{}: {value}\r\n", name.to_ascii_lowercase());
-    }
-    let mut rest = String::new();
-    if !send.body.is_empty() {
-        let _ = write!(rest, "content-length: {}\r\n", send.body.len());
-    }
-    if send.version != "HTTP/1.0" {
-        rest.push_str("connection: close\r\n");
-    }
-    rest.push_str("\r\n");
-    let whole = [head.as_bytes(), rest.as_bytes()].concat();
-    match request::read(&whole, &mut Head::default(), Limits::default()) {
-        Ok(Progress::Complete { wire, .. }) => {
-            Ok(Step::SendHttp { head: head.into(), rest: [rest.as_bytes(), &send.body].concat(), wire })
-        }
-        Ok(Progress::Partial) | Err(_) => Err(format!("'{} {}' is not a valid request", send.method, send.uri)),
-    }
-}
-
-fn expectation(expect: &Expect) -> Result<Expectation, String> {
-    let regex = |text: &str| Regex::new(text).map_err(|error| error.to_string());
-    let matcher = match &expect.pattern {
-        ExpectPattern::Status(ranges) => Matcher::Status(ranges.clone()),
-        ExpectPattern::StatusRegex(text) => Matcher::StatusRegex(regex(text)?),
-        ExpectPattern::Bytes(bytes) => Matcher::Bytes(bytes.clone()),
-        ExpectPattern::Regex(text) => Matcher::Regex(regex(text)?),
-    };
-    let min_recv = expect.min_recv.map(|bytes| bytes as usize);
-    Ok(Expectation { negate: expect.negate, matcher, min_recv, comment: expect.comment.clone() })
+/// A connection that is told of with the comment in front of it, unless it has its own.
+fn with_comment(connect: &ConnectStep, before: Option<&String>) -> ConnectStep {
+    let comment = connect.comment.as_ref().or(before).cloned();
+    ConnectStep { comment, ..connect.clone() }
 }
 
 /// What the driver is to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Next<'a> {
-    /// Open a connection; an open one is closed.
-    Connect(&'a ConnectStep),
+    /// Open a connection, to this port where one is said; an open one is closed.
+    Connect(&'a ConnectStep, Option<u16>),
     /// Send these bytes.
     Send(Vec<u8>),
     /// Wait for bytes and give them to [`Run::received`].
@@ -228,15 +226,19 @@ pub struct Run<'a> {
     /// The request that the next response answers.
     wire: Option<RequestWire>,
     connected: bool,
-    /// The last status seen.
+    /// The last status seen, for as long as nothing else is done.
     code: Option<i32>,
     /// A header line for requests, with its line end.
     extra_header: String,
+    /// What texts are made from. `None`: they are empty.
+    scene: Option<Scene<'a>>,
+    /// Those of `check` and `sess`.
+    variables: Variables,
 }
 
 impl<'a> Run<'a> {
     /// A check at its beginning. `extra_header` is a line that every request carries, or nothing.
-    pub fn new(script: &'a Script, extra_header: String) -> Self {
+    pub fn new(script: &'a Script, extra_header: String, scene: Option<Scene<'a>>) -> Self {
         Self {
             script,
             at: 0,
@@ -246,6 +248,8 @@ impl<'a> Run<'a> {
             connected: false,
             code: None,
             extra_header,
+            scene,
+            variables: Variables::of_check(),
         }
     }
 
@@ -259,43 +263,77 @@ impl<'a> Run<'a> {
         self.script.flavour == Flavour::Http
     }
 
-    /// What comes next. Connections and bytes are taken as made and sent unless [`Run::failed`] is told otherwise.
-    pub fn step(&mut self) -> Next<'a> {
-        let Some(step) = self.script.steps.get(self.at) else { return Next::End(self.passed()) };
+    /// What comes next. Connections and bytes are taken as made and sent unless [`Run::failed`] is told otherwise. `socket` is the
+    /// connection, once there is one.
+    pub fn step(&mut self, socket: Option<&dyn Socket>) -> Next<'a> {
+        let Some(step) = self.script.steps.get(self.at) else { return Next::End(self.passed(socket)) };
         match step {
             Step::Connect(connect) => {
-                self.at += 1;
+                let number = connect.port_from.as_ref().and_then(|port| self.number(port, socket));
+                let given = number.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+                self.go_on();
                 self.received.clear();
                 self.closed = false;
-                Next::Connect(connect)
+                Next::Connect(connect, given.or(connect.port))
             }
             Step::Send(bytes) => {
-                self.at += 1;
+                self.go_on();
                 self.received.clear();
                 Next::Send(bytes.clone())
             }
-            Step::SendHttp { head, rest, wire } => {
-                self.at += 1;
-                self.received.clear();
-                self.wire = Some(*wire);
-                Next::Send([head, self.extra_header.as_bytes(), rest].concat())
+            Step::SendText { text, digits } => self.send_text(text, *digits, socket),
+            Step::SendHttp(request) => {
+                let next = self.send_request(request, socket);
+                self.go_on();
+                next
+            }
+            Step::Variable(effect) => {
+                self.look(socket, |context| {
+                    effect.perform(context);
+                });
+                self.go_on();
+                self.step(socket)
+            }
+            Step::Comment => {
+                self.go_on();
+                self.step(socket)
             }
             Step::ExpectTls => match self.received.first() {
                 _ if self.received.len() < TLS_RECORD && !self.closed => Next::Receive,
-                Some(0x15 | 0x16) => self.accept(),
+                Some(0x15 | 0x16) => self.accept(socket),
                 Some(_) => self.reject(CheckStatus::L6Response, String::new()),
                 None => self.reject(CheckStatus::L6Response, empty_at(self.at)),
             },
             Step::ExpectLine => self.expect_line(),
-            Step::ExpectGood => self.expect_http(None),
-            Step::Expect(expectation) if self.script.flavour == Flavour::Http => self.expect_http(Some(expectation)),
+            Step::ExpectGood => self.expect_http(None, socket),
             Step::Expect(expectation) => match self.script.flavour {
-                Flavour::Exchange(dialect) => self.expect_reply(dialect, expectation),
-                Flavour::Tcp | Flavour::TcpScript | Flavour::Http | Flavour::SslHello | Flavour::Agent => {
-                    self.expect_bytes(expectation)
+                Flavour::Http => self.expect_http(Some(expectation), socket),
+                Flavour::Exchange(dialect) => self.expect_reply(dialect, expectation, socket),
+                Flavour::Tcp | Flavour::TcpScript | Flavour::SslHello | Flavour::Agent => {
+                    self.expect_bytes(expectation, socket)
                 }
             },
         }
+    }
+
+    /// The step is done. A status is told with the one that saw it.
+    fn go_on(&mut self) {
+        self.at += 1;
+        self.code = (self.script.flavour == Flavour::Http).then_some(0);
+    }
+
+    /// A text that is empty is not sent.
+    fn send_text(&mut self, text: &Text, digits: bool, socket: Option<&dyn Socket>) -> Next<'a> {
+        let bytes = self.text(text, socket);
+        let bytes = if digits { expect::from_digits(&bytes) } else { Some(bytes) };
+        let Some(bytes) = bytes else {
+            let step = self.step_number(self.at);
+            let info = format!("tcp-check send : failed to build log-format string at step {step}");
+            return self.reject(CheckStatus::L7Response, info);
+        };
+        self.go_on();
+        self.received.clear();
+        if bytes.is_empty() { self.step(socket) } else { Next::Send(bytes) }
     }
 
     /// The connection stands.
@@ -319,13 +357,14 @@ impl<'a> Run<'a> {
 
     /// The check cannot go on.
     pub fn failed(&self, trouble: Trouble<'_>) -> CheckResult {
+        let wanted = match self.script.steps.get(self.at) {
+            Some(Step::Expect(expectation)) => expectation.report.timeout,
+            _ => None,
+        };
         let (status, text) = match (trouble, self.script.flavour) {
             (Trouble::Timeout, _) if !self.connected => (CheckStatus::L4Timeout, ""),
             (Trouble::Timeout, Flavour::SslHello) => (CheckStatus::L6Timeout, ""),
-            (Trouble::Timeout, Flavour::Tcp | Flavour::TcpScript | Flavour::Http | Flavour::Agent) => {
-                (CheckStatus::L7Timeout, "")
-            }
-            (Trouble::Timeout, Flavour::Exchange(_)) => (CheckStatus::L7Timeout, ""),
+            (Trouble::Timeout, _) => (wanted.unwrap_or(CheckStatus::L7Timeout), ""),
             (Trouble::Connect(text), _) => (CheckStatus::L4Connection, text),
             (Trouble::Broken(text), _) => (CheckStatus::SocketError, text),
         };
@@ -347,9 +386,16 @@ impl<'a> Run<'a> {
                 (format!("connect port {port}"), comment.as_deref())
             }
             Some(Step::Expect(expectation)) => (expectation.name(), expectation.comment.as_deref()),
-            Some(Step::Send(_) | Step::SendHttp { .. } | Step::ExpectGood | Step::ExpectTls | Step::ExpectLine) => {
-                ("send".into(), None)
-            }
+            Some(
+                Step::Send(_)
+                | Step::SendText { .. }
+                | Step::SendHttp(_)
+                | Step::Variable(_)
+                | Step::Comment
+                | Step::ExpectGood
+                | Step::ExpectTls
+                | Step::ExpectLine,
+            ) => ("send".into(), None),
             None => return String::new(),
         };
         let step = self.step_number(index);
@@ -369,9 +415,9 @@ impl<'a> Run<'a> {
         index + 1 - implied
     }
 
-    fn accept(&mut self) -> Next<'a> {
+    fn accept(&mut self, socket: Option<&dyn Socket>) -> Next<'a> {
         self.at += 1;
-        self.step()
+        self.step(socket)
     }
 
     fn reject(&self, status: CheckStatus, info: String) -> Next<'a> {
@@ -379,8 +425,9 @@ impl<'a> Run<'a> {
         Next::End(CheckResult { status, code, info, ..CheckResult::default() })
     }
 
-    fn passed(&self) -> CheckResult {
-        let only_connected = self.script.steps.iter().all(|step| matches!(step, Step::Connect(_)));
+    fn passed(&self, socket: Option<&dyn Socket>) -> CheckResult {
+        let only_connected =
+            self.script.steps.iter().all(|step| step.may_precede() || matches!(step, Step::Connect(_)));
         let (status, code, info) = match self.script.flavour {
             Flavour::SslHello => (CheckStatus::L6Ok, None, ""),
             Flavour::Tcp | Flavour::TcpScript if only_connected => (CheckStatus::L4Ok, None, ""),
@@ -389,7 +436,11 @@ impl<'a> Run<'a> {
             Flavour::Exchange(dialect) => return self.praised(dialect),
             Flavour::Http => (CheckStatus::L7Ok, self.code, ""),
         };
-        CheckResult { status, code, info: info.into(), ..CheckResult::default() }
+        let result = CheckResult { status, code, info: info.into(), ..CheckResult::default() };
+        match self.script.steps.iter().rfind(|step| !step.may_precede()) {
+            Some(Step::Expect(last)) => self.told_well(last, result, socket),
+            _ => result,
+        }
     }
 
     /// An agent's line is over at its end, or where the agent ends.
@@ -406,165 +457,11 @@ impl<'a> Run<'a> {
             Err(result) => Next::End(result),
         }
     }
-
-    fn expect_bytes(&mut self, expectation: &Expectation) -> Next<'a> {
-        let enough = expectation.min_recv.unwrap_or(1).max(match &expectation.matcher {
-            Matcher::Bytes(bytes) => bytes.len(),
-            Matcher::Regex(_) | Matcher::Status(_) | Matcher::StatusRegex(_) => 1,
-        });
-        let last = self.closed || self.received.len() >= ANSWER_MAX;
-        let step = self.step_number(self.at);
-        if self.received.is_empty() && last {
-            return self.reject(CheckStatus::L7Response, empty_at(step));
-        }
-        if self.received.len() < enough && !last {
-            return Next::Receive;
-        }
-        let found = expectation.found_in(&self.received);
-        // Without a number of bytes to wait for, what is missing may still come.
-        if !found && !last && expectation.min_recv.is_none() {
-            return Next::Receive;
-        }
-        if found != expectation.negate {
-            return self.accept();
-        }
-        let verb = if found { "matched unwanted content" } else { "did not match content" };
-        let mut info = format!("TCPCHK {verb} {} at step {step}", expectation.quoted());
-        expectation.add_comment(&mut info);
-        self.reject(CheckStatus::L7Response, info)
-    }
-
-    fn expect_http(&mut self, expectation: Option<&Expectation>) -> Next<'a> {
-        let Some(wire) = self.wire else { return self.reject(CheckStatus::L7Response, String::new()) };
-        let mut head = Head::default();
-        let (consumed, body_end) = match response::read(&self.received, &mut head, &wire, Limits::default()) {
-            Ok(Progress::Complete { consumed, wire }) => (consumed, wire.body),
-            Ok(Progress::Partial) if !self.closed => return Next::Receive,
-            Ok(Progress::Partial) | Err(_) => return self.reject(CheckStatus::L7Response, String::new()),
-        };
-        let status = head.status();
-        if (100..200).contains(&status) && status != 101 {
-            // Something else follows.
-            self.received.drain(..consumed);
-            return self.step();
-        }
-        self.code = Some(status.into());
-        let reason = String::from_utf8_lossy(head.reason()).into_owned();
-        if status == 404 && self.script.disable_on_404 {
-            let code = self.code;
-            return Next::End(CheckResult { status: CheckStatus::L7OkConditionally, code, ..CheckResult::default() });
-        }
-        let Some(expectation) = expectation else {
-            return if (200..400).contains(&status) {
-                self.accept()
-            } else {
-                self.reject(CheckStatus::L7Status, reason)
-            };
-        };
-        let found = match &expectation.matcher {
-            Matcher::Status(ranges) => ranges.iter().any(|&(low, high)| (low..=high).contains(&status)),
-            Matcher::StatusRegex(regex) => regex.is_match(status.to_string().as_bytes()),
-            Matcher::Bytes(_) | Matcher::Regex(_) => {
-                let body = self.received.get(consumed..).unwrap_or_default();
-                return self.expect_body(expectation, body_end, body.to_vec());
-            }
-        };
-        if found == expectation.negate { self.reject(CheckStatus::L7Status, reason) } else { self.accept() }
-    }
-
-    fn expect_body(&mut self, expectation: &Expectation, body_end: Body, body: Vec<u8>) -> Next<'a> {
-        let full = self.closed || self.received.len() >= ANSWER_MAX;
-        let (body, complete) = match body_end {
-            Body::None => (Vec::new(), true),
-            Body::Length(length) => {
-                let complete = body.len() as u64 >= length;
-                (body, complete)
-            }
-            Body::Chunked => dechunk(&body),
-            Body::UntilClose | Body::Tunnel => (body, false),
-        };
-        let found = expectation.found_in(&body);
-        // A body without an end is judged by what is there, as soon as that is decisive.
-        if !complete && !full && !found {
-            return Next::Receive;
-        }
-        if body.is_empty() {
-            let mut info = "HTTP content check could not find a response body".to_owned();
-            expectation.add_comment(&mut info);
-            return self.reject(CheckStatus::L7Response, info);
-        }
-        if found != expectation.negate {
-            return self.accept();
-        }
-        let mut info =
-            if found { "HTTP check matched unwanted content" } else { "HTTP content check did not match" }.to_owned();
-        expectation.add_comment(&mut info);
-        self.reject(CheckStatus::L7Response, info)
-    }
 }
 
 /// What is said of a server that closed without a word.
 fn empty_at(step: usize) -> String {
     format!("TCPCHK got an empty response at step {step}")
-}
-
-/// The data of a chunked body as far as it goes, and whether its end was seen.
-fn dechunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
-    let mut data = Vec::new();
-    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
-        let digits = rest[..end].split(|&byte| byte == b';').next().unwrap_or_default();
-        let size = std::str::from_utf8(digits).ok().and_then(|digits| usize::from_str_radix(digits.trim(), 16).ok());
-        match size {
-            Some(0) | None => return (data, true),
-            Some(size) => {
-                let chunk = &rest[end + 2..];
-                data.extend_from_slice(chunk.get(..size).unwrap_or(chunk));
-                rest = size.checked_add(2).and_then(|next| chunk.get(next..)).unwrap_or_default();
-            }
-        }
-    }
-    (data, false)
-}
-
-impl Expectation {
-    fn found_in(&self, bytes: &[u8]) -> bool {
-        match &self.matcher {
-            Matcher::Bytes(wanted) => wanted.is_empty() || bytes.windows(wanted.len()).any(|window| window == wanted),
-            Matcher::Regex(regex) => regex.is_match(bytes),
-            Matcher::Status(_) | Matcher::StatusRegex(_) => false,
-        }
-    }
-
-    fn is_text(bytes: &[u8]) -> Option<&str> {
-        std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
-    }
-
-    fn name(&self) -> String {
-        match &self.matcher {
-            Matcher::Bytes(bytes) => match Self::is_text(bytes) {
-                Some(text) => format!("expect string '{text}'"),
-                None => "expect binary".into(),
-            },
-            Matcher::Regex(_) => "expect regex".into(),
-            Matcher::Status(_) | Matcher::StatusRegex(_) => "expect status".into(),
-        }
-    }
-
-    fn quoted(&self) -> String {
-        match &self.matcher {
-            Matcher::Bytes(bytes) => match Self::is_text(bytes) {
-                Some(text) => format!("'{text}'"),
-                None => "(binary)".into(),
-            },
-            Matcher::Regex(_) | Matcher::Status(_) | Matcher::StatusRegex(_) => "(regex)".into(),
-        }
-    }
-
-    fn add_comment(&self, info: &mut String) {
-        if let Some(comment) = &self.comment {
-            let _ = write!(info, " comment: {comment}");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::super::Dialect;
 use super::{ANSWER_MAX, Expectation, Next, Run, Step, empty_at};
 use crate::health::{CheckResult, CheckStatus};
+use crate::sample::fetch::socket::Socket;
 
 /// Bytes of a server's words that are told.
 const TOLD_MAX: usize = 127;
@@ -16,7 +17,12 @@ const PGSQL_TEXT: usize = 6;
 
 impl<'a> Run<'a> {
     /// Judges what a server replied.
-    pub(super) fn expect_reply(&mut self, dialect: Dialect, expectation: &Expectation) -> Next<'a> {
+    pub(super) fn expect_reply(
+        &mut self,
+        dialect: Dialect,
+        expectation: &Expectation,
+        socket: Option<&dyn Socket>,
+    ) -> Next<'a> {
         let last = self.closed || self.received.len() >= ANSWER_MAX;
         if self.received.is_empty() && last {
             let status = match dialect {
@@ -32,14 +38,14 @@ impl<'a> Run<'a> {
             return Next::End(CheckResult { status, code, info, ..CheckResult::default() });
         }
         if dialect == Dialect::Mysql {
-            return self.expect_packet(expectation, last);
+            return self.expect_packet(expectation, last, socket);
         }
         let enough = self.received.len() >= expectation.min_recv.unwrap_or(1);
         if !enough && !last {
             return Next::Receive;
         }
         if expectation.found_in(&self.received) {
-            return self.accept();
+            return self.accept(socket);
         }
         if expectation.min_recv.is_none() && !last {
             return Next::Receive;
@@ -48,7 +54,7 @@ impl<'a> Run<'a> {
     }
 
     /// A whole packet of `MySQL`; what follows is for the next step.
-    fn expect_packet(&mut self, expectation: &Expectation, last: bool) -> Next<'a> {
+    fn expect_packet(&mut self, expectation: &Expectation, last: bool, socket: Option<&dyn Socket>) -> Next<'a> {
         let length = match *self.received.as_slice() {
             [low, middle, high, _, ..] => Some(u32::from_le_bytes([low, middle, high, 0]) as usize),
             _ => None,
@@ -61,7 +67,7 @@ impl<'a> Run<'a> {
         }
         let end = packet.len();
         self.received.drain(..end);
-        self.accept()
+        self.accept(socket)
     }
 
     /// A mail server has not been spoken to yet.

@@ -3,6 +3,7 @@
 use super::{ANSWER_MAX, Next, Run, SSL_HELLO, Script, Trouble};
 use crate::health::script::{CheckKind, ConnectStep, Expect, ExpectPattern, HttpSend, HttpStep, TcpStep};
 use crate::health::{CheckResult, CheckStatus};
+use crate::sample::text::Text;
 
 /// Plays a server that sends `answer` and closes or does not; returns the verdict and what was sent to it.
 fn play(kind: &CheckKind, answer: &[u8], closes: bool) -> (CheckResult, Vec<u8>) {
@@ -11,12 +12,12 @@ fn play(kind: &CheckKind, answer: &[u8], closes: bool) -> (CheckResult, Vec<u8>)
 }
 
 fn play_script(script: &Script, answer: &[u8], closes: bool) -> (CheckResult, Vec<u8>) {
-    let mut run = Run::new(script, String::new());
+    let mut run = Run::new(script, String::new(), None);
     let mut sent = Vec::new();
     let mut pieces = answer.chunks(3);
     loop {
-        match run.step() {
-            Next::Connect(_) => run.connected(),
+        match run.step(None) {
+            Next::Connect(..) => run.connected(),
             Next::Send(bytes) => {
                 sent.extend_from_slice(&bytes);
                 pieces = answer.chunks(3);
@@ -33,7 +34,7 @@ fn play_script(script: &Script, answer: &[u8], closes: bool) -> (CheckResult, Ve
 }
 
 fn expect(negate: bool, pattern: ExpectPattern) -> Expect {
-    Expect { negate, pattern, min_recv: None, comment: None }
+    Expect { negate, ..Expect::new(pattern) }
 }
 
 fn string(negate: bool, text: &str) -> Expect {
@@ -114,10 +115,10 @@ fn http_answers() {
 fn http_requests() {
     let send = HttpSend {
         method: "POST".into(),
-        uri: "/x".into(),
+        uri: Text::literal(*b"/x"),
         version: "HTTP/1.1".into(),
-        headers: vec![("Host".into(), "h".into()), ("X-A".into(), "b".into())],
-        body: b"abc".to_vec(),
+        headers: vec![("Host".into(), Text::literal(*b"h")), ("X-A".into(), Text::literal(*b"b"))],
+        body: Some(Text::literal(*b"abc")),
     };
     let (_, sent) = play(&CheckKind::Http(vec![HttpStep::Send(send.clone())]), b"HTTP/1.0 200 OK\r\n\r\n", true);
     assert_eq!(
@@ -127,14 +128,14 @@ fn http_requests() {
     // Two requests over two connections, each with its own verdict.
     let two = CheckKind::Http(vec![
         HttpStep::Connect(ConnectStep::default()),
-        HttpStep::Send(HttpSend { uri: "/1".into(), ..HttpSend::default() }),
+        HttpStep::Send(HttpSend { uri: Text::literal(*b"/1"), ..HttpSend::default() }),
         HttpStep::Connect(ConnectStep::default()),
-        HttpStep::Send(HttpSend { uri: "/2".into(), ..HttpSend::default() }),
+        HttpStep::Send(HttpSend { uri: Text::literal(*b"/2"), ..HttpSend::default() }),
     ]);
     let (result, sent) = play(&two, b"HTTP/1.0 200 OK\r\n\r\n", true);
     assert_eq!(result.status, CheckStatus::L7Ok);
     assert_eq!(sent, b"OPTIONS /1 HTTP/1.0\r\n\r\nOPTIONS /2 HTTP/1.0\r\n\r\n");
-    let bad = HttpSend { uri: "/a b".into(), ..HttpSend::default() };
+    let bad = HttpSend { uri: Text::literal(*b"/a b"), ..HttpSend::default() };
     assert!(Script::compile(&CheckKind::Http(vec![HttpStep::Send(bad)]), false).is_err());
     assert!(Script::compile(&CheckKind::Http(vec![HttpStep::Expect(regex(false, "("))]), false).is_err());
 }
@@ -199,8 +200,8 @@ fn troubles_tell_where_they_came() {
     let explicit =
         CheckKind::TcpScript(vec![TcpStep::Connect(ConnectStep { port: Some(1), ..ConnectStep::default() })]);
     let script = Script::compile(&explicit, false).unwrap();
-    let mut run = Run::new(&script, String::new());
-    assert!(matches!(run.step(), Next::Connect(_)));
+    let mut run = Run::new(&script, String::new(), None);
+    assert!(matches!(run.step(None), Next::Connect(..)));
     let refused = run.failed(Trouble::Connect("Connection refused"));
     assert_eq!(
         verdict(&refused),
@@ -208,12 +209,12 @@ fn troubles_tell_where_they_came() {
     );
     let step = TcpStep::Expect(Expect { comment: Some("redis".into()), ..string(false, "+PONG") });
     let script = Script::compile(&CheckKind::TcpScript(vec![TcpStep::Send(b"x".to_vec()), step]), false).unwrap();
-    let mut run = Run::new(&script, String::new());
-    assert!(matches!(run.step(), Next::Connect(_)));
+    let mut run = Run::new(&script, String::new(), None);
+    assert!(matches!(run.step(None), Next::Connect(..)));
     assert_eq!(verdict(&run.failed(Trouble::Timeout)), (CheckStatus::L4Timeout, None, ""));
     run.connected();
-    run.step();
-    assert_eq!(run.step(), Next::Receive);
+    run.step(None);
+    assert_eq!(run.step(None), Next::Receive);
     let reset = run.failed(Trouble::Broken("Connection reset by peer"));
     let expected = "Connection reset by peer at step 2 of tcp-check (expect string '+PONG') comment: 'redis'";
     assert_eq!(verdict(&reset), (CheckStatus::SocketError, None, expected));
