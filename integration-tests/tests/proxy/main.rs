@@ -6,6 +6,7 @@
 mod advisories;
 mod balance;
 mod body;
+mod browser;
 mod check_connects;
 mod check_formats;
 mod checks;
