@@ -36,8 +36,6 @@ use crate::sys;
 const MAX_BATCH_LINES: usize = 256;
 /// The same for their bytes.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
-/// The longest name in the abstract name space: what an address has room for behind the zero in front.
-const ABSTRACT_NAME_MAX: usize = 107;
 /// A time zone changes its offset on quarters of an hour only.
 const OFFSET_VALID_SECONDS: u64 = 900;
 
@@ -373,8 +371,8 @@ impl Batch {
             (Socket::Unix(socket), LogAddress::Unix(path)) => {
                 UnixAddr::new(path).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
             }
-            (Socket::Unix(socket), LogAddress::Abstract { name, padded }) => {
-                abstract_address(name, *padded).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
+            (Socket::Unix(socket), LogAddress::Abstract(name)) => {
+                UnixAddr::new_abstract(name.as_bytes()).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
             }
             (Socket::Inherited(fd), _) => self.write_lines(*fd),
             (Socket::Ring(ring), _) => self.ends.len() - ring.append(self.lines()),
@@ -427,15 +425,6 @@ fn without_line_feed(out: &mut Vec<u8>, is_stream: bool) {
     }
 }
 
-/// A name in the abstract name space. haproxy's own names are as long as the address, with zeros at the end.
-fn abstract_address(name: &str, padded: bool) -> nix::Result<UnixAddr> {
-    let mut name = name.as_bytes().to_vec();
-    if padded {
-        name.resize(ABSTRACT_NAME_MAX.max(name.len()), 0);
-    }
-    UnixAddr::new_abstract(&name)
-}
-
 /// Whether a write would go through now.
 fn writable(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
@@ -451,7 +440,7 @@ impl Socket {
                     if to.is_ipv4() { ([0; 4], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
                 UdpSocket::bind(any).map(Self::Udp)
             }
-            LogAddress::Unix(_) | LogAddress::Abstract { .. } => UnixDatagram::unbound().map(Self::Unix),
+            LogAddress::Unix(_) | LogAddress::Abstract(_) => UnixDatagram::unbound().map(Self::Unix),
             LogAddress::Fd(fd) => Ok(Self::Inherited(*fd)),
             // Only of a ring that does not exist, which the configuration has warned about: its lines count as dropped.
             LogAddress::Ring(_) | LogAddress::Backend(_) => Ok(Self::Closed),

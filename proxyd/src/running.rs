@@ -182,7 +182,7 @@ impl Builder<'_> {
             LogAddress::Ring(name) => self.rings.iter().find(|ring| ring.settings().name == *name),
             LogAddress::Udp(_)
             | LogAddress::Unix(_)
-            | LogAddress::Abstract { .. }
+            | LogAddress::Abstract(_)
             | LogAddress::Fd(_)
             | LogAddress::Backend(_) => None,
         };

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod abstract_names;
 mod advisories;
 mod balance;
 mod body;

@@ -13,6 +13,7 @@ use super::slowstart::Ramp;
 use super::{AgentChange, Common, Method, Plan, program, target};
 use crate::balance::server_state::{AdminState, Running, ServerState};
 use crate::clock;
+use crate::generation::Handle;
 use crate::health::change::{self, Event, Leader, Subject};
 use crate::health::observe::Evidence;
 use crate::health::script::CheckKind;
@@ -154,7 +155,7 @@ impl Watch {
             Method::Probe(probe) => {
                 let target = target(self.check_at.get()?, &place)?;
                 let state = probe::state_header(probe, &target, &self.plan.member);
-                let process = self.common.outlets.process.as_ref().map(|handle| handle.load());
+                let process = self.common.outlets.process.as_ref().map(Handle::load);
                 let farm = &self.plan.member.farm.settings().name;
                 let scene = process.as_ref().and_then(|process| {
                     let server = (self.server.settings().id, self.server.name());

@@ -11,6 +11,27 @@ pub(super) const TARGET: Accept = Accept { range: false, fd: false, unix: false,
 /// An address alone; a port is taken and ignored.
 pub(super) const HOST: Accept = Accept { range: false, ..Accept::SOURCE };
 
+/// The longest name in the abstract name space: what an address has room for behind the zero in front.
+const ABSTRACT_NAME_MAX: usize = 107;
+
+/// A name in the abstract name space as the kernel has it, without the zero in front: `abns@` fills the whole address with zeros.
+pub(super) fn abstract_name(host: &Host) -> Option<String> {
+    match host {
+        Host::Abstract(name) => {
+            let zeros = ABSTRACT_NAME_MAX.saturating_sub(name.len());
+            Some(format!("{name}{}", "\0".repeat(zeros)))
+        }
+        Host::AbstractZero(name) => Some(name.clone()),
+        Host::Any
+        | Host::Ip(_)
+        | Host::Name(_)
+        | Host::Unix(_)
+        | Host::Fd(_)
+        | Host::SocketPair(_)
+        | Host::ReverseHttp(_) => None,
+    }
+}
+
 /// Reads an address whose variables are expanded. The error is haproxy's text.
 fn parse(text: &str, accept: Accept) -> Result<Address, String> {
     let address = shared_config::value::address::parse(text, accept).map_err(|error| error.message)?;

@@ -1,6 +1,6 @@
 //! `bind` lines and the parameters they share with `stats socket`.
 
-use super::address::{Accept, Address, Host, Port, Resolver};
+use super::address::{Accept, Address, Host, Port, Resolver, abstract_name};
 use super::line::{Line, code};
 use super::support::Support;
 use super::users;
@@ -126,7 +126,9 @@ fn expand(
 ) -> Result<(), String> {
     match &address.host {
         Host::Unix(path) => found.push(ListenAddress::Unix(path.into())),
-        Host::Abstract(name) | Host::AbstractZero(name) => found.push(ListenAddress::Abstract(name.clone())),
+        Host::Abstract(_) | Host::AbstractZero(_) => {
+            found.extend(abstract_name(&address.host).map(ListenAddress::Abstract));
+        }
         Host::Fd(fd) | Host::SocketPair(fd) => {
             check_descriptor(*fd)?;
             found.push(ListenAddress::Fd(*fd));

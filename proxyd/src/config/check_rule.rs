@@ -42,6 +42,7 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// Makes steps of the rules.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the methods themselves are of one lifetime each")]
 pub(super) fn lower(check: &mut CheckDraft, around: &mut Surroundings<'_>) {
     check.http_steps = around.steps(&check.http_rules, |reader| reader.http());
     check.tcp_steps = around.steps(&check.tcp_rules, |reader| reader.tcp());

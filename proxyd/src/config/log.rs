@@ -1,6 +1,6 @@
 //! `log` lines of `global` and of the proxies.
 
-use super::address::{Accept, Host, Port, Resolver, Transport};
+use super::address::{Accept, Host, Port, Resolver, Transport, abstract_name};
 use super::line::{Line, code};
 use super::model::{LogAddress, LogSample, LogTarget, ServerAddress, SyslogFormat};
 use super::proxy::Tools;
@@ -103,9 +103,8 @@ fn address(line: &mut Line<'_, '_>, word: &Word, resolver: &mut Resolver) -> Opt
         Ok(match &address.host {
             Host::Unix(path) if stream => Destination::Stream(ServerAddress::Unix(path.into()), 0),
             Host::Unix(path) => Destination::Here(LogAddress::Unix(path.into())),
-            Host::Abstract(name) | Host::AbstractZero(name) => {
-                let padded = matches!(address.host, Host::Abstract(_));
-                Destination::Here(LogAddress::Abstract { name: name.clone(), padded })
+            Host::Abstract(_) | Host::AbstractZero(_) => {
+                Destination::Here(LogAddress::Abstract(abstract_name(&address.host).unwrap_or_default()))
             }
             Host::Fd(fd) | Host::SocketPair(fd) => Destination::Here(LogAddress::Fd(*fd)),
             Host::Any | Host::Ip(_) | Host::Name(_) | Host::ReverseHttp(_) => {

@@ -1,6 +1,6 @@
 //! `resolvers` sections, and what servers say of them.
 
-use super::address::{Accept, Address, Host, Port, Resolver, TARGET, Transport};
+use super::address::{Accept, Address, Host, Port, Resolver, TARGET, Transport, abstract_name};
 use super::line::{Line, code};
 use super::proxy::Tools;
 use super::server::ServerDraft;
@@ -207,7 +207,9 @@ fn address_of(address: &Address, text: &str, resolver: &mut Resolver) -> Result<
             Some(if stream { NameserverAddress::Tcp(socket) } else { NameserverAddress::Udp(socket) })
         }
         Host::Unix(path) if stream => Some(NameserverAddress::Unix(path.into())),
-        Host::Abstract(name) | Host::AbstractZero(name) if stream => Some(NameserverAddress::Abstract(name.clone())),
+        Host::Abstract(_) | Host::AbstractZero(_) if stream => {
+            abstract_name(&address.host).map(NameserverAddress::Abstract)
+        }
         Host::Unix(_)
         | Host::Abstract(_)
         | Host::AbstractZero(_)

@@ -1,6 +1,6 @@
 //! `server`, `default-server` and `server-template` lines.
 
-use super::address::{Accept, Address, Host, Port, Resolver};
+use super::address::{Accept, Address, Host, Port, Resolver, abstract_name};
 use super::draft::Section;
 use super::line::{Line, code};
 use super::log_backend;
@@ -400,7 +400,9 @@ pub(super) fn locate(
         Host::Ip(ip) if ip.is_unspecified() => (ServerAddress::Destination, port, None),
         Host::Ip(ip) => (ServerAddress::Ip(*ip), port, None),
         Host::Unix(path) => (ServerAddress::Unix(path.into()), none, None),
-        Host::Abstract(name) | Host::AbstractZero(name) => (ServerAddress::Abstract(name.clone()), none, None),
+        Host::Abstract(_) | Host::AbstractZero(_) => {
+            (ServerAddress::Abstract(abstract_name(&draft.address.host).unwrap_or_default()), none, None)
+        }
         // A service is no host: which hosts and ports there are is told by its records.
         Host::Name(name) if draft.settings.resolvers.is_some() && resolvers::is_service(name) => {
             (ServerAddress::Unresolved, none, None)

@@ -131,7 +131,10 @@ pub fn data(input: &[u8]) -> Data {
         };
         rest = rest.get(length..).unwrap_or_default();
         if size == 0 {
-            data.complete = matches!(trailers(rest, &mut Vec::new()), Ok(Some(_)));
+            match trailers(rest, &mut Vec::new()) {
+                Ok(end) => data.complete = end.is_some(),
+                Err(_) => data.invalid = true,
+            }
             break;
         }
         let there = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());

@@ -37,13 +37,8 @@ pub enum LogAddress {
     Udp(SocketAddr),
     /// A unix socket, such as `/dev/log`.
     Unix(PathBuf),
-    /// A unix socket in the abstract name space. A name that is `padded` fills the whole address with zeros, as haproxy's `abns@`.
-    Abstract {
-        /// Without the zero in front.
-        name: String,
-        /// `abns@`, not `abnsz@`.
-        padded: bool,
-    },
+    /// A unix socket in the abstract name space: its name without the zero in front.
+    Abstract(String),
     /// A descriptor that was open at start: `fd@N`, `stdout` (1), `stderr` (2).
     Fd(i32),
     /// A log backend: one of its servers.

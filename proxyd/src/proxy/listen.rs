@@ -121,7 +121,7 @@ impl std::fmt::Display for ListenAddress {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => path.display().fmt(f),
-            Self::Abstract(name) => write!(f, "abns@{name}"),
+            Self::Abstract(name) => write!(f, "abns@{}", name.trim_end_matches('\0')),
             Self::Fd(number) => write!(f, "fd@{number}"),
         }
     }
