@@ -4,7 +4,7 @@ use super::rig::{BOUND, Rig};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const CONFIG: &str = "
@@ -80,7 +80,7 @@ fn answer(connection: &mut TcpStream) -> Option<()> {
 }
 
 /// The document as it is once its scripts have run.
-fn document(url: &str, profile: &PathBuf) -> String {
+fn document(url: &str, profile: &Path) -> String {
     let plain = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"];
     let quiet = ["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"];
     let output = Command::new("chromium")
