@@ -176,7 +176,7 @@ impl Stream<'_> {
     pub fn each_variable(&self, scope: Scope, look: &mut dyn FnMut(&str, &Value<'static>)) {
         match scope {
             Scope::Process => self.live.variables().each(look),
-            Scope::Session => self.variables.each(scope, look),
+            Scope::Session | Scope::Check => self.variables.each(scope, look),
             Scope::Transaction | Scope::Request | Scope::Response => {
                 if let Some(transaction) = self.transaction {
                     transaction.variables.each(scope, look);

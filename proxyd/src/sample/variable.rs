@@ -36,6 +36,7 @@ impl Scope {
             Self::Transaction => "txn",
             Self::Request => "req",
             Self::Response => "res",
+            Self::Check => "check",
             Self::Elsewhere => "",
         }
     }
