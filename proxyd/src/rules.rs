@@ -15,6 +15,7 @@
 //! - [`tcp`] `tcp-request`, `tcp-response`
 
 pub mod acl;
+pub mod bandwidth;
 pub mod effect;
 pub mod headers_bin;
 pub mod http;

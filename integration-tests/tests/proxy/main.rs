@@ -6,6 +6,7 @@
 mod abstract_names;
 mod advisories;
 mod balance;
+mod bandwidth;
 mod body;
 mod browser;
 mod check_connects;

@@ -18,6 +18,7 @@
 
 mod acl;
 mod arguments;
+mod bandwidth;
 mod condition;
 mod converter;
 mod effect;
@@ -47,6 +48,7 @@ use crate::log::step::Step;
 use crate::proxy::settings::Mode;
 use crate::rules::ServerName;
 use crate::rules::acl::AclIndex;
+use crate::rules::bandwidth::Filter;
 use crate::rules::effect::Effect;
 use crate::rules::http::Reply;
 use crate::rules::switch::{BackendName, Switch};
@@ -62,6 +64,7 @@ use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
 use shared_config::source::Span;
 use shared_config::words::{Word, WordBuilder, Words};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What the rules of a section need to know about it.
 #[derive(Clone, Copy)]
@@ -118,7 +121,8 @@ pub fn takes(words: &[impl AsRef<str>]) -> bool {
         | "ignore-persist"
         | "block"
         | "stick"
-        | "force-be-switch" => true,
+        | "force-be-switch"
+        | "filter" => true,
         "tcp-request" | "tcp-response" => second != "inspect-delay",
         "monitor" => second == "fail",
         "stats" => second == "admin" || second == "http-request",
@@ -134,6 +138,14 @@ pub fn lower<'s>(
     out: &mut Diagnostics,
 ) -> Rules {
     let mut lowering = Lowering::new(section, names, out);
+    let statements: Vec<&Statement> = statements.into_iter().collect();
+    // Rules name filters that may stand behind them.
+    let is_filter = |statement: &Statement| statement.words.first().is_some_and(|word| word.as_str() == "filter");
+    for statement in statements.iter().filter(|statement| is_filter(statement)) {
+        let mut words = statement.words();
+        let _keyword = words.next();
+        lowering.filter(&mut words);
+    }
     for statement in statements {
         lowering.statement(statement);
     }
@@ -381,6 +393,7 @@ struct Lowering<'a> {
     /// The ACLs that can be named, predefined ones once they are used.
     declared: HashMap<String, Declared>,
     use_backend: Vec<Rule<BackendName>>,
+    filters: Vec<Arc<Filter>>,
     order: Order,
 }
 
@@ -393,6 +406,7 @@ impl<'a> Lowering<'a> {
             rules: Rules::default(),
             declared: HashMap::new(),
             use_backend: Vec::new(),
+            filters: Vec::new(),
             order: Order::default(),
         }
     }
@@ -417,6 +431,8 @@ impl Lowering<'_> {
         let Some(keyword) = words.next() else { return };
         self.warn_order(&statement.words);
         match keyword.as_str() {
+            // It has been read before all rules.
+            "filter" => {}
             "acl" => self.declare(&mut words),
             "http-request" | "http-response" | "http-after-response" => self.http_rule(keyword, &mut words),
             "tcp-request" | "tcp-response" => self.tcp_rule(keyword, &mut words),

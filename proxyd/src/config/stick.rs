@@ -88,7 +88,7 @@ pub(super) fn collect<'d>(
             continue;
         }
         let id = TableId(u32::try_from(tables.len()).unwrap_or(u32::MAX));
-        names.tables.insert(name.clone(), KnownTable { id, kind: draft.settings.kind });
+        names.tables.insert(name.clone(), KnownTable::new(id, &draft.settings));
         tables.push((word, draft));
     }
     tables.into_iter().map(|(_, draft)| draft.settings.clone()).collect()

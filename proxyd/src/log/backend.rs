@@ -81,7 +81,7 @@ impl LogBackend {
         Some(Way::Datagram(match &place.address {
             ServerAddress::Ip(ip) => LogAddress::Udp(SocketAddr::new(*ip, port)),
             ServerAddress::Unix(path) => LogAddress::Unix(path.clone()),
-            ServerAddress::Abstract(name) => LogAddress::Abstract { name: name.clone(), padded: true },
+            ServerAddress::Abstract(name) => LogAddress::Abstract(name.clone()),
             ServerAddress::Destination | ServerAddress::Unresolved => return None,
         }))
     }

@@ -1,13 +1,15 @@
 //! What rules do besides changing the message or ending it: they keep values, captures and settings for later.
 
+use super::bandwidth::Setting;
 use crate::ids::TableId;
 use crate::sample::fetch::Side;
 use crate::sample::pattern_file::PatternFile;
 use crate::sample::text::Text;
-use crate::sample::transaction::{Captured, LogLevel};
+use crate::sample::transaction::{Captured, LogLevel, Transaction};
 use crate::sample::variable::{Name, Target};
-use crate::sample::{Context, Expression, Value};
+use crate::sample::{Context, Expression, Stream, Value};
 use crate::stick::ask::{Gpc, Gpt};
+use crate::stick::entry::Data;
 use crate::stick::{Key, Tracked, tracked};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -95,6 +97,8 @@ pub enum Effect {
         /// Its new value.
         value: Amount,
     },
+    /// `set-bandwidth-limit`
+    Bandwidth(Box<Setting>),
     /// What only tells something to the system that this program does not have to be told, as `set-nice`.
     Nothing,
 }
@@ -154,10 +158,24 @@ pub enum Amount {
 }
 
 impl Amount {
-    fn number(&self, context: &Context<'_>) -> Option<u64> {
+    pub(super) fn number(&self, context: &Context<'_>) -> Option<u64> {
         match self {
             Self::Fixed(number) => Some((*number).into()),
             Self::Sample(expression) => expression.value(context)?.to_int().map(i64::cast_unsigned),
+        }
+    }
+}
+
+impl Timeout {
+    /// Where an exchange keeps it.
+    fn place(self, transaction: &Transaction) -> &Cell<Option<Duration>> {
+        match self {
+            Self::Client => &transaction.client_timeout,
+            Self::Server => &transaction.server_timeout,
+            Self::Tunnel => &transaction.tunnel_timeout,
+            Self::Connect => &transaction.rare().connect_timeout,
+            Self::Queue => &transaction.rare().queue_timeout,
+            Self::Tarpit => &transaction.rare().tarpit_timeout,
         }
     }
 }
@@ -236,16 +254,14 @@ impl Effect {
             Self::Track { number, table, key } => return track(context, *number, *table, key),
             Self::CountUp { number, gpc, amount } => {
                 let Some(amount) = amount.number(context) else { return false };
-                stream.tracked(*number, |tracked| {
-                    gpc.add(&mut tracked.data(), amount, stream.now_ms);
-                    tracked.entry().touch(stream.now_ms);
+                change_tracked(stream, *number, |data| {
+                    gpc.add(data, amount, stream.now_ms);
                 });
             }
             Self::SetTag { number, gpt, value } => {
                 let Some(value) = value.number(context) else { return false };
-                stream.tracked(*number, |tracked| {
-                    gpt.set(&mut tracked.data(), value, stream.now_ms);
-                    tracked.entry().touch(stream.now_ms);
+                change_tracked(stream, *number, |data| {
+                    gpt.set(data, value, stream.now_ms);
                 });
             }
             Self::LogLevel(_)
@@ -260,6 +276,7 @@ impl Effect {
             | Self::Port(..)
             | Self::Timeout(..)
             | Self::Retries(_)
+            | Self::Bandwidth(_)
             | Self::Nothing => self.note(context),
         }
         true
@@ -313,19 +330,11 @@ impl Effect {
                 }
             }
             Self::Timeout(which, limit) => {
-                let limit = limit.time(context);
-                let place = match which {
-                    Timeout::Client => &transaction.client_timeout,
-                    Timeout::Server => &transaction.server_timeout,
-                    Timeout::Tunnel => &transaction.tunnel_timeout,
-                    Timeout::Connect => &transaction.rare().connect_timeout,
-                    Timeout::Queue => &transaction.rare().queue_timeout,
-                    Timeout::Tarpit => &transaction.rare().tarpit_timeout,
-                };
-                if limit.is_some() {
-                    place.set(limit);
+                if let Some(limit) = limit.time(context) {
+                    which.place(transaction).set(Some(limit));
                 }
             }
+            Self::Bandwidth(setting) => setting.note(context, transaction),
             Self::SetVariable(..)
             | Self::SetVariableText(..)
             | Self::UnsetVariable(_)
@@ -337,6 +346,14 @@ impl Effect {
             | Self::Nothing => {}
         }
     }
+}
+
+/// Changes what a counter tracks, whose life begins anew.
+fn change_tracked(stream: &Stream<'_>, number: u8, change: impl Fn(&mut Data<'_>)) {
+    stream.tracked(number, |tracked| {
+        change(&mut tracked.data());
+        tracked.entry().touch(stream.now_ms);
+    });
 }
 
 /// Starts to track an entry, unless the counter tracks one already. False: there is no sample for a key.

@@ -3,6 +3,7 @@
 use super::variable::Variables;
 use crate::http::h1::Body;
 use crate::log::syslog::Level;
+use crate::rules::bandwidth::{Direction, Meter};
 use crate::stick::Counters;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
@@ -79,6 +80,8 @@ pub struct Rare {
     pub connect_timeout: Cell<Option<Duration>>,
     /// `set-timeout queue`
     pub queue_timeout: Cell<Option<Duration>>,
+    /// `set-bandwidth-limit`, until the transfer that it limits begins.
+    pub bandwidth: RefCell<Vec<Meter>>,
     /// `set-timeout tarpit`
     pub tarpit_timeout: Cell<Option<Duration>>,
 }
@@ -153,6 +156,12 @@ impl Transaction {
     /// The request line as it came, if a rule has changed it.
     pub fn first_line(&self) -> Option<&FirstLine> {
         self.known_rare()?.first_line.get()
+    }
+
+    /// Takes the limits of a transfer that begins.
+    pub fn take_meters(&self, direction: Direction) -> Vec<Meter> {
+        let Some(rare) = self.known_rare() else { return Vec::new() };
+        rare.bandwidth.borrow_mut().extract_if(.., |meter| meter.direction() == direction).collect()
     }
 
     /// The exchange's id, if it was made.

@@ -13,6 +13,7 @@ use super::stream::{Counted, Done, Exchange};
 use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
 use crate::clock::{self, Moment};
 use crate::http::h1::Body;
+use crate::rules::bandwidth::Direction;
 use crate::termination::{Cause, End, Phase};
 
 /// How often `option contstats` counts the bytes of one response or tunnel.
@@ -46,6 +47,8 @@ struct Relay {
 enum Side {
     Client,
     Server,
+    /// A direction that was slowed down goes on.
+    Time,
 }
 
 impl Relay {
@@ -53,12 +56,14 @@ impl Relay {
         let tunnel = body == Body::Tunnel;
         if tunnel {
             exchange.upload.become_tunnel();
+            exchange.upload.limit(exchange.transaction.take_meters(Direction::In));
             exchange.upload.may_splice = exchange.may_splice(|splice| splice.request);
         }
         let limit = exchange.transaction.tunnel_timeout.get();
         let limit = limit.or_else(|| exchange.timeout(|section| section.timeouts.tunnel)).filter(|_| tunnel);
         let mut download = Transfer::new(body);
         download.may_splice = exchange.may_splice(|splice| splice.response);
+        download.limit(exchange.transaction.take_meters(Direction::Out));
         let now = exchange.account.now;
         if exchange.session.frontend.section.contstats {
             exchange.account.counted = Some(Box::new(Counted { bytes: (0, 0), next: now + COUNTED_EVERY }));
@@ -106,8 +111,21 @@ impl Relay {
             (self.client.deadline().filter(|_| to_client || (!self.uploaded && !to_server)), Side::Client),
             (self.server.deadline().filter(|_| to_server || (!self.downloaded && !to_client)), Side::Server),
         ];
-        poll_silence(context, exchange.session, &waits, || Some(self.report(exchange, [to_client, to_server], &waits)))
-            .map(|side| Err(self.late(side)))
+        let resumes = [self.download.resumes(), exchange.upload.resumes()].into_iter().flatten().min();
+        let all = [waits[0], waits[1], (resumes, Side::Time)];
+        let tell = || Some(self.report(exchange, [to_client, to_server], &waits));
+        match poll_silence(context, exchange.session, &all, tell) {
+            Poll::Ready(Side::Time) => {
+                // Nobody was silent: they were not listened to.
+                let now = clock::moment();
+                self.client.broken(now);
+                self.server.broken(now);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(side) => Poll::Ready(Err(self.late(side))),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn poll_download(
@@ -220,7 +238,7 @@ impl Relay {
     fn late(&self, side: Side) -> End {
         let cause = match side {
             Side::Client => Cause::ClientTimeout,
-            Side::Server => Cause::ServerTimeout,
+            Side::Server | Side::Time => Cause::ServerTimeout,
         };
         End::new(cause, self.phase(), None)
     }

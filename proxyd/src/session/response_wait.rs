@@ -12,6 +12,7 @@ use crate::http::chunk;
 use crate::http::h1::response::{self, ResponseWire};
 use crate::http::h1::{Body, Limits, Progress, write_response};
 use crate::limits::INFORMATIONAL_MAX;
+use crate::rules::bandwidth::Direction;
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
 
@@ -20,6 +21,7 @@ const BAD: End = End { cause: Cause::Proxy, phase: Phase::Headers, status: Some(
 
 /// Sends the request and waits for the response's head. `reused`: the connection had been idle.
 pub async fn run(exchange: &mut Exchange<'_>, view: &BackendView, reused: bool) -> Result<(), End> {
+    exchange.upload.limit(exchange.transaction.take_meters(Direction::In));
     let mut wait = ResponseWait::new(exchange, view, reused);
     std::future::poll_fn(|context| wait.poll(context, exchange)).await
 }
@@ -41,6 +43,8 @@ struct ResponseWait {
 enum Side {
     Client,
     Server,
+    /// A request that was slowed down goes on.
+    Time,
 }
 
 impl ResponseWait {
@@ -100,17 +104,23 @@ impl ResponseWait {
         // As haproxy does: a client that does not send the rest of its body is waited for as long as the server may take, and only
         // where there is no such limit as long as a client may be silent.
         let client = self.client.deadline().filter(|_| !self.sent && self.server.limit.is_none());
-        let waits = [(self.server.deadline(), Side::Server), (client, Side::Client)];
+        let resumes = exchange.upload.resumes().filter(|_| !self.sent);
+        let waits = [(self.server.deadline(), Side::Server), (client, Side::Client), (resumes, Side::Time)];
         let tell = || {
             let mut report = exchange.report(Stage::Headers);
             report.response.read = report.left(waits[0].0);
             report.request.read = report.left(waits[1].0);
             Some(report)
         };
-        poll_silence(context, exchange.session, &waits, tell).map(|side| {
+        let late = poll_silence(context, exchange.session, &waits, tell);
+        if matches!(late, Poll::Ready(Side::Time)) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        late.map(|side| {
             Err(match side {
                 Side::Client => End::new(Cause::ClientTimeout, Phase::Data, Some(408)),
-                Side::Server => {
+                Side::Server | Side::Time => {
                     let end = End::new(Cause::ServerTimeout, Phase::Headers, Some(504));
                     End { retry: Retry::ResponseTimeout, ..end }
                 }

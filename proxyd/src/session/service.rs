@@ -215,6 +215,7 @@ async fn read_form(exchange: &mut Exchange<'_>) -> Result<Option<Vec<u8>>, End> 
     let mut form = Buffer::default();
     loop {
         let bad = |_| End::bad_request(400);
+        exchange.upload.hurry();
         while exchange.upload.pump(&mut exchange.client.input, &mut form, buffers).map_err(bad)? {}
         if exchange.upload.is_done() || form.len() > buffers.size() {
             let bytes = (form.len() <= buffers.size()).then(|| form.bytes().to_vec());

@@ -3,6 +3,8 @@
 //! A body goes one of three ways. What came together with a head leaves together with it, in one call. Bulk goes through a
 //! pipe, without coming up to us at all (`splice`); everything else is read into a buffer and written from it.
 
+mod limited;
+
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use crate::clock::{self, Moment};
 use crate::http::chunk;
 use crate::http::h1::{Body, Refused};
 use crate::limits::{COPY_MAX, SPLICE_MIN};
+use crate::rules::bandwidth::Meter;
 use crate::worker::Worker;
 use crate::worker::buffers::{Buffer, Buffers};
 use crate::worker::pipes::Lent;
@@ -40,6 +43,18 @@ enum Kind {
     Chunked(chunk::Decoder),
     /// To the end of the connection.
     UntilClose,
+    /// No faster than rules allow.
+    Limited(Box<Limited>),
+}
+
+/// A body that is slowed down.
+#[derive(Debug)]
+struct Limited {
+    /// The body.
+    kind: Kind,
+    meters: Vec<Meter>,
+    /// When more may go on.
+    resumes: Option<Moment>,
 }
 
 /// Why a direction stopped.
@@ -68,8 +83,34 @@ impl Transfer {
 
     /// What follows goes through to the end of the connection, whatever was said before; what was counted stays counted.
     pub fn become_tunnel(&mut self) {
-        self.kind = Kind::UntilClose;
+        match &mut self.kind {
+            Kind::Limited(limited) => limited.kind = Kind::UntilClose,
+            kind => *kind = Kind::UntilClose,
+        }
         self.bulk = false;
+    }
+
+    /// From now on it goes no faster than these allow. None: it goes as it did.
+    pub fn limit(&mut self, meters: Vec<Meter>) {
+        if !meters.is_empty() && !matches!(self.kind, Kind::Done) {
+            let kind = std::mem::replace(&mut self.kind, Kind::Done);
+            self.kind = Kind::Limited(Box::new(Limited { kind, meters, resumes: None }));
+        }
+    }
+
+    /// What is left is not slowed down any more.
+    pub fn hurry(&mut self) {
+        if let Kind::Limited(limited) = &mut self.kind {
+            self.kind = std::mem::replace(&mut limited.kind, Kind::Done);
+        }
+    }
+
+    /// When it goes on, if it waits for that.
+    pub fn resumes(&self) -> Option<Moment> {
+        match &self.kind {
+            Kind::Limited(limited) => limited.resumes,
+            Kind::Done | Kind::Length(_) | Kind::Chunked(_) | Kind::UntilClose => None,
+        }
     }
 
     /// Bytes that went through, without framing.
@@ -92,7 +133,7 @@ impl Transfer {
         match self.kind {
             Kind::Length(left) if self.may_splice && self.bulk && left >= SPLICE_MIN => Some(left),
             Kind::UntilClose if self.may_splice && self.bulk => Some(u64::MAX),
-            Kind::Length(_) | Kind::UntilClose | Kind::Chunked(_) | Kind::Done => None,
+            Kind::Length(_) | Kind::UntilClose | Kind::Chunked(_) | Kind::Done | Kind::Limited(_) => None,
         }
     }
 
@@ -101,7 +142,7 @@ impl Transfer {
         match self.kind {
             Kind::Length(left) => usize::try_from(left).unwrap_or(usize::MAX).min(input.len()),
             Kind::UntilClose => input.len(),
-            Kind::Chunked(_) | Kind::Done => 0,
+            Kind::Chunked(_) | Kind::Done | Kind::Limited(_) => 0,
         }
     }
 
@@ -122,7 +163,7 @@ impl Transfer {
         match self.kind {
             Kind::Length(left) => left > buffers.size() as u64,
             Kind::UntilClose | Kind::Chunked(_) => self.moved > buffers.size() as u64,
-            Kind::Done => false,
+            Kind::Done | Kind::Limited(_) => false,
         }
     }
 
@@ -151,6 +192,7 @@ impl Transfer {
     /// Takes what there is of the body and throws it away. What a pipe holds is lost as well.
     pub fn drain(&mut self, from: &mut Buffer, buffers: &Buffers) -> Result<(), Refused> {
         self.lent = None;
+        self.hurry();
         let mut nowhere = Buffer::default();
         while self.pump(from, &mut nowhere, buffers)? {
             nowhere.discard(buffers);
@@ -189,6 +231,9 @@ pub fn poll_transfer(
     worker: &Worker,
     active: &mut bool,
 ) -> Poll<Result<(), Broken>> {
+    if let Kind::Limited(_) = transfer.kind {
+        return limited::poll(context, transfer, ends, worker, active);
+    }
     let result = poll_move(context, transfer, ends, worker, active);
     // While there is nothing in it, it is of use to others.
     if let Some(lent) = transfer.lent.take_if(|lent| lent.pipe.is_empty()) {

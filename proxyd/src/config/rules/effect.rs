@@ -53,6 +53,7 @@ impl Lowering<'_> {
             "set-priority-class" => self.rule_expression(at, words).map(|from| from.map(Effect::PriorityClass)),
             "set-priority-offset" => self.rule_expression(at, words).map(|from| from.map(Effect::PriorityOffset)),
             "set-timeout" => self.set_timeout(at, words),
+            "set-bandwidth-limit" => self.set_bandwidth_limit(at, words),
             "set-retries" => self.set_retries(at, words),
             // Without TLS a connection has shaken hands when there is a request.
             "wait-for-handshake" => Ok(Some(Effect::Nothing)),

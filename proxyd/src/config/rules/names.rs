@@ -5,8 +5,9 @@ use crate::proxy::settings::ErrorFile;
 use crate::rules::acl::Acl;
 use crate::sample::pattern_file::PatternFile;
 use crate::sample::transaction::Written;
-use crate::stick::KeyType;
+use crate::stick::table::Settings;
 use crate::stick::tracked::COUNTERS_DEFAULT;
+use crate::stick::{DataType, KeyType};
 use shared_config::haproxy::ast;
 use shared_config::haproxy::keyword::{SampleType, SectionKind};
 use shared_config::source::{Sources, Span};
@@ -83,9 +84,17 @@ pub struct KnownTable {
     pub id: TableId,
     /// The type of its keys.
     pub kind: KeyType,
+    /// It stores `bytes_in_rate` and `bytes_out_rate`.
+    pub byte_rates: (bool, bool),
 }
 
 impl KnownTable {
+    /// What is known of a table with these settings.
+    pub fn new(id: TableId, settings: &Settings) -> Self {
+        let stores = |kind| settings.columns.iter().any(|column| column.kind == kind);
+        Self { id, kind: settings.kind, byte_rates: (stores(DataType::BytesInRate), stores(DataType::BytesOutRate)) }
+    }
+
     /// Whether samples of a type can be its keys.
     pub(super) fn takes(self, sample: SampleType) -> bool {
         sample.casts_to(match self.kind {

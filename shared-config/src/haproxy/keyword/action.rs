@@ -166,7 +166,7 @@ pub const ACTIONS: &[Action] = &[
     action("sc-set-gpt0", &[TcpRequestConnection, TcpRequestSession, TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse, HttpAfterResponse], Arity::at_least(1), Works).parenthesis(),
     action("send-retry", &[QuicInitial], NONE, Unsupported),
     action("send-spoe-group", &[TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse], TWO, Unsupported),
-    action("set-bandwidth-limit", &[TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse], Arity::at_least(1), Unsupported),
+    action("set-bandwidth-limit", &[TcpRequestContent, TcpResponseContent, HttpRequest, HttpResponse], Arity::at_least(1), Works),
     action("set-bc-mark", &[TcpRequestContent, HttpRequest], Arity::at_least(1), Works),
     action("set-bc-tos", &[TcpRequestContent, HttpRequest], Arity::at_least(1), Works),
     action("set-dst", &[TcpRequestConnection, TcpRequestSession, TcpRequestContent, HttpRequest], Arity::at_least(1), Works),

@@ -45,8 +45,8 @@ const fn command(name: &'static str, master: bool, worker: bool, mode: CliMode, 
 
 /// Sorted by name.
 pub const FILTERS: &[Named] = &[
-    Named { name: "bwlim-in", family: "BWLIM", support: Unsupported },
-    Named { name: "bwlim-out", family: "BWLIM", support: Unsupported },
+    Named { name: "bwlim-in", family: "BWLIM", support: Works },
+    Named { name: "bwlim-out", family: "BWLIM", support: Works },
     Named { name: "cache", family: "CACHE", support: NoEffect },
     Named { name: "comp-req", family: "COMP", support: NoEffect },
     Named { name: "comp-res", family: "COMP", support: NoEffect },

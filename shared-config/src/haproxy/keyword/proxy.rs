@@ -62,7 +62,7 @@ pub const PROXY: &[Keyword] = &[
     row("errorloc303", Sections::PROXIES, TWO, Works),
     row("external-check command", Sections::BACKENDS, Arity::at_least(1), Works),
     row("external-check path", Sections::BACKENDS, Arity::at_least(1), Works),
-    row("filter", Sections::NAMED_PROXIES, Arity::at_least(1), Unsupported),
+    row("filter", Sections::NAMED_PROXIES, Arity::at_least(1), Works),
     row("filter-sequence", Sections::NAMED_PROXIES, Arity::at_least(1), NoEffect),
     row("force-be-switch", Sections::NAMED_FRONTENDS, Arity::at_least(2), Unsupported),
     row("force-persist", Sections::NAMED_BACKENDS, Arity::at_least(2), Works),
