@@ -210,3 +210,31 @@ fn each_target_gets_the_line_its_profile_wants() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Formats in the arguments of rules, and what they give for a request (configuration.txt of 3.4, 8.2.6).
+const TEXTS: &[(&str, &str)] = &[
+    ("%{+json}o x %(m)HM %(n:sint)[str(12)] %(b)[bool(true)] %[str(x)]", "{\"m\": \"GET\", \"n\": 12, \"b\": true}"),
+    ("%{+cbor}o %[int(4)] test %(named_field)[str(ok)]", "BF6B6E616D65645F6669656C64626F6BFF"),
+    ("a %{+json}[path] %{+cbor}[bool(true)] %(x)HM", "a \"/a\" F5 GET"),
+    ("%{+json}o %(none)[req.hdr(none)]", "{\"none\": null}"),
+];
+
+#[test]
+fn texts_of_rules_may_be_encoded() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    for (format, expected) in TEXTS {
+        let config = format!(
+            "global\n  stats socket {{runtime}}\ndefaults\n  mode http\n  timeout client 5s\nfrontend f\n  bind {{front}}\n  \
+             http-request set-var-fmt(txn.a) '{format}'\n  http-request set-header x '{format}'\n  \
+             http-request return status 200 content-type text/plain lf-string '%[var(txn.a)]|%[req.fhdr(x)]|{}'\n",
+            if format.contains("}o") { "" } else { format }
+        );
+        let rig = Rig::start("texts", &config, Vec::new());
+        let (answer, _) = talk(&rig, GET.as_bytes(), false, QUIET);
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let last = if format.contains("}o") { "" } else { expected };
+        assert_eq!(body, format!("{expected}|{expected}|{last}"), "{format}");
+    }
+}

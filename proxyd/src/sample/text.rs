@@ -1,11 +1,11 @@
 //! Text with samples in it, as the arguments of rules have it: `https://%[hdr(host)]%[pathq]`.
 
-use super::Expression;
 use super::context::Context;
 use super::transaction::{Captured, Transaction};
+use super::{Expression, Value};
 use crate::http::Head;
 use crate::log::date::{Date, Second};
-use crate::log::format::{Alias, Flags, Process, write_one};
+use crate::log::format::{Alias, Flags, Process, Program, write_one};
 use crate::log::{Record, RequestLine, Responder};
 use std::cell::RefCell;
 
@@ -18,6 +18,8 @@ pub enum Piece {
     Sample(Expression),
     /// `%ci` and the like, of those that [`in_rules`] takes.
     Alias(Alias, Flags),
+    /// `%{+json}…`, `%{+cbor}…`: one item that is encoded, or all named ones as an object.
+    Encoded(Box<Program<Expression>>),
 }
 
 /// Whether a variable of log-formats has a value while an exchange is under way.
@@ -100,7 +102,27 @@ impl Text {
                         push(&value.into_written(), out);
                     }
                 }
-                Piece::Alias(alias, flags) => write_alias(*alias, *flags, context, out),
+                Piece::Alias(alias, flags) => {
+                    as_logged(
+                        context,
+                        |shown| shown == *alias,
+                        |record, process| {
+                            write_one(*alias, *flags, out, record, process);
+                        },
+                    );
+                }
+                Piece::Encoded(program) => {
+                    let mut encoded = Vec::new();
+                    as_logged(
+                        context,
+                        |shown| program.shows(&[shown]),
+                        |record, process| {
+                            let value = |expression: &Expression| expression.value(context).map(Value::into_owned);
+                            program.write(&mut encoded, record, process, value);
+                        },
+                    );
+                    push(&encoded, out);
+                }
             }
         }
     }
@@ -122,12 +144,13 @@ fn push_encoded(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a variable as the log would, had the exchange ended here.
-fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<u8>) {
+/// What the log would tell, had the exchange ended here; `shows` says of which variables.
+fn as_logged(context: &Context<'_>, shows: impl Fn(Alias) -> bool, write: impl FnOnce(&Record<'_>, Process<'_>)) {
     let stream = context.stream;
     let live = stream.live;
     let offset = || live.utc_offset(i64::try_from(stream.accepted.as_secs()).unwrap_or(i64::MAX));
-    let dated = matches!(alias, Alias::AcceptDate | Alias::GmtDate | Alias::LocalDate);
+    let any = |aliases: &[Alias]| aliases.iter().any(|alias| shows(*alias));
+    let dated = any(&[Alias::AcceptDate, Alias::GmtDate, Alias::LocalDate]);
     let accepted = Date { since_epoch: stream.accepted, utc_offset: if dated { offset() } else { 0 } };
     let version = context.request.map(Head::protocol);
     let first = stream.transaction.and_then(Transaction::first_line);
@@ -141,10 +164,10 @@ fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<
         places.map(|places| places.iter().map(|place| place.text.clone()).collect()).unwrap_or_default()
     };
     let (mut of_request, mut of_response) = (Vec::new(), Vec::new());
-    if matches!(alias, Alias::RequestHeaders | Alias::RequestHeaderList) {
+    if any(&[Alias::RequestHeaders, Alias::RequestHeaderList]) {
         of_request = captured(|transaction| &transaction.captured_request);
     }
-    if matches!(alias, Alias::ResponseHeaders | Alias::ResponseHeaderList) {
+    if any(&[Alias::ResponseHeaders, Alias::ResponseHeaderList]) {
         of_response = captured(|transaction| &transaction.captured_response);
     }
     let of_request: Vec<Option<&[u8]>> = of_request.iter().map(Option::as_deref).collect();
@@ -164,6 +187,6 @@ fn write_alias(alias: Alias, flags: Flags, context: &Context<'_>, out: &mut Vec<
         ..Record::begun(stream.frontend.1, accepted)
     };
     let (hostname, pid) = live.host();
-    let now = if alias == Alias::AcceptDate { Second::of(accepted) } else { Second::default() };
-    write_one(alias, flags, out, &record, Process { hostname, pid, now: &now });
+    let now = if shows(Alias::AcceptDate) { Second::of(accepted) } else { Second::default() };
+    write(&record, Process { hostname, pid, now: &now });
 }

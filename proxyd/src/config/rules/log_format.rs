@@ -72,7 +72,7 @@ impl Lowering<'_> {
     }
 
     /// The type that an item asks for.
-    fn kind(&mut self, style: &Style, prefix: &str) -> Result<Option<Kind>, ()> {
+    pub(super) fn kind(&mut self, style: &Style, prefix: &str) -> Result<Option<Kind>, ()> {
         let Some(name) = &style.type_name else { return Ok(None) };
         let Some(kind) = Kind::from_name(name.as_str()) else {
             let message =

@@ -1,9 +1,10 @@
 //! Texts with samples in them, as arguments of rules.
 
 use super::expression::Voice;
+use super::log_format::flags;
 use super::report::{self, code};
 use super::{Lowering, arguments};
-use crate::log::format::Flags;
+use crate::log::format::{Encoding, Field, Flags, Item, Program};
 use crate::sample;
 use crate::sample::fetch::Fetch;
 use crate::sample::text::{Piece, Text, in_rules};
@@ -22,19 +23,34 @@ impl Lowering<'_> {
         }
         let mut pieces = Some(Vec::new());
         let mut inherited = Flags::default();
+        let mut fields = Vec::new();
         for piece in &format.pieces {
             let lowered = match piece {
+                // Of an object, only what has a name can be a part.
+                piece if inherited.encoding != Encoding::Line && !is_flags(piece) => {
+                    if !matches!(piece, log_format::Piece::Literal(_)) {
+                        let field = self.field(piece, inherited, prefix, place, places);
+                        fields.extend(field.as_ref().is_none_or(|field| !field.name.is_empty()).then_some(field));
+                    }
+                    continue;
+                }
                 log_format::Piece::Literal(text) => {
                     Some(Piece::Literal(shared_config::source::encode(&text.text).into()))
                 }
                 // It writes nothing: its flags are those of all that follows.
                 log_format::Piece::Alias(alias) if alias.name.as_str() == "o" => {
-                    inherited = self.plain_flags(inherited, &alias.style.flags);
+                    inherited = flags(inherited, &alias.style.flags);
                     continue;
+                }
+                log_format::Piece::Alias(alias) if is_encoded(&alias.style) => {
+                    self.encoded(piece, inherited, prefix, place, places)
+                }
+                log_format::Piece::Sample(sample) if is_encoded(&sample.style) => {
+                    self.encoded(piece, inherited, prefix, place, places)
                 }
                 log_format::Piece::Alias(alias) => self
                     .alias(alias, prefix, place, in_rules)
-                    .map(|known| Piece::Alias(known, self.plain_flags(inherited, &alias.style.flags))),
+                    .map(|known| Piece::Alias(known, flags(inherited, &alias.style.flags))),
                 log_format::Piece::Sample(sample) => self.sample(sample, prefix, place, places),
             };
             pieces = pieces.zip(lowered).map(|(mut pieces, piece)| {
@@ -42,7 +58,53 @@ impl Lowering<'_> {
                 pieces
             });
         }
+        if inherited.encoding != Encoding::Line {
+            let fields = fields.into_iter().collect::<Option<_>>()?;
+            return Some(Text { pieces: Box::new([Piece::Encoded(Box::new(Program::object(inherited, fields)))]) });
+        }
         Some(Text { pieces: pieces?.into() })
+    }
+
+    /// An item that is encoded by itself.
+    fn encoded(
+        &mut self,
+        piece: &log_format::Piece,
+        inherited: Flags,
+        prefix: &str,
+        place: Place,
+        places: FetchPlaces,
+    ) -> Option<Piece> {
+        let field = self.field(piece, inherited, prefix, place, places)?;
+        Some(Piece::Encoded(Box::new(Program::new(vec![Item::Encoded(Box::new(field))]))))
+    }
+
+    /// A value with its type, and its name where it has one.
+    fn field(
+        &mut self,
+        piece: &log_format::Piece,
+        inherited: Flags,
+        prefix: &str,
+        place: Place,
+        places: FetchPlaces,
+    ) -> Option<Field<sample::Expression>> {
+        let style = match piece {
+            log_format::Piece::Literal(_) => return None,
+            log_format::Piece::Alias(alias) => &alias.style,
+            log_format::Piece::Sample(sample) => &sample.style,
+        };
+        let kind = self.kind(style, prefix).ok()?;
+        let name = style.name.as_ref().map_or_else(String::new, |name| name.text.to_string());
+        // Bytes are kept for all of a format or not at all.
+        let flags = Flags { binary: inherited.binary, ..flags(inherited, &style.flags) };
+        Some(match piece {
+            log_format::Piece::Literal(_) => return None,
+            log_format::Piece::Alias(alias) => {
+                Field::alias(name, self.alias(alias, prefix, place, in_rules)?, flags, kind)
+            }
+            log_format::Piece::Sample(sample) => {
+                Field::expression(name, self.embedded(sample, prefix, place, places)?, flags, kind)
+            }
+        })
     }
 
     /// `unique-id-format`, whose samples may look at the request. Blanks that follow each other are one, and none comes first.
@@ -72,15 +134,6 @@ impl Lowering<'_> {
         Some(text)
     }
 
-    /// Flags of a text that is no log line: encodings do not work there yet.
-    fn plain_flags(&mut self, inherited: Flags, written: &[log_format::Flag]) -> Flags {
-        for flag in written.iter().filter(|flag| flag.on && matches!(flag.name.as_str(), "json" | "cbor" | "bin")) {
-            let what = format!("+{} in the argument of a rule", flag.name.as_str());
-            report::unsupported(self.out, &what, flag.name.span);
-        }
-        super::log_format::flags(inherited, written)
-    }
-
     fn sample(
         &mut self,
         sample: &log_format::Sample,
@@ -90,8 +143,8 @@ impl Lowering<'_> {
     ) -> Option<Piece> {
         let expression = self.embedded(sample, prefix, place, places);
         // In messages haproxy writes samples as they are, whatever `Q` and `X` say.
-        let plain = |flag: &log_format::Flag| !flag.on || matches!(flag.name.as_str(), "Q" | "X");
-        if sample.style.type_name.is_some() || !sample.style.flags.iter().all(plain) {
+        let plain = |flag: &log_format::Flag| !flag.on || matches!(flag.name.as_str(), "Q" | "X" | "bin");
+        if !sample.style.flags.iter().all(plain) {
             // `+X` and the like change what a server would receive.
             report::unsupported(self.out, "a format flag in the argument of a rule", sample.span);
             return None;
@@ -131,6 +184,16 @@ impl Lowering<'_> {
         }
         lowered.expression
     }
+}
+
+/// `%{…}o`, which writes nothing.
+fn is_flags(piece: &log_format::Piece) -> bool {
+    matches!(piece, log_format::Piece::Alias(alias) if alias.name.as_str() == "o")
+}
+
+/// Whether an item is encoded by itself.
+fn is_encoded(style: &log_format::Style) -> bool {
+    flags(Flags::default(), &style.flags).encoding != Encoding::Line
 }
 
 /// The expression as haproxy quotes it.
