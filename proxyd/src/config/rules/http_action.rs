@@ -1,7 +1,6 @@
 //! `http-request`, `http-response`, `http-after-response`: each action with its own arguments, then the condition.
 
 use super::arguments::{Problem, problem};
-use super::expression::Voice;
 use super::report::{self, code};
 use super::{Lowering, is_condition, order, redirect, regex};
 use crate::rules::effect::Effect;
@@ -15,7 +14,6 @@ use crate::sample::prefix_map::Case;
 use crate::sample::regex::Regex;
 use crate::sample::text::Text;
 use shared_config::diagnostic::{Diagnostic, Place};
-use shared_config::haproxy::expr;
 use shared_config::haproxy::keyword::{ACTIONS, Action, FetchPlace, FetchPlaces, Ruleset, Support, find_action};
 use shared_config::source::encode;
 use shared_config::suggest::nearest;
@@ -165,7 +163,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         if row.support != Support::Works {
-            shape::check(self, row, at, words)?;
+            shape::check(row, words)?;
             report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), at.word.span);
             return Ok(None);
         }
@@ -203,7 +201,7 @@ impl Lowering<'_> {
                 let hint = self.header_and_text(at, words)?;
                 Ok(hint.map(|(name, text)| HttpAction::EarlyHint { name, text, joined: false }))
             }
-            "strict-mode" => shape::strict_mode(words).map(|()| Some(HttpAction::Effect(Effect::Nothing))),
+            "strict-mode" => strict_mode(words).map(|()| Some(HttpAction::Effect(Effect::Nothing))),
             "replace-header" | "replace-value" => self.replace_header(row.name, at, words),
             "replace-path" => self.replace_target(TargetPart::Path, at, words),
             "replace-pathq" => self.replace_target(TargetPart::PathQuery, at, words),
@@ -328,17 +326,6 @@ impl Lowering<'_> {
     fn set_target(&mut self, part: TargetPart, at: &RuleAt<'_>, words: &mut Words<'_>) -> Parsed<HttpAction> {
         Ok(self.one_text(at, words)?.map(|text| HttpAction::SetTarget(part, text)))
     }
-
-    /// An expression as an argument, checked only.
-    fn argument_expression(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>) -> Result<(), Problem> {
-        let written = expr::parse(words)?;
-        let lowered = self.expression(&written, &written.fetch.name.text, Voice::Sample)?;
-        if lowered.places.intersects(at.places) {
-            return Ok(());
-        }
-        let message = format!("fetch method '{}' is not available here", written.fetch.name.text);
-        Err(problem(message, written.span))
-    }
 }
 
 fn wait_for_body(words: &mut Words<'_>) -> Parsed<HttpAction> {
@@ -368,6 +355,17 @@ fn wait_for_body(words: &mut Words<'_>) -> Parsed<HttpAction> {
         return Err(problem(expected, words.here()));
     }
     Ok(Some(HttpAction::WaitForBody(wait)))
+}
+
+/// `strict-mode on|off`: whether a rewriting that fails ends the message. None fails here.
+fn strict_mode(words: &mut Words<'_>) -> Result<(), Problem> {
+    match words.next() {
+        Some(word) if matches!(word.as_str(), "on" | "off") => Ok(()),
+        Some(word) => {
+            Err(problem(format!("Unexpected value '{}'. Only 'on' and 'off' are supported", word.text), word.span))
+        }
+        None => Err(problem("expects exactly one on/off argument", words.here())),
+    }
 }
 
 /// `silent-drop [rst-ttl TTL]`

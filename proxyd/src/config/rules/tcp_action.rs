@@ -105,7 +105,7 @@ impl Lowering<'_> {
         words: &mut Words<'_>,
     ) -> Result<Option<TcpAction>, Problem> {
         if row.support != Support::Works {
-            http_action::check_shape(self, row, at, words)?;
+            http_action::check_shape(row, words)?;
             report::support(self.out, row.support, &format!("{} {}", ruleset.name(), row.pattern()), at.word.span);
             return Ok(None);
         }
