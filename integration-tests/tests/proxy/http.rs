@@ -461,6 +461,8 @@ fn requests_that_do_not_come() {
         ("GET / HTTP/1.1\r\nx", false, 408, "cR--"),
         ("", true, 400, "CR--"),
         ("GET / HT", true, 400, "CR--"),
+        ("\r\n", true, 400, "CR--"),
+        ("\r\n", false, 408, "cR--"),
     ] {
         let (answer, closed) = talk(&rig, sent.as_bytes(), half_close, QUIET);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{sent:?}: {answer}");
@@ -468,6 +470,38 @@ fn requests_that_do_not_come() {
         let log = rig.log_line();
         assert!(log.starts_with("fe fe/<NOSRV> -1/-1/-1/-1/T "), "{log}");
         assert!(log.ends_with(&format!(" {status} 0 - - {state} 1/1/0/0/0 0/0 \"<BADREQ>\"")), "{log}");
+    }
+}
+
+/// What has begun after other requests and does not come is told like a first one, also if it is an empty line only.
+#[test]
+fn requests_that_do_not_come_after_others() {
+    let rig = Rig::start("late-next", CONFIG, answering(OK));
+    for (sent, half_close, next) in [
+        ("GET / HT", true, Some((400, "CR--"))),
+        ("GET / HT", false, Some((408, "cR--"))),
+        ("\r\n", true, Some((400, "CR--"))),
+        ("\r\n", false, Some((408, "cR--"))),
+        ("", true, None),
+    ] {
+        let mut client = rig.connect();
+        client.write_all(b"GET /a HTTP/1.1\r\n\r\n").unwrap();
+        assert!(read_all(&mut client, QUIET).0.starts_with("HTTP/1.1 200 "));
+        assert!(rig.log_line().contains(" 200 "));
+        client.write_all(sent.as_bytes()).unwrap();
+        if half_close {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let (answer, closed) = read_all(&mut client, QUIET);
+        assert!(closed, "{sent:?}");
+        match next {
+            Some((status, state)) => {
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{sent:?}: {answer}");
+                let log = rig.log_line();
+                assert!(log.ends_with(&format!(" {status} 0 - - {state} 1/1/0/0/0 0/0 \"<BADREQ>\"")), "{log}");
+            }
+            None => assert_eq!(answer, ""),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod abstract_names;
 mod advisories;
+mod authority;
 mod balance;
 mod bandwidth;
 mod body;

@@ -16,6 +16,7 @@ use crate::sample::transaction::{FirstLine, Transaction};
 use crate::sample::{Context, Patterns, Stream, Value};
 use crate::stick::tracked;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The message a rule changes, and the other one where there is one.
@@ -382,9 +383,15 @@ enum Edit<'a> {
 impl Edit<'_> {
     /// Keeps what others may want to know of what is changed now for the first time.
     fn keep_first(&self, transaction: &Transaction, head: &Head) {
+        let first = || FirstLine { method: head.method().to_vec(), target: head.target().to_vec() };
         match self {
             Self::Substitute(..) | Self::Target(..) | Self::WholeTarget(_) | Self::Method(_) => {
-                let first = || FirstLine { method: head.method().to_vec(), target: head.target().to_vec() };
+                transaction.rare().first_line.get_or_init(first);
+            }
+            // The target may follow.
+            Self::Add(name, _) | Self::Set(name, _) | Self::Values(name, ..)
+                if head.status() == 0 && name.eq_ignore_ascii_case(b"host") =>
+            {
                 transaction.rare().first_line.get_or_init(first);
             }
             Self::Status(..) => {
@@ -397,8 +404,14 @@ impl Edit<'_> {
     fn apply(self, head: &mut Head) {
         match self {
             Self::None => {}
-            Self::Add(name, value) => head.append(name, &value),
-            Self::Set(name, value) => head.set(name, &value),
+            Self::Add(name, value) => {
+                head.append(name, &value);
+                host_was_set(head, name, &value);
+            }
+            Self::Set(name, value) => {
+                head.set(name, &value);
+                host_was_set(head, name, &value);
+            }
             Self::Delete(name) => {
                 head.remove(name);
             }
@@ -416,9 +429,17 @@ impl Edit<'_> {
                 };
                 if let Some(new) = substituted(&old, regex, &replacement) {
                     set_target(head, part, &new);
+                    if part == TargetPart::Uri {
+                        target_was_set(head);
+                    }
                 }
             }
-            Self::Target(part, value) => set_target(head, part, &value),
+            Self::Target(part, value) => {
+                set_target(head, part, &value);
+                if part == TargetPart::Uri {
+                    target_was_set(head);
+                }
+            }
             Self::WholeTarget(target) => head.set_target(&target),
             Self::Method(method) => {
                 // White space in it would break the request line.
@@ -473,6 +494,45 @@ fn replace_values(head: &mut Head, name: &[u8], regex: &Regex, replacement: &Rep
         .collect();
     for (index, value) in changes {
         head.set_value(index, &value);
+        host_was_set(head, name, &value);
+    }
+}
+
+/// Where the host and its port stand in a target that names one besides its path.
+fn authority(target: &[u8]) -> Option<Range<usize>> {
+    let start = crate::http::header::find(target, b"://")? + 3;
+    let rest = target.get(start..)?;
+    let length = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    let user = rest[..length].iter().rposition(|&byte| byte == b'@').map_or(0, |at| at + 1);
+    Some(start + user..start + length)
+}
+
+/// A target that names a host names the one that a rule has written into `host`, as haproxy's does: servers may look at either.
+fn host_was_set(head: &mut Head, name: &[u8], host: &[u8]) {
+    if !name.eq_ignore_ascii_case(b"host")
+        || head.status() != 0
+        || host.is_empty()
+        || !host.iter().all(u8::is_ascii_graphic)
+    {
+        return;
+    }
+    let target = head.target();
+    let place = match authority(target) {
+        Some(place) => place,
+        None if head.method() == b"CONNECT" => 0..target.len(),
+        None => return,
+    };
+    let new = [&target[..place.start], host, &target[place.end..]].concat();
+    head.set_target(&new);
+}
+
+/// The other way round: `host`, where there is one, follows a target that a rule has written.
+fn target_was_set(head: &mut Head) {
+    let Some(place) = authority(head.target()).filter(|_| head.method() != b"CONNECT") else { return };
+    let host = head.target()[place].to_vec();
+    let index = head.fields().position(|(name, _)| name == b"host");
+    if let Some(index) = index {
+        head.set_value(index, &host);
     }
 }
 

@@ -180,9 +180,7 @@ fn rest_deadline(exchange: &Exchange<'_>) -> Option<Moment> {
 fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     let (session, account) = (exchange.session, &mut exchange.account);
     exchange.keep_alive = false;
-    // Empty lines before a request are none of it.
-    let begun =
-        account.first_byte.is_some() && !exchange.client.input.bytes().iter().all(|byte| b"\r\n".contains(byte));
+    let begun = account.first_byte.is_some() && !exchange.client.input.is_empty();
     let null = !begun && session.requests == 0;
     let probe = session.frontend.http_ignore_probes && null;
     account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.logging.dontlognull);
@@ -194,10 +192,6 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
         if why == NoMore::Ended {
             policy::track(exchange, &tracked::ERROR);
         }
-    }
-    if why == NoMore::Ended && begun && session.requests > 0 {
-        // One that breaks off after others is told in the log only.
-        exchange.account.status = Some(400);
     }
     let status = |code| if unanswered { None } else { Some(code) };
     match why {
