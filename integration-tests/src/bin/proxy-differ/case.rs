@@ -25,12 +25,41 @@ pub(crate) struct Answer {
     pub(crate) bytes: Vec<u8>,
     /// Whether the server closes its direction after it.
     pub(crate) closes: bool,
+    /// How many bytes are written before each pause.
+    pub(crate) pauses: Vec<usize>,
+    /// Whether it is given when the head of the request has come, whatever is to follow.
+    pub(crate) early: bool,
+    /// Whether the answer to a HEAD has its body nevertheless.
+    pub(crate) to_any: bool,
 }
 
 impl Answer {
     /// The answer to whatever has none of its own.
     pub(crate) fn plain() -> Self {
-        Self { bytes: b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec(), closes: false }
+        Self::of(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", false)
+    }
+
+    /// These bytes in one write, when the request is complete.
+    pub(crate) fn of(bytes: &[u8], closes: bool) -> Self {
+        Self { bytes: bytes.to_vec(), closes, pauses: Vec::new(), early: false, to_any: false }
+    }
+
+    /// What is told of it besides its bytes.
+    fn manner(&self) -> String {
+        let mut text = String::new();
+        if self.early {
+            text.push_str(", at once");
+        }
+        if self.to_any {
+            text.push_str(", with its body");
+        }
+        if !self.pauses.is_empty() {
+            let _ = write!(text, ", pauses after {:?}", self.pauses);
+        }
+        if self.closes {
+            text.push_str(", then closes");
+        }
+        text
     }
 }
 
@@ -58,9 +87,14 @@ impl Case {
         VARIANTS[self.variant].name == "violations"
     }
 
+    /// Whether the configuration has requests sent again that a server answered badly.
+    pub(crate) fn retries(&self) -> bool {
+        VARIANTS[self.variant].name == "retries"
+    }
+
     /// How much there is to read for a person.
     pub(crate) fn size(&self) -> usize {
-        let answers: usize = self.answers.iter().map(|answer| answer.bytes.len() + 8).sum();
+        let answers: usize = self.answers.iter().map(|answer| answer.bytes.len() + 8 + answer.manner().len()).sum();
         self.sent().len() + 8 * self.segments.len() + answers
     }
 
@@ -71,8 +105,7 @@ impl Case {
             let _ = write!(text, "\n  sent     {}", literal(segment));
         }
         for answer in &self.answers {
-            let closes = if answer.closes { ", then closes" } else { "" };
-            let _ = write!(text, "\n  answers  {}{closes}", literal(&answer.bytes));
+            let _ = write!(text, "\n  answers  {}{}", literal(&answer.bytes), answer.manner());
         }
         text
     }

@@ -60,6 +60,8 @@ struct Connection {
     script: Script,
     ended: bool,
     shut: bool,
+    /// When the next piece of an answer is to be sent.
+    due: Instant,
 }
 
 /// A case at one of the two.
@@ -165,7 +167,9 @@ impl<T> Engine<T> {
         for pair in self.places.iter_mut().flatten() {
             for run in pair.runs.iter_mut().flatten() {
                 run.send(now);
-                busy |= run.owes();
+                let pause = run.pause;
+                run.connections.iter_mut().for_each(|connection| connection.write(now, pause));
+                busy |= run.owes() || run.connections.iter().any(|connection| !connection.script.output.is_empty());
             }
         }
         let mut events = [EpollEvent::empty(); EVENTS];
@@ -214,7 +218,8 @@ impl<T> Engine<T> {
             let token = Token { place, side, socket: run.connections.len() + 2, turn: self.turns[place] };
             let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
             self.epoll.add(&stream, EpollEvent::new(interest, token.pack()))?;
-            run.connections.push(Connection { stream, script: Script::default(), ended: false, shut: false });
+            let script = Script::default();
+            run.connections.push(Connection { stream, script, ended: false, shut: false, due: clock::now() });
         }
         Ok(())
     }
@@ -282,15 +287,23 @@ impl Run {
         }
         connection.ended = read(&mut connection.stream, &mut connection.script.received);
         connection.script.advance(case, &mut self.answered);
-        let output = &mut connection.script.output;
-        // Answers are small beside the socket's buffer: they are written whole, or the proxy is gone.
-        if !output.is_empty() {
-            let _ = connection.stream.write_all(output);
-            output.clear();
+        connection.write(clock::now(), self.pause);
+    }
+}
+
+impl Connection {
+    /// Writes the next piece of what is to be written, if its time has come.
+    fn write(&mut self, now: Instant, pause: Duration) {
+        if now >= self.due
+            && let Some(piece) = self.script.output.pop_front()
+        {
+            // Answers are small beside the socket's buffer: they are written whole, or the proxy is gone.
+            let _ = self.stream.write_all(&piece);
+            self.due = now + pause;
         }
-        if connection.script.closes && !connection.shut {
-            connection.shut = true;
-            let _ = connection.stream.shutdown(Shutdown::Write);
+        if self.script.closes && !self.shut && self.script.output.is_empty() {
+            self.shut = true;
+            let _ = self.stream.shutdown(Shutdown::Write);
         }
     }
 }

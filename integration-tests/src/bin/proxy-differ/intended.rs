@@ -6,6 +6,7 @@ mod writing;
 use crate::case::{Answer, Case, Ending, SENTINEL};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::side::VARIANTS;
 use writing::{WRITINGS, rewritten};
 
 /// A difference that is meant.
@@ -40,7 +41,14 @@ pub(crate) const RULES: &[Rule] = &[
         name: "nearly too many",
         reason: "lists in `connection` count as a field, also where nothing is left of them",
         applies: |case, ours, theirs| {
-            refused(case, ours, theirs, 400, |head| head.split(|&byte| byte == b'\n').count() > 95)
+            refused(case, ours, theirs, 400, |head| {
+                let list = |line: &[u8]| {
+                    let own = line.get(..11).is_some_and(|name| name.eq_ignore_ascii_case(b"connection:"));
+                    own && line.contains(&b',')
+                };
+                let lines = || head.split(|&byte| byte == b'\n');
+                lines().count() > 95 && lines().any(list)
+            })
         },
     },
     Rule {
@@ -80,7 +88,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "when",
-        reason: "whether a head that cannot become a request is refused at once or when it is complete (408 where it never is)",
+        reason: "a head that cannot become a request is refused at once; haproxy may wait for the rest of it, and more often where it comes in pieces",
         applies: |case, ours, theirs| {
             let statuses = [ours.statuses(), theirs.statuses()];
             let [Some((one, before)), Some((other, earlier))] = statuses.each_ref().map(|all| all.split_last()) else {
@@ -88,8 +96,7 @@ pub(crate) const RULES: &[Rule] = &[
             };
             ours.server == theirs.server
                 && before == earlier
-                && (matches!((one, other), (400, 408) | (408, 400))
-                    || (in_pieces(case) && (*one, *other) == (422, 400)))
+                && ((*one, *other) == (400, 408) || (in_pieces(case) && (*one, *other) == (422, 400)))
         },
     },
     Rule {
@@ -103,22 +110,37 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "nearly too large",
-        reason: "haproxy counts what its own form of a head takes, and refuses some that are just below 15360 bytes",
+        reason: "haproxy counts what its own form of a head takes, and where in its buffer a line begins, and refuses some that are just below 15360 bytes",
         applies: |case, ours, theirs| {
-            let (at_ours, at_theirs) = (ours.requests(), theirs.requests());
+            let (at_ours, mut at_theirs) = (ours.requests(), theirs.requests());
+            at_theirs.retain(|request| request.complete);
+            let sent = case.sent();
+            let mut lines = sent.split(|&byte| byte == b'\n');
             let large = at_ours.get(at_theirs.len()).is_some_and(|next| next.head.len() > 14_800);
-            let refused = case.sent().len() > 14_800;
-            (large || refused) && at_ours.starts_with(&at_theirs) && theirs.last_status() == 400
+            let refused = sent.len() > 14_800 && (large || lines.any(|line| line.len() > 10_000));
+            refused && at_ours.starts_with(&at_theirs) && theirs.last_status() == 400
         },
     },
     Rule {
         name: "101",
-        reason: "a change of protocols that the request did not name is no answer to it",
-        applies: |_, ours, theirs| {
-            let unnamed =
-                |request: &&Message| request.field("connection").is_some() && request.field("upgrade").is_none();
-            let switched = ours.statuses().contains(&502) && theirs.statuses().contains(&101);
-            switched && theirs.requests().iter().any(unnamed)
+        reason: "a change of protocols that the request did not name is no answer to it; haproxy passes it, or answers 504 where it would try again",
+        applies: |case, ours, theirs| {
+            let unnamed = |request: &&Message| request.field("upgrade").is_none();
+            let at = same_answers(ours, theirs);
+            let (own, other) = (ours.client.get(at).map(Message::status), theirs.client.get(at).map(Message::status));
+            let switched =
+                (own, other) == (Some(502), Some(101)) || (case.retries() && other == Some(504) && own != other);
+            let offered = case.answers.iter().any(|answer| answers::has_status(&answer.bytes, 101));
+            switched && offered && theirs.requests().iter().any(unnamed)
+        },
+    },
+    Rule {
+        name: "PRI",
+        reason: "what HTTP/2 begins with ends the connection, whatever an answer for errors says of it",
+        applies: |case, ours, theirs| {
+            let sent = case.sent();
+            let begins = sent.split(|&byte| byte == b'\n').any(|line| line.starts_with(b"PRI "));
+            begins && keeps_after(theirs, ours, |status| status == 400)
         },
     },
     Rule {
@@ -129,23 +151,47 @@ pub(crate) const RULES: &[Rule] = &[
         },
     },
     Rule {
-        name: "leaving",
-        reason: "a client that breaks off a request after others is told so in the log only, also with http-buffer-request",
+        name: "CONNECT",
+        reason: "CONNECT has no body, whatever it says; haproxy 2.6 passes on that there would be one, and waits for it",
         applies: |_, ours, theirs| {
-            let last = theirs.client.split_last().filter(|(last, _)| matches!(last.status(), 400 | 408));
-            ours.server == theirs.server && last.is_some_and(|(_, before)| !before.is_empty() && before == ours.client)
+            let (at_ours, at_theirs) = (ours.requests(), theirs.requests());
+            let same = at_ours.iter().zip(&at_theirs).take_while(|(one, other)| one == other).count();
+            let says = |request: &&Message| {
+                let body = ["transfer-encoding", "content-length"].iter().any(|name| request.field(name).is_some());
+                request.method() == b"CONNECT" && body
+            };
+            at_theirs.get(same).is_some_and(says) && at_ours.get(same).is_some_and(|own| own.method() == b"CONNECT")
         },
     },
     Rule {
-        name: "CONNECT",
-        reason: "CONNECT has no body, whatever it says; haproxy 2.6 passes on that there would be one, but none; its target is no URL",
-        applies: |_, _, theirs| {
-            let coded = |request: &&Message| {
-                let says = |name| request.field(name).is_some();
-                let absolute = request.target().windows(3).any(|end| end == b"://");
-                request.method() == b"CONNECT" && (says("transfer-encoding") || says("content-length") || absolute)
-            };
-            theirs.requests().iter().any(coded)
+        name: "no room",
+        reason: "a head that what rules add makes larger than a buffer is passed on; haproxy has no room for it, and answers 500",
+        applies: |case, ours, theirs| {
+            let at = same_answers(ours, theirs);
+            let rules = matches!(VARIANTS[case.variant].name, "rules" | "changes");
+            let large = ours.requests().iter().any(|request| request.head.len() > 15_000);
+            rules && large && theirs.client.get(at).is_some_and(|answer| answer.status() == 500)
+        },
+    },
+    Rule {
+        name: "abortonclose",
+        reason: "who closes its direction has left, as for haproxy 3.5; haproxy 2.6 does not look there while the server is to answer",
+        applies: |case, ours, theirs| {
+            let told = ours.client.len() - usize::from(ours.last_status() == 400);
+            let fewer = theirs.requests().len() >= ours.requests().len();
+            VARIANTS[case.variant].name == "abortonclose"
+                && case.ending == Ending::HalfClose
+                && fewer
+                && theirs.client.len() > told
+                && theirs.client.starts_with(&ours.client[..told])
+        },
+    },
+    Rule {
+        name: "lost trailers",
+        reason: "trailers are passed on, and with names in lower case; haproxy 2.6 loses those for which there is no room beside a large body, and a length beside a coding, and knows `h1-case-adjust` there",
+        applies: |case, ours, theirs| {
+            let adjusted = VARIANTS[case.variant].name == "letters";
+            lost_trailers(ours, theirs, adjusted)
         },
     },
     Rule {
@@ -162,13 +208,21 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "garbled",
         reason: "haproxy 2.6 reads a head anew that comes in pieces, after it has written over the list in `connection`",
-        applies: |case, _, theirs| {
+        applies: |case, ours, theirs| {
             let sent = case.sent().to_ascii_lowercase();
             let garbled = |request: &&Message| {
                 let mut values = request.fields("connection").map(<[u8]>::to_ascii_lowercase);
                 values.any(|value| value.len() > 6 && !sent.windows(value.len()).any(|word| word == value))
             };
-            in_pieces(case) && theirs.requests().iter().any(garbled)
+            let answers: Vec<u8> = case.answers.iter().flat_map(|answer| answer.bytes.to_ascii_lowercase()).collect();
+            let garbled_answer = |answer: &Message| {
+                let mut values = answer.fields("connection").map(<[u8]>::to_ascii_lowercase);
+                values.any(|value| value.len() > 6 && !answers.windows(value.len()).any(|word| word == value))
+            };
+            let late = |answer: &Answer| !answer.pauses.is_empty() || answer.bytes.len() > 14_000;
+            let in_answer = case.answers.iter().any(late)
+                && ours.client.iter().zip(&theirs.client).any(|(own, other)| own != other && garbled_answer(other));
+            in_answer || (in_pieces(case) && theirs.requests().iter().any(garbled))
         },
     },
     Rule {
@@ -205,14 +259,27 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "redirect",
         reason: "a redirect does not end the connection of a request whose body has come, no more than other answers do",
-        applies: |_, ours, theirs| keeps_after(ours, theirs, |status| status == 302),
+        applies: |case, ours, theirs| {
+            let sent = case.sent().to_ascii_lowercase();
+            let has = |words: &[u8]| sent.windows(words.len()).any(|at| at == words);
+            has(b"/redirect")
+                && (has(b"content-length") || has(b"transfer-encoding"))
+                && keeps_after(ours, theirs, |status| status == 302)
+        },
     },
     Rule {
         name: "quotes",
         reason: "a quotation mark in `connection` is a letter like others; haproxy looks for no word behind it",
-        applies: |case, _, theirs| {
-            let quoted = |request: &&Message| request.field("connection").is_some_and(|value| value.contains(&b'"'));
-            case.sent().contains(&b'"') && theirs.requests().iter().any(quoted)
+        applies: |_, ours, theirs| {
+            let (at_ours, at_theirs) = (ours.requests(), theirs.requests());
+            let same = at_ours.iter().zip(&at_theirs).take_while(|(one, other)| one == other).count();
+            let hides = |value: &[u8]| {
+                let behind = value.iter().position(|&byte| byte == b'"').map(|at| value[at..].to_ascii_lowercase());
+                let words: [&[u8]; 3] = [b"close", b"keep-alive", b"upgrade"];
+                behind.is_some_and(|behind| words.iter().any(|word| behind.windows(word.len()).any(|at| at == *word)))
+            };
+            let quoted = |request: &&Message| request.fields("connection").any(hides);
+            at_theirs.iter().take(same + 1).any(quoted)
         },
     },
     Rule {
@@ -227,7 +294,12 @@ pub(crate) const RULES: &[Rule] = &[
         name: "dead connection",
         reason: "a safe request on a connection that the server closes at that moment goes out again; haproxy leaves it without an answer",
         applies: |case, ours, theirs| {
-            theirs.server.iter().any(|connection| connection.len() > 1) && leaves_unanswered(case, ours, theirs)
+            let later = theirs.server.iter().filter(|connection| connection.len() > 1).filter_map(|all| all.last());
+            // Behind a CONNECT everything is raw.
+            let raw = |request: &Message| request.head.is_empty() && request.body.starts_with(b"GET ");
+            let again = |request: &Message| is_safe(request) && ours.requests().contains(&request);
+            let mut lost = later.filter(|request| raw(request) || again(request));
+            lost.next().is_some() && leaves_unanswered(case, ours, theirs)
         },
     },
     Rule {
@@ -235,11 +307,16 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "the same, where haproxy has seen in time that the server closes",
         applies: |case, ours, theirs| {
             let closes = case.answers.iter().any(|answer| answer.closes);
-            let mut once = ours.requests();
-            once.dedup();
-            let mut other = theirs.requests();
-            other.dedup();
-            closes && ours.client == theirs.client && once == other
+            closes && ours.client == theirs.client && sent_once(ours) == sent_once(theirs)
+        },
+    },
+    Rule {
+        name: "left early",
+        reason: "a client that closes its direction within its body gets an answer that is there by then",
+        applies: |case, ours, theirs| {
+            let early = case.ending == Ending::HalfClose && case.answers.iter().any(|answer| answer.early);
+            let (own, other) = (&ours.client, &theirs.client);
+            early && ours.server == theirs.server && (own.starts_with(other) || other.starts_with(own))
         },
     },
     Rule {
@@ -247,7 +324,13 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "whether a body had come when a rule answered its request depends on when its pieces came",
         applies: |case, ours, theirs| {
             let own = |status| matches!(status, 200 | 302 | 403);
-            in_pieces(case) && (keeps_after(ours, theirs, own) || keeps_after(theirs, ours, own))
+            // One that is bad behind what came first may be answered by a rule before that is seen.
+            let last = ours.client.len().checked_sub(1).and_then(|at| theirs.client.get(at));
+            let ruled = ours.last_status() == 400
+                && same_answers(ours, theirs) + 1 == theirs.client.len()
+                && last.is_some_and(|answer| own(answer.status()))
+                && ours.server == theirs.server;
+            in_pieces(case) && (keeps_after(ours, theirs, own) || keeps_after(theirs, ours, own) || ruled)
         },
     },
     Rule {
@@ -263,6 +346,53 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
+/// Whether a request may be sent again: it has no body, and a method that changes nothing.
+fn is_safe(request: &Message) -> bool {
+    let methods: [&[u8]; 4] = [b"GET", b"HEAD", b"OPTIONS", b"TRACE"];
+    methods.contains(&request.method()) && request.body.is_empty()
+}
+
+/// All requests, without a safe one that begins a connection where the same ended the one before.
+fn sent_once(outcome: &Outcome) -> Vec<&Message> {
+    let mut all: Vec<&Message> = Vec::new();
+    for connection in &outcome.server {
+        let again = connection.first().is_some_and(|first| is_safe(first) && all.last() == Some(&first));
+        all.extend(connection.iter().skip(usize::from(again)));
+    }
+    all
+}
+
+/// How many answers both clients got alike, before the first that differs.
+fn same_answers(ours: &Outcome, theirs: &Outcome) -> usize {
+    ours.client.iter().zip(&theirs.client).take_while(|(own, other)| own == other).count()
+}
+
+/// Whether all that differs is that their messages lack trailers.
+fn lost_trailers(ours: &Outcome, theirs: &Outcome, adjusted: bool) -> bool {
+    let mut lost = false;
+    let mut fill = |own: &Message, other: &mut Message| {
+        let coded = own.trailers.windows(17).any(|name| name == b"transfer-encoding");
+        let large = own.body.len() > 14_000 || adjusted || coded;
+        let lines = |trailers: &[u8]| {
+            let lines = trailers.split(|&byte| byte == b'\n').map(<[u8]>::to_ascii_lowercase);
+            lines.collect::<Vec<_>>()
+        };
+        let (all, some) = (lines(&own.trailers), lines(&other.trailers));
+        if large && own.trailers != other.trailers && some.iter().all(|line| all.contains(line)) {
+            other.trailers.clone_from(&own.trailers);
+            lost = true;
+        }
+    };
+    let mut filled = theirs.clone();
+    for (own, other) in ours.server.iter().flatten().zip(filled.server.iter_mut().flatten()) {
+        fill(own, other);
+    }
+    for (own, other) in ours.client.iter().zip(&mut filled.client) {
+        fill(own, other);
+    }
+    lost && *ours == filled
+}
+
 /// Whether the server closed, and they ended there without a word, where we went on.
 fn leaves_unanswered(case: &Case, ours: &Outcome, theirs: &Outcome) -> bool {
     case.answers.iter().any(|answer| answer.closes)
@@ -273,7 +403,8 @@ fn leaves_unanswered(case: &Case, ours: &Outcome, theirs: &Outcome) -> bool {
 
 /// How many answers a client got, without those that announce others.
 fn final_answers(outcome: &Outcome) -> usize {
-    outcome.statuses().iter().filter(|status| !(100..200).contains(*status)).count()
+    // Those of rules are none of the server's.
+    outcome.statuses().iter().filter(|status| !matches!(status, 100..200 | 302 | 403)).count()
 }
 
 /// Whether we refused a request with a status, where they went on with a head that has something.
@@ -286,9 +417,9 @@ fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, status: u16, has: fn(&
         && (at_theirs.get(at_ours.len()).is_some_and(|next| has(&next.head)) || has(&case.sent()))
 }
 
-/// Whether the client's bytes do not come all at once.
+/// Whether the client's bytes do not come all at once: in several writes, or more than haproxy reads into one buffer.
 fn in_pieces(case: &Case) -> bool {
-    case.segments.len() > 1 || case.ending == Ending::LateSentinel
+    case.segments.len() > 1 || case.ending == Ending::LateSentinel || case.sent().len() + SENTINEL.len() > 15_000
 }
 
 /// Whether one closed after an answer of its own, and the other went on.
@@ -360,7 +491,10 @@ fn has_strange_target(head: &[u8]) -> bool {
             b'/' => true,
             b'*' => method == b"OPTIONS" && target == b"*",
             b':' => false,
-            _ if method == b"CONNECT" => !absolute,
+            // What stands before it on its line may be the body of another.
+            _ if method.ends_with(b"CONNECT") => {
+                method == b"CONNECT" && !target.iter().any(|byte| b"/?#".contains(byte))
+            }
             _ => absolute,
         };
         version.starts_with(b"HTTP/") && (!good || target.iter().any(|&byte| byte >= 0x7f))

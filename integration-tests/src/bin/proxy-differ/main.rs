@@ -19,6 +19,7 @@ mod origin;
 mod outcome;
 mod random;
 mod report;
+mod shapes;
 mod shrink;
 mod side;
 

@@ -39,15 +39,16 @@ impl Message {
         self.head.split(|&byte| byte == b' ').nth(1).unwrap_or_default()
     }
 
-    /// The value of the first field of a name in lower case.
+    /// The value of the first field of a name, given in lower case.
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields(name).next()
     }
 
-    /// The values of all fields of a name in lower case.
+    /// The values of all fields of a name, given in lower case.
     pub(crate) fn fields(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.head.split(|&byte| byte == b'\n').skip(1).filter_map(move |line| {
-            let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+            let (own, value) = line.split_at_checked(name.len())?;
+            let value = value.strip_prefix(b":").filter(|_| own.eq_ignore_ascii_case(name.as_bytes()))?;
             Some(value.trim_ascii())
         })
     }

@@ -4,6 +4,7 @@ use crate::answers;
 use crate::case::{Answer, Case, Ending};
 use crate::grammar;
 use crate::random::Random;
+use crate::shapes;
 use crate::side::VARIANTS;
 
 /// What is put in at random places.
@@ -68,7 +69,8 @@ pub(crate) fn case(what: What, seed: u64, number: u64) -> Case {
     let variant = if random.one_in(2) { 0 } else { random.below(VARIANTS.len()) };
     let mut bytes = Vec::new();
     for _ in 0..=random.below(2) * random.below(3) {
-        bytes.extend(grammar::request(&mut random));
+        let shaped = random.one_in(3);
+        bytes.extend(if shaped { shapes::request(&mut random) } else { grammar::request(&mut random) });
     }
     if random.one_in(3) {
         for _ in 0..=random.below(3) {
@@ -104,15 +106,14 @@ fn answer(random: &mut Random) -> Answer {
         b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: foo\r\n\r\nraw",
         b"HTTP/1.1 200 OK\r\n\r\nto the end",
     ];
-    match random.below(20) {
-        0 => Answer { bytes: switches[0].to_vec(), closes: random.one_in(2) },
-        1 => Answer { bytes: switches[1].to_vec(), closes: true },
-        2 => Answer {
-            bytes: b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok".to_vec(),
-            closes: true,
-        },
-        _ => Answer { bytes: random.pick(ANSWERS).to_vec(), closes: false },
-    }
+    let mut answer = match random.below(20) {
+        0 => Answer::of(switches[0], random.one_in(2)),
+        1 => Answer::of(switches[1], true),
+        2 => Answer::of(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok", true),
+        _ => Answer::of(random.pick(ANSWERS), false),
+    };
+    answer.early = random.one_in(30);
+    answer
 }
 
 /// Changes bytes somewhere.

@@ -2,6 +2,7 @@
 
 use crate::case::{Answer, Case, SENTINEL};
 use crate::message::{self, Message};
+use std::collections::VecDeque;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -13,9 +14,11 @@ pub(crate) struct Script {
     done: usize,
     /// Whether the client was told to go on with the request that is coming.
     continued: bool,
+    /// Whether that request has its answer already.
+    early: bool,
     tunnel: bool,
-    /// What is to be written.
-    pub(crate) output: Vec<u8>,
+    /// What is to be written, with a pause after each piece.
+    pub(crate) output: VecDeque<Vec<u8>>,
     /// Whether its direction closes once all is written.
     pub(crate) closes: bool,
 }
@@ -28,18 +31,23 @@ impl Script {
             if request.head.is_empty() {
                 return;
             }
-            if request.field("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
-                && !self.continued
-            {
+            if !self.early && case.answers.get(*answered).is_some_and(|answer| answer.early) {
+                self.early = true;
+                self.answer(&request, case, answered);
+            }
+            let waits = request.field("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+            if waits && !self.continued && !self.early {
                 self.continued = true;
-                self.output.extend_from_slice(CONTINUE);
+                self.output.push_back(CONTINUE.to_vec());
             }
             if !request.complete {
                 return;
             }
             self.done += request.length();
             self.continued = false;
-            self.answer(&request, case, answered);
+            if !std::mem::take(&mut self.early) {
+                self.answer(&request, case, answered);
+            }
         }
         self.closes |= self.tunnel && self.received.ends_with(SENTINEL);
     }
@@ -50,10 +58,17 @@ impl Script {
         *answered += usize::from(!is_sentinel);
         let answer = answer.cloned().unwrap_or_else(Answer::plain);
         let mut bytes = answer.bytes.as_slice();
-        if request.method() == b"HEAD" {
+        if request.method() == b"HEAD" && !answer.to_any {
             bytes = without_body(bytes);
         }
-        self.output.extend_from_slice(bytes);
+        let mut rest = bytes;
+        for &count in &answer.pauses {
+            let (piece, after) = rest.split_at(count.min(rest.len()));
+            self.output.push_back(piece.to_vec());
+            rest = after;
+        }
+        self.output.push_back(rest.to_vec());
+        self.output.retain(|piece| !piece.is_empty());
         self.closes = answer.closes;
         let status = message::responses(bytes).iter().map(Message::status).find(|&status| status > 100).unwrap_or(0);
         self.tunnel = status == 101 || (request.method() == b"CONNECT" && (200..300).contains(&status));

@@ -24,6 +24,9 @@ pub(crate) fn candidates(what: What, case: &Case) -> Vec<Case> {
     }
     for number in 0..case.answers.len() {
         push(&|case| case.answers[number] = crate::case::Answer::plain());
+        push(&|case| case.answers[number].pauses.clear());
+        push(&|case| case.answers[number].early = false);
+        push(&|case| case.answers[number].to_any = false);
     }
     if what == What::Answers {
         for number in 0..case.answers.len() {

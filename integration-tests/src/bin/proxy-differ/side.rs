@@ -46,12 +46,48 @@ pub(crate) const VARIANTS: &[Variant] = &[
         front: "option http-restrict-req-hdr-names delete",
         back: "option http-restrict-req-hdr-names reject\n    http-request set-header x_new 1 if { path_beg /q }",
     },
+    Variant { name: "front closes", front: "option httpclose\n    option http-use-proxy-header", back: "" },
+    Variant { name: "back closes", front: "option http-use-proxy-header", back: "option http-server-close" },
+    Variant { name: "abortonclose", front: "", back: "option abortonclose" },
+    Variant { name: "retries", front: "", back: "retries 2\n    retry-on all-retryable-errors\n    option redispatch" },
+    Variant {
+        name: "waits for bodies",
+        front: "http-request wait-for-body time 200ms",
+        back: "http-request set-header x-body %[req.body,bytes(0,9),hex]",
+    },
+    Variant {
+        name: "changes",
+        front: "http-request set-path /b%[path] if { path_beg /a }\n    \
+                http-request set-query y=%[query] if { query -m found }\n    \
+                http-request del-header x-foo\n    \
+                http-request replace-header cookie a=(.*) z=\\1\n    \
+                http-request add-header x-foo new\n    \
+                http-response replace-value cache-control no-cache no-store\n    \
+                http-response del-header x-empty",
+        back: "http-request set-header host new if { hdr(host) -m beg h: }\n    \
+               http-response set-status 299 if { status 206 }\n    \
+               http-response deny if { status 205 }",
+    },
+    Variant {
+        name: "letters",
+        front: "option h1-case-adjust-bogus-client\n    http-error status 400 content-type text/plain string bad",
+        back: "option h1-case-adjust-bogus-server\n    http-error status 502 content-type text/plain string gone",
+    },
 ];
 
 /// The variant of a place: half of them are of the first.
 pub(crate) fn variant_of(place: usize) -> usize {
     if place.is_multiple_of(2) { 0 } else { place / 2 % VARIANTS.len() }
 }
+
+const GLOBAL: &str = "
+global
+    nbthread 1
+    maxconn 4000
+    h1-case-adjust x-foo X-Foo
+    h1-case-adjust content-length Content-Length
+    h1-case-adjust transfer-encoding Transfer-Encoding
+";
 
 /// Every timeout is short: most of what is not complete ends by one. The server's is longer than the client's, so that not both
 /// come to an end at once.
@@ -87,7 +123,7 @@ impl Side {
     /// `network` is the third byte of its addresses.
     pub(crate) fn start(program: &Path, network: [u8; 2], places: u16) -> Result<Self> {
         let address = |last| Ipv4Addr::new(127, network[0], network[1], last);
-        let mut config = String::from("global\n    nbthread 1\n    maxconn 4000\n");
+        let mut config = String::from(GLOBAL);
         config.push_str(DEFAULTS);
         let mut made = Vec::new();
         for number in 0..places {

@@ -3,7 +3,7 @@
 use super::{
     Explanation, Rule, chunked_bodies, chunks_use_lone_lf, has_huge_length, has_strange_trailers, trailers_of, unfolded,
 };
-use crate::case::Case;
+use crate::case::{Answer, Case};
 use crate::message::{Framing, Message};
 use crate::outcome::Outcome;
 
@@ -20,6 +20,32 @@ pub(super) const RULES: &[Rule] = &[
         applies: |case, ours, theirs| refused(case, ours, theirs, has_long_status),
     },
     Rule {
+        name: "sent once",
+        reason: "a request with a body is not sent again, but CONNECT is; haproxy sends again what it has in its buffer, and answers 500 where a client waited",
+        applies: |case, ours, theirs| {
+            let body = |request: &&Message| !request.body.is_empty() || request.method() == b"CONNECT";
+            let failed = |(own, other): (&Message, &Message)| {
+                matches!(own.status(), 500..=599) || matches!(other.status(), 500..=599)
+            };
+            let same = |(own, other): &(&&Message, &&Message)| own == other;
+            let at = ours.requests().iter().zip(&theirs.requests()).take_while(same).count();
+            let told = super::same_answers(ours, theirs).checked_sub(1).and_then(|at| ours.client.get(at));
+            let waited = told.is_some_and(|answer| (100..200).contains(&answer.status()));
+            case.retries()
+                && (waited || ours.requests().iter().take(at + 1).any(body))
+                && first_difference(ours, theirs).is_some_and(failed)
+        },
+    },
+    Rule {
+        name: "denied answer",
+        reason: "the server's connection ends with an answer that a rule refuses; haproxy reads the rest of it",
+        applies: |case, ours, theirs| {
+            let denied =
+                ours.statuses().contains(&502) && case.answers.iter().any(|answer| has_status(&answer.bytes, 205));
+            denied && ours.client == theirs.client && ours.requests() == theirs.requests()
+        },
+    },
+    Rule {
         name: "status below 100",
         reason: "a status below 100 is the final one, as for haproxy 3.5, and written as a number; for 2.6 it has no body",
         applies: |_, ours, theirs| {
@@ -33,7 +59,7 @@ pub(super) const RULES: &[Rule] = &[
         applies: |case, ours, theirs| {
             case.is_lax()
                 && first_difference(ours, theirs)
-                    .is_some_and(|(own, other)| (100..200).contains(&own.status()) && other.status() == 502)
+                    .is_some_and(|(own, other)| own.status() < 200 && other.status() == 502)
         },
     },
     Rule {
@@ -52,8 +78,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "nearly too large an answer",
         reason: "haproxy counts what its own form of a head takes, and refuses some that are just below 15360 bytes",
-        applies: |_, ours, theirs| {
-            first_difference(ours, theirs).is_some_and(|(own, other)| own.head.len() > 14_800 && other.status() == 502)
+        applies: |case, ours, theirs| {
+            let long = |answer: &Answer| answer.bytes.split(|&byte| byte == b'\n').any(|line| line.len() > 14_800);
+            first_difference(ours, theirs).is_some_and(|(own, other)| {
+                let large = own.head.len() > 14_800 || case.answers.iter().any(long);
+                large && (other.status() == 502 || case.retries())
+            })
         },
     },
     Rule {
@@ -62,27 +92,27 @@ pub(super) const RULES: &[Rule] = &[
         applies: |case, ours, theirs| refused(case, ours, theirs, |answer| heads(answer).any(has_empty_coding)),
     },
     Rule {
+        name: "announcements",
+        reason: "an answer that is announced more than 100 times is refused",
+        applies: |case, ours, theirs| refused(case, ours, theirs, |answer| heads(answer).count() > 100),
+    },
+    Rule {
         name: "cut after an announcement",
-        reason: "an answer that breaks off stays so; haproxy 2.6 takes it for whole where a 1xx came with it, and puts the next one into its body",
+        reason: "an answer that breaks off stays so, and one that does not is passed on; haproxy 2.6 loses the rest where it comes later and a 1xx came with its beginning, takes it for whole, and puts the next one into its body",
         applies: |case, ours, theirs| {
             let announced = case.answers.iter().any(|answer| heads(&answer.bytes).count() > 1);
-            let at = ours.client.len().saturating_sub(1);
-            let last = ours.client.last().zip(theirs.client.get(at)).filter(|(own, other)| own.head == other.head);
-            let whole = |(own, other): (&Message, &Message)| {
-                let empty = own.body.is_empty() && other.body.is_empty() && own.framing != other.framing;
-                (!own.complete && other.complete)
-                    || empty
-                    || (own.body.len() > 8_000 && own.body.starts_with(&other.body))
-            };
-            let next = theirs.requests().len() > ours.requests().len();
-            announced && last.is_some_and(|pair| whole(pair) || next) && theirs.client.starts_with(&ours.client[..at])
+            announced && first_difference(ours, theirs).is_some_and(|(own, other)| is_cut(own, other))
         },
     },
     Rule {
         name: "at once",
         reason: "a line that cannot become that of an answer is refused at once; haproxy waits for all of it",
-        applies: |_, ours, theirs| {
-            first_difference(ours, theirs).is_some_and(|(own, other)| (own.status(), other.status()) == (502, 504))
+        applies: |case, ours, theirs| {
+            let late = |(own, other): (&Message, &Message)| {
+                let refused = own.status() == 502 || (case.retries() && own.status() != 504);
+                refused && other.status() == 504
+            };
+            first_difference(ours, theirs).is_some_and(late)
         },
     },
     Rule {
@@ -182,6 +212,16 @@ fn fill_reasons(ours: &mut Outcome, theirs: &Outcome) -> bool {
     filled
 }
 
+/// Whether they lost a part of an answer's end: what follows in its place is the next answer, or nothing.
+fn is_cut(own: &Message, other: &Message) -> bool {
+    let common = own.body.iter().zip(&other.body).take_while(|(one, other)| one == other).count();
+    let (rest, next) = (&other.body[common..], b"HTTP/1.");
+    let replaced = rest.starts_with(next) || next.starts_with(rest);
+    let lost =
+        own.body.len() > common || !rest.is_empty() || own.trailers != other.trailers || own.complete != other.complete;
+    own.head == other.head && replaced && (lost || own.framing != other.framing)
+}
+
 /// The first of our answers that is not theirs, and theirs.
 fn first_difference<'o>(ours: &'o Outcome, theirs: &'o Outcome) -> Option<(&'o Message, &'o Message)> {
     ours.client.iter().zip(&theirs.client).find(|(own, other)| own != other)
@@ -190,7 +230,9 @@ fn first_difference<'o>(ours: &'o Outcome, theirs: &'o Outcome) -> Option<(&'o M
 /// Whether we answered with a 502, where they passed on an answer that has something.
 fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, has: impl Fn(&[u8]) -> bool) -> bool {
     let status = first_difference(ours, theirs).map(|(own, _)| own.status());
-    status == Some(502) && case.answers.iter().any(|answer| has(&answer.bytes))
+    // Where requests are sent again, it is what the next one was answered with.
+    (status == Some(502) || (status.is_some() && case.retries()))
+        && case.answers.iter().any(|answer| has(&answer.bytes))
 }
 
 /// The heads of an answer: those that announce the final one, and that.
@@ -212,6 +254,11 @@ fn status(head: &[u8]) -> &[u8] {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     words.nth(1).unwrap_or_default()
+}
+
+/// Whether an answer, or what announces it, has a status.
+pub(super) fn has_status(answer: &[u8], code: u16) -> bool {
+    heads(answer).any(|head| status(head) == code.to_string().as_bytes())
 }
 
 fn has_long_status(answer: &[u8]) -> bool {

@@ -58,9 +58,10 @@ pub(super) fn rewritten(outcome: &Outcome, writing: &Writing) -> Outcome {
 
 /// A line with the value of its field changed, if it is this field's.
 fn field(line: &[u8], name: &[u8], change: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
-    let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(b": "));
+    let (own, rest) = line.split_at_checked(name.len()).unwrap_or_default();
+    let value = rest.strip_prefix(b": ").filter(|_| own.eq_ignore_ascii_case(name));
     match value {
-        Some(value) => [name, b": ", &change(value.trim_ascii()), b"\r\n"].concat(),
+        Some(value) => [own, b": ", &change(value.trim_ascii()), b"\r\n"].concat(),
         None => line.to_vec(),
     }
 }
@@ -76,7 +77,8 @@ fn plain_number(value: &[u8]) -> Vec<u8> {
 }
 
 fn without_coding(line: &[u8]) -> Option<Vec<u8>> {
-    (!line.starts_with(b"transfer-encoding:")).then(|| line.to_vec())
+    let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+    (!name.eq_ignore_ascii_case(b"transfer-encoding")).then(|| line.to_vec())
 }
 
 /// Without the upgrade, and without the token that announces it.
