@@ -296,6 +296,7 @@ impl Builder<'_> {
             retries: backend.retries,
             retry_on: backend.retry_on.clone(),
             abortonclose: backend.abortonclose,
+            pretend_keep_alive: backend.pretend_keep_alive,
             checkcache: backend.checkcache,
             http_reuse: backend.http_reuse,
             send_name_header: backend.send_name_header.clone(),

@@ -660,6 +660,40 @@ fn modes_of_keeping_connections() {
     }
 }
 
+/// A frontend has a say in both connections, a backend in those to its servers, and it may keep from them that they end.
+#[test]
+fn modes_of_one_side() {
+    const CLOSE: &str = "connection: close\r\n";
+    const KEEP: &str = "connection: keep-alive\r\n";
+    let server_close = "option http-server-close\n    option http-pretend-keepalive";
+    for (front, back, to_server, to_old_server, closed) in [
+        ("", "option http-server-close", CLOSE, "", false),
+        ("", "option httpclose", CLOSE, "", false),
+        ("option http-server-close", "", CLOSE, "", false),
+        ("option httpclose", "", CLOSE, "", true),
+        ("option httpclose", "option http-keep-alive", CLOSE, "", true),
+        ("option http-server-close", "option httpclose", CLOSE, "", false),
+        ("", server_close, "", KEEP, false),
+        ("option httpclose", "option http-pretend-keepalive", "", KEEP, true),
+        ("", "option http-pretend-keepalive", "", KEEP, false),
+    ] {
+        let name = format!("{front:?} {back:?}");
+        let config =
+            CONFIG.replace("option forwardfor", front).replace("\nbackend be", &format!("\nbackend be\n    {back}"));
+        let rig = Rig::start("one-side", &config, answering(OK));
+        let (answer, is_closed) = talk(&rig, b"GET /a HTTP/1.1\r\n\r\n", false, QUIET);
+        let to_client = if closed { CLOSE } else { "" };
+        assert_eq!(answer, format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{to_client}\r\nok"), "{name}");
+        assert_eq!(
+            (rig.origin.message(), is_closed),
+            (format!("GET /a HTTP/1.1\r\n{to_server}\r\n"), closed),
+            "{name}"
+        );
+        talk(&rig, b"GET /a HTTP/1.0\r\n\r\n", false, QUIET);
+        assert_eq!(rig.origin.message(), format!("GET /a HTTP/1.0\r\n{to_old_server}\r\n"), "{name}");
+    }
+}
+
 #[test]
 fn an_upgrade_becomes_a_tunnel() {
     let switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

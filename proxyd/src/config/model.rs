@@ -434,6 +434,8 @@ pub struct Backend {
     pub persist: bool,
     /// `option abortonclose`: a client that is gone takes its queued request along.
     pub abortonclose: bool,
+    /// `option http-pretend-keepalive`: servers are not told that their connection ends.
+    pub pretend_keep_alive: bool,
     /// `option allbackups`: all backup servers share the load.
     pub allbackups: bool,
     /// `option checkcache`: a response that could be cached with a cookie in it is refused.

@@ -487,6 +487,7 @@ impl Completion<'_> {
             persist: flag(Flag::Persist),
             abortonclose: settings.flags.get(Flag::AbortOnClose, is_http),
             allbackups: flag(Flag::AllBackups),
+            pretend_keep_alive: flag(Flag::PretendKeepAlive),
             checkcache: flag(Flag::CheckCache),
             http_reuse: settings.http_reuse.unwrap_or(HttpReuse::Safe),
             send_name_header: settings.send_name_header.clone(),

@@ -37,6 +37,8 @@ pub struct Backend {
     pub retry_on: RetryOn,
     /// `option abortonclose`.
     pub abortonclose: bool,
+    /// `option http-pretend-keepalive`.
+    pub pretend_keep_alive: bool,
     /// `option checkcache`.
     pub checkcache: bool,
     /// `http-reuse`.

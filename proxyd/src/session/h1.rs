@@ -213,7 +213,8 @@ fn mode(exchange: &Exchange<'_>) -> ConnectionMode {
 
 /// Writes the request's head for the server.
 pub fn send_head(exchange: &mut Exchange<'_>) {
-    let close = mode(exchange) != ConnectionMode::KeepAlive;
+    let pretends = exchange.backend.is_some_and(|view| view.backend.pretend_keep_alive);
+    let close = mode(exchange) != ConnectionMode::KeepAlive && !pretends;
     let (session, backend) = (exchange.session, exchange.backend);
     let id = session.frontend.unique_id_header.as_deref().and_then(|name| Some((name, policy::unique_id(exchange)?)));
     exchange.transaction.body.set(Body::None);
@@ -246,7 +247,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     }
     let old = exchange.request.version().sent() == Version::HTTP_10;
     // What asks for an upgrade keeps its own words, and nothing is kept where the body's end is doubtful.
-    let silent = |wire: RequestWire| wire.announces_upgrade || (old && wire.body == Body::Chunked);
+    let silent = |wire: RequestWire| wire.announces_upgrade || (old && wire.body == Body::Chunked && !pretends);
     match (close, old) {
         _ if exchange.request_wire.is_some_and(silent) => out.extend_from_slice(b"\r\n"),
         (true, false) => out.extend_from_slice(b"connection: close\r\n\r\n"),
@@ -299,7 +300,9 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
         Body::Chunked => !old_client,
         Body::UntilClose | Body::Tunnel => false,
     };
-    let closing = exchange.session.is_closing() || mode(exchange) == ConnectionMode::Close;
+    // A backend has a say in its servers' connections only.
+    let mode = exchange.session.frontend.section.connection_mode;
+    let closing = exchange.session.is_closing() || mode == ConnectionMode::Close;
     exchange.keep_alive &= delimited && !closing;
     policy::after_response(exchange);
     if own && exchange.response.remove(b"connection") {

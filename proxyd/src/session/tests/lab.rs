@@ -178,6 +178,7 @@ impl Plan {
             retries: self.retries,
             retry_on: RetryOn::default(),
             abortonclose: self.abortonclose,
+            pretend_keep_alive: false,
             checkcache: false,
             http_reuse: self.http_reuse,
             send_name_header: None,

@@ -35,7 +35,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("http-ignore-probes", Sections::FRONTENDS, NONE, Works).no_or_default().http(),
     row("http-keep-alive", Sections::PROXIES, NONE, Works).no_or_default().http(),
     row("http-no-delay", Sections::PROXIES, NONE, NoEffect).no_or_default().http(),
-    row("http-pretend-keepalive", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
+    row("http-pretend-keepalive", Sections::BACKENDS, NONE, Works).no_or_default().http(),
     row("http-restrict-req-hdr-names", Sections::PROXIES, ONE, Works).http(),
     row("http-server-close", Sections::PROXIES, NONE, Works).no_or_default().http(),
     row("http-tunnel", Sections::PROXIES, NONE, NoEffect).no_or_default().http().legacy("nothing: it is not needed any more"),
