@@ -292,14 +292,16 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         name: "dead connection",
-        reason: "a safe request on a connection that the server closes at that moment goes out again; haproxy leaves it without an answer",
+        reason: "a safe request on a connection that the server closes at that moment goes out again, and any other on a new one where the close is seen in time; haproxy leaves it without an answer",
         applies: |case, ours, theirs| {
-            let later = theirs.server.iter().filter(|connection| connection.len() > 1).filter_map(|all| all.last());
-            // Behind a CONNECT everything is raw.
-            let raw = |request: &Message| request.head.is_empty() && request.body.starts_with(b"GET ");
+            let mut later = theirs.server.iter().filter(|connection| connection.len() > 1).filter_map(|all| all.last());
+            let begins = |request: &Message| ours.server.iter().any(|connection| connection.first() == Some(request));
             let again = |request: &Message| is_safe(request) && ours.requests().contains(&request);
-            let mut lost = later.filter(|request| raw(request) || again(request));
-            lost.next().is_some() && leaves_unanswered(case, ours, theirs)
+            // Behind a CONNECT all that follows is raw.
+            let raw = |request: &Message| request.head.is_empty() && ends_silently(case, ours, theirs);
+            later.any(|request| {
+                raw(request) || ((begins(request) || again(request)) && leaves_unanswered(case, ours, theirs))
+            })
         },
     },
     Rule {
@@ -395,8 +397,12 @@ fn lost_trailers(ours: &Outcome, theirs: &Outcome, adjusted: bool) -> bool {
 
 /// Whether the server closed, and they ended there without a word, where we went on.
 fn leaves_unanswered(case: &Case, ours: &Outcome, theirs: &Outcome) -> bool {
+    theirs.requests().len() > final_answers(theirs).max(1) && ends_silently(case, ours, theirs)
+}
+
+/// Whether the server closed, and their client got fewer answers.
+fn ends_silently(case: &Case, ours: &Outcome, theirs: &Outcome) -> bool {
     case.answers.iter().any(|answer| answer.closes)
-        && theirs.requests().len() > final_answers(theirs).max(1)
         && ours.client.len() > theirs.client.len()
         && ours.client.starts_with(&theirs.client)
 }
