@@ -3,6 +3,7 @@
 //! - [`listen`] opens the sockets of a `bind` line, one per worker where the system can spread connections
 //! - [`accept`] takes connections while there is room for them
 //! - [`connect`] reaches a server, through [`socks4`] where it is told to
+//! - [`namespace`] makes sockets in another network namespace
 //! - [`splice`] moves bulk from one socket to another inside the kernel
 //!
 //! Reads and writes go through the runtime's readiness: after a read that did not fill the buffer nothing is tried until the
@@ -11,6 +12,7 @@
 pub mod accept;
 pub mod connect;
 pub mod listen;
+pub mod namespace;
 pub mod socks4;
 pub mod splice;
 

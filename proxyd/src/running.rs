@@ -24,6 +24,7 @@ use crate::log::forward::Forwarder;
 use crate::log::profile::Profile;
 use crate::log::ring::{Ring, RingSettings};
 use crate::log::target::{LogAddress, LogTarget, Logger};
+use crate::net::namespace;
 use crate::proxy::address::ServerAddress;
 use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::place::Ports;
@@ -53,6 +54,10 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
     let frontends = previous.into_iter().flat_map(|previous| &previous.frontends);
     let backends = previous.into_iter().flat_map(|previous| &previous.backends);
     let backends: HashMap<_, _> = backends.map(|backend| (backend.name(), &**backend)).collect();
+    for name in model.namespaces() {
+        // One that cannot be opened is told of by whoever needs it.
+        let _ = namespace::open(name);
+    }
     let rings = rings(model, previous);
     let builder = Builder {
         log_backends: log_backends(model, &rings, &backends),
@@ -345,6 +350,7 @@ impl Builder<'_> {
             tcp_user_timeout: server.tcp_user_timeout,
             tfo: server.tfo,
             socks4: server.socks4,
+            namespace: server.namespace.clone(),
             traffic: self.traffic(same.map(|known| &known.traffic)),
             idle: same.map(|known| Arc::clone(&known.idle)).unwrap_or_default(),
             reach: Arc::default(),

@@ -30,6 +30,7 @@ mod log_targets;
 mod logs;
 mod name_servers;
 mod names;
+mod namespaces;
 mod preface;
 mod programs;
 mod reload;

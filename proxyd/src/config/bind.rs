@@ -26,6 +26,7 @@ pub(super) struct BindSettings {
     pub accept_proxy: bool,
     pub netscaler_magic: Option<u32>,
     pub interface: Option<String>,
+    pub namespace: Option<String>,
     pub transparent: bool,
     pub v6only: Option<bool>,
     pub defer_accept: bool,
@@ -70,6 +71,11 @@ pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &m
         .collect()
 }
 
+/// Whether there is a network namespace of that name.
+pub(super) fn namespace_exists(name: &str) -> bool {
+    !name.contains('/') && std::path::Path::new("/var/run/netns").join(name).exists()
+}
+
 fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind {
     Bind {
         address,
@@ -81,6 +87,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         accept_proxy: settings.accept_proxy,
         netscaler_magic: settings.netscaler_magic,
         interface: settings.interface.clone(),
+        namespace: settings.namespace.clone(),
         transparent: settings.transparent,
         v6only: settings.v6only,
         defer_accept: settings.defer_accept,
@@ -239,6 +246,7 @@ impl<'a> Reader<'_, 'a, '_> {
             "interface" => {
                 s.interface = self.argument("missing interface name").map(|word| word.text.to_string());
             }
+            "namespace" => s.namespace = self.namespace(),
             "maxconn" => s.maxconn = self.count(),
             "backlog" => s.backlog = self.count(),
             "mss" | "nice" | "tcp-ss" | "tcp-ut" | "thread" | "process" => self.numbers(s),
@@ -274,17 +282,18 @@ impl<'a> Reader<'_, 'a, '_> {
         }
     }
 
+    fn namespace(&mut self) -> Option<String> {
+        let word = self.argument("missing namespace id")?;
+        if !namespace_exists(&word.text) {
+            let message = format!("{} : error encountered while processing 'namespace'.", self.prefix);
+            self.line.error(code::FILE, word.span, message);
+        }
+        Some(word.text.to_string())
+    }
+
     fn tls(&mut self, arguments: u8, s: &mut BindSettings) {
         match &*self.word.text {
             "ssl" => s.ssl = true,
-            "namespace" => {
-                if let Some(word) = self.argument("missing namespace id")
-                    && !std::path::Path::new("/var/run/netns").join(&*word.text).exists()
-                {
-                    let message = format!("{} : error encountered while processing 'namespace'.", self.prefix);
-                    self.line.error(code::FILE, word.span, message);
-                }
-            }
             "crt" | "default-crt" | "crt-list" | "ca-file" => {
                 s.has_certificate |= &*self.word.text != "ca-file";
                 if let Some(word) = self.argument("missing certificate location")

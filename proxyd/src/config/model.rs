@@ -85,6 +85,13 @@ impl Model {
         self.global.logs.iter().chain(proxies.flat_map(|proxy| &proxy.logs)).chain(sections)
     }
 
+    /// The network namespaces that servers are reached in.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let rings = self.rings.iter().flat_map(|ring| &ring.servers).filter_map(|server| server.namespace.as_deref());
+        let servers = self.backends.iter().flat_map(|backend| &backend.servers);
+        servers.filter_map(|server| server.namespace.as_deref()).chain(rings)
+    }
+
     /// A frontend by its id.
     ///
     /// # Panics
@@ -517,6 +524,8 @@ pub struct Server {
     pub source: Option<Source>,
     /// `socks4`: the proxy that is asked for connections to it.
     pub socks4: Option<SocketAddr>,
+    /// `namespace`: where sockets to it belong.
+    pub namespace: Option<String>,
     /// `slowstart`. `None`: full weight at once.
     pub slowstart: Option<Duration>,
     /// `pool-max-conn`: idle connections kept. `None`: no limit.

@@ -611,6 +611,7 @@ impl Completion<'_> {
             track: None,
             send_proxy: send_proxy::compile(section, draft, self.names, self.out),
             socks4: settings.socks4,
+            namespace: settings.namespace.clone(),
             source: settings.source.clone().or_else(|| section.settings.source.clone()),
             slowstart: settings.slowstart,
             pool_max_conn: settings.pool_max_conn,

@@ -65,6 +65,7 @@ pub(super) fn complete(sections: &[RingSettings], implicit: &[Implicit], sources
             preface: Vec::new(),
             source: None,
             socks4: None,
+            namespace: None,
         };
         RingSettings {
             name: format!("ring#{}", index + 1),
@@ -291,6 +292,7 @@ pub(super) fn server_at(
         preface: send_proxy::of_nobody(&settings.send_proxy),
         source: settings.source.clone(),
         socks4: settings.socks4,
+        namespace: settings.namespace.clone(),
     }
 }
 

@@ -217,11 +217,8 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             }
             "proxy-v2-options" => self.proxy_v2_options(s),
             "namespace" => {
-                if let Some(word) = self.argument("<name>")
-                    && &*word.text != "*"
-                    && !std::path::Path::new("/var/run/netns").join(&*word.text).exists()
-                {
-                    self.error(word.span, &format!("Cannot open namespace '{}'", word.text));
+                if let Some(word) = self.argument("<name>") {
+                    s.namespace = self.namespace(word);
                 }
             }
             // What has no effect yet is taken with its arguments; the table has said so already.
@@ -366,6 +363,17 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
         let word = self.argument("<ipv4|ipv6>")?;
         let found = resolver.parse(&word.text, address::HOST).and_then(|address| resolver.ip(&address, &word.text));
         found.map_err(|message| self.error(word.span, &format!("'{}' : {message}", self.word.text))).ok()
+    }
+
+    fn namespace(&mut self, word: &Word) -> Option<String> {
+        if &*word.text == "*" {
+            self.error(word.span, "'namespace *' is not supported yet: name the namespace");
+            return None;
+        }
+        if !super::bind::namespace_exists(&word.text) {
+            self.error(word.span, &format!("Cannot open namespace '{}'", word.text));
+        }
+        Some(word.text.to_string())
     }
 
     /// An address with a port.

@@ -80,6 +80,8 @@ pub struct RingServer {
     pub source: Option<Source>,
     /// `socks4`: the proxy that is asked for the connection.
     pub socks4: Option<SocketAddr>,
+    /// `namespace`: where sockets to it belong.
+    pub namespace: Option<String>,
 }
 
 /// `log-proto`: how messages are told apart in a stream (RFC 6587).

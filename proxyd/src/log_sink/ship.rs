@@ -119,7 +119,8 @@ async fn connection(
     let from = server.source.as_ref().map(|source| source_address(source, None, target));
     let (source, transparent) = from.unwrap_or_default();
     let interface = server.source.as_ref().and_then(|source| source.interface.clone());
-    let options = Options { source, transparent, interface, socks4: server.socks4, ..Options::default() };
+    let namespace = server.namespace.clone();
+    let options = Options { source, transparent, interface, socks4: server.socks4, namespace, ..Options::default() };
     let mut connecting = match ports {
         Some(ports) => connect::start_from(target, &options, ports)?,
         None => connect::start(target, &options)?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::Stream;
+use super::namespace;
 use super::socks4::Handshake;
 use crate::proxy::place::Ports;
 use crate::sys::{SocketOption, set_option};
@@ -33,6 +34,8 @@ pub struct Options {
     pub transparent: bool,
     /// Device to connect through.
     pub interface: Option<String>,
+    /// The network namespace that the socket belongs to. `None`: the process's.
+    pub namespace: Option<String>,
     /// `SO_KEEPALIVE`.
     pub tcp_keep_alive: bool,
     /// `TCP_USER_TIMEOUT`.
@@ -90,7 +93,7 @@ pub fn start(target: &Target, options: &Options) -> io::Result<Connecting> {
 }
 
 fn open(target: &Target, options: &Options) -> io::Result<Stream> {
-    match target {
+    namespace::within(options.namespace.as_deref(), || match target {
         Target::Tcp(address) => {
             let socket = tcp_socket(*address, options)?;
             begin(&socket, &SockAddr::from(*address))?;
@@ -98,7 +101,7 @@ fn open(target: &Target, options: &Options) -> io::Result<Stream> {
         }
         Target::Unix(path) => unix(&SockAddr::unix(path)?),
         Target::Abstract(name) => unix(&SockAddr::unix(format!("\0{name}"))?),
-    }
+    })
 }
 
 /// Begins to connect from a port that is not taken by another connection to the same place.

@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::unistd::{Gid, Uid};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::namespace;
 use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 use crate::sys::{SocketOption, set_option};
 
@@ -20,6 +21,10 @@ const DEFER_ACCEPT_SECONDS: i32 = 1;
 /// Listening sockets for `workers` workers. TCP addresses are opened once per worker (`SO_REUSEPORT`), so the kernel spreads
 /// the connections and no worker wakes for another's; unix and inherited sockets are shared.
 pub fn open(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
+    namespace::within(bind.namespace.as_deref(), || open_here(bind, workers))
+}
+
+fn open_here(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
     let workers = workers.max(1);
     let shared = match &bind.address {
         ListenAddress::Tcp(address) => {

@@ -110,6 +110,8 @@ pub struct Server {
     pub tfo: bool,
     /// `socks4`: the proxy that is asked for connections to it.
     pub socks4: Option<SocketAddr>,
+    /// `namespace`: where sockets to it belong. `None`: where the process does.
+    pub namespace: Option<String>,
     /// What is counted.
     pub traffic: Arc<Traffic>,
     /// Connections to it that wait for a request, over all workers. Outlives a generation.
@@ -135,5 +137,6 @@ impl Server {
             && self.tcp_user_timeout == other.tcp_user_timeout
             && self.tfo == other.tfo
             && self.socks4 == other.socks4
+            && self.namespace == other.namespace
     }
 }

@@ -47,6 +47,8 @@ pub struct Bind {
     pub netscaler_magic: Option<u32>,
     /// `interface`: listen on this device only.
     pub interface: Option<String>,
+    /// `namespace`: where the socket belongs. `None`: where the process does.
+    pub namespace: Option<String>,
     /// `transparent`: also for addresses that this host does not have.
     pub transparent: bool,
     /// `v4v6`, `v6only`. `None`: as the system does.
@@ -85,6 +87,7 @@ impl Bind {
             accept_proxy: false,
             netscaler_magic: None,
             interface: None,
+            namespace: None,
             transparent: false,
             v6only: None,
             defer_accept: false,
@@ -104,6 +107,7 @@ impl Bind {
     pub fn same_socket(&self, other: &Self) -> bool {
         self.address == other.address
             && self.interface == other.interface
+            && self.namespace == other.namespace
             && self.transparent == other.transparent
             && self.v6only == other.v6only
             && self.defer_accept == other.defer_accept

@@ -123,6 +123,7 @@ impl Settings<'_> {
             options: Options {
                 source: source.and_then(source_address),
                 interface: source.and_then(|source| source.interface.clone()),
+                namespace: self.server.namespace.clone(),
                 ..Options::default()
             },
             socks4: self.server.socks4,

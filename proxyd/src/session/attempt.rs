@@ -441,6 +441,7 @@ impl Exchange<'_> {
             fast_open: server.tfo,
             kernel_buffers: self.session.view.generation.global.tune.kernel_buffers.server,
             socks4: server.socks4,
+            namespace: server.namespace.clone(),
         };
         Ok((target, options))
     }

@@ -212,6 +212,7 @@ pub(super) fn server(index: usize, address: SocketAddr) -> Server {
         tcp_user_timeout: None,
         tfo: false,
         socks4: None,
+        namespace: None,
         traffic: Arc::new(Traffic::new(1)),
         idle: Arc::default(),
         reach: Arc::default(),
