@@ -230,7 +230,7 @@ fn option_of(lines: &str) -> &'static str {
 fn outcome(proxy: &Proxy, number: usize, case: &Case, told: &Receiver<String>) -> String {
     let mut status = String::new();
     let ended = || {
-        status = proxy.columns(&format!("s{number}"), "status check_status check_code last_chk");
+        status = proxy.columns_now(&format!("s{number}"), "status check_status check_code last_chk");
         status.split('|').nth(1).is_some_and(|status| status.starts_with('L')).then_some(())
     };
     wait::until("the check", BOUND, ended).unwrap();

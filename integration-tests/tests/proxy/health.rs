@@ -80,14 +80,19 @@ impl Proxy {
         }
     }
 
-    /// Columns of a server's statistics, joined by `|`.
+    /// Columns of a server's statistics, joined by `|`, whether or not a check is under way.
     pub(crate) fn columns(&self, server: &str, columns: &str) -> String {
+        self.columns_now(server, columns).replace("* ", "")
+    }
+
+    /// The same with `*` in front of the status while a check is under way, when nothing is told of the last one.
+    pub(crate) fn columns_now(&self, server: &str, columns: &str) -> String {
         let csv = self.command("show stat");
         let mut lines = csv.lines();
         let names: Vec<&str> = lines.next().unwrap().trim_start_matches("# ").split(',').collect();
         let row = lines.find(|line| line.split(',').nth(1) == Some(server)).unwrap();
         let row: Vec<&str> = row.split(',').collect();
-        let column = |name| row[names.iter().position(|known| *known == name).unwrap()].trim_start_matches("* ");
+        let column = |name| row[names.iter().position(|known| *known == name).unwrap()];
         columns.split(' ').map(column).collect::<Vec<_>>().join("|")
     }
 
