@@ -56,3 +56,19 @@ fn target_and_host_follow_each_other() {
         assert_eq!([line, host], *seen, "{rule}: {message}");
     }
 }
+
+/// The client of CONNECT takes a good answer for the beginning of a tunnel: what it sends then is no request.
+#[test]
+fn nothing_follows_a_tunnel_that_a_rule_opened() {
+    for (rule, answers, closes) in [
+        ("return status 200 content-type text/plain string hi if METH_CONNECT", 1, true),
+        ("return status 404 content-type text/plain string hi if METH_CONNECT", 2, false),
+        ("deny if METH_CONNECT", 2, false),
+        ("redirect location /x if METH_CONNECT", 2, false),
+    ] {
+        let rig = Rig::start("connect", &CONFIG.replace("RULE", rule), answering(b"HTTP/1.1 204 No Content\r\n\r\n"));
+        let input = b"CONNECT h:80 HTTP/1.1\r\nhost: h\r\n\r\nGET / HTTP/1.1\r\nhost: h\r\n\r\n";
+        let (answer, closed) = talk(&rig, input, false, Duration::from_millis(200));
+        assert_eq!((answer.matches("HTTP/1.1 ").count(), closed), (answers, closes), "{rule}: {answer}");
+    }
+}

@@ -12,7 +12,7 @@ defaults
     log global
     option httplog
     http-reuse never
-    timeout client 700ms
+    timeout client 5s
     timeout server 2s
     timeout connect 1s
 frontend f
@@ -82,7 +82,7 @@ fn the_rest_of_a_request_may_go_nowhere() {
 #[test]
 fn the_rest_of_a_request_may_never_come() {
     let script = [answers(OK), vec![Step::ReadToEnd]].concat();
-    let rig = Rig::start("early-never", CONFIG, script);
+    let rig = Rig::start("early-never", &CONFIG.replace("client 5s", "client 700ms"), script);
     let mut client = rig.connect();
     client.write_all(HEAD).unwrap();
     assert_eq!(read_all(&mut client, QUIET), (OK.to_owned(), false));

@@ -401,7 +401,7 @@ fn long_lines_in_chunks() {
         let trailers = body.contains("x: ");
         let script =
             if trailers { [vec![Step::ReadUntil("a\r\n\r\n")], script[1..].to_vec()].concat() } else { script };
-        let rig = Rig::start("long-lines", CONFIG, script);
+        let rig = Rig::start("long-lines", &CONFIG.replace("http-request 700ms", "http-request 5s"), script);
         let mut client = rig.connect();
         client.write_all(b"POST /p HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
         wait_until_read(&client);

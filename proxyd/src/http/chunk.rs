@@ -3,7 +3,7 @@
 //! What leaves is canonical: sizes in hexadecimal without leading zeros or extensions, trailers with lower-case names. Chunk
 //! boundaries stay, so data passes through without being held.
 
-use super::h1::{Limits, Refused, check_trailers, fields};
+use super::h1::{Limits, Refused, fields, settle_trailers};
 use super::{Head, header};
 use crate::limits::{CHUNK_LINE_MAX, CHUNK_MAX, TRAILERS_MAX};
 
@@ -200,7 +200,7 @@ fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<(usize, u64)>, Ref
     let Some(length) = fields::read(room, 0, &mut head, None, Limits::default())? else {
         return if input.len() >= TRAILERS_MAX { Err(Refused::BAD) } else { Ok(None) };
     };
-    check_trailers(&head)?;
+    settle_trailers(&mut head)?;
     head.write_fields(out);
     out.extend_from_slice(b"\r\n");
     let counted: usize = head.fields().map(|(name, value)| name.len() + value.len()).sum();
@@ -228,6 +228,10 @@ mod tests {
             (
                 "1\r\na\r\n0\r\nContent-Length: 5\r\nHost: z\r\n\r\n",
                 "1\r\na\r\n0\r\ncontent-length: 5\r\nhost: z\r\n\r\n",
+            ),
+            (
+                "0\r\ncontent-length: 3, 3\r\nHost: Z\r\nx: y\r\nContent-Length: 03\r\nhost: z\r\nx: y\r\n\r\n",
+                "0\r\ncontent-length: 3\r\nhost: Z\r\nx: y\r\nx: y\r\n\r\n",
             ),
         ] {
             let (out, step) = whole(input.as_bytes()).unwrap();

@@ -164,7 +164,12 @@ impl Seen {
         if value.is_empty() {
             return Ok(());
         }
-        for coding in list.split(|&byte| byte == b',').map(header::trim) {
+        let mut quoted = false;
+        let ends = |byte: &u8| {
+            quoted ^= *byte == b'"';
+            *byte == b',' && !quoted
+        };
+        for coding in list.split(ends).map(header::trim) {
             if self.chunked {
                 return Err(Refused::BAD);
             }
@@ -253,8 +258,8 @@ impl Seen {
 }
 
 /// Whether the fields of a trailer section that would frame a message, or name its host, could do so: they are only passed on, but to
-/// somebody who may take them for what they look like.
-pub(crate) fn check_trailers(trailers: &Head) -> Result<(), Refused> {
+/// somebody who may take them for what they look like. What says the same again goes, as in a head.
+pub(crate) fn settle_trailers(trailers: &mut Head) -> Result<(), Refused> {
     let mut seen = Seen::default();
     let mut host: Option<&[u8]> = None;
     for (index, (name, value)) in trailers.fields().enumerate() {
@@ -265,7 +270,20 @@ pub(crate) fn check_trailers(trailers: &Head) -> Result<(), Refused> {
             _ => {}
         }
     }
-    seen.check_delimited()
+    seen.check_delimited()?;
+    for name in [&b"host"[..], b"content-length"] {
+        // A length beside a coding goes, too.
+        let mut kept = seen.chunked && name == b"content-length";
+        trailers.retain(|other, _| other != name || !std::mem::replace(&mut kept, true));
+    }
+    let length = trailers.fields().enumerate().find(|(_, (name, _))| *name == b"content-length");
+    if let Some((index, (_, value))) = length
+        && let Some(comma) = value.iter().position(|&byte| byte == b',')
+    {
+        let first = header::trim(&value[..comma]).to_vec();
+        trailers.set_value(index, &first);
+    }
+    Ok(())
 }
 
 /// Writes a request head without its final empty line, so that the caller may add fields of its own.

@@ -158,10 +158,10 @@ impl Transaction {
         self.known_rare()?.first_line.get()
     }
 
-    /// Takes the limits of a transfer that begins.
-    pub fn take_meters(&self, direction: Direction) -> Vec<Meter> {
-        let Some(rare) = self.known_rare() else { return Vec::new() };
-        rare.bandwidth.borrow_mut().extract_if(.., |meter| meter.direction() == direction).collect()
+    /// Takes the limits of a transfer that begins, if there may be any.
+    pub fn take_meters(&self, direction: Direction) -> Option<Vec<Meter>> {
+        let mut meters = self.known_rare()?.bandwidth.borrow_mut();
+        Some(meters.extract_if(.., |meter| meter.direction() == direction).collect())
     }
 
     /// The exchange's id, if it was made.

@@ -7,10 +7,10 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::finish;
 use super::report::{Report, Stage};
 use super::stream::{Counted, Done, Exchange};
 use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
+use super::{Session, finish};
 use crate::clock::{self, Moment};
 use crate::http::h1::Body;
 use crate::rules::bandwidth::Direction;
@@ -56,14 +56,18 @@ impl Relay {
         let tunnel = body == Body::Tunnel;
         if tunnel {
             exchange.upload.become_tunnel();
-            exchange.upload.limit(exchange.transaction.take_meters(Direction::In));
+            if let Some(meters) = exchange.transaction.take_meters(Direction::In) {
+                exchange.upload.limit(meters);
+            }
             exchange.upload.may_splice = exchange.may_splice(|splice| splice.request);
         }
         let limit = exchange.transaction.tunnel_timeout.get();
         let limit = limit.or_else(|| exchange.timeout(|section| section.timeouts.tunnel)).filter(|_| tunnel);
         let mut download = Transfer::new(body);
         download.may_splice = exchange.may_splice(|splice| splice.response);
-        download.limit(exchange.transaction.take_meters(Direction::Out));
+        if let Some(meters) = exchange.transaction.take_meters(Direction::Out) {
+            download.limit(meters);
+        }
         let now = exchange.account.now;
         if exchange.session.frontend.section.contstats {
             exchange.account.counted = Some(Box::new(Counted { bytes: (0, 0), next: now + COUNTED_EVERY }));
@@ -111,10 +115,24 @@ impl Relay {
             (self.client.deadline().filter(|_| to_client || (!self.uploaded && !to_server)), Side::Client),
             (self.server.deadline().filter(|_| to_server || (!self.downloaded && !to_client)), Side::Server),
         ];
-        let resumes = [self.download.resumes(), exchange.upload.resumes()].into_iter().flatten().min();
-        let all = [waits[0], waits[1], (resumes, Side::Time)];
         let tell = || Some(self.report(exchange, [to_client, to_server], &waits));
-        match poll_silence(context, exchange.session, &all, tell) {
+        let resumes = self.download.resumes().into_iter().chain(exchange.upload.resumes()).min();
+        if resumes.is_some() {
+            return self.poll_slowed(context, exchange.session, [waits[0], waits[1], (resumes, Side::Time)], tell());
+        }
+        poll_silence(context, exchange.session, &waits, tell).map(|side| Err(self.late(side)))
+    }
+
+    /// The same wait where a direction is slowed down.
+    #[cold]
+    fn poll_slowed(
+        &mut self,
+        context: &mut Context<'_>,
+        session: &Session,
+        waits: [(Option<Moment>, Side); 3],
+        told: Option<Report>,
+    ) -> Poll<Result<Done, End>> {
+        match poll_silence(context, session, &waits, || told) {
             Poll::Ready(Side::Time) => {
                 // Nobody was silent: they were not listened to.
                 let now = clock::moment();

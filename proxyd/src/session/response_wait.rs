@@ -21,7 +21,9 @@ const BAD: End = End { cause: Cause::Proxy, phase: Phase::Headers, status: Some(
 
 /// Sends the request and waits for the response's head. `reused`: the connection had been idle.
 pub async fn run(exchange: &mut Exchange<'_>, view: &BackendView, reused: bool) -> Result<(), End> {
-    exchange.upload.limit(exchange.transaction.take_meters(Direction::In));
+    if let Some(meters) = exchange.transaction.take_meters(Direction::In) {
+        exchange.upload.limit(meters);
+    }
     let mut wait = ResponseWait::new(exchange, view, reused);
     std::future::poll_fn(|context| wait.poll(context, exchange)).await
 }

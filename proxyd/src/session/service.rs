@@ -4,6 +4,7 @@ use super::conn::Conn;
 use super::h1::answer_head;
 use super::stream::Exchange;
 use super::{Session, policy};
+use crate::http::h1::request::Tunnel;
 use crate::http::h1::{Body, response};
 use crate::http::{Head, Version, status};
 use crate::log;
@@ -125,6 +126,9 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) -> Option<Box<Scrape>> 
     exchange.keep_alive &= !answer.head.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
     exchange.response = answer.head;
     answer_head(exchange, body, true);
+    // Its client takes it for the beginning of a tunnel: what follows is no request.
+    let opens = exchange.request_wire.is_some_and(|wire| wire.tunnel == Tunnel::Connect);
+    exchange.keep_alive &= !(opens && matches!(exchange.response.status(), 200..300));
     exchange.account.bytes_out += exchange.response.counted_len();
     if exchange.request_wire.is_some_and(|wire| wire.head) {
         return None;

@@ -113,7 +113,7 @@ fn start_line(input: &[u8], start: usize, head: &mut Head, lax: bool) -> Result<
         return Ok(None);
     }
     let length = match line[text..] {
-        [_, _, _, _, _, _, _, last, b'\r', b'\n', ..] if last != b'\n' => Some(9),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', b'\r', b'\n', ..] => Some(9),
         ref rest => rest.iter().position(|&byte| byte == b'\n'),
     };
     let Some(end) = length.map(|length| text + length) else {
@@ -204,7 +204,8 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
 fn check_target(head: &Head, connect: bool) -> Result<(), Refused> {
     let target = head.target();
     let good = if connect {
-        split_port(target).is_some_and(|(host, port)| !host.is_empty() && !port.is_empty())
+        let named = connect_authority(target);
+        split_port(named).is_some_and(|(host, port)| !host.is_empty() && !host.contains(&b'/') && !port.is_empty())
     } else {
         match target.first() {
             Some(b'/') => true,
@@ -250,9 +251,10 @@ fn match_authority(head: &mut Head, connect: bool, lax: bool) -> Result<(), Refu
     let named = &target[start..end];
     let bare = without_port(named, default);
     if let Some(host) = head.value(b"host") {
-        // A user name before the host is no part of what `host` repeats.
-        let bare_named = bare.iter().rposition(|&byte| byte == b'@').map_or(bare, |at| &bare[at + 1..]);
-        if !lax && !without_port(host, default).eq_ignore_ascii_case(bare_named) {
+        let bare_named = without_user(bare);
+        // A target that names nobody agrees with anybody.
+        let agrees = named.ends_with(b"@") || without_port(host, default).eq_ignore_ascii_case(bare_named);
+        if !lax && !agrees {
             return Err(Refused::BAD);
         }
     }
@@ -273,7 +275,7 @@ fn match_authority(head: &mut Head, connect: bool, lax: bool) -> Result<(), Refu
 fn match_connect(head: &mut Head) -> Result<(), Refused> {
     const USUAL: &[&[u8]] = &[b"443", b"80"];
     let Some(index) = head.fields().position(|(name, _)| name == b"host") else { return Ok(()) };
-    let (target, host) = (head.target(), head.value(b"host").unwrap_or_default());
+    let (target, host) = (connect_authority(head.target()), head.value(b"host").unwrap_or_default());
     let port = |authority| split_port(authority).map(|(_, port)| port).filter(|port| !port.is_empty());
     let agree = without_port(host, USUAL).eq_ignore_ascii_case(without_port(target, USUAL));
     if !agree || port(host).is_some_and(|own| port(target) != Some(own)) {
@@ -284,6 +286,16 @@ fn match_connect(head: &mut Head) -> Result<(), Refused> {
         head.set_value(index, &bare);
     }
     Ok(())
+}
+
+/// Host and port that CONNECT names: without what else an absolute target has, and without a user name.
+fn connect_authority(target: &[u8]) -> &[u8] {
+    without_user(authority(target).map_or(target, |(start, end)| &target[start..end]))
+}
+
+/// An authority without the user name before the host, which is no part of what `host` repeats.
+fn without_user(authority: &[u8]) -> &[u8] {
+    authority.iter().rposition(|&byte| byte == b'@').map_or(authority, |at| &authority[at + 1..])
 }
 
 /// An authority without a port that is empty or one of those that need not be said.

@@ -41,6 +41,9 @@ fn forwarded_as_haproxy_does() {
         ("GET http://other/a HTTP/1.1", "GET http://other/a HTTP/1.1\r\n"),
         ("CONNECT h:443 HTTP/1.1\r\nhost: h:443", "CONNECT h:443 HTTP/1.1\r\nhost: h\r\n"),
         ("CONNECT h:444 HTTP/1.1\r\nhost: h:444", "CONNECT h:444 HTTP/1.1\r\nhost: h:444\r\n"),
+        ("CONNECT u@h:80 HTTP/1.1\r\nhost: h:80", "CONNECT u@h:80 HTTP/1.1\r\nhost: h\r\n"),
+        ("CONNECT http://h:80/a HTTP/1.1\r\nhost: h", "CONNECT http://h:80/a HTTP/1.1\r\nhost: h\r\n"),
+        ("GET http://u@/a HTTP/1.1\r\nhost: h", "GET http://u@/a HTTP/1.1\r\nhost: h\r\n"),
         ("GET /16 HTTP/1.1\r\nhost: a\r\nhost: A", "GET /16 HTTP/1.1\r\nhost: a\r\n"),
         (
             "GET / HTTP/1.1\r\nConnection: close, x-foo\r\nConnection: keep-alive",
@@ -205,6 +208,21 @@ fn bodies_and_persistence() {
     assert_eq!(wire("CONNECT h:1 HTTP/1.1").tunnel, Tunnel::Connect);
 }
 
+/// What CONNECT and absolute targets name has to be a host, and that of `host`.
+#[test]
+fn authorities_that_agree_with_nobody_are_refused() {
+    for line in [
+        "CONNECT ://h:443 HTTP/1.1",
+        "CONNECT http://h/a HTTP/1.1\r\nhost: h",
+        "CONNECT http://h:80/a HTTP/1.1\r\nhost: h:443",
+        "GET http://:80/a HTTP/1.1\r\nhost: h",
+        // A quotation mark hides the coding that ends the message.
+        "GET / HTTP/1.1\r\ntransfer-encoding: a\"b, chunked",
+    ] {
+        assert_eq!(forwarded(format!("{line}\r\n\r\n").as_bytes()).map(|_| ()), Err(400), "{line}");
+    }
+}
+
 /// `option accept-unsafe-violations-in-http-request`: what it lets pass, and in what form.
 #[test]
 fn violations_pass_where_they_may() {
@@ -245,6 +263,9 @@ fn violations_pass_where_they_may() {
         (b"GET / HTTP/1.1\r\nx : y", b"GET / HTTP/1.1\r\nx : y\r\n"),
         (b"GET / HTTP/1.1\r\nx\0: a\0b\0", b"GET / HTTP/1.1\r\nx\0: a\0b\0\r\n"),
     ];
+    // What follows an empty line eight bytes on is another request.
+    let following = read(b"TRACE / H\r\n\r\n1.0\r\nhost: h\r\n\r\n", true).map(|(out, _)| out);
+    assert_eq!(following, Ok(b"TRACE / H\r\n".to_vec()));
     for (input, output) in cases {
         let input = [input, b"\r\n\r\n"].concat();
         let shown = String::from_utf8_lossy(&input).into_owned();

@@ -58,8 +58,72 @@ pub(super) const RULES: &[Rule] = &[
         reason: "violations pass where they may; haproxy 2.6 refuses them where a 1xx came with them",
         applies: |case, ours, theirs| {
             case.is_lax()
-                && first_difference(ours, theirs)
-                    .is_some_and(|(own, other)| own.status() < 200 && other.status() == 502)
+                && first_difference(ours, theirs).is_some_and(|(own, other)| {
+                    other.status() == 502 && (own.status() < 200 || announced(ours, theirs))
+                })
+        },
+    },
+    Rule {
+        name: "101 after an announcement",
+        reason: "a change of protocols may follow what told the client to go on (RFC 9110, 7.8); haproxy 2.6 refuses it there",
+        applies: |_, ours, theirs| {
+            let later = ours.statuses().windows(2).any(|pair| pair[1] == 101 && (100..200).contains(&pair[0]));
+            later && first_difference(ours, theirs).is_some_and(|(_, other)| other.status() == 502)
+        },
+    },
+    Rule {
+        name: "tried after an announcement",
+        reason: "a request whose answer broke off after a 1xx is tried again, or its client is told; haproxy leaves it without an answer",
+        applies: |case, ours, theirs| {
+            let last = theirs.client.last().map(Message::status);
+            case.retries()
+                && last.is_some_and(|status| (100..200).contains(&status))
+                && ours.client.len() > theirs.client.len()
+                && ours.client.starts_with(&theirs.client)
+        },
+    },
+    Rule {
+        name: "which connection",
+        reason: "a connection is used again once its answer has ended, wherever a 1xx came before it; one whose answer was given up is not",
+        applies: |case, ours, theirs| {
+            let later = case.retries() || case.answers.iter().any(|answer| heads(&answer.bytes).count() > 1);
+            later && ours.client == theirs.client && ours.requests() == theirs.requests()
+        },
+    },
+    Rule {
+        name: "closed meanwhile",
+        reason: "a request that may not be sent again is answered by 502 where the server closes its connection at that moment; whether that is seen in time is chance",
+        applies: |case, ours, theirs| {
+            let closes = case.answers.iter().any(|answer| answer.closes);
+            let later = |request: &Message| {
+                ours.server.iter().any(|connection| connection.iter().skip(1).any(|one| one == request))
+            };
+            let begins = theirs.server.iter().filter_map(|connection| connection.first()).any(later);
+            closes && begins && first_difference(ours, theirs).is_some_and(|(own, _)| own.status() == 502)
+        },
+    },
+    Rule {
+        name: "coding of an older answer",
+        reason: "nothing is trusted behind an answer of HTTP/1.0 that says it comes in chunks",
+        applies: |case, ours, theirs| {
+            let coded = |head: &[u8]| {
+                head.starts_with(b"HTTP/1.0")
+                    && head.to_ascii_lowercase().windows(17).any(|at| at == b"transfer-encoding")
+            };
+            let last =
+                ours.client.len().checked_sub(1).and_then(|at| Some((ours.client.get(at)?, theirs.client.get(at)?)));
+            case.answers.iter().any(|answer| heads(&answer.bytes).any(coded))
+                && theirs.client.len() > ours.client.len()
+                && last.is_some_and(|(own, other)| own.head.starts_with(b"HTTP/1.0") && own.status() == other.status())
+        },
+    },
+    Rule {
+        name: "long trailers",
+        reason: "trailers are passed on as long as they fit a buffer by themselves; haproxy 2.6 cuts off those that fill its own with what else is there",
+        applies: |_, ours, theirs| {
+            first_difference(ours, theirs).is_some_and(|(own, other)| {
+                own.head == other.head && own.trailers.len() > 14_000 && own.complete && !other.complete
+            })
         },
     },
     Rule {
@@ -227,12 +291,19 @@ fn first_difference<'o>(ours: &'o Outcome, theirs: &'o Outcome) -> Option<(&'o M
     ours.client.iter().zip(&theirs.client).find(|(own, other)| own != other)
 }
 
-/// Whether we answered with a 502, where they passed on an answer that has something.
+/// Whether the answer that differs came after a 1xx that does not.
+fn announced(ours: &Outcome, theirs: &Outcome) -> bool {
+    let before = super::same_answers(ours, theirs).checked_sub(1).and_then(|at| ours.client.get(at));
+    before.is_some_and(|answer| (100..200).contains(&answer.status()))
+}
+
+/// Whether we answered with a 502, or broke off, where they passed on an answer that has something.
 fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, has: impl Fn(&[u8]) -> bool) -> bool {
-    let status = first_difference(ours, theirs).map(|(own, _)| own.status());
     // Where requests are sent again, it is what the next one was answered with.
-    (status == Some(502) || (status.is_some() && case.retries()))
-        && case.answers.iter().any(|answer| has(&answer.bytes))
+    let refused = |(own, other): (&Message, &Message)| {
+        own.status() == 502 || case.retries() || (own.head == other.head && !own.complete && other.complete)
+    };
+    first_difference(ours, theirs).is_some_and(refused) && case.answers.iter().any(|answer| has(&answer.bytes))
 }
 
 /// The heads of an answer: those that announce the final one, and that.
