@@ -104,7 +104,7 @@ impl Plan {
 #[derive(Debug)]
 pub enum Method {
     /// By a connection.
-    Probe(Probe),
+    Probe(Box<Probe>),
     /// By a program.
     Program(Program),
 }

@@ -23,6 +23,7 @@ mod draft;
 mod files;
 mod frontend;
 mod global;
+mod keep_alive;
 mod legacy;
 mod line;
 mod log;

@@ -24,9 +24,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::limits::DRAINED_MAX;
+use crate::proxy::settings::KeepAlive;
 use crate::sample::fetch::socket::{Measured, Socket};
 use crate::sys;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -186,9 +187,9 @@ impl Stream {
     }
 
     /// Lets the system find out whether a silent peer still exists (`option clitcpka`).
-    pub fn keep_alive(&self) {
+    pub fn keep_alive(&self, settings: KeepAlive) {
         // Without it the timeouts still hold.
-        let _ = self.socket().set_keepalive(true);
+        let _ = keep_alive(&self.socket(), settings);
     }
 
     /// Makes the close that follows one that the peer does not see (`silent-drop`). That needs a privilege; without it, or where
@@ -255,6 +256,22 @@ impl Stream {
             Self::Unix(stream) => SockRef::from(stream),
         }
     }
+}
+
+/// Has the system probe a silent peer.
+fn keep_alive(socket: &SockRef<'_>, settings: KeepAlive) -> io::Result<()> {
+    socket.set_keepalive(true)?;
+    let mut wanted = TcpKeepalive::new();
+    if let Some(idle) = settings.idle {
+        wanted = wanted.with_time(idle);
+    }
+    if let Some(interval) = settings.interval {
+        wanted = wanted.with_interval(interval);
+    }
+    if let Some(count) = settings.count {
+        wanted = wanted.with_retries(count);
+    }
+    if settings == KeepAlive::default() { Ok(()) } else { socket.set_tcp_keepalive(&wanted) }
 }
 
 impl Socket for Stream {

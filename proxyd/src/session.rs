@@ -207,8 +207,8 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
     };
     session.adopt(Rc::clone(&session.view));
     session.refresh();
-    if session.frontend.tcp_keep_alive {
-        stream.keep_alive();
+    if let Some(settings) = session.frontend.tcp_keep_alive {
+        stream.keep_alive(settings);
     }
     count_accepted(&session, now);
     let link = Box::new(Link { session, client: Conn::new(stream) });

@@ -23,6 +23,7 @@ mod global;
 mod halog;
 mod health;
 mod http;
+mod keep_alive;
 mod log_backends;
 mod log_forward;
 mod log_profiles;

@@ -34,7 +34,7 @@ fn plan(farm: &Arc<Farm>, kind: &CheckKind, address: std::net::SocketAddr) -> Pl
         trackers: Vec::new(),
         pace: Pace { inter: Duration::from_millis(20), rise: 2, fall: 3, ..Pace::default() },
         init_state: InitState::Up,
-        check: Some(Method::Probe(probe(kind, address))),
+        check: Some(Method::Probe(Box::new(probe(kind, address)))),
         agent: None,
         log_every: false,
         slowstart: None,

@@ -4,8 +4,8 @@
 
 use super::bind::BindDraft;
 use super::model::{
-    ConnectionMode, CookieCapture, Credential, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, LogTarget, Mode,
-    Network, OddNames, RetryOn, ServerStateFrom, Source, Timeouts,
+    ConnectionMode, CookieCapture, Credential, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, KeepAlive, LogTarget,
+    Mode, Network, OddNames, RetryOn, ServerStateFrom, Source, Timeouts,
 };
 use super::server::{ServerDraft, ServerSettings};
 use super::stick;
@@ -41,6 +41,8 @@ pub(super) struct Settings {
     pub backlog: Option<u32>,
     pub fullconn: Option<u32>,
     pub retries: Option<u32>,
+    pub client_keep_alive: KeepAlive,
+    pub server_keep_alive: KeepAlive,
     pub redispatch: Option<Redispatch>,
     pub retry_on: Option<RetryOn>,
     pub flags: Flags,

@@ -21,8 +21,8 @@ pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
 pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
-    ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, Mode,
-    Network, OddNames, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
+    ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, KeepAlive,
+    Mode, Network, OddNames, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::resolvers::{self, Wish};
@@ -367,7 +367,7 @@ pub struct Frontend {
     /// `option tcp-smart-accept`, off with `no`.
     pub tcp_smart_accept: bool,
     /// `option clitcpka` or `tcpka`: TCP keep-alives towards clients.
-    pub tcp_keep_alive: bool,
+    pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`: reset towards clients.
     pub nolinger: bool,
     /// `option accept-unsafe-violations-in-http-request` and its older name.
@@ -452,7 +452,7 @@ pub struct Backend {
     /// `http-send-name-header`: the header that carries the server's name.
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`: TCP keep-alives towards servers.
-    pub tcp_keep_alive: bool,
+    pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`: reset towards servers.
     pub nolinger: bool,
     /// `option prefer-last-server`.

@@ -288,7 +288,14 @@ fn allowed(row: &Keyword, first: &Word, section: &Section, out: &mut Diagnostics
         _ if name.starts_with("timeout ") => {
             format!("'{name}' will be ignored because {word} '{name_of}' has no {lacks} capability")
         }
-        "rate-limit sessions" | "max-keep-alive-queue" => {
+        "rate-limit sessions"
+        | "max-keep-alive-queue"
+        | "clitcpka-cnt"
+        | "clitcpka-idle"
+        | "clitcpka-intvl"
+        | "srvtcpka-cnt"
+        | "srvtcpka-idle"
+        | "srvtcpka-intvl" => {
             format!("{name} will be ignored because {word} '{name_of}' has no {lacks} capability")
         }
         _ => format!("'{}' ignored because {word} '{name_of}' has no {lacks} capability.{hint}", first.text),

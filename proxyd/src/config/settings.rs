@@ -5,7 +5,7 @@ use super::line::{Line, code};
 use super::model::{ErrorAnswer, ErrorFile, HttpReuse, Mode, RetryOn, ServerStateFrom};
 use super::proxy::{Tools, at};
 use super::value::{self, TimeProblem, Unit};
-use super::{files, log, stick};
+use super::{files, keep_alive, log, stick};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::ast::Statement;
 use std::sync::Arc;
@@ -116,6 +116,9 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             if let Some(word) = line.expect(missing) {
                 strict_integer(line, word, "max-keep-alive-queue");
             }
+        }
+        "clitcpka-cnt" | "clitcpka-idle" | "clitcpka-intvl" | "srvtcpka-cnt" | "srvtcpka-idle" | "srvtcpka-intvl" => {
+            keep_alive::statement(line, settings);
         }
         name if name.starts_with("email-alert") => email_alert(line, &mut settings.email_alert),
         "compression algo" | "compression algo-res" | "compression algo-req" => compression(line),

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::Stream;
 use super::namespace;
 use super::socks4::Handshake;
 use crate::proxy::place::Ports;
+use crate::proxy::settings::KeepAlive;
 use crate::sys::{SocketOption, set_option};
 
 /// Where to connect to.
@@ -37,7 +38,7 @@ pub struct Options {
     /// The network namespace that the socket belongs to. `None`: the process's.
     pub namespace: Option<String>,
     /// `SO_KEEPALIVE`.
-    pub tcp_keep_alive: bool,
+    pub tcp_keep_alive: Option<KeepAlive>,
     /// `TCP_USER_TIMEOUT`.
     pub tcp_user_timeout: Option<Duration>,
     /// `TCP_FASTOPEN_CONNECT`.
@@ -130,8 +131,8 @@ fn unix(address: &SockAddr) -> io::Result<Stream> {
 fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
-    if options.tcp_keep_alive {
-        socket.set_keepalive(true)?;
+    if let Some(settings) = options.tcp_keep_alive {
+        super::keep_alive(&SockRef::from(&socket), settings)?;
     }
     if options.tcp_user_timeout.is_some() {
         socket.set_tcp_user_timeout(options.tcp_user_timeout)?;

@@ -3,7 +3,7 @@
 use super::Section;
 use super::address::{SendProxy, Source};
 use super::place::{Endpoint, Location, Ports};
-use super::settings::{HttpReuse, RetryOn};
+use super::settings::{HttpReuse, KeepAlive, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
 use crate::sample::Expression;
@@ -46,7 +46,7 @@ pub struct Backend {
     /// `http-send-name-header`.
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`.
-    pub tcp_keep_alive: bool,
+    pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`.
     pub nolinger: bool,
     /// `option prefer-last-server`.

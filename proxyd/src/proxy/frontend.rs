@@ -3,7 +3,7 @@
 use super::Section;
 use super::listen::Bind;
 use super::logging::Logging;
-use super::settings::{CookieCapture, HeaderCapture, Network};
+use super::settings::{CookieCapture, HeaderCapture, KeepAlive, Network};
 use crate::ids::BackendId;
 use crate::stats::Traffic;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Frontend {
     /// `option tcp-smart-accept`.
     pub tcp_smart_accept: bool,
     /// `option clitcpka` or `tcpka`.
-    pub tcp_keep_alive: bool,
+    pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`.
     pub nolinger: bool,
     /// `option accept-unsafe-violations-in-http-request`.

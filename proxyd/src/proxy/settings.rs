@@ -19,6 +19,17 @@ pub enum Mode {
     Health,
 }
 
+/// TCP keep-alives. What is `None` is as the system has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct KeepAlive {
+    /// `clitcpka-cnt`, `srvtcpka-cnt`: probes without an answer after which the peer is gone.
+    pub count: Option<u32>,
+    /// `clitcpka-idle`, `srvtcpka-idle`: silence before the first probe, in whole seconds.
+    pub idle: Option<Duration>,
+    /// `clitcpka-intvl`, `srvtcpka-intvl`: from one probe to the next, in whole seconds.
+    pub interval: Option<Duration>,
+}
+
 /// How long things may take; `None`: for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Timeouts {

@@ -79,7 +79,7 @@ impl Settings<'_> {
         // A check elsewhere uses the text form unless the server's own form is known.
         probe.via_socks4 = check.via_socks4;
         probe.send_proxy = check.send_proxy.then(|| server.send_proxy.clone().unwrap_or(SendProxy::V1));
-        Ok(Method::Probe(probe))
+        Ok(Method::Probe(Box::new(probe)))
     }
 
     fn program(&self, external: &External) -> Program {
