@@ -213,7 +213,13 @@ pub(crate) const RULES: &[Rule] = &[
                 let body = ["transfer-encoding", "content-length"].iter().any(|name| request.field(name).is_some());
                 request.method() == b"CONNECT" && (body || !request.complete)
             };
-            at_theirs.get(same).is_some_and(says) && at_ours.get(same).is_some_and(|own| own.method() == b"CONNECT")
+            // Behind one that was answered otherwise the server takes the next for bytes of a tunnel.
+            let raw = |request: &&Message| {
+                let has = |word: &[u8]| request.body.windows(word.len()).any(|at| at == word);
+                request.head.is_empty() && has(b"CONNECT ") && has(b"transfer-encoding")
+            };
+            at_theirs.get(same).is_some_and(|request| says(request) || raw(request))
+                && at_ours.get(same).is_some_and(|own| own.method() == b"CONNECT" || own.head.is_empty())
         },
     },
     Rule {
