@@ -282,6 +282,12 @@ impl Head {
         self.edited |= self.fields.len() != before;
     }
 
+    /// Keeps the first field of a name and removes the others.
+    pub(crate) fn keep_first(&mut self, name: &[u8]) {
+        let mut kept = false;
+        self.retain(|other, _| other != name || !std::mem::replace(&mut kept, true));
+    }
+
     /// Replaces all field lines of this name by one at the end (haproxy's `set-header`).
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
         self.remove(name);

@@ -2,7 +2,7 @@
 
 use super::draft::Settings;
 use super::line::Line;
-use super::settings::strict_integer;
+use super::settings::{strict_integer, timer_overflow, timer_underflow};
 use super::value::{self, TimeProblem, Unit};
 use shared_config::diagnostic::Place;
 use std::time::Duration;
@@ -32,12 +32,8 @@ fn time(line: &mut Line<'_, '_>, word: &shared_config::words::Word, name: &str) 
         TimeProblem::Unexpected { character, .. } => {
             format!("unexpected character '{character}' in argument to <{name}>.")
         }
-        TimeProblem::Overflow => {
-            format!("timer overflow in argument '{text}' to '{name}' (maximum value is 2147483647 ms or ~24.8 days)")
-        }
-        TimeProblem::Underflow => {
-            format!("timer underflow in argument '{text}' to '{name}' (minimum value is 1 ms)")
-        }
+        TimeProblem::Overflow => timer_overflow(text, name),
+        TimeProblem::Underflow => timer_underflow(text, name),
     };
     line.bad_time(word, &problem, message, Place::Parsing);
     None

@@ -162,7 +162,17 @@ pub(super) fn timeout(line: &mut Line<'_, '_>, settings: &mut Settings) {
     timeout_named(line, settings, &name);
 }
 
-/// The same under another name, for the words of 1.x.
+/// What is said of a time that is too long.
+pub(super) fn timer_overflow(text: &str, name: &str) -> String {
+    format!("timer overflow in argument '{text}' to '{name}' (maximum value is 2147483647 ms or ~24.8 days)")
+}
+
+/// What is said of one that is too short.
+pub(super) fn timer_underflow(text: &str, name: &str) -> String {
+    format!("timer underflow in argument '{text}' to '{name}' (minimum value is 1 ms)")
+}
+
+/// The same as [`timeout`] under another name, for the words of 1.x.
 pub(super) fn timeout_named(line: &mut Line<'_, '_>, settings: &mut Settings, name: &str) {
     let Some(word) = line.expect(format!("'{name}' expects an integer value (in milliseconds)")) else { return };
     let time = match value::time(&word.text, Unit::Milliseconds) {
@@ -173,12 +183,8 @@ pub(super) fn timeout_named(line: &mut Line<'_, '_>, settings: &mut Settings, na
                 TimeProblem::Unexpected { character, .. } => {
                     format!("unexpected character '{character}' in '{name}'")
                 }
-                TimeProblem::Overflow => format!(
-                    "timer overflow in argument '{text}' to '{name}' (maximum value is 2147483647 ms or ~24.8 days)"
-                ),
-                TimeProblem::Underflow => {
-                    format!("timer underflow in argument '{text}' to '{name}' (minimum value is 1 ms)")
-                }
+                TimeProblem::Overflow => timer_overflow(text, name),
+                TimeProblem::Underflow => timer_underflow(text, name),
             };
             return line.bad_time(word, &problem, message, Place::Parsing);
         }

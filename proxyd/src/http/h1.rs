@@ -205,8 +205,7 @@ impl Seen {
             return;
         }
         if let (Some(length), true) = (self.content_length, self.duplicates) {
-            let mut kept = false;
-            head.retain(|name, _| name != b"content-length" || !std::mem::replace(&mut kept, true));
+            head.keep_first(b"content-length");
             let index = head.fields().position(|(name, _)| name == b"content-length");
             if let Some(index) = index {
                 head.set_value(index, length.to_string().as_bytes());
@@ -216,8 +215,7 @@ impl Seen {
 
     /// One line that says `chunked` and nothing else: another program might not understand what we did.
     fn canonical_coding(head: &mut Head) {
-        let mut kept = false;
-        head.retain(|name, _| name != b"transfer-encoding" || !std::mem::replace(&mut kept, true));
+        head.keep_first(b"transfer-encoding");
         let index = head.fields().position(|(name, _)| name == b"transfer-encoding");
         if let Some(index) = index {
             head.set_value(index, b"chunked");
@@ -271,10 +269,12 @@ pub(crate) fn settle_trailers(trailers: &mut Head) -> Result<(), Refused> {
         }
     }
     seen.check_delimited()?;
-    for name in [&b"host"[..], b"content-length"] {
-        // A length beside a coding goes, too.
-        let mut kept = seen.chunked && name == b"content-length";
-        trailers.retain(|other, _| other != name || !std::mem::replace(&mut kept, true));
+    trailers.keep_first(b"host");
+    if seen.chunked {
+        // A length beside a coding goes, as in a head.
+        trailers.remove(b"content-length");
+    } else {
+        trailers.keep_first(b"content-length");
     }
     let length = trailers.fields().enumerate().find(|(_, (name, _))| *name == b"content-length");
     if let Some((index, (_, value))) = length

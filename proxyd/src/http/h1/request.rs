@@ -228,8 +228,7 @@ fn single_host(head: &mut Head, seen: &Seen, lax: bool) -> Result<(), Refused> {
     if head.values(b"host").any(|other| !other.eq_ignore_ascii_case(host)) {
         return Err(Refused::BAD);
     }
-    let mut kept = false;
-    head.retain(|name, _| name != b"host" || !std::mem::replace(&mut kept, true));
+    head.keep_first(b"host");
     Ok(())
 }
 
