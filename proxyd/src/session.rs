@@ -2,7 +2,8 @@
 //!
 //! - [`h1`] a connection that carries HTTP/1 requests, one [`stream`] after the other
 //! - [`stream`] one request from its first byte to its log line; start reading there
-//! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating; [`response_wait`] what then comes back
+//! - [`attempt`] sending it to a server: choosing, queueing, connecting, repeating; [`repeat`] what is kept for that;
+//!   [`response_wait`] what then comes back
 //! - [`finish`] its end: the answer that is still owed, counters; [`logging`] what is logged about it, and when
 //! - [`policy`] where the rules have their say; [`server_content`] those on what a server sends, [`body`] waiting for a body
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
@@ -27,6 +28,7 @@ pub mod policy;
 pub mod pool;
 pub mod preface;
 pub mod relay;
+pub mod repeat;
 pub mod report;
 pub mod response_wait;
 pub mod send_proxy;

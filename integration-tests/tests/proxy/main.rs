@@ -36,6 +36,7 @@ mod preface;
 mod programs;
 mod reload;
 mod resolve;
+mod retries;
 mod rig;
 mod rings;
 mod rules;

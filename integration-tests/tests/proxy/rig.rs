@@ -283,7 +283,7 @@ fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
 }
 
-/// A server that plays the same script on every connection.
+/// A server that plays the same script on every connection, or another on the first.
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     received: mpsc::Receiver<String>,
@@ -303,6 +303,8 @@ pub(crate) enum Step {
     /// Wait until the proxy closes.
     ReadToEnd,
     Close,
+    /// On the first connection: these, and nothing else.
+    First(Vec<Step>),
 }
 
 impl Origin {
@@ -314,8 +316,12 @@ impl Origin {
         let count = Arc::clone(&accepted);
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                count.fetch_add(1, Ordering::SeqCst);
-                let (script, sender) = (script.clone(), sender.clone());
+                let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+                let script = match script.first() {
+                    Some(Step::First(steps)) if first => steps.clone(),
+                    _ => script.clone(),
+                };
+                let sender = sender.clone();
                 std::thread::spawn(move || play(connection, &script, &sender));
             }
         });
@@ -364,6 +370,7 @@ fn play(mut connection: TcpStream, script: &[Step], sender: &mpsc::SyncSender<St
             }
             Step::ReadToEnd => read_until(&mut connection, |_| false, sender),
             Step::Close => false,
+            Step::First(_) => true,
         };
         if !done {
             break;

@@ -227,6 +227,13 @@ pub struct RetryOn {
     pub statuses: Vec<u16>,
 }
 
+impl RetryOn {
+    /// Whether it may send again what a server has got.
+    pub fn repeats_requests(&self) -> bool {
+        self.empty_response || self.junk_response || self.response_timeout || !self.statuses.is_empty()
+    }
+}
+
 impl Default for RetryOn {
     fn default() -> Self {
         Self {
@@ -281,6 +288,13 @@ pub struct Tune {
     pub session_rate: Option<u32>,
     /// `tune.rcvbuf.client`, `tune.sndbuf.client`, `tune.rcvbuf.server`, `tune.sndbuf.server`.
     pub kernel_buffers: KernelBuffers,
+}
+
+impl Tune {
+    /// Bytes of a buffer that a message may fill.
+    pub fn message_size(&self) -> u64 {
+        self.bufsize.saturating_sub(self.maxrewrite).into()
+    }
 }
 
 impl Default for Tune {

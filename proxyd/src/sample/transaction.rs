@@ -76,6 +76,8 @@ pub struct Rare {
     pub server_tos: Cell<Option<u8>>,
     /// `disable-l7-retry`: what a server has got is not sent again.
     pub sent_once: Cell<bool>,
+    /// `retry-on`: the request's body and what follows it, as they came, as long as another attempt may need them.
+    pub kept_body: RefCell<Vec<u8>>,
     /// `set-timeout connect`
     pub connect_timeout: Cell<Option<Duration>>,
     /// `set-timeout queue`

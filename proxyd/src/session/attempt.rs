@@ -13,7 +13,7 @@ use super::report::Stage;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, form, h1, logging, policy, response_wait, send_proxy, stickiness};
+use super::{cookies, form, h1, logging, policy, repeat, response_wait, send_proxy, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -27,11 +27,11 @@ use crate::proxy::Server;
 use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
 use crate::proxy::settings::HttpReuse;
 use crate::sample::transaction::Rare;
-use crate::stats::{Count, Event, Gauge};
+use crate::stats::{Count, Event, Gauge, Traffic};
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
 
-/// The longest time between two attempts at the same server.
+/// The longest time between two attempts to connect to the same server.
 const TURN_AROUND: Duration = Duration::from_secs(1);
 
 /// One more in a gauge, for as long as it lives.
@@ -93,13 +93,19 @@ impl Exchange<'_> {
         let Some(view) = self.backend else { return Err(End::new(Cause::Internal, Phase::Queue, Some(500))) };
         loop {
             self.find_server(view).await?;
+            if !self.upload.is_done() {
+                repeat::keep(self, view).await;
+            }
             let attempt = self.attempt(view).await;
             self.observe(
                 view,
                 attempt.as_ref().map(|()| Evidence::of_status(self.response.status())).map_err(|end| *end),
             );
             match attempt.and_then(|()| self.check_status(view)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    repeat::forget(self);
+                    return Ok(());
+                }
                 Err(end) => {
                     self.account.bytes_out = 0;
                     self.again(view, end).await?;
@@ -159,14 +165,9 @@ impl Exchange<'_> {
         }
     }
 
-    /// Nothing of the request was let go of: its head is kept, a body would not be.
-    fn is_repeatable(&self) -> bool {
-        self.upload.is_done() && self.upload.moved == 0
-    }
-
     /// Whether a request that a server has got may be sent again.
     fn may_resend(&self) -> bool {
-        self.is_repeatable() && !self.transaction.known_rare().is_some_and(|rare| rare.sent_once.get())
+        repeat::is_known(self) && repeat::may_repeat(self)
     }
 
     /// Gets a new connection to a server, with as many attempts as are allowed (`mode tcp`).
@@ -181,7 +182,7 @@ impl Exchange<'_> {
                 Err(end) => self.again(view, end).await?,
             }
         }
-        self.connected(view, false);
+        self.connected();
         Ok(())
     }
 
@@ -249,13 +250,20 @@ impl Exchange<'_> {
         let (Some(view), Some(index)) = (self.backend, self.server_index) else { return };
         let Some(server) = view.backend.servers.get(index) else { return };
         self.server_use = Some(InUse::enter(&server.traffic.sessions));
-        let worker = &self.session.worker;
-        let now_ms = worker.milliseconds(self.account.now);
         for traffic in [&server.traffic, &view.backend.section.traffic] {
-            traffic.of(worker.index).add(Count::Sessions, 1);
-            traffic.of(worker.index).add(Count::Selected, 1);
-            traffic.event(worker.index, Event::Session, now_ms);
+            traffic.of(self.session.worker.index).add(Count::Selected, 1);
         }
+        self.count_session(&server.traffic);
+        if self.account.retries == 0 {
+            self.count_session(&view.backend.section.traffic);
+        }
+    }
+
+    /// A server counts each attempt, a backend each request.
+    fn count_session(&self, traffic: &Traffic) {
+        let worker = &self.session.worker;
+        traffic.of(worker.index).add(Count::Sessions, 1);
+        traffic.event(worker.index, Event::Session, worker.milliseconds(self.account.now));
     }
 
     /// Waits in a queue; `None`: the server went away, choose again.
@@ -309,10 +317,11 @@ impl Exchange<'_> {
         let reused = self.reuse(view);
         if reused {
             self.mark_reused();
+            self.count_attempt(view, Count::Reuses);
         } else {
             self.connect(view).await?;
         }
-        self.connected(view, reused);
+        self.connected();
         h1::send_head(self);
         self.upload.may_splice = self.may_splice(|splice| splice.request);
         response_wait::run(self, view, reused).await
@@ -359,6 +368,7 @@ impl Exchange<'_> {
         // Before the place is looked at: a connection to a place that was left while it was made is of no use later.
         let moves = server.map_or(0, |server| server.location.moves());
         let mut connecting = self.begin_to_connect(view, server)?;
+        self.count_attempt(view, Count::Connects);
         let limit = self.ruled(|rare| &rare.connect_timeout).or(view.backend.section.timeouts.connect);
         let deadline = limit.map(|limit| clock::moment() + limit);
         let session = self.session;
@@ -447,18 +457,16 @@ impl Exchange<'_> {
     }
 
     /// A connection stands.
-    fn connected(&mut self, view: &BackendView, reused: bool) {
+    fn connected(&mut self) {
         self.account.connected = Some(self.account.now);
         if self.session.frontend.logging.shows.server {
             self.account.left_from = self.server.as_ref().and_then(|server| server.conn.stream().local_address());
         }
-        self.count_attempt(view, reused);
         logging::at_the_connection(self);
     }
 
-    fn count_attempt(&self, view: &BackendView, reused: bool) {
+    fn count_attempt(&self, view: &BackendView, what: Count) {
         let index = self.session.worker.index;
-        let what = if reused { Count::Reuses } else { Count::Connects };
         view.backend.section.traffic.of(index).add(what, 1);
         if let Some(server) = self.server_index.and_then(|index| view.backend.servers.get(index)) {
             server.traffic.of(index).add(what, 1);
@@ -474,13 +482,14 @@ impl Exchange<'_> {
         let retry_on = &view.backend.retry_on;
         let allowed = match end.retry {
             // The server closed an idle connection just when the request was sent: not its failure, and no attempt.
-            Retry::ReusedConnection if is_safe(&self.request) && self.is_repeatable() => {
+            Retry::ReusedConnection if is_safe(&self.request) && repeat::is_known(self) => {
+                repeat::restore(self);
                 self.fresh_only = true;
                 return Ok(());
             }
-            Retry::ReusedConnection | Retry::No => false,
+            Retry::No => false,
             Retry::Connection => retry_on.conn_failure,
-            Retry::EmptyResponse => retry_on.empty_response && self.may_resend(),
+            Retry::ReusedConnection | Retry::EmptyResponse => retry_on.empty_response && self.may_resend(),
             Retry::JunkResponse => retry_on.junk_response && self.may_resend(),
             Retry::ResponseTimeout => retry_on.response_timeout && self.may_resend(),
             Retry::Status => true,
@@ -490,19 +499,25 @@ impl Exchange<'_> {
         }
         self.response_wire = None;
         self.account.retries += 1;
-        let index = self.session.worker.index;
-        let server = self.server_index.and_then(|index| view.backend.servers.get(index));
+        repeat::restore(self);
         let redispatch = self.redispatches(view);
-        let what = if redispatch { Count::Redispatches } else { Count::Retries };
-        view.backend.section.traffic.of(index).add(what, 1);
-        if let Some(server) = server {
-            server.traffic.of(index).add(what, 1);
+        self.count_attempt(view, if redispatch { Count::Redispatches } else { Count::Retries });
+        let sent = end.retry != Retry::Connection;
+        if sent {
+            // haproxy counts that the request is sent again, and then the attempt.
+            self.count_attempt(view, Count::Retries);
         }
         if redispatch {
             self.account.redispatched = true;
             self.server_use = None;
             self.slot = None;
             self.avoid = self.server_index;
+            return Ok(());
+        }
+        if let Some(server) = self.server_index.and_then(|index| view.backend.servers.get(index)) {
+            self.count_session(&server.traffic);
+        }
+        if sent {
             return Ok(());
         }
         let pause = view.backend.section.timeouts.connect.map_or(TURN_AROUND, |limit| limit.min(TURN_AROUND));

@@ -205,7 +205,6 @@ fn count(exchange: &mut Exchange<'_>, end: Option<End>, timers: &Timers, now: Mo
         }
     }
     if let Some(server) = server {
-        count(server);
         count_sent(server, exchange, end, timers);
     }
 }
@@ -259,6 +258,8 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
     if let Some(end) = end {
         let what = match (end.cause, end.phase) {
             (_, Phase::Queue | Phase::Connect) => Some(Count::ConnectErrors),
+            // Refused by rules: the server has done its part.
+            (Cause::Proxy, Phase::Headers) if exchange.response_wire.is_some() => None,
             // Killed tunnels are nobody's fault; killed requests are counted as if the server had broken them off.
             (Cause::Down | Cause::Up | Cause::Killed, _) if !is_http(exchange) => None,
             (

@@ -536,7 +536,14 @@ pub fn holds(exchange: &Exchange<'_>, view: &BackendView, conditions: &[Conditio
 
 /// Rules on the response, of the backend and then of the frontend.
 pub async fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
-    track(exchange, tracked::of_status(exchange.response.status()));
+    let status = exchange.response.status();
+    track(exchange, tracked::of_status(status));
+    // As the server gave it, whatever the client will get.
+    if let Some(server) =
+        exchange.backend.zip(exchange.server_index).and_then(|(view, at)| view.backend.servers.get(at))
+    {
+        server.traffic.of(exchange.session.worker.index).add(Count::of_status(status), 1);
+    }
     for section in sections(exchange).into_iter().flatten() {
         if !section.rules.tcp_response_content.is_empty() {
             Box::pin(server_content::on_response(exchange, section)).await?;

@@ -181,11 +181,9 @@ impl ResponseWait {
             match server.conn.poll_fill(context, buffers, false) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(0) | Err(_)) => {
-                    let retry = match (server.conn.input.is_empty() && self.informational == 0, self.reused) {
-                        (true, true) => Retry::ReusedConnection,
-                        (true, false) => Retry::EmptyResponse,
-                        (false, _) => Retry::JunkResponse,
-                    };
+                    // A head that breaks off is an empty response, too.
+                    let nothing = server.conn.input.is_empty() && self.informational == 0;
+                    let retry = if nothing && self.reused { Retry::ReusedConnection } else { Retry::EmptyResponse };
                     return Err(End { retry, ..End::new(Cause::ServerAbort, Phase::Headers, Some(502)) });
                 }
                 Poll::Ready(Ok(_)) => {}

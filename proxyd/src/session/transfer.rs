@@ -90,6 +90,16 @@ impl Transfer {
         self.bulk = false;
     }
 
+    /// The body goes once more, from its beginning.
+    pub fn restart(&mut self, body: Body) {
+        let begun = Self::new(body);
+        match &mut self.kind {
+            Kind::Limited(limited) => limited.kind = begun.kind,
+            kind => *kind = begun.kind,
+        }
+        (self.moved, self.counted, self.bulk, self.lent) = (0, 0, begun.bulk, None);
+    }
+
     /// From now on it goes no faster than these allow. None: it goes as it did.
     pub fn limit(&mut self, meters: Vec<Meter>) {
         if !meters.is_empty() && !matches!(self.kind, Kind::Done) {

@@ -110,6 +110,12 @@ impl Buffer {
         self.consume(0);
     }
 
+    /// Puts bytes before those that are held.
+    pub fn put_back(&mut self, bytes: &[u8], buffers: &Buffers) {
+        let block = self.block.get_or_insert_with(|| buffers.take(false));
+        block.bytes.splice(block.start..block.start, bytes.iter().copied());
+    }
+
     /// Where bytes are appended, with its memory. Append freely: it grows, but blocks that grew past their size are not kept.
     pub fn space(&mut self, buffers: &Buffers) -> &mut Vec<u8> {
         &mut self.block.get_or_insert_with(|| buffers.take(false)).bytes
@@ -159,7 +165,11 @@ mod tests {
         buffer.consume(11);
         buffer.release(&buffers);
         assert_eq!(buffer.bytes(), b"f");
+        buffer.put_back(b"de", &buffers);
         buffer.consume(1);
+        buffer.put_back(b"abcd", &buffers);
+        assert_eq!(buffer.bytes(), b"abcdef");
+        buffer.consume(6);
         buffer.release(&buffers);
         assert_eq!(buffers.small.borrow().len(), 1);
         assert!(buffer.room(&buffers, true).unwrap().capacity() >= BULK_BUFFER_SIZE);

@@ -20,23 +20,6 @@ pub(super) const RULES: &[Rule] = &[
         applies: |case, ours, theirs| refused(case, ours, theirs, has_long_status),
     },
     Rule {
-        name: "sent once",
-        reason: "a request with a body is not sent again, but CONNECT is; haproxy sends again what it has in its buffer, and answers 500 where a client waited",
-        applies: |case, ours, theirs| {
-            let body = |request: &&Message| !request.body.is_empty() || request.method() == b"CONNECT";
-            let failed = |(own, other): (&Message, &Message)| {
-                matches!(own.status(), 500..=599) || matches!(other.status(), 500..=599)
-            };
-            let same = |(own, other): &(&&Message, &&Message)| own == other;
-            let at = ours.requests().iter().zip(&theirs.requests()).take_while(same).count();
-            let told = super::same_answers(ours, theirs).checked_sub(1).and_then(|at| ours.client.get(at));
-            let waited = told.is_some_and(|answer| (100..200).contains(&answer.status()));
-            case.retries()
-                && (waited || ours.requests().iter().take(at + 1).any(body))
-                && first_difference(ours, theirs).is_some_and(failed)
-        },
-    },
-    Rule {
         name: "denied answer",
         reason: "the server's connection ends with an answer that a rule refuses; haproxy reads the rest of it",
         applies: |case, ours, theirs| {
@@ -73,13 +56,14 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "tried after an announcement",
-        reason: "a request whose answer broke off after a 1xx is tried again, or its client is told; haproxy leaves it without an answer",
+        reason: "a request whose answer broke off after a 1xx is tried again, or its client is told; haproxy 2.6 answers 500, or nothing",
         applies: |case, ours, theirs| {
             let last = theirs.client.last().map(Message::status);
-            case.retries()
-                && last.is_some_and(|status| (100..200).contains(&status))
+            let unanswered = last.is_some_and(|status| (100..200).contains(&status))
                 && ours.client.len() > theirs.client.len()
-                && ours.client.starts_with(&theirs.client)
+                && ours.client.starts_with(&theirs.client);
+            let gave_up = first_difference(ours, theirs).is_some_and(|(_, other)| other.status() == 500);
+            case.retries() && (unanswered || (gave_up && announced(ours, theirs)))
         },
     },
     Rule {
