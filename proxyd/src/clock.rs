@@ -85,6 +85,56 @@ pub fn monotonic() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
+/// The shortest time over which a processor's usage is measured: questions that come sooner get the answer of the last one.
+const USAGE_MEASURED: Duration = Duration::from_millis(100);
+
+/// What the last question about a usage found: when, the processor's time then, and the answer.
+type Usage = Cell<(Moment, Duration, u8)>;
+
+thread_local! {
+    /// Of the thread and of the process, for each thread that asks, so that none waits for another.
+    static USAGE: [Usage; 2] = const { [const { Cell::new((Moment { nanoseconds: 0 }, Duration::ZERO, 0)) }; 2] };
+}
+
+/// How long processors have worked for this thread, or for the whole process.
+fn worked(process: bool) -> Duration {
+    use nix::time::ClockId;
+    let clock = if process { ClockId::CLOCK_PROCESS_CPUTIME_ID } else { ClockId::CLOCK_THREAD_CPUTIME_ID };
+    nix::time::clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+}
+
+/// From now on [`usage`] can be asked by this thread.
+pub fn measure_usage() {
+    USAGE.with(|usage| {
+        for (known, process) in usage.iter().zip([false, true]) {
+            known.set((moment(), worked(process), 0));
+        }
+    });
+}
+
+/// How much of the time since the last question a processor has worked, in percent: for this thread, or for each of that many
+/// threads of the process.
+pub fn usage(threads: Option<usize>) -> u8 {
+    USAGE.with(|usage| {
+        let Some(known) = usage.get(usize::from(threads.is_some())) else { return 0 };
+        let ((then, worked_then, answer), now) = (known.get(), moment());
+        let passed = now.since(then);
+        if passed < USAGE_MEASURED {
+            return answer;
+        }
+        let work = worked(threads.is_some());
+        let answer = percent(work.saturating_sub(worked_then), passed, threads.unwrap_or(1));
+        known.set((now, work, answer));
+        answer
+    })
+}
+
+/// A part of what that many threads could have worked.
+fn percent(work: Duration, passed: Duration, threads: usize) -> u8 {
+    let whole = passed.as_micros().saturating_mul(threads.max(1) as u128).max(1);
+    u8::try_from(work.as_micros().saturating_mul(100) / whole).unwrap_or(u8::MAX).min(100)
+}
+
 /// The date, as the time since 1970 (UTC), for logs and cookies.
 #[expect(clippy::disallowed_methods, reason = "this is the one reader of the clock")]
 pub fn date() -> Duration {
@@ -115,6 +165,22 @@ mod tests {
         }
         let next = at + Duration::from_millis(1);
         assert_eq!(wall.date(next), wall.date(at) + Duration::from_millis(1));
+    }
+
+    #[test]
+    fn usage_is_a_share_of_the_time() {
+        let ms = Duration::from_millis;
+        assert_eq!(percent(ms(50), ms(200), 1), 25);
+        assert_eq!(percent(ms(300), ms(200), 4), 37);
+        assert_eq!(percent(ms(300), ms(200), 1), 100);
+        assert_eq!(percent(ms(0), ms(0), 0), 0);
+        // A thread that does nothing else works all the time that it is given.
+        measure_usage();
+        let (began, mut most) = (moment(), 0);
+        while most == 0 && moment().since(began) < Duration::from_mins(1) {
+            most = usage(None);
+        }
+        assert!((1..=100).contains(&most), "{most}");
     }
 
     #[test]

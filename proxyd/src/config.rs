@@ -166,7 +166,7 @@ impl<'a> Lowering<'a> {
             sources,
             out,
             tools: Tools { resolver: Resolver::new(env.clone()), ..Tools::default() },
-            global: Global::default(),
+            global: Global { notes_course: rules::tells_course(file), ..Global::default() },
             extra: global::Extra::default(),
             defaults: DefaultsList::default(),
             proxies: Vec::new(),
@@ -345,6 +345,7 @@ impl Lowering<'_> {
         self.tables = stick::collect(tables, names, &self.others, self.sources, &mut self.out);
         names.http_errors.clone_from(&self.others.http_errors);
         names.stick_counters = self.extra.stick_counters;
+        names.tokens = self.extra.tokens;
         names.experimental = self.extra.experimental;
         names.environment = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         names.hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();

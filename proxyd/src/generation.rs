@@ -63,6 +63,8 @@ pub struct Global {
     pub tune: Tune,
     /// `proc` variables.
     pub variables: ProcessVariables,
+    /// Some sample asks for what is noted of an exchange for it alone (`cpu_calls`, `req.bytes_out`).
+    pub notes_course: bool,
     /// `h1-case-adjust`
     pub case_adjustment: CaseAdjustment,
     /// What only the system knows.
@@ -84,6 +86,9 @@ pub struct System {
     pub is_local: fn(IpAddr) -> bool,
     /// Whether a password is the one kept in the form of crypt(3).
     pub is_password: fn(&[u8], &str) -> bool,
+    /// How much of the time a processor has worked of late, in percent: for the thread that asks, or for the process's threads,
+    /// of which there are that many.
+    pub usage: fn(Option<usize>) -> u8,
     /// Writes a line to standard output, or to standard error.
     pub show: fn(bool, &[u8]),
 }
@@ -97,6 +102,7 @@ impl Default for System {
             utc_offset: |_| 0,
             is_local: |ip| ip.is_loopback(),
             is_password: |_, _| false,
+            usage: |_| 0,
             show: |_, _| {},
         }
     }
@@ -165,6 +171,7 @@ mod tests {
             description: None,
             tune: Tune::default(),
             variables: ProcessVariables::default(),
+            notes_course: false,
             case_adjustment: CaseAdjustment::default(),
             system: System::default(),
             workers: 1,

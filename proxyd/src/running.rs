@@ -160,6 +160,7 @@ impl Builder<'_> {
             node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
             description: global.description.clone(),
             tune: global.tune.clone(),
+            notes_course: global.notes_course,
             case_adjustment: global.case_adjustment.clone(),
             variables: live::first_variables(&global.variables, crate::clock::date()),
             system: System {
@@ -168,6 +169,7 @@ impl Builder<'_> {
                 utc_offset: crate::sys::utc_offset,
                 is_local,
                 is_password: crate::sys::is_password,
+                usage: crate::clock::usage,
                 show,
             },
             workers: self.facts.workers,

@@ -337,6 +337,7 @@ impl Face {
 async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     let worker = Rc::new(Worker::new(&settings, crate::clock::moment()));
     CURRENT.set(Some(Rc::clone(&worker)));
+    crate::clock::measure_usage();
     spawn_local(worker.timers.clone().drive());
     spawn_local(pool::purge_idle(Rc::clone(&worker)));
     let mut doors: Vec<Door> = Vec::new();

@@ -220,3 +220,60 @@ fn samples_tell_what_the_log_tells() {
         }
     }
 }
+
+/// Nor these, which cost something only where they are asked for.
+#[test]
+fn samples_tell_what_went_to_the_server_and_how_often_the_exchange_went_on() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let rules = "    http-request set-header x-calls %[cpu_calls]/%[req.bytes_out]\n\
+                 \x20   http-response set-header x-sent %[req.bytes_out]\n\
+                 \x20   http-response set-header x-usage %[cpu_usage_thr]/%[cpu_usage_grp]/%[cpu_usage_proc]\n\
+                 \x20   http-response set-header x-calls %[cpu_calls]\n";
+    let config = with(rules).replace("option httplog", "log-format \"[x] - - - %[req.bytes_out] %[cpu_calls]\"");
+    let rig = Rig::start("sent", &config, answering(OK));
+    for _ in 0..2 {
+        let request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
+        let (answer, _) = talk(&rig, request, false, QUIET);
+        let seen = rig.origin.message();
+        // The first time that it goes on, nothing has been sent.
+        assert!(seen.contains("\r\nx-calls: 1/0\r\n"), "{seen}");
+        let field = |name: &str| {
+            let line = answer.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{answer}"));
+            line.to_owned()
+        };
+        assert_eq!(field("x-sent: "), seen.len().to_string(), "{seen}");
+        let calls: u32 = field("x-calls: ").parse().unwrap();
+        assert!((2..10).contains(&calls), "{calls}");
+        for usage in field("x-usage: ").split('/') {
+            assert!(usage.parse::<u8>().unwrap() <= 100, "{usage}");
+        }
+        let line = rig.log_line();
+        assert!(line.contains(&format!(" {} ", seen.len())), "{line}");
+    }
+}
+
+/// Nor that it can decrypt tokens: RFC 7516, appendix A.3, with the key as a secret, as a JSON Web Key, and in a variable.
+#[test]
+fn tokens_are_decrypted() {
+    const TOKEN: &str = "eyJhbGciOiJBMTI4S1ciLCJlbmMiOiJBMTI4Q0JDLUhTMjU2In0.6KB707dM9YTIgHtLvtgWQ8mKwboJW3of9locizkDTHzBC2IlrT1oOQ.AxY8DCtDaGlsbGljb3RoZQ.KDlTtXchhZTGufMYmOYGS4HffxPSUrfmqCHXaI9wOGY.U0m_YmjN04DJvceFICbCVQ";
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let rules = "    http-request set-var(txn.jwk) str(\\'{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"GawgguFyGrWKav7AX4VKUg\\\"}\\')
+    http-request set-header x-a %[http_auth_bearer,jwt_decrypt_secret(\"GawgguFyGrWKav7AX4VKUg\")]
+    http-request set-header x-b %[http_auth_bearer,jwt_decrypt_jwk(txn.jwk)]
+    http-request set-header x-c %[http_auth_bearer,jwt_decrypt_jwk(\\'{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"AAAA\\\"}\\')]
+    http-request set-header x-d <%[str(a.b.c.d.e),jwt_decrypt_jwk(txn.jwk)]>";
+    let text = "Live long and prosper.";
+    for (list, shown) in [("A256KW:A128KW", text), ("ALL:!A128KW", "")] {
+        let config = with(rules).replace("\nglobal\n", &format!("\nglobal\n    jwt.decrypt_alg_list {list}\n"));
+        let rig = Rig::start("tokens", &config, answering(OK));
+        let request = format!("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        talk(&rig, request.as_bytes(), false, QUIET);
+        let seen = rig.origin.message();
+        let fields = format!("x-a: {shown}\r\nx-b: {shown}\r\nx-c: \r\nx-d: <>\r\n");
+        assert!(seen.contains(&fields), "{seen}");
+    }
+}

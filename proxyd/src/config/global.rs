@@ -12,6 +12,7 @@ use super::value::{self, TimeProblem, Unit};
 use super::{files, users};
 use crate::http::case::Unfit;
 use crate::proxy::listen::ListenAddress;
+use crate::sample::convert::jwe::Allowed;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::{self, GLOBAL, Keyword, Prefix, SectionKind};
@@ -40,6 +41,8 @@ pub(super) struct Extra {
     pub variables: Vec<Statement>,
     /// `tune.stick-counters`
     pub stick_counters: Option<u8>,
+    /// `jwt.decrypt_alg_list`, `jwt.decrypt_enc_list`
+    pub tokens: Allowed,
     /// `expose-experimental-directives`
     pub experimental: bool,
     /// `unix-bind prefix`
@@ -143,6 +146,7 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         "hard-stop-after" | "grace" | "close-spread-time" | "mworker-max-reloads" => times(line, global),
         "unix-bind" => unix_bind(line, extra, tools),
         "tune.stick-counters" => stick_counters(line, extra),
+        "jwt.decrypt_alg_list" | "jwt.decrypt_enc_list" => tokens(line, row, &mut extra.tokens),
         "ssl-server-verify" => extra.no_server_verify = line.take("none").is_some(),
         _ => values(line, row, global),
     }
@@ -525,6 +529,16 @@ fn stick_counters(line: &mut Line<'_, '_>, extra: &mut Extra) {
         line.error(code::BAD_VALUE, at, message);
     }
     extra.stick_counters = number;
+}
+
+/// What tokens may be encrypted with.
+fn tokens(line: &mut Line<'_, '_>, row: &'static Keyword, allowed: &mut Allowed) {
+    let Some(word) = line.expect(format!("'{}' expects a list of algorithms.", row.name)) else { return };
+    let set = if row.name == "jwt.decrypt_alg_list" { Allowed::set_management } else { Allowed::set_encryption };
+    if let Err(unknown) = set(allowed, &word.text) {
+        let message = format!("'{}': unknown algorithm '{unknown}'.", row.name);
+        line.error(code::UNKNOWN_NAME, word.span, message);
+    }
 }
 
 fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {

@@ -166,6 +166,8 @@ pub struct Global {
     pub tune: Tune,
     /// `set-var` and `set-var-fmt`: variables of the process, in order.
     pub variables: Vec<Effect>,
+    /// Some sample asks for what is noted of an exchange for it alone (`cpu_calls`, `req.bytes_out`).
+    pub notes_course: bool,
     /// `h1-case-adjust`
     pub case_adjustment: CaseAdjustment,
     /// `server-state-base`: the directory of relative server state files.
@@ -208,6 +210,7 @@ impl Default for Global {
             localpeer: None,
             tune: Tune::default(),
             variables: Vec::new(),
+            notes_course: false,
             case_adjustment: CaseAdjustment::default(),
             server_state_base: None,
             server_state_file: None,

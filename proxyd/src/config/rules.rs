@@ -39,7 +39,7 @@ mod table;
 mod tcp_action;
 mod text;
 
-pub use names::{KnownTable, Names, places};
+pub use names::{KnownTable, Names, places, tells_course};
 pub use pattern_file::changed_file;
 
 use crate::ids::{BackendId, FrontendId};

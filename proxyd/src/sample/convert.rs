@@ -13,6 +13,7 @@ pub mod fix;
 pub mod forwarded;
 pub mod hash;
 pub mod json;
+pub mod jwe;
 pub mod jwt;
 mod language;
 pub mod made;

@@ -84,6 +84,10 @@ pub struct Rare {
     pub queue_timeout: Cell<Option<Duration>>,
     /// `set-bandwidth-limit`, until the transfer that it limits begins.
     pub bandwidth: RefCell<Vec<Meter>>,
+    /// The head as it was sent to the server, in bytes; noted where somebody asks for it.
+    pub sent_head: Cell<u64>,
+    /// How often the connection had waited when this began; noted likewise.
+    pub waits_before: Cell<u32>,
     /// `set-timeout tarpit`
     pub tarpit_timeout: Cell<Option<Duration>>,
 }

@@ -257,6 +257,9 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     if backend.is_some_and(|view| view.backend.section.adjust_case_for_server) {
         adjust_case(session, out, start);
     }
+    if session.view.generation.global.notes_course {
+        exchange.transaction.rare().sent_head.set((out.len() - start) as u64);
+    }
 }
 
 /// `h1-case-adjust`, of the head that begins there.

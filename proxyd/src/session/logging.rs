@@ -24,6 +24,7 @@ use crate::net::connect::Target;
 use crate::proxy::Server;
 use crate::proxy::logging::Due;
 use crate::proxy_protocol::PrefaceError;
+use crate::sample::fetch::course::{Course, Told};
 use crate::sample::transaction::LogLevel;
 use crate::sample::{Context, Expression, Stream, Value};
 use crate::termination::{Cause, End, letters};
@@ -236,9 +237,23 @@ fn ahead(exchange: &Exchange<'_>) -> u64 {
     body.data().len() as u64 + u64::from(ends)
 }
 
+/// An exchange as a line tells of it.
+struct Logged<'r, 's> {
+    record: &'r Record<'r>,
+    exchange: &'r Exchange<'s>,
+}
+
+impl Course for Logged<'_, '_> {
+    fn told(&self) -> Told {
+        let Told { sent, calls, .. } = self.exchange.told();
+        Told { sent, calls, ..self.record.told() }
+    }
+}
+
 /// The value of an expression in a line, which may look at both messages.
 fn sample(exchange: &Exchange<'_>, expression: &Expression, record: &Record<'_>) -> Option<Value<'static>> {
-    let stream = Stream { course: Some(record), ..policy::seen(exchange, exchange.backend) };
+    let course = Logged { record, exchange };
+    let stream = Stream { course: Some(&course), ..policy::seen(exchange, exchange.backend) };
     let context = Context {
         request: exchange.request_wire.map(|_| &exchange.request),
         response: exchange.response_wire.map(|_| &exchange.response),

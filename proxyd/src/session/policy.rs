@@ -101,6 +101,7 @@ pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) ->
     let mut stream = stream(session, client, backend, Some((transaction, account)), *server_index);
     stream.server_socket = server.as_ref().map(|server| server.conn.stream() as &dyn Socket);
     stream.server_requests = server.as_ref().map(|server| server.requests);
+    stream.course = Some(exchange);
     stream
 }
 

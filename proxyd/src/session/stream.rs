@@ -177,12 +177,27 @@ impl Course for Account {
             timers: self.timers(self.now),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
+            sent: 0,
+            calls: 0,
             retries: self.retries,
             redispatched: self.redispatched,
             queued_behind: (self.queued_behind.0.into(), self.queued_behind.1.into()),
             termination: *b"--",
             status: self.status,
             service: self.service.is_some(),
+        }
+    }
+}
+
+impl Course for Exchange<'_> {
+    fn told(&self) -> Told {
+        let (sent_head, before) =
+            self.transaction.known_rare().map_or((0, 0), |rare| (rare.sent_head.get(), rare.waits_before.get()));
+        Told {
+            bytes_in: self.account.bytes_in + self.upload.counted(),
+            sent: sent_head + self.upload.moved,
+            calls: self.session.timer.waits().wrapping_sub(before).saturating_add(1),
+            ..self.account.told()
         }
     }
 }
@@ -321,6 +336,9 @@ pub async fn run(mut link: Box<Link>, begun: Begun) -> (Box<Link>, Option<Moment
     let ended = {
         let Link { session, client } = &mut *link;
         let mut exchange = Exchange::new(session, client, session.since);
+        if session.view.generation.global.notes_course {
+            exchange.transaction.rare().waits_before.set(session.timer.waits());
+        }
         let result = answer(&mut exchange, begun).await;
         finish::finish(&mut exchange, result).await
     };

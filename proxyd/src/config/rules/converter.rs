@@ -1,17 +1,22 @@
 //! The converters that work: from the row of the table and its arguments to what is applied.
 
 use super::arguments::{Arguments, Problem, problem};
+use super::names::Names;
 use super::regex;
 
 mod made;
 mod message;
 use crate::sample::Converter;
-use crate::sample::convert::{Arithmetic, Made, Operand, Replacement};
+use crate::sample::convert::{Arithmetic, Made, Operand, Replacement, jwe};
 use crate::sample::prefix_map::Case;
 use shared_config::haproxy::keyword::ConverterRow;
 
 /// The converter of a row that works. `None` where it does not in this form.
-pub(super) fn lower(row: &ConverterRow, arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
+pub(super) fn lower(
+    row: &ConverterRow,
+    arguments: &Arguments<'_>,
+    names: &Names,
+) -> Result<Option<Converter>, Problem> {
     let bytes = |index| arguments.bytes(index).unwrap_or_default();
     let integer = |index| arguments.integer(index);
     Ok(Some(match row.name {
@@ -24,6 +29,8 @@ pub(super) fn lower(row: &ConverterRow, arguments: &Arguments<'_>) -> Result<Opt
         "field" | "word" => return part(row.name, arguments),
         "regsub" => return regsub(arguments),
         "bytes" => return bytes_part(arguments),
+        "jwt_decrypt_secret" => message::decrypt_token(arguments, jwe::Written::Secret, names),
+        "jwt_decrypt_jwk" => message::decrypt_token(arguments, jwe::Written::Jwk, names),
         "srv_is_up" => Converter::Made(Made::ServerUp),
         "ltrim" => Converter::TrimLeft(bytes(0)),
         "rtrim" => Converter::TrimRight(bytes(0)),

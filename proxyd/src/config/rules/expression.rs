@@ -148,7 +148,7 @@ impl Lowering<'_> {
                     }
                 }
             }
-            (Support::Works, _) => converter::lower(row, &arguments).map_err(invalid)?,
+            (Support::Works, _) => converter::lower(row, &arguments, self.names).map_err(invalid)?,
         };
         if lowered.is_none() {
             report::unsupported(self.out, &format!("converter {}", row.name), call.span);

@@ -301,6 +301,9 @@ fn connection(name: &str) -> Option<Fetch> {
         "srv_id" => Fetch::Server(ServerFact::Id),
         "dst_conn" => Fetch::Figure(Figure::ListenerSessions),
         "act_conn" => Fetch::Figure(Figure::ProcessSessions),
+        "cpu_usage_thr" => Fetch::Figure(Figure::ThreadUsage),
+        // There is one group of threads.
+        "cpu_usage_proc" | "cpu_usage_grp" => Fetch::Figure(Figure::ProcessUsage),
         "uptime" => Fetch::Figure(Figure::Uptime),
         "fe_client_timeout" => Fetch::Figure(Figure::Timeout(Limit::Client)),
         "be_server_timeout" => Fetch::Figure(Figure::Timeout(Limit::Server)),

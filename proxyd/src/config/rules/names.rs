@@ -3,6 +3,7 @@
 use crate::ids::{BackendId, FrontendId, ProfileId, ServerIndex, TableId, UserlistId};
 use crate::proxy::settings::ErrorFile;
 use crate::rules::acl::Acl;
+use crate::sample::convert::jwe::Allowed;
 use crate::sample::pattern_file::PatternFile;
 use crate::sample::transaction::Written;
 use crate::stick::table::Settings;
@@ -33,6 +34,8 @@ pub struct Names {
     pub tables: HashMap<String, KnownTable>,
     /// `tune.stick-counters`: how many counters a connection or a request can have.
     pub stick_counters: Option<u8>,
+    /// `jwt.decrypt_alg_list`, `jwt.decrypt_enc_list`
+    pub tokens: Allowed,
     /// `expose-experimental-directives`
     pub experimental: bool,
     /// Files of patterns that rules change: they are not compiled for good.
@@ -58,13 +61,27 @@ pub struct Names {
 /// The samples that tell where a rule is written.
 const TELL_PLACES: [&str; 3] = ["last_rule_", "last_entity", "waiting_entity"];
 
+/// The samples that tell what is noted for them alone while a request is served.
+const TELL_COURSE: [&str; 2] = ["req.bytes_out", "cpu_calls"];
+
+/// Whether any sample of the file tells what is not noted for anything else.
+pub fn tells_course(file: &ast::File) -> bool {
+    asks(file, &TELL_COURSE)
+}
+
+/// Whether any word of the file has one of these samples in it.
+fn asks(file: &ast::File, samples: &[&str]) -> bool {
+    let statements = || file.sections.iter().flat_map(|section| &section.statements);
+    let tells = |word: &Word| samples.iter().any(|sample| word.text.contains(sample));
+    statements().any(|statement| statement.words.iter().any(tells))
+}
+
 /// Where the rules' actions are written, if any sample of the file tells of it.
 pub fn places(file: &ast::File, sources: &Sources) -> HashMap<Span, Arc<Written>> {
-    let statements = || file.sections.iter().flat_map(|section| &section.statements);
-    let tells = |word: &Word| TELL_PLACES.iter().any(|sample| word.text.contains(sample));
-    if !statements().any(|statement| statement.words.iter().any(tells)) {
+    if !asks(file, &TELL_PLACES) {
         return HashMap::new();
     }
+    let statements = || file.sections.iter().flat_map(|section| &section.statements);
     let is_rule = |statement: &&ast::Statement| {
         let sets = ["http-request", "http-response", "http-after-response", "tcp-request", "tcp-response"];
         statement.keyword().is_some_and(|keyword| sets.contains(&keyword.as_str()))

@@ -224,7 +224,7 @@ fn acls_are_samples() {
 fn what_does_not_work_yet_is_said() {
     for (lines, shown) in [
         ("  http-request use-service lua.a\n", "http-request use-service"),
-        ("  http-request deny if { cpu_calls gt 5 }\n", "sample fetch cpu_calls"),
+        ("  http-request deny if { internal.htx.data gt 5 }\n", "sample fetch internal.htx.data"),
         ("  http-request lua.foo\n", "http-request lua.foo"),
     ] {
         let (_, problems) = http(lines);

@@ -56,6 +56,8 @@ pub(super) fn of(generation: &Generation, figure: Figure, stream: &Stream<'_>) -
             Some(number(if listeners.len() == 1 { all } else { listener.traffic.sessions.current() }))
         }
         Figure::ProcessSessions => Some(number(generation.global.connections.current())),
+        Figure::ThreadUsage => Some((generation.global.system.usage)(None).into()),
+        Figure::ProcessUsage => Some((generation.global.system.usage)(Some(generation.global.workers)).into()),
         Figure::Uptime => Some(number(now_ms / 1_000)),
         Figure::Timeout(limit) => Some(timeout(generation, limit, stream).map_or(0, milliseconds)),
         Figure::CurrentRetries => {

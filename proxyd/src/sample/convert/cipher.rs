@@ -7,7 +7,8 @@ use crate::sample::value::Value;
 use crate::sample::variable::Name;
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{
-    self, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
+    self, DecryptingKey, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey,
+    UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 use std::borrow::Cow;
@@ -34,6 +35,15 @@ impl Bits {
         })
     }
 
+    /// The length in bytes.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes192 => 24,
+            Self::Aes256 => 32,
+        }
+    }
+
     fn gcm(self) -> &'static aead::Algorithm {
         match self {
             Self::Aes128 => &aead::AES_128_GCM,
@@ -42,7 +52,7 @@ impl Bits {
         }
     }
 
-    fn cbc(self) -> &'static cipher::Algorithm {
+    fn block(self) -> &'static cipher::Algorithm {
         match self {
             Self::Aes128 => &cipher::AES_128,
             Self::Aes192 => &cipher::AES_192,
@@ -91,37 +101,68 @@ impl Aes {
         let mut bytes = text.to_vec();
         match &self.mode {
             Mode::GcmDecrypt(tag) => {
-                bytes.extend_from_slice(&decoded(tag)?);
-                let (key, nonce) = self.sealing(&key, &nonce)?;
-                let opened = key.open_in_place(nonce, Aad::from(additional), &mut bytes).ok()?.len();
-                bytes.truncate(opened);
+                bytes = open_gcm(self.bits, &key, &nonce, &additional, bytes, &decoded(tag)?)?;
             }
             Mode::GcmEncrypt(tag) => {
-                let (key, nonce) = self.sealing(&key, &nonce)?;
+                let (key, nonce) = sealing(self.bits, &key, &nonce)?;
                 let made = key.seal_in_place_separate_tag(nonce, Aad::from(additional), &mut bytes).ok()?;
                 context.stream.set_variable(tag, Value::Str(Cow::Owned(base64(made.as_ref()))));
             }
-            Mode::CbcDecrypt => {
-                let key = PaddedBlockDecryptingKey::cbc_pkcs7(self.unbound(&key)?).ok()?;
-                let vector = DecryptionContext::Iv128(FixedLength::try_from(&*nonce).ok()?);
-                let opened = key.decrypt(&mut bytes, vector).ok()?.len();
-                bytes.truncate(opened);
-            }
+            Mode::CbcDecrypt => bytes = decrypt_cbc(self.bits, &key, &nonce, bytes)?,
             Mode::CbcEncrypt => {
-                let key = PaddedBlockEncryptingKey::cbc_pkcs7(self.unbound(&key)?).ok()?;
+                let key = PaddedBlockEncryptingKey::cbc_pkcs7(unbound(self.bits, &key)?).ok()?;
                 let vector = EncryptionContext::Iv128(FixedLength::try_from(&*nonce).ok()?);
                 key.less_safe_encrypt(&mut bytes, vector).ok()?;
             }
         }
         Some(Value::Bin(Cow::Owned(bytes)))
     }
+}
 
-    fn sealing(&self, key: &[u8], nonce: &[u8]) -> Option<(LessSafeKey, Nonce)> {
-        let key = UnboundKey::new(self.bits.gcm(), key).ok()?;
-        Some((LessSafeKey::new(key), Nonce::try_assume_unique_for_key(nonce).ok()?))
-    }
+fn sealing(bits: Bits, key: &[u8], nonce: &[u8]) -> Option<(LessSafeKey, Nonce)> {
+    let key = UnboundKey::new(bits.gcm(), key).ok()?;
+    Some((LessSafeKey::new(key), Nonce::try_assume_unique_for_key(nonce).ok()?))
+}
 
-    fn unbound(&self, key: &[u8]) -> Option<UnboundCipherKey> {
-        UnboundCipherKey::new(self.bits.cbc(), key).ok()
+fn unbound(bits: Bits, key: &[u8]) -> Option<UnboundCipherKey> {
+    UnboundCipherKey::new(bits.block(), key).ok()
+}
+
+/// Decrypts what has that tag.
+pub(super) fn open_gcm(
+    bits: Bits,
+    key: &[u8],
+    nonce: &[u8],
+    additional: &[u8],
+    mut bytes: Vec<u8>,
+    tag: &[u8],
+) -> Option<Vec<u8>> {
+    // The border between the two must be where the sender drew it.
+    if tag.len() != bits.gcm().tag_len() {
+        return None;
     }
+    bytes.extend_from_slice(tag);
+    let (key, nonce) = sealing(bits, key, nonce)?;
+    let opened = key.open_in_place(nonce, Aad::from(additional), &mut bytes).ok()?.len();
+    bytes.truncate(opened);
+    Some(bytes)
+}
+
+/// Decrypts and takes the padding away.
+pub(super) fn decrypt_cbc(bits: Bits, key: &[u8], vector: &[u8], mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let key = PaddedBlockDecryptingKey::cbc_pkcs7(unbound(bits, key)?).ok()?;
+    let vector = DecryptionContext::Iv128(FixedLength::try_from(vector).ok()?);
+    let opened = key.decrypt(&mut bytes, vector).ok()?.len();
+    bytes.truncate(opened);
+    Some(bytes)
+}
+
+/// To decrypt single blocks.
+pub(super) fn block_decrypting(bits: Bits, key: &[u8]) -> Option<DecryptingKey> {
+    DecryptingKey::ecb(unbound(bits, key)?).ok()
+}
+
+/// Decrypts a block in its place.
+pub(super) fn decrypt_block(key: &DecryptingKey, block: &mut [u8]) -> Option<()> {
+    key.decrypt(block, DecryptionContext::None).ok().map(|_| ())
 }

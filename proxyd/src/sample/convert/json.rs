@@ -115,6 +115,11 @@ pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Val
     })
 }
 
+/// Whether the object has a member of that name, whatever its value.
+pub(super) fn has(text: &[u8], name: &str) -> bool {
+    Reader { text, at: 0 }.member(name).is_some()
+}
+
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,

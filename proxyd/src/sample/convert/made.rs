@@ -6,7 +6,7 @@ use super::number::Grouping;
 use super::table::{self, Wanted};
 use super::time::Unit;
 use super::{
-    Replacement, base64_decode, encode, fix, forwarded, json, jwt, language, mqtt, packet, protobuf, text, time,
+    Replacement, base64_decode, encode, fix, forwarded, json, jwe, jwt, language, mqtt, packet, protobuf, text, time,
 };
 use crate::ids::TableId;
 use crate::sample::context::Context;
@@ -67,6 +67,8 @@ pub enum Made {
     TokenPart(jwt::Part, Option<jwt::Query>),
     /// `jwt_verify`: the algorithm, the key.
     VerifyToken(jwt::Verifier),
+    /// `jwt_decrypt_secret`, `jwt_decrypt_jwk`
+    DecryptToken(Box<jwe::Decrypter>),
     /// `aes_gcm_dec` and its kin.
     Aes(Box<super::cipher::Aes>),
     /// `date`: the number of seconds that an HTTP date means.
@@ -210,7 +212,7 @@ impl Made {
                 Value::Bool(crate::proxy::userlist::same(&value.into_bytes(), &other))
             }
             Self::Hash(hash, avalanche) => Value::Int(hash.number(&value.into_bytes(), *avalanche)),
-            Self::Digest(algorithm) => Value::Bin(Cow::Owned(algorithm.digest(&value.into_bytes()))),
+            Self::Digest(algorithm) => Value::Bin(Cow::Owned(algorithm.digest(&value.into_bytes())?)),
             Self::Authenticate(algorithm, key) => {
                 Value::Bin(Cow::Owned(algorithm.authenticate(&key.bytes(context)?, &value.into_bytes())?))
             }
@@ -235,6 +237,7 @@ impl Made {
             Self::Json(input) => made(json::escape(&value.into_written(), *input)?),
             Self::JsonQuery(path, integer) => json::query(&value.into_written(), path, *integer)?,
             Self::TokenPart(part, query) => jwt::query(&value.into_text(), *part, query.as_ref())?,
+            Self::DecryptToken(decrypter) => Value::Bin(Cow::Owned(decrypter.decrypt(context, &value.into_bytes())?)),
             Self::VerifyToken(verifier) => Value::Int(verifier.verify(context, &value.into_text())?),
             Self::Aes(aes) => aes.apply(context, &value.into_bytes())?,
             Self::ReadDate => Value::Int(time::read_http_date(&value.into_text())?),

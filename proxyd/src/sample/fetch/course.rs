@@ -23,6 +23,10 @@ pub struct Told {
     pub bytes_in: u64,
     /// Bytes of the response.
     pub bytes_out: u64,
+    /// Bytes of the request that were sent to the server.
+    pub sent: u64,
+    /// How often the exchange went on.
+    pub calls: u32,
     /// Attempts at a server after the first.
     pub retries: u32,
     /// It went to another server than chosen at first.
@@ -57,6 +61,9 @@ impl Course for Record<'_> {
             timers: self.timers,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
+            // Whoever writes the record knows these.
+            sent: 0,
+            calls: 0,
             retries: self.load.retries,
             redispatched: self.load.redispatched,
             queued_behind: (self.load.server_queue, self.load.backend_queue),
@@ -96,6 +103,10 @@ pub enum CourseFetch {
     BytesIn,
     /// `bytes_out`, `res.bytes_in`, `res.bytes_out`: `%B`
     BytesOut,
+    /// `req.bytes_out`
+    Sent,
+    /// `cpu_calls`
+    Calls,
     /// `txn.conn_retries`: `%rc`
     Retries,
     /// `txn.redispatched`
@@ -133,6 +144,8 @@ impl CourseFetch {
             Self::Connection => return None,
             Self::BytesIn => Value::count(told.bytes_in),
             Self::BytesOut => Value::count(told.bytes_out),
+            Self::Sent => Value::count(told.sent),
+            Self::Calls => Value::Int(told.calls.into()),
             Self::Retries => Value::Int(told.retries.into()),
             Self::Redispatched => Value::Bool(told.redispatched),
             Self::Termination => Value::Str(Cow::Owned(told.termination.to_vec())),
@@ -161,6 +174,8 @@ impl CourseFetch {
             "fc.timer.total" => Self::Connection,
             "bytes_in" | "req.bytes_in" => Self::BytesIn,
             "bytes_out" | "res.bytes_in" | "res.bytes_out" => Self::BytesOut,
+            "req.bytes_out" => Self::Sent,
+            "cpu_calls" => Self::Calls,
             "txn.conn_retries" => Self::Retries,
             "txn.redispatched" => Self::Redispatched,
             "txn.sess_term_state" => Self::Termination,
@@ -201,6 +216,8 @@ mod tests {
                 timers,
                 bytes_in: 61,
                 bytes_out: 0,
+                sent: 90,
+                calls: 3,
                 retries: 2,
                 redispatched: true,
                 queued_behind: (7, 8),
@@ -236,6 +253,8 @@ mod tests {
             ("fc.timer.total", "9000"),
             ("bytes_in", "61"),
             ("res.bytes_out", "0"),
+            ("req.bytes_out", "90"),
+            ("cpu_calls", "3"),
             ("txn.conn_retries", "2"),
             ("txn.redispatched", "1"),
             ("txn.sess_term_state", "--"),

@@ -7,6 +7,10 @@ use crate::sample::value::Value;
 /// A figure of the running process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Figure {
+    /// `cpu_usage_thr`
+    ThreadUsage,
+    /// `cpu_usage_proc`, `cpu_usage_grp`
+    ProcessUsage,
     /// `nbsrv`; `None`: the backend in use.
     ServersUp(Option<BackendId>),
     /// `be_conn`
@@ -121,6 +125,8 @@ impl Figure {
             | Self::ListenerSessions
             | Self::ProcessSessions
             | Self::Uptime
+            | Self::ThreadUsage
+            | Self::ProcessUsage
             | Self::Retries
             | Self::CurrentRetries
             | Self::Timeout(_) => return live.figure(self.resolved(stream)?, stream).map(Value::Int),

@@ -239,6 +239,7 @@ impl Lab {
         let socket = net::listen::open(&bind, 1).unwrap().pop().unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         let global = Global {
+            notes_course: false,
             maxconn: 2_000,
             connections: Arc::default(),
             accepted: Arc::new(Traffic::new(1)),

@@ -24,11 +24,8 @@ pub(super) fn lower(name: &str, arguments: &Arguments<'_>) -> Result<Option<Made
         "secure_memcmp" => Made::SameAs(variable(arguments, 0)?),
         "sha1" => Made::Digest(Algorithm::Sha1),
         "sha2" => Made::Digest(sha2(arguments)?),
-        "digest" => return Ok(algorithm(arguments)?.map(Made::Digest)),
-        "hmac" => {
-            let Some(algorithm) = algorithm(arguments)? else { return Ok(None) };
-            Made::Authenticate(algorithm, key(arguments)?)
-        }
+        "digest" => Made::Digest(algorithm(arguments)?),
+        "hmac" => Made::Authenticate(algorithm(arguments)?, key(arguments)?),
         "ub64enc" => Made::UrlBase64,
         "ub64dec" => Made::UrlBase64Decode,
         "reverse" => Made::Reverse,
@@ -135,31 +132,10 @@ fn sha2(arguments: &Arguments<'_>) -> Result<Algorithm, Problem> {
     })
 }
 
-/// OpenSSL's digests that nobody asks a proxy for.
-const OTHER_DIGESTS: [&str; 14] = [
-    "blake2b512",
-    "blake2s256",
-    "md4",
-    "md5-sha1",
-    "ripemd",
-    "ripemd160",
-    "rmd160",
-    "sha3-224",
-    "sha3-256",
-    "sha3-384",
-    "sha3-512",
-    "shake128",
-    "shake256",
-    "sm3",
-];
-
-fn algorithm(arguments: &Arguments<'_>) -> Result<Option<Algorithm>, Problem> {
+fn algorithm(arguments: &Arguments<'_>) -> Result<Algorithm, Problem> {
     let name = arguments.word(0).map_or("", |word| word.as_str());
-    match Algorithm::from_name(name) {
-        Some(algorithm) => Ok(Some(algorithm)),
-        None if OTHER_DIGESTS.iter().any(|other| other.eq_ignore_ascii_case(name)) => Ok(None),
-        None => Err(problem("algorithm must be a valid OpenSSL message digest name.", arguments.span())),
-    }
+    let unknown = || problem("algorithm must be a valid OpenSSL message digest name.", arguments.span());
+    Algorithm::from_name(name).ok_or_else(unknown)
 }
 
 fn key(arguments: &Arguments<'_>) -> Result<Key, Problem> {

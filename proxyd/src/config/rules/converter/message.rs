@@ -1,11 +1,13 @@
 //! The converters that read messages of other protocols, from their arguments.
 
 use super::super::arguments::{Arguments, Problem, field_numbers, problem};
+use super::super::names::Names;
 use super::made::query;
 use crate::config::files;
+use crate::sample::Converter;
 use crate::sample::convert::cipher::{Aes, Bits, Mode};
 use crate::sample::convert::signature::PublicKey;
-use crate::sample::convert::{Made, base64_decode, fix, forwarded, jwt, mqtt, packet, protobuf};
+use crate::sample::convert::{Made, base64_decode, fix, forwarded, jwe, jwt, mqtt, packet, protobuf};
 use crate::sample::variable::Name;
 use shared_config::words::Word;
 
@@ -82,6 +84,12 @@ fn verify_token(arguments: &Arguments<'_>) -> Result<Option<Made>, Problem> {
     let text = arguments.word(1).and_then(|word| files::read(word.as_str(), PEM_BYTES_MAX).ok());
     let public = text.and_then(|text| PublicKey::from_pem(&String::from_utf8_lossy(&text)));
     Ok(Some(Made::VerifyToken(jwt::Verifier { algorithm, key: token_source(arguments, 1), public })))
+}
+
+/// `jwt_decrypt_secret` and `jwt_decrypt_jwk`. A key that is none is no mistake: no token is decrypted with it.
+pub(super) fn decrypt_token(arguments: &Arguments<'_>, written: jwe::Written, names: &Names) -> Converter {
+    let decrypter = jwe::Decrypter::new(token_source(arguments, 0), written, names.tokens);
+    Converter::Made(Made::DecryptToken(Box::new(decrypter)))
 }
 
 /// `aes_gcm_dec` and its kin.
