@@ -144,6 +144,9 @@ async fn answer(
 
 /// The answer to one command; `None` if it is not known.
 async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Generation) -> Option<String> {
+    if level < needed(words) {
+        return Some("Permission denied\n".to_owned());
+    }
     let now_ms = milliseconds(clock::now().saturating_duration_since(settings.started));
     let mut out = String::new();
     let answer = match words {
@@ -170,8 +173,6 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
             Ok(out)
         }
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
-        ["clear", "counters", "all", ..] if level < StatsLevel::Admin => denied(),
-        ["clear", "counters", ..] | ["show", "sess" | "startup-logs", ..] if level < StatsLevel::Operator => denied(),
         ["clear", "counters", rest @ ..] => {
             let what = if rest.first() == Some(&"all") { Clear::All } else { Clear::Highest };
             settings.workers.clear(generation, what).await;
@@ -184,16 +185,7 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
         ["show", "startup-logs", ..] => Ok(generation.startup_logs.clone()),
         ["show", "sess", rest @ ..] => sessions::show(settings, rest.first().copied()).await,
         ["help"] => Ok(HELP.to_owned()),
-        ["set", "server" | "weight" | "maxconn", ..]
-        | ["enable" | "disable", "agent" | "health" | "server", ..]
-        | ["set", "dynamic-cookie-key", "backend", ..]
-        | ["enable" | "disable", "dynamic-cookie", "backend", ..]
-        | ["shutdown", "sessions", "server", ..]
-        | ["shutdown", "session", ..]
-            if level < StatsLevel::Admin =>
-        {
-            denied()
-        }
+        [word @ ("publish" | "unpublish"), "backend", rest @ ..] => publish(generation, *word == "publish", rest),
         ["set", "server", rest @ ..] => server::set(settings, generation, rest),
         ["set", "weight", rest @ ..] => server::set_weight(settings, generation, rest),
         ["set", "maxconn", "server", rest @ ..] => server::set_maxconn(settings, generation, rest),
@@ -213,8 +205,21 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
     Some(answer.unwrap_or_else(|message| message))
 }
 
-fn denied() -> Result<String, String> {
-    Err("Permission denied\n".to_owned())
+/// Whom a command is for. Those on tables look at that themselves.
+fn needed(words: &[&str]) -> StatsLevel {
+    match words {
+        ["clear", "counters", "all", ..]
+        | ["set", "server" | "weight" | "maxconn", ..]
+        | ["enable" | "disable", "agent" | "health" | "server", ..]
+        | ["set", "dynamic-cookie-key", "backend", ..]
+        | ["enable" | "disable", "dynamic-cookie", "backend", ..]
+        | ["shutdown", "sessions", "server", ..]
+        | ["shutdown", "session", ..] => StatsLevel::Admin,
+        ["clear", "counters", ..]
+        | ["show", "sess" | "startup-logs", ..]
+        | ["publish" | "unpublish", "backend", ..] => StatsLevel::Operator,
+        _ => StatsLevel::User,
+    }
 }
 
 /// A backend by its name, or by its number after `#`.
@@ -224,6 +229,14 @@ fn find_backend<'a>(generation: &'a Generation, name: &str) -> Option<&'a Arc<Ba
         None => backend.name() == name,
     };
     generation.backends.iter().find(is_it)
+}
+
+/// `publish backend` and `unpublish backend`: whether rules may choose it.
+fn publish(generation: &Generation, published: bool, words: &[&str]) -> server::Answer {
+    let name = words.first().ok_or("A backend name is expected.\n")?;
+    let backend = find_backend(generation, name).ok_or("No such backend.\n")?;
+    backend.published.set(published);
+    Ok(format!("Backend {}.\n", if published { "published" } else { "unpublished" }))
 }
 
 fn or_none(text: Option<&str>) -> &str {
@@ -273,6 +286,7 @@ const HELP: &str = "  clear counters [all]                    : forget the highe
                       enable server <srv>                     : take a server out of maintenance\n  \
                       get weight <srv>                        : report a server's weight\n  \
                       help                                    : this list\n  \
+                      publish backend <bk>                    : make a backend one that rules choose\n  \
                       set dynamic-cookie-key backend <bk> <k> : change a backend secret key for dynamic cookies\n  \
                       set maxconn server <srv> <limit>        : change a server's limit\n  \
                       set server <srv> <what> [args]          : change a server's state, weight, address or ssl\n  \
@@ -288,7 +302,8 @@ const HELP: &str = "  clear counters [all]                    : forget the highe
                       show stat [<iid|proxy> <type> <sid>]    : report counters for each proxy and server\n  \
                       show table [<table> [<filter>]*]        : list stick tables, or the entries of one\n  \
                       shutdown session <id>                   : end a session\n  \
-                      shutdown sessions server <srv>          : end all sessions of a server\n";
+                      shutdown sessions server <srv>          : end all sessions of a server\n  \
+                      unpublish backend <bk>                  : make a backend one that rules pass over\n";
 
 #[cfg(test)]
 mod tests {

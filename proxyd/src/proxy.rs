@@ -14,7 +14,7 @@ pub mod place;
 pub mod settings;
 pub mod userlist;
 
-pub use backend::{Backend, Server};
+pub use backend::{Backend, Published, Server};
 pub use frontend::{Frontend, Listener};
 pub use place::{Endpoint, Location, Place};
 

@@ -233,6 +233,8 @@ pub struct Rules {
     pub stats_http_request: Vec<Rule<HttpAction>>,
     /// `stats admin`
     pub stats_admin: Vec<Condition>,
+    /// `force-be-switch`: backends that are disabled or not published are chosen all the same.
+    pub force_be_switch: Vec<Condition>,
     /// `force-persist`: a cookie counts even when its server is down.
     pub force_persist: Vec<Condition>,
     /// `ignore-persist`: a cookie does not count.
@@ -264,6 +266,7 @@ impl Rules {
             monitor_fail,
             stats_http_request,
             stats_admin,
+            force_be_switch,
             force_persist,
             ignore_persist,
             stick_request,
@@ -271,7 +274,7 @@ impl Rules {
         } = self;
         let tcp = [tcp_request_connection, tcp_request_session, tcp_request_content, tcp_response_content];
         let http = [http_request, http_response, http_after_response, stats_http_request];
-        let conditions = [monitor_fail, stats_admin, force_persist, ignore_persist];
+        let conditions = [monitor_fail, stats_admin, force_be_switch, force_persist, ignore_persist];
         tcp.iter().all(|list| list.is_empty())
             && http.iter().all(|list| list.is_empty())
             && conditions.iter().all(|list| list.is_empty())
@@ -387,10 +390,10 @@ impl Rules {
         Verdict::Continue
     }
 
-    /// `use_backend`: the backend of the first rule that holds. A name made at run time that no backend has counts as
-    /// no rule.
-    pub fn choose_backend(&self, context: &Context<'_>) -> Option<BackendId> {
-        self.use_backend.choose(&self.acls, context)
+    /// `use_backend`: the backend of the first rule that holds, among those that take the request. A name made at run time that
+    /// no backend has counts as no rule.
+    pub fn choose_backend(&self, context: &Context<'_>, takes: impl Fn(BackendId) -> bool) -> Option<BackendId> {
+        self.use_backend.choose(&self.acls, context, takes)
     }
 
     /// `use-server`: the server of the first rule that holds.

@@ -29,7 +29,7 @@ use crate::proxy::address::ServerAddress;
 use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::place::Ports;
 use crate::proxy::settings::OddNames;
-use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Section, Server};
+use crate::proxy::{Backend, Endpoint, Frontend, Listener, Location, Place, Published, Section, Server};
 use crate::rules::Rule;
 use crate::rules::switch::BackendName;
 use crate::sample::Expression;
@@ -311,6 +311,10 @@ impl Builder<'_> {
             nolinger: backend.nolinger,
             prefer_last_server: backend.prefer_last_server,
             accept_unsafe_responses: backend.accept_unsafe_responses,
+            published: match known.filter(|known| known.published.at_start() == backend.published) {
+                Some(known) => Arc::clone(&known.published),
+                None => Arc::new(Published::new(backend.published)),
+            },
         }
     }
 

@@ -34,6 +34,7 @@ mod names;
 mod namespaces;
 mod preface;
 mod programs;
+mod published;
 mod reload;
 mod resolve;
 mod retries;

@@ -76,6 +76,7 @@ pub(super) struct Settings {
     pub monitor_net: Option<Network>,
     pub grace: Duration,
     pub disabled: bool,
+    pub be_unpublished: bool,
     pub default_backend: Option<At<String>>,
     pub check: CheckDraft,
     pub default_server: Arc<ServerSettings>,

@@ -462,6 +462,8 @@ pub struct Backend {
     pub prefer_last_server: bool,
     /// `option accept-unsafe-violations-in-http-response` and its older name.
     pub accept_unsafe_responses: bool,
+    /// `be-unpublished` is not there: rules may choose it.
+    pub published: bool,
     /// `load-server-state-from-file`.
     pub server_state: ServerStateFrom,
     /// `server-state-file-name`. `None`: the backend's name.

@@ -495,6 +495,7 @@ impl Completion<'_> {
             nolinger: flag(Flag::NoLinger),
             prefer_last_server: flag(Flag::PreferLastServer),
             accept_unsafe_responses: flag(Flag::AcceptUnsafeResponses),
+            published: !settings.be_unpublished,
             server_state: settings.server_state,
             server_state_file: settings.server_state_file.clone(),
         }

@@ -440,10 +440,8 @@ impl Lowering<'_> {
             "use-server" => self.use_server(&mut words),
             "stick" => self.stick(&mut words),
             "redirect" => self.redirect_rule(&mut words),
-            "force-persist" | "ignore-persist" | "monitor" | "stats" => self.plain_condition(keyword, &mut words),
-            "force-be-switch" => {
-                let _rest = words.rest();
-                report::unsupported(self.out, "force-be-switch", keyword.span);
+            "force-be-switch" | "force-persist" | "ignore-persist" | "monitor" | "stats" => {
+                self.plain_condition(keyword, &mut words);
             }
             _ => self.legacy(keyword, &mut words),
         }
@@ -570,6 +568,7 @@ impl Lowering<'_> {
         };
         let Ok(Some(condition)) = self.condition(words, &before, places, None) else { return };
         match name.as_str() {
+            "force-be-switch" => self.rules.force_be_switch.push(condition),
             "force-persist" => self.rules.force_persist.push(condition),
             "ignore-persist" => self.rules.ignore_persist.push(condition),
             "monitor fail" => self.rules.monitor_fail.push(condition),

@@ -43,6 +43,10 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
             let missing = "'log-tag' expects a tag for use in syslog.";
             settings.log_tag = line.expect(missing).map(|word| word.text.to_string()).or(settings.log_tag.take());
         }
+        "be-unpublished" => {
+            settings.be_unpublished = true;
+            line.end();
+        }
         "disabled" => {
             settings.disabled = true;
             line.end();

@@ -10,6 +10,7 @@ use crate::sample::Expression;
 use crate::stats::{Gauge, Traffic};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A `backend`, or the sending half of a `listen`.
@@ -53,12 +54,44 @@ pub struct Backend {
     pub prefer_last_server: bool,
     /// `option accept-unsafe-violations-in-http-response`.
     pub accept_unsafe_responses: bool,
+    /// Whether rules may choose it. Outlives a generation.
+    pub published: Arc<Published>,
+}
+
+/// Whether rules may choose a backend, which operators may change.
+#[derive(Debug)]
+pub struct Published {
+    /// `be-unpublished` is not there.
+    at_start: bool,
+    now: AtomicBool,
+}
+
+impl Published {
+    /// As the section says.
+    pub fn new(at_start: bool) -> Self {
+        Self { at_start, now: AtomicBool::new(at_start) }
+    }
+
+    /// What the section says.
+    pub fn at_start(&self) -> bool {
+        self.at_start
+    }
+
+    /// `publish backend`, `unpublish backend`
+    pub fn set(&self, published: bool) {
+        self.now.store(published, Ordering::Relaxed);
+    }
 }
 
 impl Backend {
     /// The section's name.
     pub fn name(&self) -> &str {
         &self.section.name
+    }
+
+    /// Rules may choose it.
+    pub fn takes_traffic(&self) -> bool {
+        !self.section.disabled && self.published.now.load(Ordering::Relaxed)
     }
 
     /// `dispatch`, `option transparent`: where requests go has nothing to do with its servers.

@@ -70,8 +70,32 @@ impl Switch {
         &self.rules
     }
 
-    pub(super) fn choose(&self, acls: &[Acl], context: &Context<'_>) -> Option<BackendId> {
-        let first = self.blocks.iter().find_map(|block| match block {
+    /// The backend of the first rule that holds and whose backend `takes` the request; one that does not is passed over. A name
+    /// made at run time that no backend has ends the search.
+    pub(super) fn choose(
+        &self,
+        acls: &[Acl],
+        context: &Context<'_>,
+        takes: impl Fn(BackendId) -> bool,
+    ) -> Option<BackendId> {
+        let first = self.first(acls, context)?;
+        let backend = named(self.rules.get(first)?, context)?;
+        if takes(backend) {
+            return Some(backend);
+        }
+        // It happens to few requests that a backend is not there for them.
+        for rule in self.rules.get(first + 1..)?.iter().filter(|rule| rule.holds(acls, context)) {
+            let backend = named(rule, context)?;
+            if takes(backend) {
+                return Some(backend);
+            }
+        }
+        None
+    }
+
+    /// The number of the first rule that holds.
+    fn first(&self, acls: &[Acl], context: &Context<'_>) -> Option<usize> {
+        self.blocks.iter().find_map(|block| match block {
             Block::Each(start, end) => (*start..*end).find(|&rule| self.rules[rule].holds(acls, context)),
             Block::Run { expression, index } => {
                 let mut least: Option<u32> = None;
@@ -81,14 +105,18 @@ impl Switch {
                 });
                 least.map(|rule| rule as usize)
             }
-        })?;
-        match &self.rules.get(first)?.action {
-            BackendName::Fixed(id) => Some(*id),
-            BackendName::Dynamic(name) => {
-                let mut text = Vec::new();
-                name.write(context, &mut text);
-                context.stream.live.backend_named(&text)
-            }
+        })
+    }
+}
+
+/// The backend that a rule names.
+fn named(rule: &Rule<BackendName>, context: &Context<'_>) -> Option<BackendId> {
+    match &rule.action {
+        BackendName::Fixed(id) => Some(*id),
+        BackendName::Dynamic(name) => {
+            let mut text = Vec::new();
+            name.write(context, &mut text);
+            context.stream.live.backend_named(&text)
         }
     }
 }

@@ -238,7 +238,7 @@ fn names_of_backends_made_at_run_time() {
     let context = Context { request: None, response: None, stream: &stream };
     for (name, expected) in [(&b"dyn"[..], Some(BackendId(99))), (b"nosuch", None)] {
         let rules = Rules { use_backend: Switch::new(vec![rule(name)], &[]), ..Rules::default() };
-        assert_eq!(rules.choose_backend(&context), expected);
+        assert_eq!(rules.choose_backend(&context, |_| true), expected);
     }
 }
 
@@ -254,6 +254,7 @@ proptest! {
         list in proptest::collection::vec(switch_rule(), 0..12),
         path in "/[/ab]{0,4}",
         hosts in proptest::collection::vec("[/ab]{0,3}", 0..3),
+        away in proptest::collection::vec(0_u32..12, 0..4),
     ) {
         let mut acls = Vec::new();
         let mut rules = Vec::new();
@@ -274,9 +275,11 @@ proptest! {
         }
         let stream = stream();
         let context = Context { request: Some(&request), response: None, stream: &stream };
-        let walk = rules.iter().position(|rule| rule.holds(&acls, &context));
+        let takes = |id: BackendId| !away.iter().any(|away| BackendId(*away) == id);
+        let walk =
+            rules.iter().zip(0..).position(|(rule, number)| rule.holds(&acls, &context) && takes(BackendId(number)));
         let rules = Rules { use_backend: Switch::new(rules, &acls), acls, ..Rules::default() };
-        prop_assert_eq!(rules.choose_backend(&context).map(BackendId::index), walk);
+        prop_assert_eq!(rules.choose_backend(&context, takes).map(BackendId::index), walk);
     }
 }
 

@@ -26,6 +26,7 @@ use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
 use crate::http::Head;
 use crate::http::h1::{Limits, Progress, request};
+use crate::ids::BackendId;
 use crate::log::step::Step;
 use crate::name_service::Asked;
 use crate::proxy::Section;
@@ -459,17 +460,20 @@ fn content<'e>(exchange: &'e Exchange<'_>) -> Option<Content<'e>> {
 pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let session = exchange.session;
     let rules = &session.frontend.section.rules;
+    let takes = |id| session.view.backend(id).is_some_and(|view| view.backend.takes_traffic());
     let ruled = if rules.use_backend.is_empty() {
         None
     } else {
         let content = content(exchange);
         let stream = Stream { content: content.as_ref(), ..seen(exchange, None) };
-        rules.choose_backend(&Context { request: exchange.visible_request(), response: None, stream: &stream })
+        let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
+        rules.choose_backend(&context, |id| takes(id) || rules.any(&rules.force_be_switch, &context))
     };
-    let backend = ruled.or(session.frontend.default_backend).and_then(|id| session.view.backend(id));
+    let default = session.frontend.default_backend;
+    let chosen = ruled.or_else(|| default.filter(|id| takes(*id)).or_else(|| without_default(exchange)));
     // Log lines alone go to the servers of a log backend.
-    let takes = |view: &&BackendView| !view.backend.section.disabled && view.backend.section.mode != Mode::Log;
-    let Some(view) = backend.filter(takes) else {
+    let requests = |view: &&BackendView| view.backend.section.mode != Mode::Log;
+    let Some(view) = chosen.and_then(|id| session.view.backend(id)).filter(requests) else {
         return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
     };
     exchange.backend = Some(view);
@@ -484,6 +488,22 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
         return Err(End::new(Cause::Internal, Phase::Request, None));
     }
     Ok(())
+}
+
+/// Where requests go whose default backend takes none: there all the same with `force-be-switch`, else to the servers of the section
+/// itself, if it has any.
+fn without_default(exchange: &Exchange<'_>) -> Option<BackendId> {
+    let session = exchange.session;
+    let rules = &session.frontend.section.rules;
+    if !rules.force_be_switch.is_empty() {
+        let content = content(exchange);
+        let stream = Stream { content: content.as_ref(), ..seen(exchange, None) };
+        let context = Context { request: exchange.visible_request(), response: None, stream: &stream };
+        if rules.any(&rules.force_be_switch, &context) {
+            return session.frontend.default_backend;
+        }
+    }
+    session.frontend.listen.filter(|own| Some(*own) != session.frontend.default_backend)
 }
 
 /// What `balance hash` or `balance rdp-cookie` hashes of an exchange.

@@ -183,7 +183,7 @@ fn the_seeds_rules_compile() {
         head.start_request(b"GET", path.as_bytes(), Version::HTTP_11);
         let stream = stream();
         let context = Context { request: Some(&head), response: None, stream: &stream };
-        assert_eq!(rules.choose_backend(&context), expected, "{path}");
+        assert_eq!(rules.choose_backend(&context, |_| true), expected, "{path}");
     }
 }
 

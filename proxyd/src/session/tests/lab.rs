@@ -19,7 +19,7 @@ use crate::name_service::Asked;
 use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, OddNames, RetryOn, Splice, Timeouts, Tune};
-use crate::proxy::{Backend, Frontend, Listener, Section, Server};
+use crate::proxy::{Backend, Frontend, Listener, Published, Section, Server};
 use crate::proxy::{Endpoint, Location, Place};
 use crate::rules::Rules;
 use crate::stats::Traffic;
@@ -186,6 +186,7 @@ impl Plan {
             nolinger: false,
             prefer_last_server: false,
             accept_unsafe_responses: false,
+            published: Arc::new(Published::new(true)),
         }
     }
 }
