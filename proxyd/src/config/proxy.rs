@@ -122,7 +122,12 @@ pub(super) fn open(
     }
     let from = Words::take(&mut words, "from").and_then(|_| words.next());
     let what = format!("{} '{text}'", kind.name());
-    let settings = defaults.settings(from, &what, sources, out);
+    // A `defaults` section starts anew, unless it names another one.
+    let settings = if kind == SectionKind::Defaults && from.is_none() {
+        Settings::default()
+    } else {
+        defaults.settings(from, &what, sources, out)
+    };
     let mut section = Section::new(kind, text, ast.head.span, settings);
     if let Some(word) = addresses {
         legacy::section_address(word, &mut section, tools, out);
