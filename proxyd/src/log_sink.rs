@@ -366,14 +366,14 @@ impl Batch {
         }
         let sent = match (&self.socket, &self.address) {
             (Socket::Udp(socket), LogAddress::Udp(to)) => {
-                self.send_datagrams(socket.as_raw_fd(), SockaddrStorage::from(*to))
+                let to = (!is_connected(to)).then(|| SockaddrStorage::from(*to));
+                self.send_datagrams(socket.as_raw_fd(), to)
             }
             (Socket::Unix(socket), LogAddress::Unix(path)) => {
-                UnixAddr::new(path).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
+                UnixAddr::new(path).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), Some(to)))
             }
-            (Socket::Unix(socket), LogAddress::Abstract(name)) => {
-                UnixAddr::new_abstract(name.as_bytes()).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), to))
-            }
+            (Socket::Unix(socket), LogAddress::Abstract(name)) => UnixAddr::new_abstract(name.as_bytes())
+                .map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), Some(to))),
             (Socket::Inherited(fd), _) => self.write_lines(*fd),
             (Socket::Ring(ring), _) => self.ends.len() - ring.append(self.lines()),
             (Socket::Closed | Socket::Udp(_) | Socket::Unix(_), _) => 0,
@@ -386,14 +386,14 @@ impl Batch {
         self.ends.clear();
     }
 
-    /// Sends each line as a datagram; returns how many were taken.
-    fn send_datagrams<A: SockaddrLike + Copy>(&self, fd: RawFd, to: A) -> usize {
+    /// Sends each line as a datagram, to where the socket is connected if `to` is nothing; returns how many were taken.
+    fn send_datagrams<A: SockaddrLike + Copy>(&self, fd: RawFd, to: Option<A>) -> usize {
         let slices: Vec<_> = self.lines().map(|line| [IoSlice::new(line)]).collect();
-        let (mut next, mut taken) = (0, 0);
+        let (mut next, mut taken, mut is_refused) = (0, 0, false);
         while next < slices.len() {
             let rest = &slices[next..];
             let mut headers = MultiHeaders::preallocate(rest.len(), None);
-            let addresses = vec![Some(to); rest.len()];
+            let addresses = vec![to; rest.len()];
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             match nix::sys::socket::sendmmsg(fd, &mut headers, rest, &addresses, [], flags) {
                 Ok(results) => {
@@ -402,6 +402,10 @@ impl Batch {
                     taken += count;
                 }
                 Err(nix::errno::Errno::EINTR) => {}
+                // Nobody listened when something was sent before: the kernel says so once, and has sent nothing now.
+                Err(nix::errno::Errno::ECONNREFUSED) if !is_refused => is_refused = true,
+                // Nobody listens: to an unconnected socket, they would have been sent all the same.
+                Err(nix::errno::Errno::ECONNREFUSED) => return slices.len(),
                 // One that is too long for a datagram keeps the others from nothing.
                 Err(nix::errno::Errno::EMSGSIZE) => next += 1,
                 Err(_) => break,
@@ -432,13 +436,23 @@ fn writable(fd: BorrowedFd<'_>) -> bool {
     ready.is_ok_and(|count| count > 0) && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
 }
 
+/// Whether the socket to this address is connected, so that the kernel looks for the way once and not for each line. Only on
+/// this host: elsewhere the way, and the address that lines come from, may change while the socket is open.
+fn is_connected(to: &SocketAddr) -> bool {
+    to.ip().is_loopback()
+}
+
 impl Socket {
     fn open(address: &LogAddress) -> std::io::Result<Self> {
         match address {
             LogAddress::Udp(to) => {
                 let any: SocketAddr =
                     if to.is_ipv4() { ([0; 4], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
-                UdpSocket::bind(any).map(Self::Udp)
+                let socket = UdpSocket::bind(any)?;
+                if is_connected(to) {
+                    socket.connect(to)?;
+                }
+                Ok(Self::Udp(socket))
             }
             LogAddress::Unix(_) | LogAddress::Abstract(_) => UnixDatagram::unbound().map(Self::Unix),
             LogAddress::Fd(fd) => Ok(Self::Inherited(*fd)),

@@ -53,6 +53,29 @@ fn lines_leave_together_when_flushed() {
 }
 
 #[test]
+fn lines_arrive_again_when_their_server_is_back() {
+    let server = listener();
+    let address = server.local_addr().unwrap();
+    let loggers = [logger(LogAddress::Udp(address), 7)];
+    let sink = LogSink::new(settings());
+    let send = |text: &str| {
+        sink.event(destination(&loggers, Level::Notice), text);
+        sink.flush();
+    };
+    send("one");
+    assert_eq!(received(&server), "<5>one\n");
+    drop(server);
+    for _ in 0..3 {
+        send("nobody listens");
+    }
+    let server = UdpSocket::bind(address).unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    send("two");
+    assert_eq!(received(&server), "<5>two\n");
+    assert_eq!(sink.settings.dropped.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn a_target_gets_only_what_is_severe_enough() {
     let (all, errors) = (listener(), listener());
     let loggers = [
