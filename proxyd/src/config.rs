@@ -21,6 +21,7 @@ mod cookie;
 mod default_path;
 mod draft;
 mod files;
+mod forwarded;
 mod frontend;
 mod global;
 mod keep_alive;

@@ -17,6 +17,7 @@
 pub mod acl;
 pub mod bandwidth;
 pub mod effect;
+pub mod forwarded;
 pub mod headers_bin;
 pub mod http;
 pub mod normalize;

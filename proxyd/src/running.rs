@@ -306,6 +306,7 @@ impl Builder<'_> {
             pretend_keep_alive: backend.pretend_keep_alive,
             checkcache: backend.checkcache,
             http_reuse: backend.http_reuse,
+            forwarded: backend.forwarded.clone(),
             send_name_header: backend.send_name_header.clone(),
             tcp_keep_alive: backend.tcp_keep_alive,
             nolinger: backend.nolinger,

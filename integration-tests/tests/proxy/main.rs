@@ -19,6 +19,7 @@ mod differ;
 mod early;
 mod exporter;
 mod features;
+mod forwarded;
 mod global;
 mod halog;
 mod health;

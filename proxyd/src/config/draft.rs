@@ -14,7 +14,9 @@ use crate::balance::hash::{Affinity, HashType};
 use crate::balance::persist::{CookieSettings, Redispatch};
 use crate::health::script::{Dialect, HttpSend, HttpStep, TcpStep};
 use crate::log::step::Steps;
+use crate::rules::forwarded::Forwarded;
 use shared_config::haproxy::ast::Statement;
+use shared_config::haproxy::expr::Expression;
 use shared_config::haproxy::keyword::SectionKind;
 use shared_config::source::Span;
 use shared_config::words::Word;
@@ -50,6 +52,7 @@ pub(super) struct Settings {
     pub odd_names: OddNames,
     pub forward_for: Option<At<ForwardFor>>,
     pub original_to: Option<At<ForwardFor>>,
+    pub forwarded: Option<At<Forwarded<Expression>>>,
     pub log_format: Option<At<FormatDraft>>,
     /// `log-format-sd`
     pub log_structured: Option<Word>,

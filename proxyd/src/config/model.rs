@@ -28,6 +28,7 @@ pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::resolvers::{self, Wish};
 use crate::rules::Rules;
 use crate::rules::effect::Effect;
+use crate::rules::forwarded::Forwarded;
 use crate::sample::Expression;
 use crate::stick;
 use std::net::{IpAddr, SocketAddr};
@@ -452,6 +453,8 @@ pub struct Backend {
     pub checkcache: bool,
     /// `http-reuse`.
     pub http_reuse: HttpReuse,
+    /// `option forwarded`. `None`: no such header.
+    pub forwarded: Option<Box<Forwarded<Expression>>>,
     /// `http-send-name-header`: the header that carries the server's name.
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`: TCP keep-alives towards servers.

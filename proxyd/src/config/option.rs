@@ -2,6 +2,7 @@
 
 use super::check;
 use super::draft::{At, Flag, FormatDraft, Section};
+use super::forwarded;
 use super::line::{Line, code};
 use super::model::{ConnectionMode, ForwardFor, OddNames};
 use super::proxy::Tools;
@@ -72,6 +73,11 @@ fn apply(line: &mut Line<'_, '_>, row: &'static Keyword, on: bool, section: &mut
         "httplog" | "tcplog" | "httpslog" => log_format(line, row.name, section),
         "forwardfor" => forward_for(line, section),
         "originalto" => original_to(line, section),
+        "forwarded" if on => forwarded::option(line, section),
+        "forwarded" => {
+            section.settings.forwarded = None;
+            line.end();
+        }
         "redispatch" => redispatch(line, on, section),
         "http-keep-alive" | "http-server-close" | "httpclose" | "forceclose" => {
             connection_mode(row.name, on, section);

@@ -5,6 +5,7 @@ use super::bind::BindDraft;
 use super::check;
 use super::cookie;
 use super::draft::{Flag, LogEntry, Section, Settings, StatsDraft};
+use super::forwarded;
 use super::global::Extra;
 use super::line::code;
 use super::model::{
@@ -490,6 +491,7 @@ impl Completion<'_> {
             pretend_keep_alive: flag(Flag::PretendKeepAlive),
             checkcache: flag(Flag::CheckCache),
             http_reuse: settings.http_reuse.unwrap_or(HttpReuse::Safe),
+            forwarded: forwarded::complete(section, self.names, self.out),
             send_name_header: settings.send_name_header.clone(),
             tcp_keep_alive: flag(Flag::ServerKeepAlive).then_some(settings.server_keep_alive),
             nolinger: flag(Flag::NoLinger),

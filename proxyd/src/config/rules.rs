@@ -310,6 +310,34 @@ pub fn balance_hash(
     lowered.expression
 }
 
+/// Checks and compiles an expression of `option forwarded`, likewise.
+pub fn forwarded_expression(
+    section: &Section<'_>,
+    written: &expr::Expression,
+    names: &Names,
+    out: &mut Diagnostics,
+) -> Option<sample::Expression> {
+    let mut lowering = Lowering::new(section, names, out);
+    let before = "'option forwarded' : ";
+    let lowered = match lowering.expression(written, &written.fetch.name.text, expression::Voice::Sample) {
+        Ok(lowered) => lowered,
+        Err(problem) => {
+            lowering.out.push(report::sentence(problem).into_diagnostic(code::BAD_EXPRESSION, before));
+            return None;
+        }
+    };
+    if !lowered.places.intersects(FetchPlaces::of(FetchPlace::BackendHttpRequestHeader)) {
+        let message = format!(
+            "{before}fetch method '{}' extracts information from '{}', none of which is available here.",
+            written.fetch.name.text,
+            text::needs(lowered.places)
+        );
+        lowering.out.push(Diagnostic::error(code::BAD_EXPRESSION, written.span, message));
+        return None;
+    }
+    lowered.expression
+}
+
 /// Checks and compiles the converters of `balance log-hash`. `None` where they are wrong or do not work yet, which has been reported.
 pub fn log_hash(
     section: &Section<'_>,

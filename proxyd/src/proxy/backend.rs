@@ -6,6 +6,7 @@ use super::place::{Endpoint, Location, Ports};
 use super::settings::{HttpReuse, KeepAlive, RetryOn};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
+use crate::rules::forwarded::Forwarded;
 use crate::sample::Expression;
 use crate::stats::{Gauge, Traffic};
 use std::net::SocketAddr;
@@ -44,6 +45,8 @@ pub struct Backend {
     pub checkcache: bool,
     /// `http-reuse`.
     pub http_reuse: HttpReuse,
+    /// `option forwarded`. `None`: no such header.
+    pub forwarded: Option<Box<Forwarded<Expression>>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`.

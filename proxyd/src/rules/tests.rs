@@ -45,7 +45,7 @@ impl Live for Process {
     }
 }
 
-fn stream() -> Stream<'static> {
+pub(super) fn stream() -> Stream<'static> {
     Stream {
         transaction: Some(Box::leak(Box::default())),
         source: "10.0.0.1:1000".parse().ok(),

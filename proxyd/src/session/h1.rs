@@ -217,6 +217,10 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     let close = mode(exchange) != ConnectionMode::KeepAlive && !pretends;
     let (session, backend) = (exchange.session, exchange.backend);
     let id = session.frontend.unique_id_header.as_deref().and_then(|name| Some((name, policy::unique_id(exchange)?)));
+    let forwarded = backend.and_then(|view| {
+        let setting = view.backend.forwarded.as_deref()?;
+        Some(policy::with_request(exchange, view, |context| setting.element(context)))
+    });
     exchange.transaction.body.set(Body::None);
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
@@ -224,6 +228,9 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     write_request(&exchange.request, out);
     if let Some((name, id)) = id {
         write_lower(out, name, |out| out.extend_from_slice(&id));
+    }
+    if let Some(element) = forwarded.filter(|element| !element.is_empty()) {
+        write_lower(out, "forwarded", |out| out.extend_from_slice(&element));
     }
     if let Some(source) = exchange.source() {
         let sections = (&session.frontend.section, backend.map(|view| &view.backend.section));

@@ -29,7 +29,8 @@ impl Parameter {
         })
     }
 
-    fn accepts(self, value: &[u8]) -> bool {
+    /// Whether it may have that value.
+    pub fn accepts(self, value: &[u8]) -> bool {
         match self {
             Self::Proto => value.eq_ignore_ascii_case(b"http") || value.eq_ignore_ascii_case(b"https"),
             Self::Host => !value.is_empty() && value.iter().all(|byte| is_host(*byte)),
@@ -38,8 +39,8 @@ impl Parameter {
     }
 }
 
-/// RFC 7230, section 3.2.6.
-fn is_token(byte: u8) -> bool {
+/// Whether a byte needs no quotes (RFC 7230, section 3.2.6).
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -141,7 +142,7 @@ fn is_port(text: &[u8]) -> bool {
 }
 
 /// `rfc7239_is_valid`
-pub(super) fn is_valid(element: &[u8]) -> bool {
+pub fn is_valid(element: &[u8]) -> bool {
     parameters(element).is_some()
 }
 
@@ -185,7 +186,7 @@ fn hidden(name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// `rfc7239_nn`: how a node's name is written. No name at all is an unknown one.
-pub(super) fn write_name(value: &Value<'_>) -> Option<Vec<u8>> {
+pub fn write_name(value: &Value<'_>) -> Option<Vec<u8>> {
     match value {
         Value::Ip(IpAddr::V4(ip)) => Some(ip.to_string().into_bytes()),
         Value::Ip(IpAddr::V6(ip)) => Some(format!("[{ip}]").into_bytes()),
@@ -196,7 +197,7 @@ pub(super) fn write_name(value: &Value<'_>) -> Option<Vec<u8>> {
 }
 
 /// `rfc7239_np`: how a node's port is written.
-pub(super) fn write_port(value: &Value<'_>) -> Option<Vec<u8>> {
+pub fn write_port(value: &Value<'_>) -> Option<Vec<u8>> {
     match value {
         Value::Int(port) => Some(u16::try_from(*port).ok()?.to_string().into_bytes()),
         Value::Str(name) | Value::Method(name) => hidden(name),

@@ -181,6 +181,7 @@ impl Plan {
             pretend_keep_alive: false,
             checkcache: false,
             http_reuse: self.http_reuse,
+            forwarded: None,
             send_name_header: None,
             tcp_keep_alive: None,
             nolinger: false,

@@ -25,7 +25,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("dontlognull", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("external-check", Sections::BACKENDS, NONE, Works),
     row("forceclose", Sections::PROXIES, NONE, Works).no_or_default().http().legacy("'option httpclose'"),
-    row("forwarded", Sections::BACKENDS, Arity::at_least(0), NoEffect).no_or_default().http(),
+    row("forwarded", Sections::BACKENDS, Arity::at_least(0), Works).no_or_default().http(),
     row("forwardfor", Sections::PROXIES, Arity::range(0, 5), Works).http(),
     row("h1-case-adjust-bogus-client", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("h1-case-adjust-bogus-server", Sections::BACKENDS, NONE, Works).no_or_default(),
