@@ -67,5 +67,8 @@ pub const HEADS_KEPT: usize = 1_024;
 /// Commands that may wait for a worker; who gives one more waits.
 pub const COMMANDS_WAITING: usize = 64;
 
+/// Connections to servers that a client's connection keeps for itself (`max-session-srv-conns`).
+pub const OWN_CONNECTIONS_MAX: u32 = 5;
+
 /// Idle connections one worker keeps to one server, unless `pool-max-conn` says otherwise.
 pub const IDLE_CONNECTIONS_MAX: usize = 4_096;

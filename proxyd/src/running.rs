@@ -257,6 +257,7 @@ impl Builder<'_> {
             listen: frontend.listen,
             default_backend: frontend.default_backend,
             maxconn: frontend.maxconn.map_or(maxconn, u64::from),
+            max_session_srv_conns: frontend.max_session_srv_conns,
             rate_limit_sessions: frontend.rate_limit_sessions,
             logging: logging(frontend, &self.model.profiles, known.and_then(|known| known.logging.lines.clone())),
             http_ignore_probes: frontend.http_ignore_probes,
@@ -310,6 +311,7 @@ impl Builder<'_> {
             send_name_header: backend.send_name_header.clone(),
             tcp_keep_alive: backend.tcp_keep_alive,
             nolinger: backend.nolinger,
+            max_keep_alive_queue: backend.max_keep_alive_queue,
             prefer_last_server: backend.prefer_last_server,
             accept_unsafe_responses: backend.accept_unsafe_responses,
             published: match known.filter(|known| known.published.at_start() == backend.published) {

@@ -24,6 +24,7 @@ pub mod form;
 pub mod h1;
 pub mod hints;
 pub mod logging;
+mod own;
 pub mod policy;
 pub mod pool;
 pub mod preface;
@@ -57,7 +58,7 @@ use crate::worker::timers::Timer;
 use crate::worker::view::View;
 use crate::worker::{Presence, Worker};
 use conn::Conn;
-use pool::OwnPlace;
+use own::OwnPlace;
 use preface::Expected;
 use report::Report;
 
@@ -87,7 +88,7 @@ pub struct Session {
     pub since: Moment,
     /// The date when it was accepted.
     pub accepted: Duration,
-    /// The connection to a server that nobody else may use (`http-reuse never`).
+    /// Connections to servers that nobody else may use.
     pub own: OwnPlace,
     /// It began with a PROXY header: what that adds to the addresses.
     pub proxy_header: Option<Box<ProxyHeader>>,

@@ -23,7 +23,7 @@ frontend fe from plain
 /// A backend's name, the section it starts from, its lines, what the client sends, the header.
 const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("default", "plain", "option forwarded", "", "proto=http;for=127.0.0.1"),
-    ("host", "plain", "option forwarded host for-expr src,xxh32,hex", "", "host=\"h.ex:80\";for=_000000007F2F367E"),
+    ("host", "plain", "option forwarded host for-expr src,xxh32,hex", "", "host=\"h.ex:80\";for=_00000000013FB3EE"),
     (
         "custom",
         "plain",

@@ -25,6 +25,7 @@ mod halog;
 mod health;
 mod http;
 mod keep_alive;
+mod last_server;
 mod log_backends;
 mod log_forward;
 mod log_profiles;

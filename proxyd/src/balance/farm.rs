@@ -250,6 +250,12 @@ impl Farm {
         Presence(Some(Arc::clone(self)))
     }
 
+    /// Whether a server would take a request at once.
+    pub fn has_room(&self, index: usize) -> bool {
+        let limit = self.limit(index);
+        self.servers.get(index).is_some_and(|server| server.queued() == 0 && (limit == 0 || server.served() < limit))
+    }
+
     /// Takes a slot of a server unless it is full or others wait for it.
     pub(super) fn try_take(&self, index: usize) -> bool {
         let Some(server) = self.servers.get(index) else { return false };

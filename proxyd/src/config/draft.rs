@@ -85,6 +85,8 @@ pub(super) struct Settings {
     pub default_server: Arc<ServerSettings>,
     pub source: Option<Source>,
     pub rate_limit_sessions: Option<u32>,
+    pub max_keep_alive_queue: Option<u32>,
+    pub max_session_srv_conns: Option<u32>,
     pub send_name_header: Option<String>,
     pub unique_id_header: Option<String>,
     /// Compiled once the section is complete.

@@ -346,6 +346,8 @@ pub struct Frontend {
     pub maxconn: Option<u32>,
     /// `backlog`. `None`: `maxconn`.
     pub backlog: Option<u32>,
+    /// `max-session-srv-conns`: connections to servers that a client's connection keeps for itself.
+    pub max_session_srv_conns: u32,
     /// `rate-limit sessions`: new connections per second. `None`: no limit.
     pub rate_limit_sessions: Option<u32>,
     /// What is logged.
@@ -461,6 +463,8 @@ pub struct Backend {
     pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`: reset towards servers.
     pub nolinger: bool,
+    /// `max-keep-alive-queue`: how many may wait for a server that a client would go on with. `None`: any number.
+    pub max_keep_alive_queue: Option<u32>,
     /// `option prefer-last-server`.
     pub prefer_last_server: bool,
     /// `option accept-unsafe-violations-in-http-response` and its older name.

@@ -5,7 +5,6 @@ use super::bind::BindDraft;
 use super::check;
 use super::cookie;
 use super::draft::{Flag, LogEntry, Section, Settings, StatsDraft};
-use super::forwarded;
 use super::global::Extra;
 use super::line::code;
 use super::model::{
@@ -22,7 +21,7 @@ use super::server::{self, ServerDraft};
 use super::state_file::LastAddresses;
 use super::stats;
 use super::track;
-use super::{log_backend, log_profile, ring};
+use super::{forwarded, log_backend, log_profile, ring};
 use crate::balance::Algorithm;
 use crate::health::Pace;
 use crate::ids::{BackendId, FrontendId};
@@ -311,6 +310,7 @@ impl Completion<'_> {
             listen,
             maxconn: settings.maxconn.or(self.proxy_maxconn),
             backlog: settings.backlog,
+            max_session_srv_conns: settings.max_session_srv_conns.unwrap_or(crate::limits::OWN_CONNECTIONS_MAX),
             rate_limit_sessions: settings.rate_limit_sessions,
             log_format: self.log_format(section, own),
             log_structured: self.log_structured(section, own),
@@ -495,6 +495,7 @@ impl Completion<'_> {
             send_name_header: settings.send_name_header.clone(),
             tcp_keep_alive: flag(Flag::ServerKeepAlive).then_some(settings.server_keep_alive),
             nolinger: flag(Flag::NoLinger),
+            max_keep_alive_queue: settings.max_keep_alive_queue,
             prefer_last_server: flag(Flag::PreferLastServer),
             accept_unsafe_responses: flag(Flag::AcceptUnsafeResponses),
             published: !settings.be_unpublished,

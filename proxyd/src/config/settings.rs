@@ -115,12 +115,7 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
             let path = line.words.next().map(|word| (word.text.to_string(), at));
             section.settings.external_check.path = path.or(section.settings.external_check.path.take());
         }
-        "max-keep-alive-queue" => {
-            let missing = "'max-keep-alive-queue' expects expects an integer value (or -1 to disable)";
-            if let Some(word) = line.expect(missing) {
-                strict_integer(line, word, "max-keep-alive-queue");
-            }
-        }
+        "max-keep-alive-queue" | "max-session-srv-conns" => kept_connections(line, settings),
         "clitcpka-cnt" | "clitcpka-idle" | "clitcpka-intvl" | "srvtcpka-cnt" | "srvtcpka-idle" | "srvtcpka-intvl" => {
             keep_alive::statement(line, settings);
         }
@@ -412,6 +407,19 @@ pub(super) fn strict_integer(line: &mut Line<'_, '_>, word: &shared_config::word
             line.error(code::BAD_VALUE, word.span, message);
             None
         }
+    }
+}
+
+/// What becomes of connections to servers that are one client's alone.
+fn kept_connections(line: &mut Line<'_, '_>, settings: &mut Settings) {
+    if line.name == "max-session-srv-conns" {
+        if let Some(word) = line.expect("'max-session-srv-conns' expects a number. Got no argument") {
+            settings.max_session_srv_conns = Some(u32::try_from(line.lenient(word)).unwrap_or(0));
+        }
+    } else if let Some(word) = line.expect("'max-keep-alive-queue' expects expects an integer value (or -1 to disable)")
+    {
+        let most = strict_integer(line, word, "max-keep-alive-queue");
+        settings.max_keep_alive_queue = most.and_then(|most| u32::try_from(most).ok());
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Backend {
     pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`.
     pub nolinger: bool,
+    /// `max-keep-alive-queue`: how many may wait for a server that a client would go on with. `None`: any number.
+    pub max_keep_alive_queue: Option<u32>,
     /// `option prefer-last-server`.
     pub prefer_last_server: bool,
     /// `option accept-unsafe-violations-in-http-response`.

@@ -23,6 +23,8 @@ pub struct Frontend {
     pub default_backend: Option<BackendId>,
     /// Connections at the same time over all workers; at the limit, accepting stops.
     pub maxconn: u64,
+    /// `max-session-srv-conns`: connections to servers that a client's connection keeps for itself.
+    pub max_session_srv_conns: u32,
     /// `rate-limit sessions`: new connections per second.
     pub rate_limit_sessions: Option<u32>,
     /// What is logged for a connection or a request.

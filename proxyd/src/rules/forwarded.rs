@@ -148,8 +148,8 @@ mod tests {
 
     type Whole = Forwarded<Expression>;
 
-    fn constant(value: Value<'static>) -> Option<Said<Expression>> {
-        Some(Said::Expression(Expression { fetch: Fetch::Constant(value), converters: Box::default() }))
+    fn constant(value: Value<'static>) -> Said<Expression> {
+        Said::Expression(Expression { fetch: Fetch::Constant(value), converters: Box::default() })
     }
 
     fn element(setting: &Whole, host: &[u8], source: Option<SocketAddr>, destination: Option<SocketAddr>) -> String {
@@ -165,7 +165,7 @@ mod tests {
         let (v4, v6) = ("127.0.0.1:60138".parse().ok(), "[::1]:80".parse().ok());
         let itself = || Some(Said::Itself);
         let node = |name, port| Node { name, port };
-        let text = |text: &'static str| constant(Value::text(text.as_bytes()));
+        let text = |text: &'static str| Some(constant(Value::text(text.as_bytes())));
         let none = || node(None, None);
         let cases: [(Whole, _, &str); 9] = [
             (Whole { proto: true, client: node(itself(), None), ..Whole::default() }, v4, "proto=http;for=127.0.0.1"),
@@ -179,7 +179,7 @@ mod tests {
                     proto: false,
                     host: text("host.com"),
                     by: node(text("_haproxy"), None),
-                    client: node(itself(), constant(Value::Int(10))),
+                    client: node(itself(), Some(constant(Value::Int(10)))),
                 },
                 v6,
                 "host=\"host.com\";by=_haproxy;for=\"[::1]:10\"",
@@ -200,9 +200,9 @@ mod tests {
         prop_oneof![
             Just(None),
             Just(Some(Said::Itself)),
-            any::<i64>().prop_map(|number| constant(Value::Int(number))),
-            "[a-z_:;\"\\\\ =,.-]{0,6}".prop_map(|text| constant(Value::Str(Cow::Owned(text.into_bytes())))),
-            any::<std::net::IpAddr>().prop_map(|ip| constant(Value::Ip(ip))),
+            any::<i64>().prop_map(|number| Some(constant(Value::Int(number)))),
+            "[a-z_:;\"\\\\ =,.-]{0,6}".prop_map(|text| Some(constant(Value::Str(Cow::Owned(text.into_bytes()))))),
+            any::<std::net::IpAddr>().prop_map(|ip| Some(constant(Value::Ip(ip)))),
         ]
     }
 

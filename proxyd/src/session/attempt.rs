@@ -13,7 +13,7 @@ use super::report::Stage;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, form, h1, logging, policy, repeat, response_wait, send_proxy, stickiness};
+use super::{cookies, form, h1, logging, own, policy, repeat, response_wait, send_proxy, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -197,7 +197,8 @@ impl Exchange<'_> {
         let sample = policy::balance_key(self, view);
         let key = Key { request, source: self.source(), sample, form: form::received(self, view) };
         let hash = key::hash(view.backend.farm.settings(), &key);
-        let server = if self.avoid.is_none() { self.demanded(view) } else { None };
+        let wanted = |exchange: &mut Self| exchange.demanded(view).or_else(|| own::preferred(exchange, view));
+        let server = if self.avoid.is_none() { wanted(self) } else { None };
         let priority = Priority {
             class: self.transaction.priority_class.get(),
             time_ms: i64::try_from(self.session.worker.milliseconds(self.account.now))
@@ -334,10 +335,12 @@ impl Exchange<'_> {
         let (Some(pool), Some(server)) = (view.pool(worker, index), view.backend.servers.get(index)) else {
             return false;
         };
+        if self.use_own(server) {
+            return true;
+        }
         let first = self.session.requests == 0;
         let proven = match (view.backend.http_reuse, first) {
-            (HttpReuse::Never, _) => return self.use_own(server),
-            (HttpReuse::Safe, true) => return false,
+            (HttpReuse::Never, _) | (HttpReuse::Safe, true) => return false,
             (HttpReuse::Aggressive, true) => true,
             (HttpReuse::Safe | HttpReuse::Aggressive, false) | (HttpReuse::Always, _) => false,
         };
@@ -354,12 +357,10 @@ impl Exchange<'_> {
     fn use_own(&mut self, server: &Server) -> bool {
         let buffers = &self.session.worker.buffers;
         let fresh = !is_poolable(server) || self.account.retries > 0 || self.fresh_only;
-        let own = self.session.own.take().filter(|_| !fresh).and_then(|own| own.take(server, buffers));
-        if let Some(mut conn) = own {
-            conn.requests = conn.requests.saturating_add(1);
-            self.server = Some(conn);
-        }
-        self.server.is_some()
+        let Some(mut conn) = self.session.own.take(server, buffers).filter(|_| !fresh) else { return false };
+        conn.requests = conn.requests.saturating_add(1);
+        self.server = Some(conn);
+        true
     }
 
     /// A new connection.

@@ -2,7 +2,6 @@
 
 use std::task::Poll;
 
-use super::pool::Own;
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
@@ -129,9 +128,11 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let keeps = end.is_none() && exchange.upload.is_done() && h1::server_keeps(exchange);
     let worker = &exchange.session.worker;
     let at = exchange.backend.zip(exchange.server_index);
-    let kept_for = at.filter(|(view, _)| keeps && view.backend.http_reuse == HttpReuse::Never);
+    let claimed = exchange.session.own.claims();
+    let kept_for = at.filter(|(view, _)| keeps && (claimed || view.backend.http_reuse == HttpReuse::Never));
     if let Some(kept_for) = kept_for.and_then(|(view, index)| view.backend.servers.get(index)) {
-        exchange.session.own.put(Own::keep(kept_for, &worker.buffers, server));
+        let most = exchange.session.frontend.max_session_srv_conns;
+        exchange.session.own.keep(kept_for, &worker.buffers, server, most);
         return;
     }
     let pool = at.and_then(|(view, index)| view.pool(worker, index));

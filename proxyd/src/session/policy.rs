@@ -16,6 +16,7 @@ use super::conn::Conn;
 use super::exporter;
 use super::hints;
 use super::logging;
+use super::own;
 use super::preface::Expected;
 use super::report::Stage;
 use super::server_content;
@@ -564,6 +565,9 @@ pub async fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
         exchange.backend.zip(exchange.server_index).and_then(|(view, at)| view.backend.servers.get(at))
     {
         server.traffic.of(exchange.session.worker.index).add(Count::of_status(status), 1);
+    }
+    if own::is_about_connection(&exchange.response) {
+        exchange.session.own.stick();
     }
     for section in sections(exchange).into_iter().flatten() {
         if !section.rules.tcp_response_content.is_empty() {

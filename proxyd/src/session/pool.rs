@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -40,60 +39,9 @@ pub struct ServerConn {
 
 impl ServerConn {
     /// Whether nothing is left over of the request before, and it still leads to where the server is.
-    fn is_clean(&self, location: &Location) -> bool {
+    pub(super) fn is_clean(&self, location: &Location) -> bool {
         let here = self.moves == location.moves();
         here && self.conn.input.is_empty() && self.conn.output.is_empty() && !self.conn.ended
-    }
-}
-
-/// A connection that a client's connection keeps for itself (`http-reuse never`), until it ends or asks another server.
-#[derive(Debug)]
-pub struct Own {
-    /// Keeps the address from being given to another.
-    reach: Weak<Reach>,
-    conn: ServerConn,
-}
-
-impl Own {
-    /// Puts a connection aside whose request is complete, unless it is not clean or has carried enough.
-    pub fn keep(server: &Server, buffers: &Buffers, mut conn: ServerConn) -> Option<Box<Self>> {
-        let clean = conn.is_clean(&server.location);
-        conn.conn.release(buffers);
-        let more = server.max_reuse.is_none_or(|reuse| conn.requests <= reuse);
-        (clean && more).then(|| Box::new(Self { reach: Arc::downgrade(&server.reach), conn }))
-    }
-
-    /// The connection, if it leads to this server and is still good.
-    pub fn take(self, server: &Server, buffers: &Buffers) -> Option<ServerConn> {
-        let Self { reach, mut conn } = self;
-        let same = std::ptr::eq(reach.as_ptr(), Arc::as_ptr(&server.reach));
-        if same && conn.moves == server.location.moves() && conn.conn.stream().is_quiet() {
-            return Some(conn);
-        }
-        conn.conn.release(buffers);
-        None
-    }
-}
-
-/// The place for one, a word in every client's connection.
-#[derive(Default)]
-pub struct OwnPlace(Cell<Option<Box<Own>>>);
-
-impl OwnPlace {
-    /// What is there, which is taken out.
-    pub fn take(&self) -> Option<Box<Own>> {
-        self.0.take()
-    }
-
-    /// Puts another there; the one before is closed.
-    pub fn put(&self, own: Option<Box<Own>>) {
-        drop(self.0.replace(own));
-    }
-}
-
-impl fmt::Debug for OwnPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OwnPlace")
     }
 }
 

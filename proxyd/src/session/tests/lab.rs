@@ -116,6 +116,7 @@ impl Plan {
             listen: None,
             default_backend: Some(BackendId(0)),
             maxconn: 1_000,
+            max_session_srv_conns: 5,
             rate_limit_sessions: None,
             logging: Logging {
                 line: if self.mode == Mode::Http { Program::http() } else { Program::tcp() },
@@ -185,6 +186,7 @@ impl Plan {
             send_name_header: None,
             tcp_keep_alive: None,
             nolinger: false,
+            max_keep_alive_queue: None,
             prefer_last_server: false,
             accept_unsafe_responses: false,
             published: Arc::new(Published::new(true)),

@@ -57,7 +57,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("originalto", Sections::PROXIES, Arity::range(0, 4), Works).http(),
     row("persist", Sections::BACKENDS, NONE, Works).no_or_default(),
     row("pgsql-check", Sections::BACKENDS, Arity::at_least(2), Works),
-    row("prefer-last-server", Sections::BACKENDS, NONE, NoEffect).no_or_default().http(),
+    row("prefer-last-server", Sections::BACKENDS, NONE, Works).no_or_default().http(),
     row("redis-check", Sections::BACKENDS, NONE, Works),
     row("redispatch", Sections::BACKENDS, Arity::range(0, 1), Works).no_or_default(),
     row("smtpchk", Sections::BACKENDS, Arity::at_least(0), Works),
