@@ -51,6 +51,7 @@ mod stats;
 mod stick;
 mod support;
 mod track;
+mod tune;
 mod userlist;
 mod users;
 mod value;
@@ -163,10 +164,11 @@ struct Proxy<'a> {
 impl<'a> Lowering<'a> {
     fn new(file: &'a ast::File, sources: &'a Sources, env: &Env, mut out: Diagnostics) -> Self {
         let names = names(file, sources, &mut out);
+        let bufsize = Global::default().tune.bufsize;
         Self {
             sources,
             out,
-            tools: Tools { resolver: Resolver::new(env.clone()), ..Tools::default() },
+            tools: Tools { resolver: Resolver::new(env.clone()), bufsize, ..Tools::default() },
             global: Global { notes_course: rules::tells_course(file), ..Global::default() },
             extra: global::Extra::default(),
             defaults: DefaultsList::default(),
@@ -203,6 +205,7 @@ impl<'a> Lowering<'a> {
             global::statement(statement, &mut self.global, &mut self.extra, &mut self.tools, &mut self.out);
             self.place.enter(&self.extra.default_path, ast.head.span, self.sources, &mut self.out);
         }
+        self.tools.bufsize = self.global.tune.bufsize;
     }
 
     fn userlist(&mut self, ast: &ast::Section) {
@@ -345,6 +348,7 @@ impl Lowering<'_> {
         let tables = tables.chain(self.others.peer_tables.iter().map(|draft| ("peers", draft)));
         self.tables = stick::collect(tables, names, &self.others, self.sources, &mut self.out);
         names.http_errors.clone_from(&self.others.http_errors);
+        names.bufsize = self.global.tune.bufsize;
         names.stick_counters = self.extra.stick_counters;
         names.tokens = self.extra.tokens;
         names.experimental = self.extra.experimental;

@@ -1,7 +1,7 @@
 //! Every hard limit of the data path, with its unit and where it comes from. What can be configured names the keyword;
 //! the constant is then the default.
 
-/// Bytes of a connection's buffer (`tune.bufsize`).
+/// Bytes of a connection's buffer (`tune.bufsize`), which also a chunk-size line and the trailers have to fit into.
 pub const BUFFER_SIZE: usize = 16_384;
 
 /// Bytes of a buffer kept free for rewriting (`tune.maxrewrite`).
@@ -9,6 +9,12 @@ pub const REWRITE_RESERVE: usize = 1_024;
 
 /// Bytes of a message head, start line and final empty line included.
 pub const HEAD_MAX: usize = BUFFER_SIZE - REWRITE_RESERVE;
+
+/// Bytes of a request line that are logged (`tune.http.logurilen`): one less than haproxy's manual says, as haproxy does.
+pub const LOGGED_LINE_MAX: u16 = 1_023;
+
+/// Bytes of a captured cookie (`tune.http.cookielen`), its name included.
+pub const CAPTURED_COOKIE_MAX: u16 = 63;
 
 /// Fields of a head, the start line counted as one (`tune.http.maxhdr`).
 pub const FIELDS_MAX: usize = 101;
@@ -21,12 +27,6 @@ pub const PROTOCOL_MAX: usize = u8::MAX as usize;
 
 /// Largest size of one chunk: haproxy's bound, far from where arithmetic overflows.
 pub const CHUNK_MAX: u64 = (1 << 52) - 1;
-
-/// Bytes of a chunked message's trailer section: what a buffer holds, as in haproxy.
-pub const TRAILERS_MAX: usize = BUFFER_SIZE;
-
-/// Bytes of one chunk-size line, extensions included: what a buffer holds, as in haproxy.
-pub const CHUNK_LINE_MAX: usize = BUFFER_SIZE;
 
 /// Bytes that are taken from a client and thrown away when its connection is closed while it is still sending.
 pub const DRAINED_MAX: usize = 262_144;

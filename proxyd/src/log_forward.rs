@@ -70,9 +70,7 @@ fn sockets(forwarder: &Forwarder) -> Result<Sockets, String> {
     for bind in &settings.binds {
         let opened = listen::open(bind, 1).and_then(|opened| {
             for socket in &opened {
-                socket.listen(
-                    bind.backlog.and_then(|wanted| i32::try_from(wanted).ok()).unwrap_or(listen::DEFAULT_BACKLOG),
-                )?;
+                listen::listen(socket, bind)?;
             }
             Ok(opened)
         });
@@ -111,6 +109,7 @@ fn internet_datagrams(bind: &DatagramBind, address: SocketAddr) -> io::Result<So
     if bind.transparent && address.is_ipv4() {
         socket.set_ip_transparent_v4(true)?;
     }
+    crate::net::set_kernel_buffers(&socket, bind.kernel_buffers)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

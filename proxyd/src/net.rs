@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use crate::limits::DRAINED_MAX;
 use crate::proxy::settings::KeepAlive;
+use crate::proxy::settings::SocketBuffers;
 use crate::sample::fetch::socket::{Measured, Socket};
 use crate::sys;
 use socket2::{SockRef, TcpKeepalive};
@@ -196,6 +197,8 @@ impl Stream {
     /// `ttl` says so, a reset is sent that passes `ttl` routers, or none.
     pub fn forget(&self, ttl: Option<u8>) {
         let Self::Tcp(stream) = self else { return };
+        // What has come is acknowledged before: it would be sent again, and answered with a reset.
+        let _ = self.socket().set_tcp_quickack(true);
         if ttl.is_none() && sys::set_option(stream, sys::SocketOption::Repair, 1).is_ok() {
             return;
         }
@@ -305,13 +308,16 @@ impl Socket for Stream {
     }
 }
 
-/// Sets the bytes of the kernel's buffers, for what comes and for what goes, where they are given.
-fn set_kernel_buffers(socket: &socket2::Socket, (receive, send): (Option<u32>, Option<u32>)) -> io::Result<()> {
-    if let Some(size) = receive {
+/// Sets what the kernel holds of a connection, where it is given. What a listener is given holds for what it accepts.
+pub fn set_kernel_buffers(socket: &socket2::Socket, buffers: SocketBuffers) -> io::Result<()> {
+    if let Some(size) = buffers.receive {
         socket.set_recv_buffer_size(size as usize)?;
     }
-    if let Some(size) = send {
+    if let Some(size) = buffers.send {
         socket.set_send_buffer_size(size as usize)?;
+    }
+    if let Some(size) = buffers.unsent {
+        socket.set_tcp_notsent_lowat(size)?;
     }
     Ok(())
 }
@@ -324,14 +330,34 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::listen::ListenAddress;
 
     #[test]
     fn buffers_of_the_kernel() {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         let before = socket.send_buffer_size().unwrap();
-        set_kernel_buffers(&socket, (Some(20_000), None)).unwrap();
+        let buffers = SocketBuffers { receive: Some(20_000), send: None, unsent: Some(30_000) };
+        set_kernel_buffers(&socket, buffers).unwrap();
         // Linux doubles what is asked for.
         assert_eq!(socket.recv_buffer_size().unwrap(), 40_000);
         assert_eq!(socket.send_buffer_size().unwrap(), before);
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), 30_000);
+    }
+
+    /// What a listener is given holds for what it accepts.
+    #[test]
+    fn accepted_sockets_are_like_their_listener() {
+        let mut bind = crate::proxy::listen::Bind::plain(ListenAddress::Tcp(([127, 0, 0, 1], 0).into()), "");
+        bind.kernel_buffers = SocketBuffers { receive: Some(20_000), send: Some(15_000), unsent: Some(30_000) };
+        bind.smart_accept = true;
+        let listener = listen::open(&bind, 1).unwrap().remove(0);
+        assert!(!listener.tcp_quickack().unwrap());
+        listener.set_nonblocking(false).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap().as_socket().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(accepted.recv_buffer_size().unwrap(), 40_000);
+        assert_eq!(accepted.send_buffer_size().unwrap(), 30_000);
+        assert_eq!(accepted.tcp_notsent_lowat().unwrap(), 30_000);
+        assert!(!accepted.tcp_quickack().unwrap());
     }
 }

@@ -31,6 +31,7 @@ use crate::limits::{COMMANDS_WAITING, HEADS_KEPT};
 use crate::log_sink::{LogSettings, LogSink};
 use crate::name_service::Asked;
 use crate::net::accept::{self, Waiting};
+use crate::net::listen;
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::{Backend, Frontend, Listener};
 use crate::session;
@@ -478,6 +479,7 @@ fn limits(view: &View, frontend: &Frontend, listener: &Listener, waiting: &Arc<W
             .min()
             .map(|limit| (Arc::clone(&global.accepted), limit)),
         reject_privileged_ports: tune.reject_privileged_ports,
+        in_a_row: tune.maxaccept,
         waiting: Arc::clone(waiting),
     }
 }
@@ -485,9 +487,7 @@ fn limits(view: &View, frontend: &Frontend, listener: &Listener, waiting: &Arc<W
 fn open(worker: &Rc<Worker>, door: &Door) -> Option<JoinHandle<()>> {
     let listener = Arc::clone(&door.face.borrow().listener);
     let bind = &listener.bind;
-    let backlog =
-        bind.backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(crate::net::listen::DEFAULT_BACKLOG);
-    let socket = door.socket.try_clone().and_then(|socket| socket.listen(backlog).map(|()| socket));
+    let socket = door.socket.try_clone().and_then(|socket| listen::listen(&socket, bind).map(|()| socket));
     let socket = match socket {
         Ok(socket) => socket,
         Err(error) => {

@@ -6,6 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use proxyd::http::Head;
 use proxyd::http::chunk::Decoder;
+use proxyd::limits::BUFFER_SIZE;
 use proxyd::http::h1::request::{self, RequestWire, Tunnel};
 use proxyd::http::h1::{Body, Limits, Progress, Refused, response, write_request, write_response};
 
@@ -77,7 +78,7 @@ fn decode(pieces: &[&[u8]]) -> (Vec<u8>, bool, Option<Refused>) {
     let (mut decoder, mut out, mut held) = (Decoder::default(), Vec::new(), Vec::new());
     for piece in pieces {
         held.extend_from_slice(piece);
-        match decoder.read(&held, &mut out) {
+        match decoder.read(&held, BUFFER_SIZE, &mut out) {
             Ok(step) if step.done => return (out, true, None),
             Ok(step) => drop(held.drain(..step.consumed)),
             Err(refused) => return (out, false, Some(refused)),
@@ -100,7 +101,7 @@ fn body(input: &[u8], cut: usize) {
 /// The data in a body that is canonical.
 fn data(chunks: &[u8]) -> Vec<u8> {
     let (mut decoder, mut out, mut rest) = (Decoder::default(), Vec::new(), Vec::new());
-    let step = decoder.read(chunks, &mut rest).expect("what was written can be read");
+    let step = decoder.read(chunks, BUFFER_SIZE, &mut rest).expect("what was written can be read");
     assert!(step.done && step.consumed == chunks.len());
     let mut chunks = chunks;
     while let Some(end) = chunks.iter().position(|&byte| byte == b'\n') {

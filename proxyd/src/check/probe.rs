@@ -187,7 +187,7 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) ->
     };
     let socks4 = probe.socks4.filter(|_| probe.via_socks4 || step.via_socks4);
     let handshake_only = only && header.is_none() && !step.linger && socks4.is_none();
-    let options = Options { socks4, handshake_only, ..probe.options.clone() };
+    let options = Options { socks4, late_acknowledgement: handshake_only, ..probe.options.clone() };
     let mut connecting = connect::start(target, &options)?;
     poll_fn(|context| connecting.poll(context)).await?;
     let stream = connecting.into_stream();

@@ -75,12 +75,11 @@ pub fn long(program: &str) -> String {
     for (name, limit, unit) in own {
         let _ = writeln!(text, "  {name} = {limit} {unit}");
     }
-    let path: [(&str, usize, &str); 5] = [
+    let path: [(&str, usize, &str); 4] = [
         ("tune.bufsize", limits::BUFFER_SIZE, "bytes"),
         ("tune.maxrewrite", limits::REWRITE_RESERVE, "bytes"),
         ("message head", limits::HEAD_MAX, "bytes"),
         ("tune.http.maxhdr", limits::FIELDS_MAX, ""),
-        ("chunk size line", limits::CHUNK_LINE_MAX, "bytes"),
     ];
     for (name, limit, unit) in path {
         let _ = writeln!(text, "  {name} = {limit} {unit}");

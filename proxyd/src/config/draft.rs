@@ -275,6 +275,7 @@ pub(super) enum Flag {
     SpliceRequest,
     SpliceResponse,
     TcpSmartAccept,
+    TcpSmartConnect,
     Transparent,
 }
 
@@ -309,6 +310,7 @@ impl Flag {
             "splice-response" => Self::SpliceResponse,
             "srvtcpka" => Self::ServerKeepAlive,
             "tcp-smart-accept" => Self::TcpSmartAccept,
+            "tcp-smart-connect" => Self::TcpSmartConnect,
             "transparent" => Self::Transparent,
             _ => return None,
         })

@@ -32,23 +32,20 @@ pub(super) fn read(path: &str, max: u64) -> Result<Vec<u8>, Problem> {
     if size > max { Err(Problem::TooLong(size)) } else { Ok(bytes) }
 }
 
-/// The longest answer that is kept in a file, in bytes: it has to fit into a buffer.
-pub(super) const ANSWER_BYTES_MAX: u64 = 16_384;
-
-/// What a file holds that is sent as the body of an answer; the problem in haproxy's words.
-pub(super) fn body(path: &str) -> Result<Vec<u8>, Unusable> {
-    read(path, ANSWER_BYTES_MAX).map_err(|problem| match problem {
+/// What a file holds that is sent as the body of an answer, which has to fit into a buffer of `bufsize` bytes; the problem in
+/// haproxy's words.
+pub(super) fn body(path: &str, bufsize: u32) -> Result<Vec<u8>, Unusable> {
+    read(path, bufsize.into()).map_err(|problem| match problem {
         Problem::Open(reason) => Unusable { message: format!("error opening file '{path}'"), reason: Some(reason) },
-        Problem::TooLong(size) => Unusable {
-            message: format!("file '{path}' exceeds the buffer size ({size} > {ANSWER_BYTES_MAX})"),
-            reason: None,
-        },
+        Problem::TooLong(size) => {
+            Unusable { message: format!("file '{path}' exceeds the buffer size ({size} > {bufsize})"), reason: None }
+        }
     })
 }
 
 /// What a file holds that is sent as a whole answer. An empty one is none: the client gets nothing.
-pub(super) fn answer(path: &str) -> Result<Vec<u8>, Unusable> {
-    let bytes = body(path)?;
+pub(super) fn answer(path: &str, bufsize: u32) -> Result<Vec<u8>, Unusable> {
+    let bytes = body(path, bufsize)?;
     if bytes.is_empty() {
         return Ok(bytes);
     }
@@ -102,12 +99,12 @@ mod tests {
         ] {
             std::fs::write(&path, text).unwrap();
             let wanted = said.map(|said| format!("'{name}': {said}"));
-            assert_eq!(answer(name).err().map(|unusable| unusable.message), wanted, "{text:?}");
+            assert_eq!(answer(name, 16_384).err().map(|unusable| unusable.message), wanted, "{text:?}");
         }
         std::fs::write(&path, vec![b'a'; 16_385]).unwrap();
         let wanted = format!("file '{name}' exceeds the buffer size (16385 > 16384)");
-        assert_eq!(body(name).unwrap_err().message, wanted);
+        assert_eq!(body(name, 16_384).unwrap_err().message, wanted);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(answer(name).unwrap_err().message, format!("error opening file '{name}'"));
+        assert_eq!(answer(name, 16_384).unwrap_err().message, format!("error opening file '{name}'"));
     }
 }

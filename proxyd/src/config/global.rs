@@ -8,6 +8,7 @@ use super::log;
 use super::model::{Global, LogHostname, StatsSocket};
 use super::option::Negation;
 use super::proxy::Tools;
+use super::tune::{statuses, stick_counters, tune};
 use super::value::{self, TimeProblem, Unit};
 use super::{files, users};
 use crate::http::case::Unfit;
@@ -18,13 +19,9 @@ use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::{self, GLOBAL, Keyword, Prefix, SectionKind};
 use shared_config::suggest;
 use shared_config::words::Word;
-use std::time::Duration;
 
 /// The most worker threads.
 const THREADS_MAX: i64 = 64;
-
-/// `tune.stick-counters` at most.
-const STICK_COUNTERS_MAX: u8 = 100;
 
 /// What `global` says that only the lowering of other sections needs.
 #[derive(Debug, Default)]
@@ -147,6 +144,11 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         "unix-bind" => unix_bind(line, extra, tools),
         "tune.stick-counters" => stick_counters(line, extra),
         "jwt.decrypt_alg_list" | "jwt.decrypt_enc_list" => tokens(line, row, &mut extra.tokens),
+        "strict-limits" => {
+            global.strict_limits = Some(!line.negated);
+            line.end();
+        }
+        "http-err-codes" | "http-fail-codes" => statuses(line, global),
         "ssl-server-verify" => extra.no_server_verify = line.take("none").is_some(),
         _ => values(line, row, global),
     }
@@ -520,17 +522,6 @@ fn spread_checks(line: &mut Line<'_, '_>, global: &mut Global) {
     }
 }
 
-fn stick_counters(line: &mut Line<'_, '_>, extra: &mut Extra) {
-    let word = line.words.next();
-    let number = word.and_then(|word| word.text.parse::<u8>().ok()).filter(|number| *number <= STICK_COUNTERS_MAX);
-    if number.is_none() {
-        let at = word.map_or(line.words.here(), |word| word.span);
-        let message = format!("'tune.stick-counters' expects a value between 0 and {STICK_COUNTERS_MAX}.");
-        line.error(code::BAD_VALUE, at, message);
-    }
-    extra.stick_counters = number;
-}
-
 /// What tokens may be encrypted with.
 fn tokens(line: &mut Line<'_, '_>, row: &'static Keyword, allowed: &mut Allowed) {
     let Some(word) = line.expect(format!("'{}' expects a list of algorithms.", row.name)) else { return };
@@ -541,67 +532,8 @@ fn tokens(line: &mut Line<'_, '_>, row: &'static Keyword, allowed: &mut Allowed)
     }
 }
 
-fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global) {
-    let name = row.name;
-    let tune = &mut global.tune;
-    match name {
-        "tune.bufsize" => match line.words.next().map(|word| value::leading_integer(&word.text).0) {
-            Some(number) if number > 0 => tune.bufsize = u32::try_from(number).unwrap_or(u32::MAX),
-            _ => {
-                let at = line.words.statement();
-                line.error(code::BAD_VALUE, at, "'tune.bufsize' expects a positive integer argument.");
-            }
-        },
-        "tune.maxrewrite" => {
-            let number = line.integer("'tune.maxrewrite' expects an integer argument.").unwrap_or(0);
-            tune.maxrewrite = u32::try_from(number).unwrap_or(0);
-        }
-        "tune.http.maxhdr" => {
-            if let Some(number @ 1..=32_767) = line.words.next().map(|word| value::leading_integer(&word.text).0) {
-                tune.http_maxhdr = u16::try_from(number).unwrap_or(u16::MAX);
-            } else {
-                let at = line.words.statement();
-                line.error(code::BAD_VALUE, at, "'tune.http.maxhdr' expects a numeric value between 1 and 32767");
-            }
-        }
-        "tune.http.cookielen" | "tune.http.logurilen" => {
-            let number = line.integer(format!("'{name}' expects a positive integer.")).unwrap_or(0);
-            let len = u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(0);
-            if name == "tune.http.cookielen" { tune.http_cookielen = len } else { tune.http_logurilen = len }
-        }
-        "tune.maxaccept" => {
-            let number = line.integer("'tune.maxaccept' expects an integer argument.").unwrap_or(-1);
-            tune.maxaccept = u32::try_from(number).ok().filter(|&n| n > 0);
-        }
-        "tune.rcvbuf.client" | "tune.sndbuf.client" | "tune.rcvbuf.server" | "tune.sndbuf.server" => {
-            let number = line.integer(format!("'{name}' expects an integer argument.")).unwrap_or(0);
-            let size = u32::try_from(number).ok().filter(|&size| size > 0);
-            let buffers = &mut tune.kernel_buffers;
-            match name {
-                "tune.rcvbuf.client" => buffers.client.0 = size,
-                "tune.sndbuf.client" => buffers.client.1 = size,
-                "tune.rcvbuf.server" => buffers.server.0 = size,
-                _ => buffers.server.1 = size,
-            }
-        }
-        "tune.pipesize" => {
-            let number = line.integer("'tune.pipesize' expects an integer argument.").unwrap_or(0);
-            tune.pipesize = u32::try_from(number).ok().filter(|&n| n > 0);
-        }
-        "tune.idletimer" => {
-            if let Some(word) = line.words.next()
-                && !value::time(&word.text, Unit::Milliseconds).is_ok_and(|time| time <= Duration::from_millis(65_535))
-            {
-                let message = "'tune.idletimer' expects a timer value between 0 and 65535 ms.";
-                line.error(code::BAD_VALUE, word.span, message);
-            }
-        }
-        _ => others(line, row),
-    }
-}
-
 /// What has no effect yet or does not work: the table has said so; what haproxy refuses is refused.
-fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
+pub(super) fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
     match row.name {
         "cpu-map" => {
             if let Some(word) = line.expect("'cpu-map' expects a thread group and thread range, and a CPU set.")
@@ -634,7 +566,7 @@ fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
         | "key-base"
         | "ssl-dh-param-file"
         | "issuers-chain-path" => files_and_directories(line, row),
-        "strict-limits" | "set-dumpable" => line.end(),
+        "set-dumpable" => line.end(),
         _ if row.arity.min > 0 && line.words.is_empty() => {
             line.expect(format!("'{}' expects an argument.", row.name));
         }

@@ -41,6 +41,9 @@ impl Draft {
         for bind in &mut settings.binds {
             bind.backlog = bind.backlog.or(self.backlog);
         }
+        for bind in &mut settings.datagrams {
+            bind.kernel_buffers = global.tune.kernel_buffers.datagrams;
+        }
         LogForward { settings, logs }
     }
 }
@@ -137,6 +140,7 @@ fn datagrams(line: &mut Line<'_, '_>, tools: &mut Tools) -> Vec<DatagramBind> {
     let settings = bind::params(line, &prefix, &mut tools.support);
     let text = word.text.to_string();
     let bind = |address| DatagramBind {
+        kernel_buffers: crate::proxy::settings::SocketBuffers::default(),
         address,
         interface: settings.interface.clone(),
         transparent: settings.transparent,

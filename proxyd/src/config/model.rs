@@ -137,6 +137,8 @@ pub struct Global {
     pub splice: bool,
     /// `ulimit-n`: file descriptors to ask for. `None`: derived from `maxconn`.
     pub ulimit_n: Option<u32>,
+    /// `strict-limits`: whether a limit that cannot be had ends the start. `None`: only that of `ulimit-n` does.
+    pub strict_limits: Option<bool>,
     /// `log`: where `log global` sends.
     pub logs: Vec<LogTarget>,
     /// `log-tag`. `None`: the name the program was started under.
@@ -196,6 +198,7 @@ impl Default for Global {
             maxpipes: None,
             splice: true,
             ulimit_n: None,
+            strict_limits: None,
             logs: Vec::new(),
             log_tag: None,
             log_hostname: LogHostname::Absent,
@@ -344,8 +347,6 @@ pub struct Frontend {
     pub listen: Option<BackendId>,
     /// `maxconn`. `None`: the global one.
     pub maxconn: Option<u32>,
-    /// `backlog`. `None`: `maxconn`.
-    pub backlog: Option<u32>,
     /// `max-session-srv-conns`: connections to servers that a client's connection keeps for itself.
     pub max_session_srv_conns: u32,
     /// `rate-limit sessions`: new connections per second. `None`: no limit.
@@ -370,8 +371,6 @@ pub struct Frontend {
     pub http_ignore_probes: bool,
     /// `option socket-stats`: counters per listener.
     pub socket_stats: bool,
-    /// `option tcp-smart-accept`, off with `no`.
-    pub tcp_smart_accept: bool,
     /// `option clitcpka` or `tcpka`: TCP keep-alives towards clients.
     pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`: reset towards clients.
@@ -461,6 +460,8 @@ pub struct Backend {
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`: TCP keep-alives towards servers.
     pub tcp_keep_alive: Option<KeepAlive>,
+    /// `option tcp-smart-connect`: the handshake with a server ends with the first bytes.
+    pub tcp_smart_connect: bool,
     /// `option nolinger`: reset towards servers.
     pub nolinger: bool,
     /// `max-keep-alive-queue`: how many may wait for a server that a client would go on with. `None`: any number.

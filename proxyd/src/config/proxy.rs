@@ -26,6 +26,8 @@ pub(super) struct Tools {
     pub profiles: Vec<Word>,
     /// The log backends that they name.
     pub log_backends: Vec<Word>,
+    /// `tune.bufsize`, as far as it has been read.
+    pub bufsize: u32,
 }
 
 /// What haproxy says of `no` and `default` in front of other words.

@@ -1,15 +1,14 @@
 //! From drafts to the model: names become ids, what was not said gets its default.
 
 use super::balance;
-use super::bind::BindDraft;
 use super::check;
 use super::cookie;
 use super::draft::{Flag, LogEntry, Section, Settings, StatsDraft};
 use super::global::Extra;
 use super::line::code;
 use super::model::{
-    Agent, Backend, Bind, Check, ConnectionMode, Frontend, Global, HttpReuse, ListenAddress, LogTarget, Mode, Model,
-    Proxy, ProxyKind, Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
+    Agent, Backend, Check, ConnectionMode, Frontend, Global, HttpReuse, LogTarget, Mode, Model, Proxy, ProxyKind,
+    Server, ServerAddress, ServerPort, Splice, Timeouts, Userlist,
 };
 use super::number::number;
 use super::proxy::Tools;
@@ -33,6 +32,7 @@ use shared_config::suggest;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+mod binds;
 mod format;
 
 /// The time between two checks where no `inter` is given.
@@ -85,7 +85,8 @@ pub(super) fn complete(
     tools: &mut Tools,
     out: &mut Diagnostics,
 ) -> Model {
-    let Drafts { global, extra, sections, userlists, others, names, tables } = drafts;
+    let Drafts { mut global, extra, sections, userlists, others, names, tables } = drafts;
+    global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
     // Where there is a `stats socket`, it has the first number.
     let first = if global.stats_sockets.is_empty() { 1 } else { 2 };
     let ids = proxy_ids(&sections, first, sources, out);
@@ -309,7 +310,6 @@ impl Completion<'_> {
             binds: self.binds(section),
             listen,
             maxconn: settings.maxconn.or(self.proxy_maxconn),
-            backlog: settings.backlog,
             max_session_srv_conns: settings.max_session_srv_conns.unwrap_or(crate::limits::OWN_CONNECTIONS_MAX),
             rate_limit_sessions: settings.rate_limit_sessions,
             log_format: self.log_format(section, own),
@@ -322,7 +322,6 @@ impl Completion<'_> {
             logasap: flag(Flag::LogAsap),
             http_ignore_probes: flag(Flag::HttpIgnoreProbes),
             socket_stats: flag(Flag::SocketStats),
-            tcp_smart_accept: settings.flags.get(Flag::TcpSmartAccept, true),
             tcp_keep_alive: flag(Flag::ClientKeepAlive).then_some(settings.client_keep_alive),
             nolinger: flag(Flag::NoLinger),
             accept_unsafe_requests: flag(Flag::AcceptUnsafeRequests),
@@ -331,80 +330,12 @@ impl Completion<'_> {
             default_backend,
             capture_request: section.capture_request.clone(),
             capture_response: section.capture_response.clone(),
-            capture_cookie: section.capture_cookie.clone(),
+            capture_cookie: section
+                .capture_cookie
+                .clone()
+                .map(|capture| capture.within(self.global.tune.http_cookielen)),
             unique_id_header: settings.unique_id_header.clone(),
             unique_id_format: self.unique_id_format(section, own),
-        }
-    }
-
-    /// The listeners, numbered, with what `unix-bind` says for sockets that say nothing themselves.
-    fn binds(&mut self, section: &Section) -> Vec<Bind> {
-        self.check_binds(section);
-        let taken: HashSet<u32> = section.binds.iter().map(|draft| draft.bind.id).collect();
-        let mut given = HashSet::new();
-        let mut next = 1;
-        let mut binds = Vec::with_capacity(section.binds.len());
-        for draft in &section.binds {
-            let mut bind = draft.bind.clone();
-            bind.place = place(self.sources, draft.span);
-            bind.kernel_buffers = self.global.tune.kernel_buffers.client;
-            // Of several addresses on one line only the first one keeps the line's number.
-            if bind.id == 0 || !given.insert(bind.id) {
-                while taken.contains(&next) {
-                    next += 1;
-                }
-                bind.id = next;
-                next += 1;
-            }
-            if let ListenAddress::Unix(path) = &mut bind.address {
-                if !self.extra.unix_prefix.is_empty() {
-                    *path = format!("{}{}", self.extra.unix_prefix, path.display()).into();
-                }
-                let inherited = &self.extra.unix_bind.owner;
-                bind.owner.mode = bind.owner.mode.or(inherited.mode);
-                bind.owner.uid = bind.owner.uid.or(inherited.uid);
-                bind.owner.gid = bind.owner.gid.or(inherited.gid);
-            }
-            binds.push(bind);
-        }
-        binds
-    }
-
-    fn check_binds(&mut self, section: &Section) {
-        let mut ids: HashMap<u32, &BindDraft> = HashMap::new();
-        let mut last = None;
-        for draft in &section.binds {
-            // The addresses of one line share its parameters.
-            if last.replace(draft.span) == Some(draft.span) {
-                continue;
-            }
-            let at = place(self.sources, draft.span);
-            if draft.bind.ssl && !draft.has_certificate {
-                let message = format!(
-                    "Proxy '{}': no SSL certificate specified for bind '{}' at [{at}] (use 'crt').",
-                    section.name, draft.bind.text
-                );
-                self.out.push(
-                    Diagnostic::error(code::MISSING_ARGUMENT, draft.span, message)
-                        .whole_file()
-                        .help("name the certificate: `crt /path/to/file.pem`"),
-                );
-            }
-            if draft.bind.id == 0 {
-                continue;
-            }
-            if let Some(other) = ids.insert(draft.bind.id, draft) {
-                let message = format!(
-                    "'bind {}' in section '{}' : 'id' : custom id {} already used at {} ('bind {}')",
-                    draft.bind.text,
-                    section.kind.name(),
-                    draft.bind.id,
-                    place(self.sources, other.span),
-                    other.bind.text
-                );
-                let error = Diagnostic::error(code::DUPLICATE, draft.span, message);
-                self.out.push(error.related(other.span, "used here first"));
-            }
         }
     }
 
@@ -495,6 +426,7 @@ impl Completion<'_> {
             send_name_header: settings.send_name_header.clone(),
             tcp_keep_alive: flag(Flag::ServerKeepAlive).then_some(settings.server_keep_alive),
             nolinger: flag(Flag::NoLinger),
+            tcp_smart_connect: flag(Flag::TcpSmartConnect),
             max_keep_alive_queue: settings.max_keep_alive_queue,
             prefer_last_server: flag(Flag::PreferLastServer),
             accept_unsafe_responses: flag(Flag::AcceptUnsafeResponses),

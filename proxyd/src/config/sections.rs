@@ -136,7 +136,7 @@ pub(super) fn unknown(first: &Word, kind: SectionKind, out: &mut Diagnostics) {
 /// The values that haproxy refuses.
 fn check(line: &mut Line<'_, '_>, row: &'static Keyword, tools: &mut Tools, errors: &mut Vec<Arc<ErrorFile>>) {
     match (line.section, row.name) {
-        (SectionKind::HttpErrors, "errorfile") => errors.extend(read_error_file(line).map(Arc::new)),
+        (SectionKind::HttpErrors, "errorfile") => errors.extend(read_error_file(line, tools.bufsize).map(Arc::new)),
         (SectionKind::Mailers, "mailer") => target(line, "mailer", tools),
         (_, name) if name.starts_with("timeout ") => {
             if let Some(word) = line.expect(format!("'{name}' expects <time> as argument.")) {

@@ -55,7 +55,7 @@ pub(super) fn statement(line: &mut Line<'_, '_>, section: &mut Section, tools: &
             settings.disabled = false;
             line.end();
         }
-        "errorfile" => error_file(line, settings),
+        "errorfile" => error_file(line, settings, tools.bufsize),
         "errorfiles" => error_section(line, settings),
         "http-error" => http_error(line, settings),
         "errorloc" | "errorloc302" | "errorloc303" => error_location(line, settings),
@@ -231,19 +231,19 @@ fn logs(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
 }
 
 /// `errorfile STATUS FILE`
-fn error_file(line: &mut Line<'_, '_>, settings: &mut Settings) {
-    if let Some(file) = read_error_file(line) {
+fn error_file(line: &mut Line<'_, '_>, settings: &mut Settings, bufsize: u32) {
+    if let Some(file) = read_error_file(line, bufsize) {
         set_error(settings, file);
     }
 }
 
 /// Reads the words of `errorfile`, and the file.
-pub(super) fn read_error_file(line: &mut Line<'_, '_>) -> Option<ErrorFile> {
+pub(super) fn read_error_file(line: &mut Line<'_, '_>, bufsize: u32) -> Option<ErrorFile> {
     let missing = "errorfile : expects <status_code> and <file> as arguments.";
     let status = line.expect(missing)?;
     let file = line.expect(missing)?;
     let status = error_status(line, status, "errorfile")?;
-    match files::answer(&file.text) {
+    match files::answer(&file.text, bufsize) {
         Ok(bytes) => Some(ErrorFile { status, answer: ErrorAnswer::File { path: (&*file.text).into(), bytes } }),
         Err(unusable) => {
             // What cannot be opened is a sentence.

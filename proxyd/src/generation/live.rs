@@ -11,6 +11,7 @@ use crate::sample::variable::ProcessVariables;
 use crate::sample::variable::Variables;
 use crate::sample::{Context, Converter, Stream, Value};
 use crate::sample::{Groups, Live};
+use crate::stick::tracked::Statuses;
 use crate::stick::{Counters, Table};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -20,6 +21,10 @@ use std::time::Duration;
 mod figure;
 
 impl Live for Generation {
+    fn statuses(&self) -> Option<&Statuses> {
+        self.global.tune.statuses.as_deref()
+    }
+
     fn backend_named(&self, name: &[u8]) -> Option<BackendId> {
         let index = self.backends.iter().position(|backend| backend.section.name.as_bytes() == name)?;
         Some(BackendId(u32::try_from(index).ok()?))

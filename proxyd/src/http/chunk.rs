@@ -5,7 +5,7 @@
 
 use super::h1::{Limits, Refused, fields, settle_trailers};
 use super::{Head, header};
-use crate::limits::{CHUNK_LINE_MAX, CHUNK_MAX, TRAILERS_MAX};
+use crate::limits::CHUNK_MAX;
 
 /// Reads one chunked body piece by piece.
 #[derive(Debug, Default)]
@@ -39,14 +39,15 @@ pub struct Step {
 }
 
 impl Decoder {
-    /// Takes what it can of `input` and appends its canonical form to `out`.
-    pub fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Step, Refused> {
+    /// Takes what it can of `input` and appends its canonical form to `out`. A line of its own, or the trailers, are shorter than
+    /// `room`: what a buffer holds.
+    pub fn read(&mut self, input: &[u8], room: usize, out: &mut Vec<u8>) -> Result<Step, Refused> {
         let mut at = 0;
         loop {
             let rest = &input[at..];
             match self.state {
                 State::Size => {
-                    let Some((size, length)) = size_line(rest)? else { break };
+                    let Some((size, length)) = size_line(rest, room)? else { break };
                     at += length;
                     write_size(size, out);
                     self.state = if size == 0 { State::Trailers } else { State::Data(size) };
@@ -73,7 +74,7 @@ impl Decoder {
                     _ => return Err(Refused::BAD),
                 },
                 State::Trailers => {
-                    let Some((length, counted)) = trailers(rest, out)? else { break };
+                    let Some((length, counted)) = trailers(rest, room, out)? else { break };
                     at += length;
                     self.counted += counted + 1;
                     self.state = State::Done;
@@ -85,13 +86,13 @@ impl Decoder {
     }
 }
 
-/// Whether what has come of a body may be its beginning. Nothing is consumed.
-pub fn check(input: &[u8]) -> Result<(), Refused> {
+/// Whether what has come of a body may be its beginning, with the same `room`. Nothing is consumed.
+pub fn check(input: &[u8], room: usize) -> Result<(), Refused> {
     let mut rest = input;
-    while let Some((size, length)) = size_line(rest)? {
+    while let Some((size, length)) = size_line(rest, room)? {
         rest = rest.get(length..).unwrap_or_default();
         if size == 0 {
-            return trailers(rest, &mut Vec::new()).map(drop);
+            return trailers(rest, room, &mut Vec::new()).map(drop);
         }
         let data = usize::try_from(size).unwrap_or(usize::MAX);
         let Some(after) = rest.get(data..) else { break };
@@ -117,11 +118,11 @@ pub struct Data {
     pub invalid: bool,
 }
 
-/// The data of the chunks that have come. Nothing is consumed.
+/// The data of the chunks that have come, which have been checked. Nothing is consumed.
 pub fn data(input: &[u8]) -> Data {
     let (mut data, mut rest) = (Data::default(), input);
     loop {
-        let (size, length) = match size_line(rest) {
+        let (size, length) = match size_line(rest, usize::MAX) {
             Ok(Some(line)) => line,
             Ok(None) => break,
             Err(_) => {
@@ -131,7 +132,7 @@ pub fn data(input: &[u8]) -> Data {
         };
         rest = rest.get(length..).unwrap_or_default();
         if size == 0 {
-            match trailers(rest, &mut Vec::new()) {
+            match trailers(rest, usize::MAX, &mut Vec::new()) {
                 Ok(end) => data.complete = end.is_some(),
                 Err(_) => data.invalid = true,
             }
@@ -152,7 +153,7 @@ pub fn data(input: &[u8]) -> Data {
 
 /// `size [white space] [; extension] CRLF`. The extension is dropped; a lone LF or CR in the line is refused, because
 /// programs disagree about where such a line ends.
-fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, Refused> {
+fn size_line(input: &[u8], room: usize) -> Result<Option<(u64, usize)>, Refused> {
     let digits = input.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(input.len());
     let size = input[..digits]
         .iter()
@@ -162,10 +163,10 @@ fn size_line(input: &[u8]) -> Result<Option<(u64, usize)>, Refused> {
         })
         .ok_or(Refused::BAD)?;
     let Some(end) = input.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
-        let possible = input.len() < CHUNK_LINE_MAX && (digits > 0 || input.is_empty());
+        let possible = input.len() < room && (digits > 0 || input.is_empty());
         return if possible && tail_is_good(&input[digits..]) { Ok(None) } else { Err(Refused::BAD) };
     };
-    if digits == 0 || end >= CHUNK_LINE_MAX || !tail_is_good(&input[digits..end]) {
+    if digits == 0 || end >= room || !tail_is_good(&input[digits..end]) {
         return Err(Refused::BAD);
     }
     match input[end..] {
@@ -193,12 +194,12 @@ fn write_size(size: u64, out: &mut Vec<u8>) {
 }
 
 /// The trailer section and its empty line; read only when it is all there. Its length, and that of names and values alone.
-fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<(usize, u64)>, Refused> {
+fn trailers(input: &[u8], room: usize, out: &mut Vec<u8>) -> Result<Option<(usize, u64)>, Refused> {
     let mut head = Head::default();
     // Trailers do not frame anything: a content-length among them is only forwarded, so what it "says" is not kept.
-    let room = &input[..input.len().min(TRAILERS_MAX)];
-    let Some(length) = fields::read(room, 0, &mut head, None, Limits::default())? else {
-        return if input.len() >= TRAILERS_MAX { Err(Refused::BAD) } else { Ok(None) };
+    let within = &input[..input.len().min(room)];
+    let Some(length) = fields::read(within, 0, &mut head, None, Limits::default())? else {
+        return if input.len() >= room { Err(Refused::BAD) } else { Ok(None) };
     };
     settle_trailers(&mut head)?;
     head.write_fields(out);
@@ -210,11 +211,12 @@ fn trailers(input: &[u8], out: &mut Vec<u8>) -> Result<Option<(usize, u64)>, Ref
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::BUFFER_SIZE;
     use proptest::prelude::*;
 
     fn whole(input: &[u8]) -> Result<(Vec<u8>, Step), Refused> {
         let mut out = Vec::new();
-        let step = Decoder::default().read(input, &mut out)?;
+        let step = Decoder::default().read(input, BUFFER_SIZE, &mut out)?;
         Ok((out, step))
     }
 
@@ -273,7 +275,7 @@ mod tests {
             assert!(whole(input.as_bytes()).is_err(), "{input:?}");
         }
         assert!(whole(&[b'1'; 20]).is_err());
-        let long = [b"1;".as_slice(), &vec![b'a'; CHUNK_LINE_MAX]].concat();
+        let long = [b"1;".as_slice(), &vec![b'a'; BUFFER_SIZE]].concat();
         assert!(whole(&long).is_err());
     }
 
@@ -282,10 +284,10 @@ mod tests {
         for input in
             ["", "3", "3\r\n", "3\r\nab", "3\r\nabc", "3\r\nabc\r", "3\r\nabc\r\n0\r\n", "0\r\nx: y\r\n\r\nGET"]
         {
-            assert!(check(input.as_bytes()).is_ok(), "{input:?}");
+            assert!(check(input.as_bytes(), BUFFER_SIZE).is_ok(), "{input:?}");
         }
         for input in ["G", "3\r\nabcd", "3\r\nabc\r\nG", "0\r\nbad name: v\r\n\r\n", "3\nabc"] {
-            assert!(check(input.as_bytes()).is_err(), "{input:?}");
+            assert!(check(input.as_bytes(), BUFFER_SIZE).is_err(), "{input:?}");
         }
     }
 
@@ -303,7 +305,7 @@ mod tests {
             let (mut decoder, mut out, mut held, mut done) = (Decoder::default(), Vec::new(), Vec::new(), false);
             for piece in wire.chunks(cut) {
                 held.extend_from_slice(piece);
-                let step = decoder.read(&held, &mut out).unwrap();
+                let step = decoder.read(&held, BUFFER_SIZE, &mut out).unwrap();
                 held.drain(..step.consumed);
                 done = step.done;
             }

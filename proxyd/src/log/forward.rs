@@ -2,6 +2,7 @@
 
 use super::target::Logger;
 use crate::proxy::listen::{Bind, ListenAddress};
+use crate::proxy::settings::SocketBuffers;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub struct DatagramBind {
     pub interface: Option<String>,
     /// `transparent`.
     pub transparent: bool,
+    /// What the kernel holds of them.
+    pub kernel_buffers: SocketBuffers,
     /// As written, for messages.
     pub text: String,
 }

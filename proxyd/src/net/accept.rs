@@ -72,6 +72,8 @@ pub struct Limits {
     pub process_rate: Option<(Arc<Traffic>, u32)>,
     /// `harden.reject-privileged-ports.tcp`
     pub reject_privileged_ports: bool,
+    /// `tune.maxaccept`: after so many connections in a row others have their turn. `None`: only when there is no more.
+    pub in_a_row: Option<u32>,
     /// Shared by all workers.
     pub waiting: Arc<Waiting>,
 }
@@ -199,7 +201,13 @@ pub async fn serve(
     mut session: impl FnMut(Accepted),
 ) -> io::Result<()> {
     let listener = Listener::new(socket)?;
+    let mut in_a_row = 0;
     loop {
+        if limits().in_a_row.is_some_and(|most| in_a_row >= most) {
+            in_a_row = 0;
+            tokio::task::yield_now().await;
+        }
+        in_a_row += 1;
         room(&limits).await;
         pace.turn(&limits).await;
         match listener.accept().await {
@@ -278,12 +286,48 @@ mod tests {
             rate: None,
             process_rate: None,
             reject_privileged_ports: false,
+            in_a_row: None,
             waiting: Arc::default(),
         };
         let mut taken = Vec::new();
         sweep(&socket.into(), &Rc::new(limits), |accepted| taken.push(accepted));
         let peers: Vec<_> = taken.iter().map(|accepted| accepted.peer).collect();
         assert_eq!(peers, clients.map(|client| client.local_addr().ok()));
+    }
+
+    /// `tune.maxaccept`: between two connections another task has its turn.
+    #[test]
+    fn others_have_their_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (in_a_row, expected) in [(None, 4), (Some(1), 1), (Some(3), 3)] {
+            tokio::task::LocalSet::new().block_on(&runtime, async {
+                let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                socket.set_nonblocking(true).unwrap();
+                let address = socket.local_addr().unwrap();
+                let traffic = || (Arc::new(Traffic::new(1)), 9);
+                let limits = Rc::new(Limits {
+                    process: (Arc::new(Gauge::default()), 9),
+                    traffic: [traffic(), traffic()],
+                    rate: None,
+                    process_rate: None,
+                    reject_privileged_ports: false,
+                    in_a_row,
+                    waiting: Arc::default(),
+                });
+                let pace = Pace {
+                    started: clock::moment(),
+                    timer: crate::worker::timers::Timers::new(clock::moment()).timer(),
+                    worker: 0,
+                };
+                let _clients = [0; 4].map(|_| TcpStream::connect(address).unwrap());
+                let (sender, mut accepted) = tokio::sync::mpsc::channel(4);
+                let accepting =
+                    serve(socket.into(), move || Rc::clone(&limits), pace, move |it| sender.try_send(it).unwrap());
+                tokio::task::spawn_local(accepting);
+                let _first = accepted.recv().await.unwrap();
+                assert_eq!(accepted.len() + 1, expected, "{in_a_row:?}");
+            });
+        }
     }
 
     /// A second client is not served before the first has gone.
@@ -302,6 +346,7 @@ mod tests {
                 rate: None,
                 process_rate: None,
                 reject_privileged_ports: false,
+                in_a_row: None,
                 waiting: Arc::default(),
             };
             let limits = Rc::new(limits);

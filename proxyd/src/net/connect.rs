@@ -12,7 +12,7 @@ use super::Stream;
 use super::namespace;
 use super::socks4::Handshake;
 use crate::proxy::place::Ports;
-use crate::proxy::settings::KeepAlive;
+use crate::proxy::settings::{KeepAlive, SocketBuffers};
 use crate::sys::{SocketOption, set_option};
 
 /// Where to connect to.
@@ -43,16 +43,17 @@ pub struct Options {
     pub tcp_user_timeout: Option<Duration>,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open: bool,
-    /// Bytes of the kernel's buffers, for what comes and for what goes.
-    pub kernel_buffers: (Option<u32>, Option<u32>),
+    /// What the kernel holds of it.
+    pub kernel_buffers: SocketBuffers,
     /// The mark of its packets, from the first on.
     pub mark: Option<u32>,
     /// Their type of service.
     pub tos: Option<u8>,
     /// The proxy that is asked for the connection (`socks4`).
     pub socks4: Option<SocketAddr>,
-    /// Nothing will be said: the kernel may wait with the last word of the handshake, which a reset then takes the place of.
-    pub handshake_only: bool,
+    /// The kernel may wait with the last word of the handshake: it goes with the first bytes (`option tcp-smart-connect`), or a
+    /// reset takes its place where nothing will be said.
+    pub late_acknowledgement: bool,
 }
 
 /// A connection on its way.
@@ -144,7 +145,7 @@ fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
         SocketAddr::V4(_) => socket.set_tos_v4(tos.into()),
         SocketAddr::V6(_) => socket.set_tclass_v6(tos.into()),
     });
-    if options.handshake_only {
+    if options.late_acknowledgement {
         socket.set_tcp_quickack(false)?;
     }
     if options.fast_open {
@@ -175,5 +176,19 @@ fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_of_a_handshake_may_wait() {
+        for late in [true, false] {
+            let options = Options { late_acknowledgement: late, ..Options::default() };
+            let socket = tcp_socket(([127, 0, 0, 1], 0).into(), &options).unwrap();
+            assert_eq!(socket.tcp_quickack().unwrap(), !late);
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::namespace;
 use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 use crate::sys::{SocketOption, set_option};
 
-/// Connections the kernel holds that no worker has accepted yet, unless `backlog` or `maxconn` says otherwise.
+/// Connections the kernel holds that no worker has accepted yet, where neither `backlog` nor any `maxconn` says otherwise.
 pub const DEFAULT_BACKLOG: i32 = 1024;
 
 /// Seconds a connection may stay without its first bytes with `defer-accept`.
@@ -47,8 +47,19 @@ fn open_here(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
     Ok(sockets)
 }
 
+/// Has a socket take connections, or take them again.
+pub fn listen(socket: &Socket, bind: &Bind) -> io::Result<()> {
+    socket.listen(backlog(bind))?;
+    // Accepted sockets inherit it. To listen undoes it.
+    if bind.smart_accept && matches!(bind.address, ListenAddress::Tcp(_)) {
+        socket.set_tcp_quickack(false)?;
+    }
+    Ok(())
+}
+
+/// Connections that the kernel holds for a listener.
 fn backlog(bind: &Bind) -> i32 {
-    let wanted = bind.backlog.or(bind.maxconn).and_then(|number| i32::try_from(number).ok());
+    let wanted = bind.backlog.and_then(|number| i32::try_from(number).ok());
     wanted.filter(|&number| number > 0).unwrap_or(DEFAULT_BACKLOG)
 }
 
@@ -82,7 +93,7 @@ fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
     // Accepted sockets inherit them, too.
     super::set_kernel_buffers(&socket, bind.kernel_buffers)?;
     socket.bind(address)?;
-    socket.listen(backlog(bind))?;
+    listen(&socket, bind)?;
     if bind.defer_accept {
         set_option(&socket, SocketOption::DeferAccept, DEFER_ACCEPT_SECONDS)?;
     }

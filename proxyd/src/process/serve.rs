@@ -169,6 +169,7 @@ fn facts(model: &Model, options: &Options, voice: Voice) -> Result<(Facts, PipeL
         maxconn: model.global.maxconn.map(u64::from),
         maxpipes: model.global.maxpipes.map(u64::from).or((!model.global.splice).then_some(0)),
         ulimit_n: model.global.ulimit_n.map(u64::from),
+        strict: model.global.strict_limits,
         listeners: (listeners * workers) as u64,
         workers: workers as u64,
     };

@@ -51,6 +51,8 @@ pub struct Backend {
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`.
     pub tcp_keep_alive: Option<KeepAlive>,
+    /// `option tcp-smart-connect`: the handshake with a server ends with the first bytes.
+    pub tcp_smart_connect: bool,
     /// `option nolinger`.
     pub nolinger: bool,
     /// `max-keep-alive-queue`: how many may wait for a server that a client would go on with. `None`: any number.

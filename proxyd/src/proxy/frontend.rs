@@ -33,8 +33,6 @@ pub struct Frontend {
     pub http_ignore_probes: bool,
     /// `option socket-stats`.
     pub socket_stats: bool,
-    /// `option tcp-smart-accept`.
-    pub tcp_smart_accept: bool,
     /// `option clitcpka` or `tcpka`.
     pub tcp_keep_alive: Option<KeepAlive>,
     /// `option nolinger`.

@@ -1,5 +1,6 @@
 //! Where a frontend listens.
 
+use super::settings::SocketBuffers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,9 +66,11 @@ pub struct Bind {
     pub tcp_user_timeout: Option<Duration>,
     /// `maxconn` of this listener. `None`: the frontend's.
     pub maxconn: Option<u32>,
-    /// `tune.rcvbuf.client` and `tune.sndbuf.client`: bytes of the kernel's buffers. `None`: as the system does.
-    pub kernel_buffers: (Option<u32>, Option<u32>),
-    /// `backlog` of this listener. `None`: the frontend's.
+    /// What the kernel holds of each connection.
+    pub kernel_buffers: SocketBuffers,
+    /// `option tcp-smart-accept`, in `mode http` unless it is off: the first bytes are acknowledged with the answer.
+    pub smart_accept: bool,
+    /// `backlog`, or what else limits how many may wait until they are accepted.
     pub backlog: Option<u32>,
     /// Owner and mode where it is a unix socket.
     pub owner: SocketOwner,
@@ -96,7 +99,8 @@ impl Bind {
             mss: None,
             tcp_user_timeout: None,
             maxconn: None,
-            kernel_buffers: (None, None),
+            kernel_buffers: SocketBuffers::default(),
+            smart_accept: false,
             backlog: None,
             owner: SocketOwner::default(),
             ssl: false,
@@ -116,6 +120,7 @@ impl Bind {
             && self.mss == other.mss
             && self.tcp_user_timeout == other.tcp_user_timeout
             && self.kernel_buffers == other.kernel_buffers
+            && self.smart_accept == other.smart_accept
             && self.owner == other.owner
     }
 }

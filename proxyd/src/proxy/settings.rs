@@ -2,6 +2,8 @@
 //!
 //! The model of the configuration and the running objects share these types, so that neither copies the other's.
 
+use crate::limits::{CAPTURED_COOKIE_MAX, LOGGED_LINE_MAX};
+use crate::stick::tracked::Statuses;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -176,6 +178,14 @@ pub struct CookieCapture {
     pub len: u32,
 }
 
+impl CookieCapture {
+    /// The same, of at most so many bytes (`tune.http.cookielen`).
+    #[must_use]
+    pub fn within(self, most: u16) -> Self {
+        Self { len: self.len.min(most.into()), ..self }
+    }
+}
+
 /// `stats …` of a proxy section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
@@ -266,7 +276,7 @@ pub enum HttpReuse {
 pub struct Tune {
     /// `tune.bufsize`: bytes of one buffer; a message head must fit into it less [`Tune::maxrewrite`].
     pub bufsize: u32,
-    /// `tune.maxrewrite`: bytes kept free for added headers.
+    /// `tune.maxrewrite`: bytes kept free for added headers, at most half of them.
     pub maxrewrite: u32,
     /// `tune.http.maxhdr`: header fields in one message.
     pub http_maxhdr: u16,
@@ -286,7 +296,9 @@ pub struct Tune {
     pub connection_rate: Option<u32>,
     /// `maxsessrate`: likewise.
     pub session_rate: Option<u32>,
-    /// `tune.rcvbuf.client`, `tune.sndbuf.client`, `tune.rcvbuf.server`, `tune.sndbuf.server`.
+    /// `http-err-codes`, `http-fail-codes`. `None`: neither.
+    pub statuses: Option<Box<Statuses>>,
+    /// `tune.rcvbuf.…`, `tune.sndbuf.…`, `tune.notsent-lowat.…`.
     pub kernel_buffers: KernelBuffers,
 }
 
@@ -303,26 +315,40 @@ impl Default for Tune {
             bufsize: 16_384,
             maxrewrite: 1_024,
             http_maxhdr: 101,
-            http_cookielen: 63,
-            http_logurilen: 1_024,
+            http_cookielen: CAPTURED_COOKIE_MAX,
+            http_logurilen: LOGGED_LINE_MAX,
             maxaccept: None,
             pipesize: None,
             any_payload: false,
             reject_privileged_ports: false,
             connection_rate: None,
             session_rate: None,
+            statuses: None,
             kernel_buffers: KernelBuffers::default(),
         }
     }
 }
 
-/// Bytes of the kernel's buffers for each connection. `None`: as the system does.
+/// What the kernel holds of each connection. `None`: as the system does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SocketBuffers {
+    /// `tune.rcvbuf.…`: bytes that have come.
+    pub receive: Option<u32>,
+    /// `tune.sndbuf.…`: bytes that are to go.
+    pub send: Option<u32>,
+    /// `tune.notsent-lowat.…`: bytes that have not left yet, from which on no more are taken.
+    pub unsent: Option<u32>,
+}
+
+/// The same for both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct KernelBuffers {
-    /// For what comes and for what goes, of clients.
-    pub client: (Option<u32>, Option<u32>),
-    /// The same of servers.
-    pub server: (Option<u32>, Option<u32>),
+    /// Of clients.
+    pub client: SocketBuffers,
+    /// Of servers.
+    pub server: SocketBuffers,
+    /// Of the datagrams that `log-forward` takes (`tune.rcvbuf.frontend`, `tune.sndbuf.frontend`).
+    pub datagrams: SocketBuffers,
 }
 
 /// What a runtime connection may do.

@@ -374,7 +374,7 @@ fn track(context: &Context<'_>, number: u8, table: TableId, key: &Expression) ->
         tracked.count(&tracked::REQUEST, stream.now_ms);
     }
     if let Some(response) = context.response {
-        tracked.count(tracked::of_status(response.status()), stream.now_ms);
+        tracked.count(tracked::of_status(response.status(), stream.live.statuses()), stream.now_ms);
     }
     transaction.counters.start(number, tracked);
     true

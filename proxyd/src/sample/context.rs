@@ -10,6 +10,7 @@ use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
 use crate::http::Head;
 use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
 use crate::proxy_protocol::PrefaceError;
+use crate::stick::tracked::Statuses;
 use crate::stick::{Counters, DataType, Table, Tracked};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -235,6 +236,10 @@ impl Stream<'_> {
 /// State of the running process that rules may ask for. What does not say otherwise answers as before the process runs, when there
 /// is nothing yet.
 pub trait Live {
+    /// What statuses say, where it is configured.
+    fn statuses(&self) -> Option<&Statuses> {
+        None
+    }
     /// A backend by its name, for names that are made at run time.
     fn backend_named(&self, _: &[u8]) -> Option<BackendId> {
         None

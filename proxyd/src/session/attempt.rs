@@ -443,7 +443,7 @@ impl Exchange<'_> {
         let options = connect::Options {
             mark: None,
             tos: None,
-            handshake_only: false,
+            late_acknowledgement: view.backend.tcp_smart_connect,
             source,
             transparent,
             interface: server.source.as_ref().and_then(|source| source.interface.clone()),

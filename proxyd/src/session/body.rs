@@ -48,7 +48,7 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
         let _ = exchange.client.poll_flush(context, buffers);
         loop {
             let bytes = exchange.client.input.bytes();
-            if framing == Framing::Chunked && chunk::check(bytes).is_err() {
+            if framing == Framing::Chunked && chunk::check(bytes, buffers.size()).is_err() {
                 return Poll::Ready(Err(End::bad_request(400)));
             }
             if bytes.len() >= buffers.size() || Body::new(framing, bytes).has(at_least) {

@@ -77,7 +77,8 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
         match request::read(exchange.client.input.bytes(), &mut exchange.request, limits) {
             Ok(Progress::Complete { consumed, wire }) => {
                 exchange.client.input.consume(consumed);
-                if wire.body == Body::Chunked && chunk::check(exchange.client.input.bytes()).is_err() {
+                let room = exchange.session.worker.buffers.size();
+                if wire.body == Body::Chunked && chunk::check(exchange.client.input.bytes(), room).is_err() {
                     return Err(refuse(exchange, 400));
                 }
                 accept(exchange, wire, consumed);
@@ -102,7 +103,8 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
     }
 }
 
-fn limits(session: &Session) -> Limits {
+/// Room for a request's head.
+pub fn limits(session: &Session) -> Limits {
     let tune = &session.view.generation.global.tune;
     Limits {
         head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,

@@ -176,6 +176,8 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
         target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
         version,
     });
+    let most = session.view.generation.global.tune.http_logurilen;
+    let request = request.map(|request| request.within(most.into()));
     let captures = &exchange.captures;
     let (request_captures, response_captures) =
         (transaction.captured_request.borrow(), transaction.captured_response.borrow());

@@ -11,22 +11,17 @@ use tokio::sync::oneshot;
 
 use super::Session;
 use super::attempt::InUse;
-use super::body;
 use super::conn::Conn;
-use super::exporter;
-use super::hints;
-use super::logging;
-use super::own;
 use super::preface::Expected;
 use super::report::Stage;
-use super::server_content;
 use super::service::{self, Answer};
 use super::stream::{Account, Exchange};
 use super::transfer::poll_silence;
+use super::{body, exporter, h1, hints, logging, own, server_content};
 use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
 use crate::http::Head;
-use crate::http::h1::{Limits, Progress, request};
+use crate::http::h1::{Progress, request};
 use crate::ids::BackendId;
 use crate::log::step::Step;
 use crate::name_service::Asked;
@@ -299,7 +294,7 @@ fn content_verdict(exchange: &mut Exchange<'_>, rules: &Rules, complete: bool, a
 
 /// Whether what a TCP client has sent may become a request; if it is one already, rules can see it.
 fn peek(exchange: &mut Exchange<'_>) -> bool {
-    let read = request::read(exchange.client.input.bytes(), &mut exchange.request, Limits::default());
+    let read = request::read(exchange.client.input.bytes(), &mut exchange.request, h1::limits(exchange.session));
     exchange.peeked = matches!(read, Ok(Progress::Complete { .. }));
     if !exchange.peeked {
         exchange.request.clear();
@@ -559,7 +554,8 @@ pub fn holds(exchange: &Exchange<'_>, view: &BackendView, conditions: &[Conditio
 /// Rules on the response, of the backend and then of the frontend.
 pub async fn on_response(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let status = exchange.response.status();
-    track(exchange, tracked::of_status(status));
+    let statuses = exchange.session.view.generation.global.tune.statuses.as_deref();
+    track(exchange, tracked::of_status(status, statuses));
     // As the server gave it, whatever the client will get.
     if let Some(server) =
         exchange.backend.zip(exchange.server_index).and_then(|(view, at)| view.backend.servers.get(at))

@@ -203,7 +203,7 @@ impl ResponseWait {
                 Ok(Progress::Complete { consumed, wire }) => {
                     input.consume(consumed);
                     // A body that is bad from its beginning is no answer; later, all that is left is to break off.
-                    if wire.body == Body::Chunked && chunk::check(input.bytes()).is_err() {
+                    if wire.body == Body::Chunked && chunk::check(input.bytes(), buffers.size()).is_err() {
                         return Err(BAD);
                     }
                     input.release(buffers);

@@ -188,7 +188,7 @@ impl Transfer {
             self.took(count);
             return Ok(count > 0);
         };
-        let step = decoder.read(from.bytes(), to.space(buffers))?;
+        let step = decoder.read(from.bytes(), buffers.size(), to.space(buffers))?;
         from.consume(step.consumed);
         from.release(buffers);
         self.counted = decoder.counted;

@@ -8,6 +8,7 @@ use super::entry::{Data, Entry};
 use super::key::Key;
 use super::table::Table;
 use std::cell::{OnceCell, RefCell};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// A counter's number at most, where `tune.stick-counters` does not say otherwise.
@@ -131,12 +132,95 @@ pub fn bytes(received: u64, sent: u64) -> [(DataType, u64); 4] {
     ]
 }
 
-/// What a response with that status says about the client or the server.
-pub fn of_status(status: u16) -> &'static [(DataType, u64)] {
-    match status {
-        400..=499 => &ERROR,
-        501 | 505 => &[],
-        500..=599 => &FAILURE,
-        _ => &[],
+/// What a failure that counts as an error as well adds.
+pub const BOTH: [(DataType, u64); 4] = [ERROR[0], ERROR[1], FAILURE[0], FAILURE[1]];
+
+/// Statuses from 100 to 599.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StatusSet([u64; 8]);
+
+impl StatusSet {
+    /// The statuses of a range.
+    pub fn of(range: RangeInclusive<u16>) -> Self {
+        let mut set = Self::default();
+        set.put(range, true);
+        set
+    }
+
+    /// Puts a range in, or takes it out.
+    pub fn put(&mut self, range: RangeInclusive<u16>, is_in: bool) {
+        for status in range {
+            let Some((word, bit)) = Self::place(status) else { continue };
+            let Some(word) = self.0.get_mut(word) else { continue };
+            *word = if is_in { *word | bit } else { *word & !bit };
+        }
+    }
+
+    /// Whether a status is in it.
+    pub fn has(self, status: u16) -> bool {
+        Self::place(status).is_some_and(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
+    }
+
+    fn place(status: u16) -> Option<(usize, u64)> {
+        let number = status.checked_sub(100).filter(|&number| number < 500)?;
+        Some((usize::from(number / 64), 1 << (number % 64)))
+    }
+}
+
+/// What statuses say about the client or the server (`http-err-codes`, `http-fail-codes`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statuses {
+    /// Errors of the client.
+    pub errors: StatusSet,
+    /// Failures of the server.
+    pub failures: StatusSet,
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        let mut failures = StatusSet::of(500..=599);
+        failures.put(501..=501, false);
+        failures.put(505..=505, false);
+        Self { errors: StatusSet::of(400..=499), failures }
+    }
+}
+
+impl Statuses {
+    /// What a response with that status adds.
+    pub fn count(&self, status: u16) -> &'static [(DataType, u64)] {
+        match (self.errors.has(status), self.failures.has(status)) {
+            (false, false) => &[],
+            (true, false) => &ERROR,
+            (false, true) => &FAILURE,
+            (true, true) => &BOTH,
+        }
+    }
+}
+
+/// What a response with that status adds, where nothing else is configured.
+pub fn of_status(status: u16, configured: Option<&Statuses>) -> &'static [(DataType, u64)] {
+    match (configured, status) {
+        (Some(statuses), _) => statuses.count(status),
+        (None, 400..=499) => &ERROR,
+        (None, 501 | 505) => &[],
+        (None, 500..=599) => &FAILURE,
+        (None, _) => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_configured_by_default_is_what_is_done_without() {
+        let statuses = Statuses::default();
+        for status in 0..=999 {
+            assert_eq!(of_status(status, Some(&statuses)), of_status(status, None), "{status}");
+        }
+        let mut both = statuses;
+        both.errors.put(500..=502, true);
+        assert_eq!(of_status(500, Some(&both)), BOTH);
+        assert_eq!(of_status(501, Some(&both)), ERROR);
     }
 }

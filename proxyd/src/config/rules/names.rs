@@ -36,6 +36,8 @@ pub struct Names {
     pub stick_counters: Option<u8>,
     /// `jwt.decrypt_alg_list`, `jwt.decrypt_enc_list`
     pub tokens: Allowed,
+    /// `tune.bufsize`
+    pub bufsize: u32,
     /// `expose-experimental-directives`
     pub experimental: bool,
     /// Files of patterns that rules change: they are not compiled for good.

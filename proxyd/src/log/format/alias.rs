@@ -313,7 +313,11 @@ impl Alias {
             Self::Path => w.part(record.request.map(|request| request.path())),
             Self::PathOnly => w.part(record.request.map(|request| request.path_only())),
             Self::Query => w.part(record.request.map(|request| request.query())),
-            Self::Version => w.part(record.request.map(|request| request.version)),
+            Self::Version => w.part(record.request.map(|request| match request.version {
+                // It was cut off.
+                b"" => b"HTTP/0.9",
+                version => version,
+            })),
         }
     }
 }
@@ -331,13 +335,31 @@ impl Writer<'_> {
         self.encoded(request.method, Encode::Url);
         self.out.push(b' ');
         self.encoded(request.target, Encode::Url);
-        self.out.push(b' ');
-        self.encoded(request.version, Encode::Url);
+        if !request.version.is_empty() {
+            self.out.push(b' ');
+            self.encoded(request.version, Encode::Url);
+        }
         self.quote();
     }
 }
 
 impl<'a> RequestLine<'a> {
+    /// As much of it as is logged (`tune.http.logurilen`).
+    #[must_use]
+    pub fn within(self, most: usize) -> Self {
+        let cut = |text: &'a [u8], room: usize| text.get(..room).unwrap_or(text);
+        let before_target = self.method.len() + 1;
+        let before_version = before_target + self.target.len() + 1;
+        if before_version + self.version.len() <= most {
+            return self;
+        }
+        Self {
+            method: cut(self.method, most),
+            target: cut(self.target, most.saturating_sub(before_target)),
+            version: cut(self.version, most.saturating_sub(before_version)),
+        }
+    }
+
     /// Where the query begins.
     fn split(&self) -> usize {
         self.target.iter().position(|&byte| byte == b'?').unwrap_or(self.target.len())

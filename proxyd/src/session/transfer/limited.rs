@@ -84,7 +84,7 @@ impl Limited {
                 // A part that ends within the framing is of no use.
                 for size in [most, most.saturating_add(FRAMING), usize::MAX] {
                     let part = bytes.get(..size).unwrap_or(bytes);
-                    step = decoder.read(part, to.space(buffers)).map_err(|_| Broken::Invalid)?;
+                    step = decoder.read(part, buffers.size(), to.space(buffers)).map_err(|_| Broken::Invalid)?;
                     if step.consumed > 0 || part.len() == bytes.len() {
                         break;
                     }

@@ -15,7 +15,7 @@ const TWO: Arity = Arity::exactly(2);
 pub const PROXY: &[Keyword] = &[
     row("acl", Sections::PROXIES, Arity::at_least(2), Works).named_defaults(),
     row("appsession", Sections::BACKENDS, Arity::at_least(5), Unsupported).legacy("'stick' rules or 'cookie'"),
-    row("backlog", Sections::FRONTENDS, ONE, NoEffect),
+    row("backlog", Sections::FRONTENDS, ONE, Works),
     row("balance", Sections::BACKENDS, Arity::at_least(0), Works),
     row("be-unpublished", Sections::BACKENDS, NONE, Works),
     row("bind", Sections::NAMED_FRONTENDS, Arity::at_least(1), Works),
@@ -176,7 +176,7 @@ pub const PROXY: &[Keyword] = &[
     row("tcp-request inspect-delay", Sections::PROXIES, ONE, Works).named_defaults(),
     row("tcp-request session", Sections::FRONTENDS, Arity::at_least(1), Works).named_defaults(),
     row("tcp-response content", Sections::BACKENDS, Arity::at_least(1), Works).named_defaults(),
-    row("tcp-response inspect-delay", Sections::BACKENDS, ONE, NoEffect).named_defaults(),
+    row("tcp-response inspect-delay", Sections::BACKENDS, ONE, Works).named_defaults(),
     row("timeout check", Sections::BACKENDS, ONE, Works),
     row("timeout client", Sections::FRONTENDS, ONE, Works),
     row("timeout client-fin", Sections::FRONTENDS, ONE, Works),

@@ -138,11 +138,12 @@ impl Lowering<'_> {
                 }
                 "file" => {
                     let path = argument(words, "expects <file> as argument")?;
-                    draft.body = Some(Text::literal(usable(path, files::body(&path.text))?));
+                    draft.body = Some(Text::literal(usable(path, files::body(&path.text, self.names.bufsize))?));
                 }
                 "lf-file" => {
                     let path = argument(words, "expects <file> as argument")?;
-                    let text = shared_config::source::decode(&usable(path, files::body(&path.text))?);
+                    let text =
+                        shared_config::source::decode(&usable(path, files::body(&path.text, self.names.bufsize))?);
                     draft.set_body(self.argument_text(&Word::plain(text, path.span), at));
                 }
                 "default-errorfiles" => {
@@ -151,7 +152,7 @@ impl Lowering<'_> {
                 }
                 "errorfile" => {
                     let path = argument(words, "expects <fmt> as argument")?;
-                    let bytes = usable(path, files::answer(&path.text))?;
+                    let bytes = usable(path, files::answer(&path.text, self.names.bufsize))?;
                     draft.file = Some(From::File(ErrorAnswer::File { path: path.as_str().into(), bytes }.into()));
                 }
                 "errorfiles" => draft.file = Some(From::Section(argument(words, "expects <name> as argument")?)),
