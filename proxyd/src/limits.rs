@@ -72,3 +72,6 @@ pub const OWN_CONNECTIONS_MAX: u32 = 5;
 
 /// Idle connections one worker keeps to one server, unless `pool-max-conn` says otherwise.
 pub const IDLE_CONNECTIONS_MAX: usize = 4_096;
+
+/// The longest password of `tcp-md5sig`, in bytes: the kernel has room for no more.
+pub const SIGNATURE_KEY_BYTES_MAX: usize = 80;

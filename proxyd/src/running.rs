@@ -358,6 +358,7 @@ impl Builder<'_> {
             max_reuse: server.max_reuse,
             tcp_user_timeout: server.tcp_user_timeout,
             tfo: server.tfo,
+            tcp: server.tcp.clone(),
             socks4: server.socks4,
             namespace: server.namespace.clone(),
             traffic: self.traffic(same.map(|known| &known.traffic)),

@@ -2,9 +2,11 @@
 
 #![expect(unsafe_code, reason = "this is the one place for it; every block says why it is sound")]
 
+use crate::limits::SIGNATURE_KEY_BYTES_MAX;
 use crate::sample::fetch::socket::Measured;
 use std::ffi::{CStr, CString};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A descriptor that was open when the process started, such as standard output; `None` where it is not open.
@@ -102,6 +104,56 @@ pub fn set_option(socket: impl AsFd, option: SocketOption, value: i32) -> io::Re
     // SAFETY: the descriptor is open for the length of the borrow, and the pointer is to an i32 of the length given.
     let result =
         unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, std::ptr::from_ref(&value).cast(), length) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `TCP_MD5SIG_FLAG_PREFIX`: the peer is all of a network.
+const OF_A_NETWORK: u8 = 1;
+
+/// What `TCP_MD5SIG_EXT` takes (`struct tcp_md5sig` of `linux/tcp.h`).
+#[repr(C)]
+struct TcpMd5Sig {
+    peer: libc::sockaddr_storage,
+    flags: u8,
+    prefix: u8,
+    key_length: u16,
+    interface: libc::c_int,
+    key: [u8; SIGNATURE_KEY_BYTES_MAX],
+}
+
+/// Has the segments of connections signed (RFC 2385): to that one peer, or to all of its family.
+pub fn sign_segments(socket: impl AsFd, peer: IpAddr, key: &[u8], one: bool) -> io::Result<()> {
+    let address = socket2::SockAddr::from(SocketAddr::new(peer, 0));
+    let bits = if peer.is_ipv6() { 128 } else { 32 };
+    let mut wanted = TcpMd5Sig {
+        // SAFETY: all its fields are integers, for which zero is a valid value.
+        peer: unsafe { std::mem::zeroed() },
+        flags: OF_A_NETWORK,
+        prefix: if one { bits } else { 0 },
+        key_length: u16::try_from(key.len()).unwrap_or(u16::MAX),
+        interface: 0,
+        key: [0; SIGNATURE_KEY_BYTES_MAX],
+    };
+    wanted.key.get_mut(..key.len()).ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(key);
+    // SAFETY: an address is no longer than the storage that holds any, and the two do not overlap.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            address.as_ptr().cast::<u8>(),
+            (&raw mut wanted.peer).cast(),
+            usize::try_from(address.len()).unwrap_or(0),
+        );
+    }
+    let length = libc::socklen_t::try_from(size_of::<TcpMd5Sig>()).unwrap_or_default();
+    // SAFETY: the descriptor is open for the length of the borrow, and the pointer is to a live value of the length given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_MD5SIG_EXT,
+            (&raw const wanted).cast(),
+            length,
+        )
+    };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

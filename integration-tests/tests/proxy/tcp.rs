@@ -1,6 +1,8 @@
 //! `mode tcp`: bytes both ways, half-closed connections, timeouts, and their log lines.
 
-use super::rig::{Rig, Step, read_all, talk};
+use super::rig::{BOUND, Rig, Step, read_all, talk};
+use integration_tests::subject::Subject;
+use integration_tests::wait;
 use std::io::Write;
 use std::time::Duration;
 
@@ -67,4 +69,44 @@ fn the_server_learns_the_client_by_a_proxy_header() {
     assert_eq!(read_all(&mut client, QUIET), ("ok".to_owned(), true));
     let header = format!("PROXY TCP4 127.0.0.1 127.0.0.1 {} {}\r\n", from.port(), to.port());
     assert_eq!(rig.origin.message(), format!("{header}hello"));
+}
+
+const SIGNED: &str = "
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 300ms
+    retries 0
+frontend f
+    bind {front}
+    use_backend plain if { path /plain }
+    use_backend wrong if { path /wrong }
+    default_backend signed
+frontend inner
+    bind {dead} tcp-md5sig secret cc reno
+    http-request return status 200 content-type text/plain string signed
+backend signed
+    server s {dead} tcp-md5sig secret cc reno check inter 100 rise 1 fall 1 init-state down
+backend plain
+    server s {dead}
+backend wrong
+    server s {dead} tcp-md5sig other
+";
+
+/// Who does not sign, or with another password, is not heard. haproxy 2.6 does not have these words.
+#[test]
+fn segments_may_be_signed() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let rig = Rig::start("signed", SIGNED, Vec::new());
+    let status = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        let (answer, _) = talk(&rig, request.as_bytes(), false, BOUND);
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    // The check signs, too: the server is down until it has succeeded.
+    wait::until("the server is up", BOUND, || (status("/") == "200").then_some(())).unwrap();
+    assert_eq!([status("/plain"), status("/wrong"), status("/")], ["503", "503", "200"]);
 }

@@ -6,7 +6,9 @@ use super::support::Support;
 use super::users;
 use super::value::{self, Unit};
 use crate::config::model::StatsLevel;
+use crate::limits::SIGNATURE_KEY_BYTES_MAX;
 use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+use crate::proxy::settings::TcpOptions;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::{self, BIND_PARAMS};
 use shared_config::source::Span;
@@ -34,6 +36,7 @@ pub(super) struct BindSettings {
     pub mss: Option<i32>,
     pub saved_syn: Option<u8>,
     pub tcp_user_timeout: Option<Duration>,
+    pub tcp: TcpOptions,
     pub maxconn: Option<u32>,
     pub backlog: Option<u32>,
     pub owner: SocketOwner,
@@ -95,6 +98,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         mss: settings.mss,
         saved_syn: settings.saved_syn,
         tcp_user_timeout: settings.tcp_user_timeout,
+        tcp: settings.tcp.shared(),
         maxconn: settings.maxconn,
         kernel_buffers: crate::proxy::settings::SocketBuffers::default(),
         smart_accept: false,
@@ -249,6 +253,16 @@ impl<'a> Reader<'_, 'a, '_> {
             }
             "namespace" => s.namespace = self.namespace(),
             "maxconn" => s.maxconn = self.count(),
+            "cc" => s.tcp.congestion_control = self.argument("missing algorithm").map(|word| word.text.to_string()),
+            "tcp-md5sig" => s.tcp.signature_key = self.signature_key(),
+            // Only HTTP/2 has such pings, as the manual says.
+            "idle-ping" => {
+                if let Some(word) = self.argument("missing delay")
+                    && value::time(&word.text, Unit::Milliseconds).is_err()
+                {
+                    self.error(word.span, "expects a positive delay in milliseconds");
+                }
+            }
             "backlog" => s.backlog = self.count(),
             "mss" | "nice" | "tcp-ss" | "tcp-ut" | "thread" | "process" => self.numbers(s),
             "mode" | "user" | "uid" | "group" | "gid" => self.owner(s),
@@ -281,6 +295,15 @@ impl<'a> Reader<'_, 'a, '_> {
             }
             _ => self.tls(arguments, s),
         }
+    }
+
+    /// `tcp-md5sig`
+    fn signature_key(&mut self) -> Option<String> {
+        let word = self.argument("missing password")?;
+        if word.text.len() > SIGNATURE_KEY_BYTES_MAX {
+            self.error(word.span, &format!("the password has more than {SIGNATURE_KEY_BYTES_MAX} bytes"));
+        }
+        Some(word.text.to_string())
     }
 
     fn namespace(&mut self) -> Option<String> {

@@ -22,7 +22,7 @@ pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, Us
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
     ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, KeepAlive,
-    Mode, Network, OddNames, RetryOn, Splice, Stats, StatsLevel, Timeouts, Tune,
+    Mode, Network, OddNames, RetryOn, Splice, Stats, StatsLevel, TcpOptions, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::resolvers::{self, Wish};
@@ -568,6 +568,8 @@ pub struct Server {
     /// `tfo`: TCP Fast Open.
     pub tfo: bool,
     /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
+    /// `cc`, `tcp-md5sig`
+    pub tcp: Option<Arc<TcpOptions>>,
     pub ssl: bool,
 }
 

@@ -575,6 +575,7 @@ impl Completion<'_> {
         if settings.ssl && verifies && !settings.ca_file {
             let message = format!(
                 "{prefix}verify is enabled by default but no CA file specified. If you're running on a LAN where you're \
+            tcp: settings.tcp.shared(),
                  certain to trust the server's certificate, please set an explicit 'verify none' statement on the \
                  'server' line, or use 'ssl-server-verify none' in the global section to disable server-side \
                  verifications by default."

@@ -12,6 +12,7 @@ use super::support::Support;
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
 use crate::log::ring::Framing;
+use crate::proxy::settings::TcpOptions;
 use crate::resolvers::Choice;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::keyword::{self, Param, SERVER_PARAMS};
@@ -65,6 +66,7 @@ pub(super) struct ServerSettings {
     pub init_state: InitState,
     pub hash_key: HashKey,
     pub tcp_user_timeout: Option<Duration>,
+    pub tcp: TcpOptions,
     pub tfo: bool,
     pub log_proto: Framing,
     /// `log-bufsize` in bytes.
@@ -148,6 +150,7 @@ impl Default for ServerSettings {
             init_state: InitState::Up,
             hash_key: HashKey::Id,
             tcp_user_timeout: None,
+            tcp: TcpOptions::default(),
             tfo: false,
             log_proto: Framing::default(),
             log_bufsize: None,

@@ -8,6 +8,7 @@ use super::source;
 use super::value::{self, TimeProblem, Unit};
 use crate::balance::hash::HashKey;
 use crate::health::{InitState, Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::limits::SIGNATURE_KEY_BYTES_MAX;
 use crate::log::ring::Framing;
 use crate::resolvers::Network;
 use crate::resolvers::message::Kind;
@@ -155,7 +156,30 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             | "socks4" => {
                 self.addresses(row.name, s, resolver);
             }
+            "cc" | "tcp-md5sig" | "idle-ping" => self.transport(row.name, s),
             _ => self.others(row, s),
+        }
+    }
+
+    fn transport(&mut self, name: &str, s: &mut ServerSettings) {
+        match name {
+            "cc" => s.tcp.congestion_control = self.argument("an algorithm").map(|word| word.text.to_string()),
+            "tcp-md5sig" => {
+                if let Some(word) = self.argument("a password") {
+                    if word.text.len() > SIGNATURE_KEY_BYTES_MAX {
+                        let message =
+                            format!("'tcp-md5sig' : the password has more than {SIGNATURE_KEY_BYTES_MAX} bytes");
+                        self.error(word.span, &message);
+                    }
+                    s.tcp.signature_key = Some(word.text.to_string());
+                }
+            }
+            // Only HTTP/2 has such pings, as the manual says.
+            _ => {
+                if let Some(word) = self.argument("a delay") {
+                    let _delay = self.plain_time(word, "idle-ping");
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use super::Stream;
 use super::namespace;
 use super::socks4::Handshake;
 use crate::proxy::place::Ports;
-use crate::proxy::settings::{KeepAlive, SocketBuffers};
-use crate::sys::{SocketOption, set_option};
+use crate::proxy::settings::{KeepAlive, SocketBuffers, TcpOptions};
+use crate::sys::{SocketOption, set_option, sign_segments};
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +42,8 @@ pub struct Options {
     pub tcp_keep_alive: Option<KeepAlive>,
     /// `TCP_USER_TIMEOUT`.
     pub tcp_user_timeout: Option<Duration>,
+    /// How congestion is controlled, and what segments are signed with.
+    pub tcp: Option<Arc<TcpOptions>>,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open: bool,
     /// What the kernel holds of it.
@@ -137,6 +140,13 @@ fn tcp_socket(address: SocketAddr, options: &Options) -> io::Result<Socket> {
     }
     if options.tcp_user_timeout.is_some() {
         socket.set_tcp_user_timeout(options.tcp_user_timeout)?;
+    }
+    if let Some(tcp) = &options.tcp {
+        // Who has no right to choose it goes on with what the system has.
+        let _ = tcp.congestion_control.as_ref().map(|name| socket.set_tcp_congestion(name.as_bytes()));
+        if let Some(key) = &tcp.signature_key {
+            sign_segments(&socket, address.ip(), key.as_bytes(), true)?;
+        }
     }
     super::set_kernel_buffers(&socket, options.kernel_buffers)?;
     // The mark needs a privilege that the process may not have; traffic goes on without it.

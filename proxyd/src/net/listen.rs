@@ -1,6 +1,7 @@
 //! Opens the sockets of `bind` lines.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,7 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::namespace;
 use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
-use crate::sys::{SocketOption, set_option};
+use crate::sys::{SocketOption, set_option, sign_segments};
 
 /// Connections the kernel holds that no worker has accepted yet, where neither `backlog` nor any `maxconn` says otherwise.
 pub const DEFAULT_BACKLOG: i32 = 1024;
@@ -90,6 +91,15 @@ fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
         set_option(&socket, SocketOption::SaveSyn, headers.into())?;
     }
     socket.set_tcp_user_timeout(bind.tcp_user_timeout)?;
+    if let Some(tcp) = &bind.tcp {
+        if let Some(name) = &tcp.congestion_control {
+            socket.set_tcp_congestion(name.as_bytes())?;
+        }
+        if let Some(key) = &tcp.signature_key {
+            let anybody = if address.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+            sign_segments(&socket, anybody, key.as_bytes(), false)?;
+        }
+    }
     // Accepted sockets inherit them, too.
     super::set_kernel_buffers(&socket, bind.kernel_buffers)?;
     socket.bind(address)?;
@@ -178,4 +188,23 @@ fn inherited(number: RawFd) -> io::Result<Socket> {
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::settings::TcpOptions;
+    use std::sync::Arc;
+
+    #[test]
+    fn congestion_is_controlled_as_the_line_says() {
+        let tcp = |name: &str| TcpOptions { congestion_control: Some(name.to_owned()), signature_key: None };
+        let address = ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+        let bind = |name| Bind { tcp: tcp(name).shared(), ..Bind::plain(address.clone(), "") };
+        let opened = open(&bind("reno"), 1).unwrap();
+        let used = opened.iter().map(|socket| socket.tcp_congestion().unwrap()).next().unwrap();
+        assert!(used.starts_with(b"reno"), "{used:?}");
+        assert!(open(&bind("none-such"), 1).is_err());
+        assert!(!bind("reno").same_socket(&Bind { tcp: Some(Arc::new(tcp("cubic"))), ..bind("reno") }));
+    }
 }

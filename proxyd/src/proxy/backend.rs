@@ -3,7 +3,7 @@
 use super::Section;
 use super::address::{SendProxy, Source};
 use super::place::{Endpoint, Location, Ports};
-use super::settings::{HttpReuse, KeepAlive, RetryOn};
+use super::settings::{HttpReuse, KeepAlive, RetryOn, TcpOptions};
 use crate::balance::farm::Farm;
 use crate::ids::FrontendId;
 use crate::rules::forwarded::Forwarded;
@@ -146,6 +146,8 @@ pub struct Server {
     pub max_reuse: Option<u32>,
     /// `tcp-ut`.
     pub tcp_user_timeout: Option<Duration>,
+    /// `cc`, `tcp-md5sig`
+    pub tcp: Option<Arc<TcpOptions>>,
     /// `tfo`.
     pub tfo: bool,
     /// `socks4`: the proxy that is asked for connections to it.
@@ -175,6 +177,7 @@ impl Server {
             && self.pool_purge_delay == other.pool_purge_delay
             && self.max_reuse == other.max_reuse
             && self.tcp_user_timeout == other.tcp_user_timeout
+            && self.tcp == other.tcp
             && self.tfo == other.tfo
             && self.socks4 == other.socks4
             && self.namespace == other.namespace

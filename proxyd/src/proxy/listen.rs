@@ -3,7 +3,10 @@
 use super::settings::SocketBuffers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::settings::TcpOptions;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +67,8 @@ pub struct Bind {
     pub mss: Option<i32>,
     /// `tcp-ut`. `None`: as the system does.
     pub tcp_user_timeout: Option<Duration>,
+    /// `cc`, `tcp-md5sig`
+    pub tcp: Option<Arc<TcpOptions>>,
     /// `maxconn` of this listener. `None`: the frontend's.
     pub maxconn: Option<u32>,
     /// What the kernel holds of each connection.
@@ -98,6 +103,7 @@ impl Bind {
             saved_syn: None,
             mss: None,
             tcp_user_timeout: None,
+            tcp: None,
             maxconn: None,
             kernel_buffers: SocketBuffers::default(),
             smart_accept: false,
@@ -119,6 +125,7 @@ impl Bind {
             && self.saved_syn == other.saved_syn
             && self.mss == other.mss
             && self.tcp_user_timeout == other.tcp_user_timeout
+            && self.tcp == other.tcp
             && self.kernel_buffers == other.kernel_buffers
             && self.smart_accept == other.smart_accept
             && self.owner == other.owner

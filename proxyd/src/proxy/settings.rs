@@ -6,6 +6,7 @@ use crate::limits::{CAPTURED_COOKIE_MAX, LOGGED_LINE_MAX};
 use crate::stick::tracked::Statuses;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a section carries on the wire.
@@ -19,6 +20,22 @@ pub enum Mode {
     Log,
     /// 1.4's `mode health`: answers `OK` and closes.
     Health,
+}
+
+/// What few sockets of TCP have: `cc`, `tcp-md5sig`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TcpOptions {
+    /// `cc`: how congestion is controlled.
+    pub congestion_control: Option<String>,
+    /// `tcp-md5sig`: what segments are signed with.
+    pub signature_key: Option<String>,
+}
+
+impl TcpOptions {
+    /// The same, where there is any.
+    pub fn shared(&self) -> Option<Arc<Self>> {
+        (*self != Self::default()).then(|| Arc::new(self.clone()))
+    }
 }
 
 /// TCP keep-alives. What is `None` is as the system has it.

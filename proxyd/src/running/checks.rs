@@ -124,6 +124,7 @@ impl Settings<'_> {
                 source: source.and_then(source_address),
                 interface: source.and_then(|source| source.interface.clone()),
                 namespace: self.server.namespace.clone(),
+                tcp: self.server.tcp.clone(),
                 ..Options::default()
             },
             socks4: self.server.socks4,

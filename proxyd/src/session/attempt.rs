@@ -449,6 +449,7 @@ impl Exchange<'_> {
             interface: server.source.as_ref().and_then(|source| source.interface.clone()),
             tcp_keep_alive: view.backend.tcp_keep_alive,
             tcp_user_timeout: server.tcp_user_timeout,
+            tcp: server.tcp.clone(),
             fast_open: server.tfo,
             kernel_buffers: self.session.view.generation.global.tune.kernel_buffers.server,
             socks4: server.socks4,

@@ -214,6 +214,7 @@ pub(super) fn server(index: usize, address: SocketAddr) -> Server {
         pool_purge_delay: Duration::from_secs(5),
         max_reuse: None,
         tcp_user_timeout: None,
+        tcp: None,
         tfo: false,
         socks4: None,
         namespace: None,
