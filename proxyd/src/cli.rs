@@ -4,8 +4,10 @@
 //! ends with an empty line, and the connection ends after the line, as it does without `prompt`. Everything else is
 //! answered as unknown.
 
+mod about;
 mod cookie;
 mod events;
+mod patterns;
 mod place;
 mod server;
 mod servers;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub workers: Workers,
     /// `stats timeout`: how long a connection may idle.
     pub timeout: Duration,
+    /// Where it listens, and who may do what there.
+    pub sockets: Vec<(String, StatsLevel)>,
     /// `stats maxconn`: connections at the same time over all sockets; more of them wait.
     pub connections: Semaphore,
 }
@@ -200,7 +204,7 @@ async fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation:
         }
         ["shutdown", "sessions", "server", rest @ ..] => server::shutdown_sessions(settings, generation, rest),
         ["shutdown", "session", rest @ ..] => sessions::shutdown(settings, rest.first().copied()).await,
-        _ => return None,
+        _ => patterns::run(words, generation).or_else(|| about::run(words, level, settings, generation))?,
     };
     Some(answer.unwrap_or_else(|message| message))
 }
@@ -216,7 +220,8 @@ fn needed(words: &[&str]) -> StatsLevel {
         | ["shutdown", "sessions", "server", ..]
         | ["shutdown", "session", ..] => StatsLevel::Admin,
         ["clear", "counters", ..]
-        | ["show", "sess" | "startup-logs", ..]
+        | ["show", "sess" | "startup-logs" | "env", ..]
+        | ["get", "var", ..]
         | ["publish" | "unpublish", "backend", ..] => StatsLevel::Operator,
         _ => StatsLevel::User,
     }
@@ -274,8 +279,14 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-const HELP: &str = "  clear counters [all]                    : forget the highest values of the statistics, or all\n  \
+const HELP: &str = "  add acl <acl> <pattern>                 : add a pattern to a file of an ACL\n  \
+                      add map <map> <key> <value>             : add a line to a map\n  \
+                      clear acl <acl>                         : remove all patterns of a file\n  \
+                      clear counters [all]                    : forget the highest values of the statistics, or all\n  \
+                      clear map <map>                         : remove all lines of a map\n  \
                       clear table <table> [<filter>]*         : remove entries of a stick table\n  \
+                      del acl <acl> [<pattern>|#<ref>]        : remove a pattern\n  \
+                      del map <map> [<key>|#<ref>]            : remove a line of a map\n  \
                       disable agent <srv>                     : disable agent checks\n  \
                       disable dynamic-cookie backend <bk>     : disable dynamic cookies on a specific backend\n  \
                       disable health <srv>                    : disable health checks\n  \
@@ -284,16 +295,25 @@ const HELP: &str = "  clear counters [all]                    : forget the highe
                       enable dynamic-cookie backend <bk>      : enable dynamic cookies on a specific backend\n  \
                       enable health <srv>                     : enable health checks\n  \
                       enable server <srv>                     : take a server out of maintenance\n  \
+                      get acl <acl> <value>                   : tell which pattern a value matches\n  \
+                      get map <map> <value>                   : look a value up in a map\n  \
+                      get var <name>                          : tell the value of a variable of the process\n  \
                       get weight <srv>                        : report a server's weight\n  \
                       help                                    : this list\n  \
                       publish backend <bk>                    : make a backend one that rules choose\n  \
                       set dynamic-cookie-key backend <bk> <k> : change a backend secret key for dynamic cookies\n  \
+                      set map <map> [<key>|#<ref>] <value>    : change a value of a map\n  \
                       set maxconn server <srv> <limit>        : change a server's limit\n  \
                       set server <srv> <what> [args]          : change a server's state, weight, address or ssl\n  \
                       set table <table> key <k> [data.* <v>]* : update or create an entry of a stick table\n  \
                       set weight <srv> <weight>[%]            : change a server's weight\n  \
+                      show acl [<acl>]                        : list the files of ACLs, or the patterns of one\n  \
+                      show cli level                          : tell what may be done on this socket\n  \
+                      show cli sockets                        : list the runtime sockets\n  \
+                      show env [<var>]                        : show the process's environment\n  \
                       show events [<sink> [-w] [-n] [-0]]     : list the rings, or the messages of one\n  \
                       show info                               : report information about the running process\n  \
+                      show map [<map>]                        : list the maps, or the lines of one\n  \
                       show resolvers [id]                     : dumps counters from all resolvers section and associated name servers\n  \
                       show servers conn [<backend>]           : dump connections of servers\n  \
                       show servers state [<backend>]          : dump states of servers\n  \

@@ -351,6 +351,7 @@ impl Lowering<'_> {
         names.bufsize = self.global.tune.bufsize;
         names.stick_counters = self.extra.stick_counters;
         names.tokens = self.extra.tokens;
+        names.files_change = !self.global.stats_sockets.is_empty();
         names.experimental = self.extra.experimental;
         names.environment = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         names.hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();

@@ -13,6 +13,7 @@ use crate::log::ring::Ring;
 use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
+use crate::sample::pattern_file::PatternFile;
 use crate::sample::variable::ProcessVariables;
 use crate::stats::{Gauge, Traffic};
 use crate::stick::Table;
@@ -38,6 +39,8 @@ pub struct Generation {
     pub forwarders: Vec<Arc<Forwarder>>,
     /// `ProfileId` indexes it.
     pub profiles: Vec<Arc<Profile>>,
+    /// Files of patterns that can be changed, in the order in which the configuration names them.
+    pub pattern_files: Vec<Arc<PatternFile>>,
     /// What was said about the configuration when it was read, as lines (`show startup-logs`).
     pub startup_logs: String,
     /// What holds for all of them.
@@ -184,6 +187,7 @@ mod tests {
             rings: Vec::new(),
             forwarders: Vec::new(),
             profiles: Vec::new(),
+            pattern_files: Vec::new(),
             startup_logs: String::new(),
             global,
         }

@@ -35,6 +35,7 @@ mod logs;
 mod name_servers;
 mod names;
 mod namespaces;
+mod patterns;
 mod preface;
 mod programs;
 mod published;

@@ -30,6 +30,7 @@ use crate::rules::Rules;
 use crate::rules::effect::Effect;
 use crate::rules::forwarded::Forwarded;
 use crate::sample::Expression;
+use crate::sample::pattern_file::PatternFile;
 use crate::stick;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ pub struct Model {
     pub log_forwards: Vec<LogForward>,
     /// The `log-profile` sections; `ProfileId` indexes it.
     pub profiles: Vec<Arc<Profile>>,
+    /// Files of patterns that can be changed, in the order in which the configuration names them.
+    pub pattern_files: Vec<Arc<PatternFile>>,
 }
 
 /// What a backend in `mode log` needs to send lines.
@@ -565,11 +568,11 @@ pub struct Server {
     pub hash_key: HashKey,
     /// `tcp-ut`. `None`: as the system does.
     pub tcp_user_timeout: Option<Duration>,
+    /// `cc`, `tcp-md5sig`
+    pub tcp: Option<Arc<TcpOptions>>,
     /// `tfo`: TCP Fast Open.
     pub tfo: bool,
     /// `ssl`: TLS was asked for. A start refuses it as long as TLS does not work.
-    /// `cc`, `tcp-md5sig`
-    pub tcp: Option<Arc<TcpOptions>>,
     pub ssl: bool,
 }
 

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 mod binds;
 mod format;
+mod ids;
 
 /// The time between two checks where no `inter` is given.
 const INTER_DEFAULT: Duration = Duration::from_secs(2);
@@ -89,7 +90,7 @@ pub(super) fn complete(
     global.tune.maxrewrite = global.tune.maxrewrite.min(global.tune.bufsize / 2);
     // Where there is a `stats socket`, it has the first number.
     let first = if global.stats_sockets.is_empty() { 1 } else { 2 };
-    let ids = proxy_ids(&sections, first, sources, out);
+    let ids = ids::of_proxies(&sections, first, sources, out);
     let positions = Positions::of(&sections);
     let mut frontends = Vec::new();
     let mut backends = Vec::new();
@@ -124,7 +125,20 @@ pub(super) fn complete(
     log_backend::unknown(&tools.log_backends, &backends, out);
     log_profile::unknown(&tools.profiles, names, out);
     let profiles = log_profile::complete(&others.profiles, names, out);
-    let model = Model { global, frontends, backends, userlists, tables, resolvers, rings, log_forwards, profiles };
+    let mut pattern_files: Vec<_> = names.files.borrow().values().cloned().collect();
+    pattern_files.sort_by_key(|file| file.number);
+    let model = Model {
+        global,
+        frontends,
+        backends,
+        userlists,
+        tables,
+        resolvers,
+        rings,
+        log_forwards,
+        profiles,
+        pattern_files,
+    };
     ring::missing(&model, out);
     model
 }
@@ -165,31 +179,6 @@ impl Positions {
     fn halves(&self, section: usize) -> Halves {
         self.halves.get(section).copied().unwrap_or_default()
     }
-}
-
-/// Numbers for all sections, from `first` on.
-fn proxy_ids(sections: &[(Section, Rules)], first: u32, sources: &Sources, out: &mut Diagnostics) -> Vec<u32> {
-    let mut taken: HashMap<u32, &Section> = HashMap::new();
-    for (section, _) in sections {
-        let Some(id) = &section.id else { continue };
-        if let Some(other) = taken.get(&id.value) {
-            let message = format!(
-                "proxy {} reuses same custom id as proxy {} (declared at {}).",
-                section.name,
-                other.name,
-                place(sources, other.head)
-            );
-            out.push(
-                Diagnostic::error(code::DUPLICATE, id.span, message)
-                    .place(Place::ParsingLine)
-                    .related(other.head, "used by this one"),
-            );
-        } else {
-            taken.insert(id.value, section);
-        }
-    }
-    let given: Vec<_> = sections.iter().map(|(section, _)| section.id.as_ref().map(|id| id.value)).collect();
-    number(&given, first)
 }
 
 /// `file:line`, as haproxy names places within messages.
@@ -562,6 +551,7 @@ impl Completion<'_> {
             init_state: settings.init_state,
             hash_key: settings.hash_key,
             tcp_user_timeout: settings.tcp_user_timeout,
+            tcp: settings.tcp.shared(),
             tfo: settings.tfo,
             ssl: settings.ssl,
         }
@@ -575,7 +565,6 @@ impl Completion<'_> {
         if settings.ssl && verifies && !settings.ca_file {
             let message = format!(
                 "{prefix}verify is enabled by default but no CA file specified. If you're running on a LAN where you're \
-            tcp: settings.tcp.shared(),
                  certain to trust the server's certificate, please set an explicit 'verify none' statement on the \
                  'server' line, or use 'ssl-server-verify none' in the global section to disable server-side \
                  verifications by default."

@@ -6,10 +6,12 @@
 //! forked workers; `-W` and `-Ws` only change what signals mean and who is told.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::logs::Logs;
 use super::oversight::Oversight;
@@ -23,6 +25,7 @@ use crate::generation::{Generation, Handle};
 use crate::limits::PIPE_SIZE;
 use crate::log_sink::LogSettings;
 use crate::net::accept::Waiting;
+use crate::proxy::listen::ListenAddress;
 use crate::running::{self, Facts};
 use crate::worker::pipes::PipeLimits;
 use crate::worker::{self, WorkerHandle};
@@ -117,16 +120,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     let (oversight, questions) = Oversight::new(&options.program, started, &log, &inbox.0);
     control::answered().thread_block().map_err(|error| format!("Cannot hold signals back: {}.", error.desc()))?;
     let workers = start_workers(&handle, &oversight, opened, &Arc::new(pipes))?;
-    let runtime = cli::Settings {
-        handle: handle.clone(),
-        process: oversight,
-        workers: cli::Workers::new(&workers, model.global.stats_timeout),
-        started,
-        timeout: model.global.stats_timeout,
-        connections: Semaphore::new(model.global.stats_maxconn.max(1) as usize),
-        checks: Rc::default(),
-        names: RefCell::default(),
-    };
+    let runtime = runtime(model, (handle.clone(), started), oversight, &workers);
     if options.notify {
         systemd::ready();
     }
@@ -219,4 +213,35 @@ fn start_workers(
         worker::spawn(settings).map_err(|error| format!("Cannot start a worker thread: {error}."))
     };
     opened.into_iter().enumerate().map(spawn).collect()
+}
+
+/// The runtime API of a process that started then, with its generation.
+fn runtime(
+    model: &Model,
+    (handle, started): (Handle, Instant),
+    process: Arc<Oversight>,
+    workers: &[WorkerHandle],
+) -> cli::Settings {
+    let global = &model.global;
+    cli::Settings {
+        handle,
+        process,
+        workers: cli::Workers::new(workers, global.stats_timeout),
+        started,
+        timeout: global.stats_timeout,
+        sockets: global.stats_sockets.iter().map(|socket| (shown(&socket.address), socket.level)).collect(),
+        connections: Semaphore::new(global.stats_maxconn.max(1) as usize),
+        checks: Rc::default(),
+        names: RefCell::default(),
+    }
+}
+
+/// A runtime socket's address as `show cli sockets` has it.
+fn shown(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(SocketAddr::V4(address)) => format!("ipv4@{address}"),
+        ListenAddress::Tcp(SocketAddr::V6(address)) => format!("ipv6@{address}"),
+        ListenAddress::Unix(path) => format!("unix@{}", path.display()),
+        ListenAddress::Abstract(_) | ListenAddress::Fd(_) => address.to_string(),
+    }
 }

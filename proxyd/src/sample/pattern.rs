@@ -59,6 +59,25 @@ impl Method {
         })
     }
 
+    /// That word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Ip => "ip",
+            Self::Bin => "bin",
+            Self::Len => "len",
+            Self::Str => "str",
+            Self::Sub => "sub",
+            Self::Reg => "reg",
+            Self::Beg => "beg",
+            Self::End => "end",
+            Self::Dir => "dir",
+            Self::Dom => "dom",
+        }
+    }
+
     /// The words `-m` takes, for a message.
     pub const NAMES: &[&str] =
         &["found", "bool", "int", "ip", "bin", "len", "str", "sub", "reg", "beg", "end", "dir", "dom"];

@@ -17,7 +17,63 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 pub struct PatternFile {
     /// Its name, as the configuration has it.
     pub name: Box<str>,
+    /// Its number among the files of the configuration.
+    pub number: usize,
     inner: RwLock<Inner>,
+}
+
+/// Who uses a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An ACL: the patterns matter.
+    Acl,
+    /// A map: each key has a value.
+    Map,
+}
+
+/// What the values of a map are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// There are none that matter, or texts.
+    Text,
+    /// Texts with the groups of an expression in them (`map_regm`).
+    Groups,
+    /// Integers.
+    Integer,
+    /// Addresses.
+    Address,
+}
+
+impl Values {
+    /// Whether a value is one of these.
+    pub fn take(self, value: &[u8]) -> bool {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        match self {
+            Self::Text | Self::Groups => true,
+            Self::Integer => text.parse::<i64>().is_ok(),
+            Self::Address => text.parse::<IpAddr>().is_ok(),
+        }
+    }
+}
+
+/// Why a line is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The key does not fit this method.
+    Key(Method),
+    /// A use takes no such value.
+    Value,
+}
+
+/// What one use finds for a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The use.
+    pub how: Use,
+    /// It is looked up in a table, where the others are walked.
+    pub table: bool,
+    /// The line.
+    pub entry: Option<Entry>,
 }
 
 impl PartialEq for PatternFile {
@@ -29,6 +85,8 @@ impl PartialEq for PatternFile {
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// By which it is named, as haproxy names it by an address of its memory.
+    pub id: u64,
     /// The pattern, or the key.
     pub key: Box<[u8]>,
     /// What a map gives for it.
@@ -39,6 +97,16 @@ pub struct Entry {
 struct Inner {
     entries: Vec<Entry>,
     uses: Vec<Lookup>,
+    kinds: Vec<Kind>,
+    /// Lines that there ever were.
+    lines: u64,
+}
+
+impl Inner {
+    fn entry(&mut self, key: &[u8], value: &[u8]) -> Entry {
+        self.lines += 1;
+        Entry { id: self.lines, key: key.into(), value: value.into() }
+    }
 }
 
 /// How one use compares; it compiles keys in its own way.
@@ -48,6 +116,8 @@ pub struct Use {
     pub method: Method,
     /// `-i`
     pub case: Case,
+    /// What its values are.
+    pub values: Values,
 }
 
 /// A key that the method of a use cannot take.
@@ -86,9 +156,24 @@ struct Lookup {
 }
 
 impl PatternFile {
-    /// A file with these lines.
-    pub fn new(name: &str, entries: Vec<Entry>) -> Self {
-        Self { name: name.into(), inner: RwLock::new(Inner { entries, uses: Vec::new() }) }
+    /// A file with these lines, keys and values.
+    pub fn new(name: &str, number: usize, lines: &[(&[u8], &[u8])]) -> Self {
+        let mut inner = Inner::default();
+        inner.entries = lines.iter().map(|(key, value)| inner.entry(key, value)).collect();
+        Self { name: name.into(), number, inner: RwLock::new(inner) }
+    }
+
+    /// It is used as one of these.
+    pub fn used_as(&self, kind: Kind) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if !inner.kinds.contains(&kind) {
+            inner.kinds.push(kind);
+        }
+    }
+
+    /// Whether it is used as one of these.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.read().kinds.contains(&kind)
     }
 
     /// A way of looking things up; the number it is asked for with. Keys that do not fit are given back by their line.
@@ -158,8 +243,55 @@ impl PatternFile {
         for lookup in &mut inner.uses {
             lookup.add(key, number)?;
         }
-        inner.entries.push(Entry { key: key.into(), value: value.into() });
+        let entry = inner.entry(key, value);
+        inner.entries.push(entry);
         Ok(())
+    }
+
+    /// Adds a line, whether or not its key is there already.
+    pub fn append(&self, key: &[u8], value: &[u8]) -> Result<(), Refused> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        for lookup in &inner.uses {
+            let method = lookup.how.method;
+            (lookup.compile)(method, lookup.how.case, key).map_err(|BadKey| Refused::Key(method))?;
+            if !lookup.how.values.take(value) {
+                return Err(Refused::Value);
+            }
+        }
+        let number = inner.entries.len();
+        for lookup in &mut inner.uses {
+            // It has just been found to fit.
+            let _fits = lookup.add(key, number);
+        }
+        let entry = inner.entry(key, value);
+        inner.entries.push(entry);
+        Ok(())
+    }
+
+    /// Sets the value of the lines that are meant; whether there are any.
+    pub fn change(&self, meant: impl Fn(&Entry) -> bool, value: &[u8]) -> Result<bool, Refused> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if !inner.uses.iter().all(|lookup| lookup.how.values.take(value)) {
+            return Err(Refused::Value);
+        }
+        let mut found = false;
+        for entry in inner.entries.iter_mut().filter(|entry| meant(entry)) {
+            entry.value = value.into();
+            found = true;
+        }
+        Ok(found)
+    }
+
+    /// What each use finds for a text.
+    pub fn look_up(&self, text: &[u8]) -> Vec<Found> {
+        let inner = self.read();
+        let sample = Value::text(text);
+        let found = |lookup: &Lookup| Found {
+            how: lookup.how.clone(),
+            table: lookup.has_table(),
+            entry: lookup.find(&sample).and_then(|entry| inner.entries.get(entry)).cloned(),
+        };
+        inner.uses.iter().map(found).collect()
     }
 
     /// Sets the value of a key, which is added where it is not there.
@@ -180,15 +312,22 @@ impl PatternFile {
 
     /// Removes all lines with that key.
     pub fn remove(&self, key: &[u8]) {
+        self.remove_all(|entry| &*entry.key == key);
+    }
+
+    /// Removes the lines that are meant; whether there were any.
+    pub fn remove_all(&self, meant: impl Fn(&Entry) -> bool) -> bool {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        let Inner { entries, uses } = &mut *inner;
+        let Inner { entries, uses, .. } = &mut *inner;
         let before = entries.len();
-        entries.retain(|entry| &*entry.key != key);
-        if entries.len() < before {
+        entries.retain(|entry| !meant(entry));
+        let removed = entries.len() < before;
+        if removed {
             for lookup in uses {
                 lookup.fill(entries);
             }
         }
+        removed
     }
 
     /// The lines, for those who list them.
@@ -210,7 +349,7 @@ impl Lookup {
 
     fn add(&mut self, key: &[u8], number: usize) -> Result<(), BadKey> {
         let compiled = (self.compile)(self.how.method, self.how.case, key)?;
-        let table = matches!(self.how.method, Method::Str | Method::Bin | Method::Beg) && self.how.case == Case::Exact;
+        let table = self.has_text_table();
         match compiled {
             Key::Text(text) if table => {
                 self.lengths.insert(text.len());
@@ -223,6 +362,15 @@ impl Lookup {
             key => self.keys.push((key, number)),
         }
         Ok(())
+    }
+
+    fn has_text_table(&self) -> bool {
+        matches!(self.how.method, Method::Str | Method::Bin | Method::Beg) && self.how.case == Case::Exact
+    }
+
+    /// Whether haproxy has a table for the same.
+    fn has_table(&self) -> bool {
+        self.how.method == Method::Ip || self.has_text_table() && self.how.method != Method::Bin
     }
 
     fn find(&self, sample: &Value<'_>) -> Option<usize> {
@@ -300,8 +448,8 @@ mod tests {
     use super::*;
 
     fn file(lines: &[(&str, &str)]) -> PatternFile {
-        let entry = |(key, value): &(&str, &str)| Entry { key: key.as_bytes().into(), value: value.as_bytes().into() };
-        PatternFile::new("f", lines.iter().map(entry).collect())
+        let lines: Vec<_> = lines.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
+        PatternFile::new("f", 0, &lines)
     }
 
     fn text(_: Method, _: Case, key: &[u8]) -> Result<Key, BadKey> {
@@ -313,7 +461,7 @@ mod tests {
         use Case::{Exact, Ignored};
         let file = file(&[("/a", "1"), ("/a/b", "2"), ("/a", "3"), ("bad", "4")]);
         let ask = |method, case, sample: &str| {
-            let (number, _) = file.add_use(Use { method, case }, text);
+            let (number, _) = file.add_use(Use { method, case, values: Values::Text }, text);
             file.value(number, &Value::text(sample.as_bytes())).map(|value| String::from_utf8(value).unwrap())
         };
         for (method, case, sample, expected) in [
@@ -328,14 +476,14 @@ mod tests {
         ] {
             assert_eq!(ask(method, case, sample).as_deref(), expected, "{method:?} {sample}");
         }
-        assert_eq!(file.add_use(Use { method: Method::Dom, case: Exact }, text).1, [3]);
+        assert_eq!(file.add_use(Use { method: Method::Dom, case: Exact, values: Values::Text }, text).1, [3]);
     }
 
     #[test]
     fn changes_are_seen_by_every_use() {
         let file = file(&[("a", "1")]);
-        let (exact, _) = file.add_use(Use { method: Method::Str, case: Case::Exact }, text);
-        let (folded, _) = file.add_use(Use { method: Method::Str, case: Case::Ignored }, text);
+        let (exact, _) = file.add_use(Use { method: Method::Str, case: Case::Exact, values: Values::Text }, text);
+        let (folded, _) = file.add_use(Use { method: Method::Str, case: Case::Ignored, values: Values::Text }, text);
         let value = |number, sample: &'static [u8]| file.value(number, &Value::text(sample));
         file.set(b"a", b"2").unwrap();
         file.add(b"b", b"3").unwrap();
@@ -345,5 +493,29 @@ mod tests {
         file.remove(b"a");
         assert_eq!((value(exact, b"a"), value(folded, b"A")), (None, None));
         assert_eq!((value(exact, b"b"), value(folded, b"B")), (Some(b"3".to_vec()), Some(b"3".to_vec())));
+    }
+
+    #[test]
+    fn operators_are_told_what_is_wrong() {
+        let file = file(&[("a", "1")]);
+        let (number, _) = file.add_use(Use { method: Method::Str, case: Case::Exact, values: Values::Integer }, text);
+        assert_eq!(file.append(b"bad", b"1"), Err(Refused::Key(Method::Str)));
+        assert_eq!(file.append(b"b", b"x"), Err(Refused::Value));
+        // The same key may be there twice; the first line counts.
+        assert_eq!(file.append(b"a", b"2"), Ok(()));
+        let lines: Vec<(u64, Box<[u8]>)> = file.entries().into_iter().map(|entry| (entry.id, entry.value)).collect();
+        assert_eq!(lines, [(1, (*b"1").into()), (2, (*b"2").into())]);
+        let value = |sample: &'static [u8]| file.value(number, &Value::text(sample));
+        assert_eq!(value(b"a"), Some(b"1".to_vec()));
+        assert_eq!(file.change(|entry| entry.id == 2, b"7"), Ok(true));
+        assert_eq!(file.change(|entry| entry.id == 3, b"7"), Ok(false));
+        assert_eq!(file.change(|_| true, b"x"), Err(Refused::Value));
+        assert!(file.remove_all(|entry| entry.id == 1));
+        assert_eq!((value(b"a"), file.remove_all(|entry| entry.id == 1)), (Some(b"7".to_vec()), false));
+        let found = file.look_up(b"a");
+        assert!(found.len() == 1 && found[0].table && found[0].entry.as_ref().is_some_and(|entry| entry.id == 2));
+        assert_eq!((file.is(Kind::Map), file.is(Kind::Acl)), (false, false));
+        file.used_as(Kind::Map);
+        assert_eq!((file.is(Kind::Map), file.is(Kind::Acl)), (true, false));
     }
 }

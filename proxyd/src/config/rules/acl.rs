@@ -7,7 +7,7 @@ use super::report::{self, code};
 use crate::rules::acl::{Acl, AclIndex, Test};
 use crate::sample::Patterns;
 use crate::sample::pattern::Method;
-use crate::sample::pattern_file::Use;
+use crate::sample::pattern_file::{Use, Values};
 use crate::sample::prefix_map::Case;
 use shared_config::diagnostic::Diagnostic;
 use shared_config::haproxy::expr;
@@ -163,7 +163,7 @@ impl Lowering<'_> {
         // A converter after a derivative makes its method void.
         let implied =
             derivative.filter(|_| written.converters.is_empty()).and_then(|row| Method::from_name(row.method));
-        let mut flags = pattern::flags(rest, &self.names.changed_files)?;
+        let mut flags = pattern::flags(rest, self.names)?;
         let Some(method) = flags.method.or(implied).or(default_method(lowered.output)) else {
             let message = format!(
                 "matching method must be specified first (using '-m') when using a sample fetch of this type ('{}')",
@@ -178,7 +178,7 @@ impl Lowering<'_> {
         for (path, span, case) in std::mem::take(&mut flags.changing) {
             let word = Word::plain(path.as_str(), span);
             let file = self.pattern_file(&word, &path, flags.map)?;
-            let number = Self::use_of(&file, Use { method, case }, &word)?;
+            let number = Self::use_of(&file, Use { method, case, values: Values::Text }, &word)?;
             patterns = patterns.map(|patterns| {
                 let mut patterns = patterns.into_vec();
                 patterns.push(Patterns::File(file, number));

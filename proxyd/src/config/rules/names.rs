@@ -42,6 +42,8 @@ pub struct Names {
     pub experimental: bool,
     /// Files of patterns that rules change: they are not compiled for good.
     pub changed_files: HashSet<String>,
+    /// There is a runtime socket, where operators may change every file.
+    pub files_change: bool,
     /// Where each rule's action is written, where some sample tells of it: file and line by the place of its word.
     pub places: HashMap<Span, Arc<Written>>,
     /// Where `debug` can write: `ring` sections, the ring that is always there, standard output and error.

@@ -9,7 +9,7 @@ use crate::sample::Value;
 use crate::sample::convert::Made;
 use crate::sample::convert::made::Output;
 use crate::sample::pattern::Method;
-use crate::sample::pattern_file::{Entry, PatternFile, Use};
+use crate::sample::pattern_file::{Kind, PatternFile, Use, Values};
 use crate::sample::prefix_map::Case;
 use shared_config::diagnostic::Place;
 use shared_config::haproxy::ast::Statement;
@@ -34,16 +34,25 @@ impl Lowering<'_> {
     /// The file of that name, read once for all its users. `map`: its lines have values.
     pub(super) fn pattern_file(&self, word: &Word, path: &str, map: bool) -> Result<Arc<PatternFile>, Problem> {
         let name = plain_name(path);
-        if let Some(known) = self.names.files.borrow().get(name) {
-            return Ok(Arc::clone(known));
-        }
-        let entry = |line: &str| {
-            let (key, value) = if map { line.split_once([' ', '\t']).unwrap_or((line, "")) } else { (line, "") };
-            Entry { key: encode(key).into(), value: encode(value.trim_start_matches([' ', '\t'])).into() }
+        let known = self.names.files.borrow().get(name).cloned();
+        let file = match known {
+            Some(known) => known,
+            None => self.new_pattern_file(word, path, map)?,
         };
-        let lines = pattern::lines(path, word.span)?;
-        let file = Arc::new(PatternFile::new(name, lines.iter().map(|line| entry(line)).collect()));
-        self.names.files.borrow_mut().insert(name.to_owned(), Arc::clone(&file));
+        file.used_as(if map { Kind::Map } else { Kind::Acl });
+        Ok(file)
+    }
+
+    fn new_pattern_file(&self, word: &Word, path: &str, map: bool) -> Result<Arc<PatternFile>, Problem> {
+        let entry = |line: &String| {
+            let (key, value) = if map { line.split_once([' ', '\t']).unwrap_or((line, "")) } else { (&**line, "") };
+            (encode(key), encode(value.trim_matches([' ', '\t'])))
+        };
+        let entries: Vec<(Vec<u8>, Vec<u8>)> = pattern::lines(path, word.span)?.iter().map(entry).collect();
+        let lines: Vec<(&[u8], &[u8])> = entries.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let (name, mut files) = (plain_name(path), self.names.files.borrow_mut());
+        let file = Arc::new(PatternFile::new(name, files.len(), &lines));
+        files.insert(name.to_owned(), Arc::clone(&file));
         Ok(file)
     }
 
@@ -86,7 +95,7 @@ impl Lowering<'_> {
         };
         let Some(word) = arguments.word(0) else { return Err(problem("missing file name", arguments.span())) };
         let file = self.pattern_file(word, &word.text, true)?;
-        let number = Self::use_of(&file, Use { method, case: Case::Exact }, word)?;
+        let number = Self::use_of(&file, Use { method, case: Case::Exact, values: values(output) }, word)?;
         check_values(&file, output, word)?;
         let default = match (output, arguments.word(1)) {
             (_, None) => None,
@@ -130,15 +139,18 @@ impl Lowering<'_> {
     }
 }
 
+/// What the values of a map must be.
+fn values(output: Output) -> Values {
+    match output {
+        Output::Int => Values::Integer,
+        Output::Ip => Values::Address,
+        Output::Groups => Values::Groups,
+        Output::Text | Output::Key => Values::Text,
+    }
+}
+
 fn check_values(file: &PatternFile, output: Output, word: &Word) -> Result<(), Problem> {
-    let fits = |value: &[u8]| {
-        let text = std::str::from_utf8(value).unwrap_or_default();
-        match output {
-            Output::Int => text.parse::<i64>().is_ok(),
-            Output::Ip => text.parse::<std::net::IpAddr>().is_ok(),
-            Output::Text | Output::Key | Output::Groups => true,
-        }
-    };
+    let fits = |value: &[u8]| values(output).take(value);
     let entries = file.entries();
     let Some((line, entry)) = entries.iter().enumerate().find(|(_, entry)| !fits(&entry.value)) else { return Ok(()) };
     let value = String::from_utf8_lossy(&entry.value).into_owned();

@@ -258,6 +258,7 @@ impl Lab {
             workers: 1,
         };
         let handle = Handle::new(Generation {
+            pattern_files: Vec::new(),
             frontends: vec![Arc::new(plan.frontend(bind))],
             backends: vec![Arc::new(plan.backend())],
             userlists: Vec::new(),

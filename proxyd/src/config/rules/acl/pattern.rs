@@ -2,6 +2,7 @@
 
 use super::super::arguments::{Problem, problem};
 use super::super::fetch::unhex;
+use super::super::names::Names;
 use super::super::regex;
 use super::{CASES, Compiled};
 use crate::sample::Patterns;
@@ -12,7 +13,6 @@ use crate::sample::regex::Regex;
 use shared_config::source::{Span, encode};
 use shared_config::suggest::nearest;
 use shared_config::words::Word;
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -52,7 +52,7 @@ impl Flags {
 }
 
 /// Reads the flags; what follows are the patterns.
-pub(super) fn flags(words: &[Word], changed: &HashSet<String>) -> Result<Flags, Problem> {
+pub(super) fn flags(words: &[Word], names: &Names) -> Result<Flags, Problem> {
     let mut flags = Flags {
         method: None,
         ended: false,
@@ -82,7 +82,7 @@ pub(super) fn flags(words: &[Word], changed: &HashSet<String>) -> Result<Flags, 
                 let (path, span) = rest.next().map_or(("", word.span), |word| (word.as_str(), word.span));
                 flags.from_file = true;
                 let plain = path.trim_start_matches("opt@").trim_start_matches("file@");
-                if flags.map || path.starts_with("virt@") || changed.contains(plain) {
+                if flags.map || path.starts_with("virt@") || names.files_change || names.changed_files.contains(plain) {
                     flags.changing.push((path.to_owned(), span, case));
                 } else {
                     flags.patterns.extend(file(path, span, case)?);
