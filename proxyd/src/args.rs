@@ -52,6 +52,8 @@ pub struct Args {
     pub diagnostic: bool,
     /// `-dS`: bulk never passes through the kernel alone.
     pub no_splice: bool,
+    /// `-dR`: as `noreuseport`.
+    pub no_reuse_port: bool,
     /// `-dr`: a server whose name cannot be resolved is no error.
     pub ignore_unresolved: bool,
     /// `-dV`: servers' certificates are not verified.
@@ -218,6 +220,7 @@ impl Args {
             Some(b'r') => self.ignore_unresolved = true,
             Some(b'V') => self.no_verify = true,
             Some(b'S') => self.no_splice = true,
+            Some(b'R') => self.no_reuse_port = true,
             Some(b'C') => self.dump_configuration = true,
             Some(b'M') => self.memory_help = flag.ends_with("help"),
             Some(b'K') if flag.len() > 2 => self.keyword_classes = Some(flag[2..].to_owned()),

@@ -99,6 +99,10 @@ fn start(args: &Args) -> ExitCode {
 fn overridden(args: &Args, mut model: Model) -> Model {
     model.global.maxconn = Some(args.maxconn).filter(|&maxconn| maxconn > 0).or(model.global.maxconn);
     model.global.splice &= !args.no_splice;
+    if args.no_reuse_port {
+        model.global.no_reuse_port = true;
+        model.frontends.iter_mut().flat_map(|frontend| &mut frontend.binds).for_each(|bind| bind.exclusive = true);
+    }
     model
 }
 

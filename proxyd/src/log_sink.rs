@@ -29,6 +29,7 @@ use crate::log::ring::Ring;
 use crate::log::step::Step;
 use crate::log::syslog::{Level, Message, Sender};
 use crate::log::target::{LogAddress, Logger};
+use crate::proxy::settings::SocketBuffers;
 use crate::sample::{Expression, Value};
 use crate::sys;
 
@@ -50,6 +51,8 @@ pub struct LogSettings {
     pub pid: u32,
     /// Lines that could not be sent (`DroppedLogs` of `show info`).
     pub dropped: Arc<AtomicU64>,
+    /// `tune.rcvbuf.backend`, `tune.sndbuf.backend`
+    pub kernel_buffers: SocketBuffers,
 }
 
 /// The log of one thread.
@@ -174,7 +177,7 @@ impl LogSink {
                 continue;
             };
             if batch.is_full() {
-                batch.send(&settings.dropped);
+                batch.send(settings);
             }
             let profile = at.and_then(|(_, by)| by).or(logger.profile());
             let tag = profile.and_then(|profile| profile.tag.as_deref()).unwrap_or(log.tag);
@@ -219,7 +222,7 @@ impl LogSink {
                 continue;
             };
             if batch.is_full() {
-                batch.send(&self.settings.dropped);
+                batch.send(&self.settings);
             }
             batch.push(|out| {
                 if let Some(ring) = logger.ring() {
@@ -239,7 +242,7 @@ impl LogSink {
     /// Sends everything that was logged since the last call.
     pub fn flush(&self) {
         for batch in &mut self.inner.borrow_mut().batches {
-            batch.send(&self.settings.dropped);
+            batch.send(&self.settings);
         }
     }
 }
@@ -357,12 +360,12 @@ impl Batch {
     }
 
     /// Sends what waits and counts what was not taken.
-    fn send(&mut self, dropped: &AtomicU64) {
+    fn send(&mut self, settings: &LogSettings) {
         if self.ends.is_empty() {
             return;
         }
         if matches!(self.socket, Socket::Closed) {
-            self.socket = Socket::open(&self.address).unwrap_or(Socket::Closed);
+            self.socket = Socket::open(&self.address, settings.kernel_buffers).unwrap_or(Socket::Closed);
         }
         let sent = match (&self.socket, &self.address) {
             (Socket::Udp(socket), LogAddress::Udp(to)) => {
@@ -380,7 +383,7 @@ impl Batch {
         };
         let lost = self.ends.len() - sent;
         if lost > 0 {
-            dropped.fetch_add(lost as u64, Ordering::Relaxed);
+            settings.dropped.fetch_add(lost as u64, Ordering::Relaxed);
         }
         self.bytes.clear();
         self.ends.clear();
@@ -443,12 +446,13 @@ fn is_connected(to: &SocketAddr) -> bool {
 }
 
 impl Socket {
-    fn open(address: &LogAddress) -> std::io::Result<Self> {
+    fn open(address: &LogAddress, buffers: SocketBuffers) -> std::io::Result<Self> {
         match address {
             LogAddress::Udp(to) => {
                 let any: SocketAddr =
                     if to.is_ipv4() { ([0; 4], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
                 let socket = UdpSocket::bind(any)?;
+                crate::net::set_kernel_buffers(&socket2::SockRef::from(&socket), buffers)?;
                 if is_connected(to) {
                     socket.connect(to)?;
                 }

@@ -1,8 +1,9 @@
 //! What `global` and sections say about sockets: how many wait to be accepted, and how many files there may be.
 
-use super::rig::{BOUND, Rig, answering, free_address};
+use super::rig::{BOUND, Rig, answering, free_address, talk};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
+use socket2::{Domain, Socket, Type};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -50,6 +51,25 @@ fn listeners_have_the_backlog_that_is_said() {
         let text = String::from_utf8(output.stdout).unwrap();
         let found: Vec<_> = text.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)).collect();
         assert!(!found.is_empty() && found.iter().all(|backlog| backlog == expected), "{global}, {frontend}: {text}");
+    }
+}
+
+#[test]
+fn nobody_else_listens_where_that_is_said() {
+    for (global, shares) in [("nbthread 2", true), ("nbthread 2\n    noreuseport", false)] {
+        let front = "http-request return status 200";
+        let config = CONFIG.replace("GLOBAL", global).replace("FRONTEND", front).replace("DEFAULTS", "");
+        let rig = Rig::start(&format!("share-{shares}"), &config.replace("BIND", ""), Vec::new());
+        // All of its threads still serve.
+        for _ in 0..8 {
+            let (answer, _) = talk(&rig, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", false, BOUND);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        let bound = socket.bind(&rig.front.into()).and_then(|()| socket.listen(1));
+        assert_eq!(bound.is_ok(), shares, "{global}: {bound:?}");
     }
 }
 

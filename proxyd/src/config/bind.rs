@@ -102,6 +102,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         maxconn: settings.maxconn,
         kernel_buffers: crate::proxy::settings::SocketBuffers::default(),
         smart_accept: false,
+        exclusive: false,
         backlog: settings.backlog,
         owner: settings.owner.clone(),
         ssl: settings.ssl,

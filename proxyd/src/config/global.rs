@@ -115,6 +115,7 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
             global.splice = line.negated;
             line.end();
         }
+        "noreuseport" => flag(line, &mut global.no_reuse_port),
         "expose-experimental-directives" => flag(line, &mut extra.experimental),
         "h1-accept-payload-with-any-method" => flag(line, &mut global.tune.any_payload),
         "harden.reject-privileged-ports.tcp" => {

@@ -138,6 +138,8 @@ pub struct Global {
     pub maxpipes: Option<u32>,
     /// `nosplice` absent: bulk may pass through the kernel alone.
     pub splice: bool,
+    /// `noreuseport`: nobody else can listen where this process does, not even another one of it.
+    pub no_reuse_port: bool,
     /// `ulimit-n`: file descriptors to ask for. `None`: derived from `maxconn`.
     pub ulimit_n: Option<u32>,
     /// `strict-limits`: whether a limit that cannot be had ends the start. `None`: only that of `ulimit-n` does.
@@ -200,6 +202,7 @@ impl Default for Global {
             master_worker: false,
             maxpipes: None,
             splice: true,
+            no_reuse_port: false,
             ulimit_n: None,
             strict_limits: None,
             logs: Vec::new(),

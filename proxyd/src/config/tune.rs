@@ -95,6 +95,7 @@ fn kernel_buffer<'t>(tune: &'t mut Tune, name: &str) -> Option<&'t mut Option<u3
         "client" => &mut buffers.client,
         "server" => &mut buffers.server,
         "frontend" if what != "notsent-lowat" => &mut buffers.datagrams,
+        "backend" if what != "notsent-lowat" => &mut buffers.sent_datagrams,
         _ => return None,
     };
     Some(match what {

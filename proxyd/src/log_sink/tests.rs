@@ -2,7 +2,13 @@ use super::*;
 use crate::log::target::{LogTarget, SyslogFormat};
 
 fn settings() -> LogSettings {
-    LogSettings { hostname: "vm".into(), sent_hostname: None, pid: 7, dropped: Arc::default() }
+    LogSettings {
+        hostname: "vm".into(),
+        sent_hostname: None,
+        pid: 7,
+        dropped: Arc::default(),
+        kernel_buffers: crate::proxy::settings::SocketBuffers::default(),
+    }
 }
 
 fn logger(address: LogAddress, max_level: u8) -> Logger {
@@ -164,4 +170,14 @@ fn a_pipe_gets_whole_lines_and_is_never_waited_for() {
         }
     }
     assert_eq!(taken.len() as u64, (2_000 - dropped) * 100);
+}
+
+/// `tune.sndbuf.backend`
+#[test]
+fn sockets_have_the_buffers_that_are_said() {
+    let buffers = crate::proxy::settings::SocketBuffers { receive: None, send: Some(20_000), unsent: None };
+    let to = LogAddress::Udp(listener().local_addr().unwrap());
+    let Ok(Socket::Udp(socket)) = Socket::open(&to, buffers) else { panic!("no socket") };
+    // Linux doubles what is asked for.
+    assert_eq!(socket2::SockRef::from(&socket).send_buffer_size().unwrap(), 40_000);
 }

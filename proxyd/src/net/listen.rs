@@ -20,7 +20,7 @@ pub const DEFAULT_BACKLOG: i32 = 1024;
 const DEFER_ACCEPT_SECONDS: i32 = 1;
 
 /// Listening sockets for `workers` workers. TCP addresses are opened once per worker (`SO_REUSEPORT`), so the kernel spreads
-/// the connections and no worker wakes for another's; unix and inherited sockets are shared.
+/// the connections and no worker wakes for another's; unix and inherited sockets are shared, and all are with `noreuseport`.
 pub fn open(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
     namespace::within(bind.namespace.as_deref(), || open_here(bind, workers))
 }
@@ -28,6 +28,7 @@ pub fn open(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
 fn open_here(bind: &Bind, workers: usize) -> io::Result<Vec<Socket>> {
     let workers = workers.max(1);
     let shared = match &bind.address {
+        ListenAddress::Tcp(address) if bind.exclusive => tcp(bind, &SockAddr::from(*address))?,
         ListenAddress::Tcp(address) => {
             return (0..workers).map(|_| tcp(bind, &SockAddr::from(*address))).collect();
         }
@@ -68,7 +69,7 @@ fn tcp(bind: &Bind, address: &SockAddr) -> io::Result<Socket> {
     let domain = if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
     let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(!bind.exclusive)?;
     // Accepted sockets inherit it, which saves a call per connection.
     socket.set_tcp_nodelay(true)?;
     if let (Some(only), true) = (bind.v6only, address.is_ipv6()) {

@@ -190,6 +190,7 @@ fn later(running: &Global, wanted: &Global) -> Vec<&'static str> {
         ("log-send-hostname", running.log_hostname == wanted.log_hostname),
         ("maxpipes", running.maxpipes == wanted.maxpipes),
         ("nosplice", running.splice == wanted.splice),
+        ("noreuseport", running.no_reuse_port == wanted.no_reuse_port),
     ]
     .into_iter()
     .filter_map(|(name, same)| (!same).then_some(name))

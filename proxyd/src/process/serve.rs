@@ -189,6 +189,7 @@ fn log_settings(model: &Model, facts: &Facts) -> LogSettings {
         sent_hostname,
         pid: std::process::id(),
         dropped: Arc::default(),
+        kernel_buffers: model.global.tune.kernel_buffers.sent_datagrams,
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Bind {
     pub kernel_buffers: SocketBuffers,
     /// `option tcp-smart-accept`, in `mode http` unless it is off: the first bytes are acknowledged with the answer.
     pub smart_accept: bool,
+    /// `noreuseport`: all workers accept on one socket.
+    pub exclusive: bool,
     /// `backlog`, or what else limits how many may wait until they are accepted.
     pub backlog: Option<u32>,
     /// Owner and mode where it is a unix socket.
@@ -107,6 +109,7 @@ impl Bind {
             maxconn: None,
             kernel_buffers: SocketBuffers::default(),
             smart_accept: false,
+            exclusive: false,
             backlog: None,
             owner: SocketOwner::default(),
             ssl: false,

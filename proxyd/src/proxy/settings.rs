@@ -366,6 +366,8 @@ pub struct KernelBuffers {
     pub server: SocketBuffers,
     /// Of the datagrams that `log-forward` takes (`tune.rcvbuf.frontend`, `tune.sndbuf.frontend`).
     pub datagrams: SocketBuffers,
+    /// Of the datagrams that logs are sent in (`tune.rcvbuf.backend`, `tune.sndbuf.backend`).
+    pub sent_datagrams: SocketBuffers,
 }
 
 /// What a runtime connection may do.

@@ -20,6 +20,7 @@ impl Completion<'_> {
             let mut bind = draft.bind.clone();
             bind.place = place(self.sources, draft.span);
             bind.kernel_buffers = self.global.tune.kernel_buffers.client;
+            bind.exclusive = self.global.no_reuse_port;
             bind.smart_accept = section.settings.flags.get(Flag::TcpSmartAccept, section.mode() == Mode::Http);
             bind.backlog = self.backlog(section, &bind);
             // Of several addresses on one line only the first one keeps the line's number.
