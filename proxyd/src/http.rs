@@ -155,17 +155,7 @@ impl Head {
 
     /// The path of the target without its query string, empty for `*` and the authority form.
     pub fn path(&self) -> &[u8] {
-        let target = self.target();
-        let path = match target.first() {
-            Some(b'/') => target,
-            _ => match header::find(target, b"://") {
-                Some(at) => {
-                    let after = &target[at + 3..];
-                    after.iter().position(|&byte| byte == b'/').map_or(&b""[..], |slash| &after[slash..])
-                }
-                None => b"",
-            },
-        };
+        let path = from_path(self.target());
         blocks::position(path, |byte| byte == b'?').map_or(path, |query| &path[..query])
     }
 
@@ -275,6 +265,17 @@ impl Head {
         removed
     }
 
+    /// Takes out what says where a body ends; how many bytes of names and values.
+    pub fn leave_out_framing(&mut self) -> usize {
+        let mut left_out = 0;
+        self.retain(|name, value| {
+            let framing = name == b"content-length" || name == b"transfer-encoding";
+            left_out += if framing { name.len() + value.len() } else { 0 };
+            !framing
+        });
+        left_out
+    }
+
     /// Keeps the fields for which `keep(name, value)` holds.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
         let (text, before) = (&self.text, self.fields.len());
@@ -341,7 +342,11 @@ impl Head {
     /// Bytes of a response's head as haproxy counts and logs them: its own representation of the start line, names and values
     /// without what separates them, and one for the end. People's dashboards have always shown these numbers.
     pub fn counted_len(&self) -> u64 {
-        let status = if self.status >= 100 { 3 } else { 2 };
+        let status = match self.status {
+            ..10 => 1,
+            10..100 => 2,
+            100.. => 3,
+        };
         self.counted_with(status + self.target.range().len())
     }
 
@@ -353,7 +358,7 @@ impl Head {
     fn counted_with(&self, start_line: usize) -> u64 {
         const START_LINE: usize = 20;
         let fields: usize = self.fields().map(|(name, value)| name.len() + value.len()).sum();
-        (START_LINE + b"HTTP/1.1".len() + start_line + fields + 1) as u64
+        (START_LINE + self.protocol().len() + start_line + fields + 1) as u64
     }
 
     /// Writes the field lines, without the final empty line.
@@ -376,6 +381,17 @@ impl Head {
         self.text.extend_from_slice(bytes);
         Span { start, end: self.end() }
     }
+}
+
+/// From the path to the end of a target; nothing of `*` and the authority form.
+pub fn from_path(target: &[u8]) -> &[u8] {
+    if target.first() == Some(&b'/') {
+        return target;
+    }
+    let scheme = target.first().is_some_and(u8::is_ascii_alphabetic);
+    let Some(at) = header::find(target, b"://").filter(|_| scheme) else { return b"" };
+    let after = &target[at + 3..];
+    after.iter().position(|&byte| byte == b'/').map_or(b"", |slash| &after[slash..])
 }
 
 #[cfg(test)]

@@ -217,8 +217,22 @@ pub struct Load {
 pub struct RequestLine<'a> {
     /// `GET`.
     pub method: &'a [u8],
-    /// The target as it was sent.
-    pub target: &'a [u8],
-    /// `HTTP/1.1`.
-    pub version: &'a [u8],
+    /// The target as it was sent; none where nothing of the line is left behind the method.
+    pub target: Option<&'a [u8]>,
+    /// `HTTP/1.1`; none where nothing of the line is left behind the target.
+    pub version: Option<&'a [u8]>,
+}
+
+impl<'a> RequestLine<'a> {
+    /// What is kept of a line: `limit` bytes.
+    pub fn new(method: &'a [u8], target: &'a [u8], version: &'a [u8], limit: usize) -> Self {
+        let cut = |text: &'a [u8], room: usize| text.get(..room).unwrap_or(text);
+        let for_target = limit.checked_sub(method.len() + 1);
+        let for_version = for_target.and_then(|room| room.checked_sub(target.len() + 1));
+        Self {
+            method: cut(method, limit),
+            target: for_target.map(|room| cut(target, room)),
+            version: for_version.map(|room| cut(version, room)),
+        }
+    }
 }

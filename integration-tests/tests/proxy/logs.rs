@@ -46,6 +46,20 @@ const GET: &str = "GET /a?b HTTP/1.1\r\nHost: h\r\nX-A: \"v]\r\nCookie: ck=\"w\r
 const TWO: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const CHUNKS: &str = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+const COOKIES: &str = "GET / HTTP/1.1\r\nHost: h\r\nCookie: b=\"x; ck=3\", ckb = \"4;5\"\r\nConnection: close\r\n\r\n";
+const COOKIE: &str =
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie2: ck=2\r\nSet-Cookie: ck=1, x; p\r\nConnection: close\r\n\r\n";
+const TARGETS: &[&str] = &[
+    "GET http://h/a?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+    "GET http://h HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+    "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\n\r\n",
+];
+const STRANGE: &str = "GET / HTTP/1.7\r\nHost: h\r\nConnection: close\r\n\r\n";
+const OFFERS: &str = "GET / HTTP/1.1\r\nHost: h\r\nTE: gzip\r\nConnection: close\r\n\r\n";
+const ANNOUNCED: &str = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\n\r\n";
+const EMPTY: &str = "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nConnection: close\r\n\r\n";
 const BAD: &str = "GET / x\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 const FAILURE: &str = "HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -114,6 +128,57 @@ const CASES: &[Case] = &[
         lines: "    log-format '%HU %ts'",
         sent: &[TWO],
         logged: &["<134>/b --"],
+        ..HTTP
+    },
+    // What a request or response says, and how much it is.
+    Case {
+        lines: "    capture response header y len 9\n    http-request deny\n    log-format '%hr %hs %hsl %CC'",
+        logged: &["<134>{#22v]} {} - ck=\"w"],
+        ..HTTP
+    },
+    Case {
+        lines: "    capture response header y len 9\n    http-request return status 200\n    log-format '%hr %hs %hrl %CC'",
+        logged: &["<134>{#22v]} {} #22v] -"],
+        ..HTTP
+    },
+    Case {
+        lines: "    http-request replace-header cookie ck=(.*) ck=new\n    log-format '%CC %[http_first_req]'",
+        logged: &["<134>ck=new 1"],
+        ..HTTP
+    },
+    Case {
+        lines: "    log-format '%CC|%CS'",
+        sent: &[COOKIES],
+        answer: COOKIE,
+        logged: &["<134>ckb=\"4;5\"|ck=1"],
+        ..HTTP
+    },
+    Case {
+        lines: "    log-format '%HP|%HPO|%HQ|%[capture.req.uri]'",
+        sent: TARGETS,
+        logged: &["<134>http://h/a|/a|?b|/a?b", "<134>http://h|||-", "<134>*|||-", "<134>h:1|||-"],
+        ..HTTP
+    },
+    Case {
+        lines: "    log-format '%HM|%HU|%HV|%[capture.req.ver]'",
+        sent: &[STRANGE],
+        logged: &["<134>GET|/|HTTP/1.7|HTTP/1.1"],
+        ..HTTP
+    },
+    Case { lines: "    log-format '%[http_first_req] %HM'", sent: &[BAD], logged: &["<134>- <BADREQ>"], ..HTTP },
+    Case { lines: "    log-format '%U %B'", sent: &[OFFERS], answer: ANNOUNCED, logged: &["<134>44 139"], ..HTTP },
+    Case { lines: "    log-format '%U %B'", sent: &[UPGRADE], logged: &["<134>65 51"], ..HTTP },
+    Case { lines: "    log-format '%B'", answer: EMPTY, logged: &["<134>57"], ..HTTP },
+    Case {
+        lines: "    http-response deny\n    log-format '%ST %B %Tr %Td %ts'",
+        answer: CHUNKED,
+        logged: &["<134>502 270 -1 -1 PH"],
+        ..HTTP
+    },
+    Case {
+        lines: "    http-request redirect location /x\n    log-format '%ST %B'",
+        sent: &[CHUNKS],
+        logged: &["<134>302 98"],
         ..HTTP
     },
     // Structured data.

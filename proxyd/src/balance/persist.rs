@@ -175,6 +175,14 @@ impl CookieRead {
     }
 }
 
+/// The name and the value of a cookie, without blanks around them.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// The cookies of a line, the first `count` of what stands between its separators: one, where what follows are attributes.
+pub fn pairs(line: &[u8], count: usize) -> impl Iterator<Item = Pair<'_>> {
+    crumbs::split(line).into_iter().take(count).filter_map(|crumb| Some((crumb.name, crumb.value?)))
+}
+
 /// Reads the cookies of a request. `now` is in seconds since 1970; with `forced` a server counts in any state.
 pub fn read<'a>(farm: &Farm, lines: impl IntoIterator<Item = &'a [u8]>, now: u64, forced: bool) -> CookieRead {
     let mut read = CookieRead::default();

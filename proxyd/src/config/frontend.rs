@@ -131,11 +131,7 @@ fn declared_capture(line: &mut Line<'_, '_>, section: &mut Section) {
 fn cookie_capture(line: &mut Line<'_, '_>, section: &mut Section) {
     let missing = "'capture' expects 'cookie' <cookie_name> 'len' <len>.";
     let Some((name, len)) = name_and_len(line, missing) else { return };
-    let (name, prefix) = match name.text.strip_suffix('*') {
-        Some(name) => (name, true),
-        None => (name.text.strip_suffix('=').unwrap_or(&name.text), false),
-    };
-    section.capture_cookie = Some(CookieCapture { name: name.to_owned(), prefix, len });
+    section.capture_cookie = Some(CookieCapture { start: (*name.text).to_owned(), len });
 }
 
 fn name_and_len<'a>(line: &mut Line<'a, '_>, missing: &str) -> Option<(&'a Word, u32)> {

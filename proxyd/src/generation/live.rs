@@ -102,6 +102,10 @@ impl Live for Generation {
         (self.global.system.utc_offset)(seconds)
     }
 
+    fn kept_of_request_line(&self) -> usize {
+        self.global.tune.http_logurilen.into()
+    }
+
     fn table(&self, table: TableId) -> Option<&Arc<Table>> {
         self.tables.get(table.index())
     }

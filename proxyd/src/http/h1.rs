@@ -105,6 +105,8 @@ pub(crate) struct Seen {
     /// The first word of the first `expect` says so.
     pub(crate) expects_continue: bool,
     pub(crate) duplicates: bool,
+    /// Bytes of `te` that are not passed on.
+    pub(crate) left_out: usize,
 }
 
 impl Seen {

@@ -436,7 +436,11 @@ impl Writer<'_> {
             if index > 0 {
                 self.out.push(b' ');
             }
-            self.optional(*value, Encode::Header);
+            match value {
+                // One that is empty is there.
+                Some([]) if !self.flags.quoted => {}
+                _ => self.optional(*value, Encode::Header),
+            }
         }
     }
 

@@ -187,10 +187,8 @@ pub struct HeaderCapture {
 /// `capture cookie`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieCapture {
-    /// The cookie's name, or its beginning where [`CookieCapture::prefix`].
-    pub name: String,
-    /// The name ends with `*` or has no `=`: any cookie that begins so.
-    pub prefix: bool,
+    /// How the cookie begins: with its name and an equals sign, or with a part of its name.
+    pub start: String,
     /// Bytes kept.
     pub len: u32,
 }

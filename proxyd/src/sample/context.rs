@@ -304,6 +304,10 @@ pub trait Live {
     fn utc_offset(&self, _: i64) -> i32 {
         0
     }
+    /// `tune.http.logurilen`: how much of a request line is kept for lines.
+    fn kept_of_request_line(&self) -> usize {
+        usize::MAX
+    }
     /// A stick table.
     fn table(&self, _: TableId) -> Option<&Arc<Table>> {
         None

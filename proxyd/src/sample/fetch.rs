@@ -426,7 +426,7 @@ impl Fetch {
             Self::BackendName => {
                 Some(Value::text(stream.backend.map_or(stream.frontend.1, |(_, name)| name).as_bytes()))
             }
-            Self::FirstRequest => Some(Value::Bool(stream.client_requests <= 1)),
+            Self::FirstRequest => request().map(|_| Value::Bool(stream.client_requests <= 1)),
             Self::ProtoHttp => Some(Value::Bool(request().is_some())),
             Self::Date(offset, unit) => Some(Value::Int(since_1970(stream.now, *unit).saturating_add(*offset))),
             Self::DateFraction => Some(Value::Int(stream.now.subsec_micros().into())),

@@ -154,10 +154,10 @@ fn as_logged(context: &Context<'_>, shows: impl Fn(Alias) -> bool, write: impl F
     let accepted = Date { since_epoch: stream.accepted, utc_offset: if dated { offset() } else { 0 } };
     let version = context.request.map(Head::protocol);
     let first = stream.transaction.and_then(Transaction::first_line);
-    let request = context.request.map(|request| RequestLine {
-        method: first.map_or_else(|| request.method(), |first| &first.method),
-        target: first.map_or_else(|| request.target(), |first| &first.target),
-        version: version.unwrap_or_default(),
+    let request = context.request.map(|request| {
+        let method = first.map_or_else(|| request.method(), |first| &first.method);
+        let target = first.map_or_else(|| request.target(), |first| &first.target);
+        RequestLine::new(method, target, version.unwrap_or_default(), live.kept_of_request_line())
     });
     let captured = |of: fn(&Transaction) -> &RefCell<Vec<Captured>>| -> Vec<Option<Vec<u8>>> {
         let places = stream.transaction.map(|transaction| of(transaction).borrow());

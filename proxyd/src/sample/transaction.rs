@@ -68,8 +68,6 @@ pub struct Rare {
     pub waiting_rule: RefCell<Option<Arc<Written>>>,
     /// `early-hint`: responses that come before all others, as fields, as long as none of them was sent.
     pub hints: RefCell<Vec<Vec<Hint>>>,
-    /// How much of such was sent, as haproxy counts it.
-    pub hinted: Cell<u64>,
     /// `set-bc-mark`: of the socket to the server.
     pub server_mark: Cell<Option<u32>>,
     /// `set-bc-tos`: of the socket to the server.

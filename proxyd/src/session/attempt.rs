@@ -91,6 +91,7 @@ impl Exchange<'_> {
     /// Gets a response's head from a server, with as many attempts as are allowed.
     pub async fn get_response(&mut self) -> Result<(), End> {
         let Some(view) = self.backend else { return Err(End::new(Cause::Internal, Phase::Queue, Some(500))) };
+        let told = self.account.bytes_out;
         loop {
             self.find_server(view).await?;
             if !self.upload.is_done() {
@@ -107,8 +108,9 @@ impl Exchange<'_> {
                     return Ok(());
                 }
                 Err(end) => {
-                    self.account.bytes_out = 0;
                     self.again(view, end).await?;
+                    // What was answered before does not count.
+                    self.account.bytes_out = told;
                 }
             }
         }
@@ -510,7 +512,8 @@ impl Exchange<'_> {
             self.count_attempt(view, Count::Retries);
         }
         if redispatch {
-            self.account.redispatched = true;
+            // Where a server was reached, the line does not tell that another one was to be.
+            self.account.redispatched |= end.retry == Retry::Connection;
             self.server_use = None;
             self.slot = None;
             self.avoid = self.server_index;

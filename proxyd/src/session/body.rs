@@ -19,6 +19,8 @@ use crate::termination::{Cause, End, Phase};
 
 /// What the server would have said; the client waits for it before it sends the body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// As haproxy counts it.
+const CONTINUE_COUNTED: u64 = 40;
 
 /// What has come of the body and was not passed on yet.
 pub fn received<'e>(exchange: &'e Exchange<'_>) -> Body<'e> {
@@ -41,6 +43,7 @@ pub async fn wait(exchange: &mut Exchange<'_>, at_least: u64, deadline: Option<M
     {
         take_expectation(&mut exchange.request);
         exchange.client.output.space(buffers).extend_from_slice(CONTINUE);
+        exchange.account.bytes_out += CONTINUE_COUNTED;
     }
     let framing = exchange.transaction.body.get();
     let waited = std::future::poll_fn(|context| {
@@ -140,8 +143,7 @@ pub async fn wait_for_response(exchange: &mut Exchange<'_>, wait: Wait) -> Resul
     exchange.tick();
     if waited.is_err() {
         // To haproxy this response never became complete.
-        exchange.account.answered = None;
-        policy::count_response(exchange);
+        withdraw_response(exchange);
     }
     waited
 }
@@ -156,4 +158,25 @@ fn come(exchange: &Exchange<'_>, at_least: u64) -> Result<bool, End> {
         return Ok(true);
     }
     if body.is_invalid() { Err(End::new(Cause::Proxy, Phase::Headers, Some(502))) } else { Ok(false) }
+}
+
+/// What the log says about a response that the client does not get.
+pub fn tell_response(exchange: &mut Exchange<'_>) {
+    exchange.account.status = Some(exchange.response.status());
+    withdraw_response(exchange);
+}
+
+/// The client gets something else in a response's place: there is no time when it came, but haproxy counts what it has of it. The
+/// head was counted when it came.
+pub fn withdraw_response(exchange: &mut Exchange<'_>) {
+    exchange.account.answered = None;
+    exchange.account.bytes_out += counted_response_body(exchange);
+}
+
+/// What has come of a response's body, as haproxy counts it.
+pub fn counted_response_body(exchange: &Exchange<'_>) -> u64 {
+    let Some(body) = policy::response_body(exchange) else { return 0 };
+    // The end of chunks is one more.
+    let ends = exchange.response_wire.is_some_and(|wire| wire.body == Framing::Chunked) && body.has(0);
+    body.data().len() as u64 + u64::from(ends)
 }

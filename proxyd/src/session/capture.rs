@@ -1,6 +1,7 @@
 //! `capture …`: parts of messages that are kept for the log line, as they were before any rule changed them.
 
 use super::stream::Exchange;
+use crate::balance::persist::{self, Pair};
 use crate::http::Head;
 use crate::proxy::settings::{CookieCapture, HeaderCapture};
 use crate::rules::effect;
@@ -22,8 +23,18 @@ pub fn request(exchange: &mut Exchange<'_>) {
     if !(frontend.capture_request.is_empty() && ruled.is_empty()) {
         exchange.transaction.captured_request.replace(places(&exchange.request, &frontend.capture_request, ruled));
     }
-    if let Some(wanted) = &frontend.capture_cookie {
-        let pairs = exchange.request.values(b"cookie").flat_map(|line| line.split(|&byte| byte == b';'));
+    // Whatever becomes of it, its line has the places for the response, too.
+    let ruled = &frontend.section.rules.response_captures;
+    if !(frontend.capture_response.is_empty() && ruled.is_empty()) {
+        let declared = frontend.capture_response.iter().map(|capture| Captured::empty(capture.len as usize));
+        exchange.transaction.captured_response.replace(declared.chain(effect::slots(ruled)).collect());
+    }
+}
+
+/// The cookie of a request that no rule has answered, as rules have left it.
+pub fn request_cookie(exchange: &mut Exchange<'_>) {
+    if let Some(wanted) = &exchange.session.frontend.capture_cookie {
+        let pairs = exchange.request.values(b"cookie").flat_map(|line| persist::pairs(line, usize::MAX));
         exchange.captures.request_cookie = cookie(pairs, wanted);
     }
 }
@@ -35,9 +46,14 @@ pub fn response(exchange: &mut Exchange<'_>) {
     if !(frontend.capture_response.is_empty() && ruled.is_empty()) {
         exchange.transaction.captured_response.replace(places(&exchange.response, &frontend.capture_response, ruled));
     }
-    if let Some(wanted) = &frontend.capture_cookie {
-        let pairs = exchange.response.values(b"set-cookie").filter_map(|line| line.split(|&byte| byte == b';').next());
-        exchange.captures.response_cookie = cookie(pairs, wanted);
+}
+
+/// The cookie of a response, as rules have left it.
+pub fn response_cookie(exchange: &mut Exchange<'_>) {
+    if let Some(wanted) = &exchange.session.frontend.capture_cookie {
+        let pairs = exchange.response.values(b"set-cookie").flat_map(|line| persist::pairs(line, 1));
+        let older = exchange.response.values(b"set-cookie2").flat_map(|line| persist::pairs(line, usize::MAX));
+        exchange.captures.response_cookie = cookie(pairs.chain(older), wanted);
     }
 }
 
@@ -54,17 +70,12 @@ fn places(head: &Head, declared: &[HeaderCapture], ruled: &[usize]) -> Vec<Captu
     declared.iter().map(last).chain(effect::slots(ruled)).collect()
 }
 
-/// The first pair whose name is the one wanted, or begins with it.
-fn cookie<'a>(mut pairs: impl Iterator<Item = &'a [u8]>, wanted: &CookieCapture) -> Option<Vec<u8>> {
-    let matches = |pair: &&[u8]| match pair.strip_prefix(wanted.name.as_bytes()) {
-        Some(rest) => wanted.prefix || rest.first() == Some(&b'='),
-        None => false,
-    };
-    pairs.by_ref().map(<[u8]>::trim_ascii).find(matches).map(|pair| cut(pair, wanted.len))
-}
-
-fn cut(value: &[u8], length: u32) -> Vec<u8> {
-    value.get(..length as usize).unwrap_or(value).to_vec()
+/// The first cookie that begins as is wanted, as `NAME=VALUE`.
+fn cookie<'a>(pairs: impl Iterator<Item = Pair<'a>>, wanted: &CookieCapture) -> Option<Vec<u8>> {
+    let mut written = pairs.map(|(name, value)| [name, b"=", value].concat());
+    let mut found = written.find(|cookie| cookie.starts_with(wanted.start.as_bytes()))?;
+    found.truncate(wanted.len as usize);
+    Some(found)
 }
 
 #[cfg(test)]
@@ -84,10 +95,14 @@ mod tests {
 
     #[test]
     fn cookies_by_name_and_by_beginning() {
-        let pairs = || [&b"ab=1"[..], b" abc=2", b"b=3"].into_iter();
-        let wanted = |name: &str, prefix| CookieCapture { name: name.to_owned(), prefix, len: 5 };
-        assert_eq!(cookie(pairs(), &wanted("abc", false)), Some(b"abc=2".to_vec()));
-        assert_eq!(cookie(pairs(), &wanted("ab", true)), Some(b"ab=1".to_vec()));
-        assert_eq!(cookie(pairs(), &wanted("a", false)), None);
+        let pairs =
+            || [("ab", "1"), ("abc", "23"), ("b", "3")].map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let captured = |start: &str| {
+            let wanted = CookieCapture { start: start.to_owned(), len: 5 };
+            cookie(pairs().into_iter(), &wanted).map(|cookie| String::from_utf8(cookie).unwrap())
+        };
+        assert_eq!(captured("abc=").as_deref(), Some("abc=2"));
+        assert_eq!(captured("a").as_deref(), Some("ab=1"));
+        assert_eq!(captured("a="), None);
     }
 }

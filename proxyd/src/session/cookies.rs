@@ -1,7 +1,7 @@
 //! Cookie persistence on an exchange: which server the client's cookie names, and what both sides see of cookies.
 
-use super::policy;
 use super::stream::Exchange;
+use super::{body, policy};
 use crate::balance::persist::{self, Edit, Written};
 use crate::http::Head;
 use crate::log::syslog::Level;
@@ -63,7 +63,7 @@ pub fn check_cache(exchange: &mut Exchange<'_>) -> Result<(), End> {
     }
     let session = exchange.session;
     session.frontend.section.traffic.of(session.worker.index).add(Count::DeniedResponses, 1);
-    policy::count_response(exchange);
+    body::withdraw_response(exchange);
     let section = &view.backend.section;
     let server = exchange.server_index.and_then(|index| view.backend.servers.get(index));
     let server = server.map_or("<dispatch>", |server| &server.name);

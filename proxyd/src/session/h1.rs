@@ -124,7 +124,8 @@ fn accept(exchange: &mut Exchange<'_>, wire: RequestWire, consumed: usize) {
     exchange.keep_alive = wire.keep_alive;
     exchange.request_wire = Some(wire);
     if exchange.session.frontend.logging.shows.bytes_in {
-        let more = exchange.request.counted_request_len().cast_signed() - consumed.cast_signed() as i64;
+        let counted = exchange.request.counted_request_len() + u64::from(wire.left_out);
+        let more = counted.cast_signed() - consumed.cast_signed() as i64;
         exchange.account.counted_more = i16::try_from(more).unwrap_or(i16::MIN);
     }
 }

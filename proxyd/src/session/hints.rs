@@ -8,11 +8,6 @@ use crate::http::Version;
 /// What haproxy counts of the head of such a response besides the names and values of its fields.
 const COUNTED: usize = 43;
 
-/// What was sent of them, as haproxy counts it.
-pub fn counted(exchange: &Exchange<'_>) -> u64 {
-    exchange.transaction.known_rare().map_or(0, |rare| rare.hinted.get())
-}
-
 /// Whether rules have put together hints that were not sent.
 pub fn are_due(exchange: &Exchange<'_>) -> bool {
     exchange.transaction.known_rare().is_some_and(|rare| !rare.hints.borrow().is_empty())
@@ -38,7 +33,6 @@ pub async fn give(exchange: &mut Exchange<'_>) {
         }
         out.extend_from_slice(b"\r\n");
     }
-    rare.hinted.set(rare.hinted.get() + counted as u64);
     exchange.account.bytes_out += counted as u64;
     std::future::poll_fn(|context| {
         // A client that is gone is noticed where it is waited for.

@@ -10,9 +10,8 @@ use super::attempt::target;
 use super::conn::Conn;
 use super::finish::is_http;
 use super::stream::Exchange;
-use super::{Session, policy};
+use super::{Session, body, policy};
 use crate::clock::{self, Moment};
-use crate::http::h1::Body;
 use crate::ids::ProfileId;
 use crate::log::format::Program;
 use crate::log::profile::Profile;
@@ -171,13 +170,12 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
     // One that was refused as a whole has no line.
     let version = exchange.request.protocol();
     let shown = exchange.request_wire.filter(|_| step != Step::Accept && !exchange.request.method().is_empty());
-    let request = shown.map(|_| RequestLine {
-        method: first.map_or_else(|| exchange.request.method(), |first| &first.method),
-        target: first.map_or_else(|| exchange.request.target(), |first| &first.target),
-        version,
+    let kept = usize::from(session.view.generation.global.tune.http_logurilen);
+    let request = shown.map(|_| {
+        let method = first.map_or_else(|| exchange.request.method(), |first| &first.method);
+        let target = first.map_or_else(|| exchange.request.target(), |first| &first.target);
+        RequestLine::new(method, target, version, kept)
     });
-    let most = session.view.generation.global.tune.http_logurilen;
-    let request = request.map(|request| request.within(most.into()));
     let captures = &exchange.captures;
     let (request_captures, response_captures) =
         (transaction.captured_request.borrow(), transaction.captured_response.borrow());
@@ -206,7 +204,7 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
         timers,
         // Without HTTP there is no status, which haproxy writes as 0; a request without an answer has -1.
         status: account.status.or((!is_http(exchange)).then_some(0)),
-        bytes_out: account.bytes_out + if early { ahead(exchange) } else { 0 },
+        bytes_out: account.bytes_out + if early { body::counted_response_body(exchange) } else { 0 },
         bytes_in: account.bytes_in.saturating_add_signed(account.counted_more.into()) + exchange.upload.counted(),
         termination: letters(end, is_http(exchange)),
         cookies: account.cookies,
@@ -229,14 +227,6 @@ fn write(exchange: &Exchange<'_>, event: Event<'_>) {
     worker.log.record(destination(session, level, worker.date(now)), lines, &record, |expression| {
         sample(exchange, expression, &record)
     });
-}
-
-/// What has come of the response's body together with its head: haproxy counts it when it has it.
-fn ahead(exchange: &Exchange<'_>) -> u64 {
-    let Some(body) = policy::response_body(exchange) else { return 0 };
-    // The end of chunks is one more.
-    let ends = exchange.response_wire.is_some_and(|wire| wire.body == Body::Chunked) && body.has(0);
-    body.data().len() as u64 + u64::from(ends)
 }
 
 /// An exchange as a line tells of it.

@@ -17,11 +17,11 @@ use super::report::Stage;
 use super::service::{self, Answer};
 use super::stream::{Account, Exchange};
 use super::transfer::poll_silence;
-use super::{body, exporter, h1, hints, logging, own, server_content};
+use super::{body, capture, exporter, h1, hints, logging, own, server_content};
 use crate::balance::persist::rdp;
 use crate::clock::{self, Moment};
 use crate::http::Head;
-use crate::http::h1::{Progress, request};
+use crate::http::h1::{Body as Framing, Progress, request};
 use crate::ids::BackendId;
 use crate::log::step::Step;
 use crate::name_service::Asked;
@@ -377,12 +377,16 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
         Verdict::Continue | Verdict::WaitForBody(_) | Verdict::Resolve(_) | Verdict::Pause(_) | Verdict::Log(_) => {
             Ok(())
         }
-        Verdict::Deny(answer) => Err(answered(exchange, &answer, Cause::Proxy, Phase::Request)),
+        Verdict::Deny(answer) => {
+            capture::request_cookie(exchange);
+            Err(answered(exchange, &answer, Cause::Proxy, Phase::Request))
+        }
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
         Verdict::Serve(Service::PrometheusExporter) => Err(Box::pin(exporter::answer(exchange)).await),
         Verdict::Reject => Err(End::new(Cause::Proxy, Phase::Request, None)),
         Verdict::SilentDrop(silence) => Err(forget_client(exchange.client, silence)),
         Verdict::Tarpit(answer) => {
+            capture::request_cookie(exchange);
             hold(exchange).await?;
             Err(answered(exchange, &answer, Cause::Proxy, Phase::Tarpit))
         }
@@ -412,6 +416,10 @@ async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
 fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, phase: Phase) -> End {
     let own = made(answer, |status| service::error_answer(exchange, status));
     let status = if own.is_nothing() { answer.status } else { own.head.status() };
+    if matches!(answer.body, rules::Body::Redirect) && exchange.transaction.body.get() != Framing::None {
+        // Beside a body haproxy says and counts already there that the connection ends.
+        exchange.account.bytes_out += (b"connection".len() + b"close".len()) as u64;
+    }
     exchange.answer = Some(Box::new(own));
     End::new(cause, phase, Some(status))
 }
@@ -619,31 +627,20 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
                 let traffic = &exchange.session.frontend.section.traffic;
                 traffic.of(exchange.session.worker.index).add(Count::DeniedResponses, 1);
-                count_response(exchange);
+                body::withdraw_response(exchange);
                 return Err(answered(exchange, &answer, Cause::Proxy, Phase::Headers));
             }
             Verdict::Reply(answer) => {
-                count_response(exchange);
+                body::withdraw_response(exchange);
                 return Err(answered(exchange, &answer, Cause::Local, Phase::Headers));
             }
             Verdict::Reject => return Err(End::new(Cause::Proxy, Phase::Headers, None)),
             Verdict::SilentDrop(silence) => {
-                tell_response(exchange);
+                body::tell_response(exchange);
                 return Err(forget_client(exchange.client, silence));
             }
         }
     }
-}
-
-/// What the log says about a response that the client does not get.
-pub fn tell_response(exchange: &mut Exchange<'_>) {
-    exchange.account.status = Some(exchange.response.status());
-    count_response(exchange);
-}
-
-/// haproxy counts what it has of a response also if the client gets something else in its place. The head was counted when it came.
-pub fn count_response(exchange: &mut Exchange<'_>) {
-    exchange.account.bytes_out += response_body(exchange).map_or(0, |body| body.data().len() as u64);
 }
 
 /// `http-after-response`, for every response, whoever made it.

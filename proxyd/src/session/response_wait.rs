@@ -3,7 +3,6 @@
 
 use std::task::{Context, Poll};
 
-use super::hints;
 use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
@@ -84,7 +83,7 @@ impl ResponseWait {
                     let now = exchange.tick();
                     exchange.account.answered = Some(now);
                     // As it came: what rules make of it is not counted.
-                    exchange.account.bytes_out = hints::counted(exchange) + exchange.response.counted_len();
+                    exchange.account.bytes_out += exchange.response.counted_len() + u64::from(wire.left_out);
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(None) => active = true,
@@ -144,11 +143,9 @@ impl ResponseWait {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => self.sent = true,
             Poll::Ready(Err(Broken::Source)) => {
-                // Told in the log; nobody is left to be told.
-                exchange.account.status = Some(400);
-                return Err(End::new(Cause::ClientAbort, Phase::Data, Some(400)));
+                return Err(End::new(Cause::ClientAbort, Phase::Data, None));
             }
-            Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, Phase::Data, Some(400))),
+            Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, Phase::Headers, Some(400))),
             // The server may have answered before it closed: its answer, or its end, is found by reading.
             Poll::Ready(Err(Broken::Sink)) => {
                 server.conn.output.discard(buffers);
@@ -168,7 +165,11 @@ impl ResponseWait {
         let buffers = &exchange.session.worker.buffers;
         loop {
             let (earlier, announced) = (exchange.client.output.len(), self.informational);
-            let head = self.take_heads(exchange).inspect_err(|_| exchange.client.output.truncate(earlier))?;
+            let counted = exchange.account.bytes_out;
+            let head = self.take_heads(exchange).inspect_err(|_| {
+                exchange.client.output.truncate(earlier);
+                exchange.account.bytes_out = counted;
+            })?;
             if self.informational > announced
                 && let Poll::Ready(Err(_)) = exchange.client.poll_flush(context, buffers)
             {
@@ -215,6 +216,7 @@ impl ResponseWait {
                     if self.informational > INFORMATIONAL_MAX {
                         return Err(BAD);
                     }
+                    exchange.account.bytes_out += exchange.response.counted_len() + u64::from(wire.left_out);
                     let out = exchange.client.output.space(buffers);
                     write_response(&exchange.response, out);
                     out.extend_from_slice(b"\r\n");

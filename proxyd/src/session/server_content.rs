@@ -8,7 +8,7 @@ use std::task::{Context as Task, Poll};
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::{Broken, poll_silence, poll_transfer};
-use super::{logging, policy};
+use super::{body, logging, policy};
 use crate::clock::{self, Moment};
 use crate::log::step::Step;
 use crate::proxy::Section;
@@ -200,7 +200,7 @@ fn obey(exchange: &mut Exchange<'_>, verdict: &TcpVerdict, seen: bool) -> Result
         }
         TcpVerdict::Reject | TcpVerdict::SilentDrop(_) => {
             if seen {
-                policy::tell_response(exchange);
+                body::tell_response(exchange);
             } else {
                 exchange.account.bytes_out = 0;
             }

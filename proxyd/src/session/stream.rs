@@ -354,10 +354,12 @@ async fn answer(exchange: &mut Exchange<'_>, begun: Begun) -> Result<Done, End> 
     policy::on_frontend(exchange).await?;
     policy::choose_backend(exchange)?;
     policy::on_backend(exchange).await?;
+    capture::request_cookie(exchange);
     exchange.get_response().await?;
     exchange.transaction.variables.begin_response();
     capture::response(exchange);
     policy::on_response(exchange).await?;
+    capture::response_cookie(exchange);
     cookies::check_cache(exchange)?;
     cookies::write(exchange);
     stickiness::store(exchange);

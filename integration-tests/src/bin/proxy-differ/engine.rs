@@ -2,6 +2,7 @@
 //! client's connection and the server's connections have nothing more to say; nothing waits for a time.
 
 use crate::case::{Case, Ending, SENTINEL};
+use crate::lines::{self, Line};
 use crate::origin::Script;
 use crate::outcome::{End, Outcome};
 use crate::side::{Side, VARIANTS, variant_of};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Longer than any timeout of the proxies, also on a busy machine.
 const STUCK_AFTER: Duration = Duration::from_secs(12);
+/// Lines that are not there by then do not come: both have closed the client's connection, and a server's timeout has passed.
+const LATE: Duration = Duration::from_millis(1_500);
 /// The pause between two writes of a client, so that the proxy reads the first alone; each time a difference is looked at
 /// again, it is [`SLOWER`] times as long.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -30,14 +33,19 @@ pub(crate) struct Finished<T> {
     pub(crate) tag: T,
     pub(crate) ours: Outcome,
     pub(crate) theirs: Outcome,
+    /// What each has logged.
+    pub(crate) lines: [Vec<Line>; 2],
 }
+
+/// The number of the socket that lines come to.
+const LINES: usize = 0xffff;
 
 /// What an event is about.
 #[derive(Clone, Copy)]
 struct Token {
     place: usize,
     side: usize,
-    /// 0: the listener; 1: the client; more: connections of the server.
+    /// 0: the listener; 1: the client; [`LINES`]: the lines of a side; else connections of the server.
     socket: usize,
     /// Events of a run that is over are no longer of interest.
     turn: u32,
@@ -85,6 +93,11 @@ struct Pair<T> {
     started: Instant,
     runs: [Option<Run>; 2],
     outcomes: [Option<Outcome>; 2],
+    /// When the second of them was there.
+    over: Option<Instant>,
+    /// The clients' ports, which lines name.
+    ports: [u16; 2],
+    lines: [Vec<Line>; 2],
 }
 
 /// Both proxies, and where cases are run.
@@ -109,6 +122,10 @@ impl<T> Engine<T> {
                 epoll.add(&of.places[place].server, EpollEvent::new(EpollFlags::EPOLLIN, token.pack()))?;
             }
         }
+        for (side, of) in sides.iter().enumerate() {
+            let token = Token { place: 0, side, socket: LINES, turn: 0 };
+            epoll.add(&of.lines.socket, EpollEvent::new(EpollFlags::EPOLLIN, token.pack()))?;
+        }
         Ok(Self { sides, epoll, places: (0..count).map(|_| None).collect(), turns: vec![0; count], free })
     }
 
@@ -128,6 +145,7 @@ impl<T> Engine<T> {
         self.turns[place] = self.turns[place].wrapping_add(1).max(1);
         let turn = self.turns[place];
         let mut runs = [None, None];
+        let mut ports = [0; 2];
         for (side, run) in runs.iter_mut().enumerate() {
             ensure!(
                 self.sides[side].is_running(),
@@ -136,6 +154,7 @@ impl<T> Engine<T> {
                 self.sides[side].told()
             );
             let client = connect(self.sides[side].places[place].front)?;
+            ports[side] = client.local_addr()?.port();
             let token = Token { place, side, socket: 1, turn };
             self.epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, token.pack()))?;
             let mut segments: VecDeque<Vec<u8>> = case.segments.iter().cloned().collect();
@@ -156,7 +175,8 @@ impl<T> Engine<T> {
                 answered: 0,
             });
         }
-        self.places[place] = Some(Pair { case, tag, started: now, runs, outcomes: [None, None] });
+        let (outcomes, lines) = ([None, None], [Vec::new(), Vec::new()]);
+        self.places[place] = Some(Pair { case, tag, started: now, runs, outcomes, over: None, ports, lines });
         Ok(())
     }
 
@@ -182,11 +202,11 @@ impl<T> Engine<T> {
         let now = clock::now();
         for place in 0..self.places.len() {
             self.sweep(place, now);
-            if self.places[place].as_ref().is_some_and(|pair| pair.outcomes.iter().all(Option::is_some)) {
+            if self.places[place].as_mut().is_some_and(|pair| pair.is_over(now)) {
                 let Some(pair) = self.places[place].take() else { continue };
                 self.free[pair.case.variant].push(place);
-                let Pair { case, tag, outcomes: [Some(ours), Some(theirs)], .. } = pair else { continue };
-                finished.push(Finished { case, tag, ours, theirs });
+                let Pair { case, tag, outcomes: [Some(ours), Some(theirs)], lines, .. } = pair else { continue };
+                finished.push(Finished { case, tag, ours, theirs, lines });
             }
         }
         Ok(finished)
@@ -194,8 +214,13 @@ impl<T> Engine<T> {
 
     fn handle(&mut self, token: Token) -> Result<()> {
         let Token { place, side, socket, turn } = token;
-        if socket == 0 {
-            return self.accept(place, side);
+        match socket {
+            0 => return self.accept(place, side),
+            LINES => {
+                self.read_lines(side);
+                return Ok(());
+            }
+            _ => {}
         }
         if self.turns[place] != turn {
             return Ok(());
@@ -208,6 +233,16 @@ impl<T> Engine<T> {
             run.serve(socket - 2, &pair.case);
         }
         Ok(())
+    }
+
+    /// Gives each line that has come to the case that it is about; what one that is over has still logged is of no interest.
+    fn read_lines(&mut self, side: usize) {
+        for line in self.sides[side].lines.take() {
+            let pair = line.place().and_then(|place| self.places.get_mut(place)?.as_mut());
+            if let Some(pair) = pair.filter(|pair| line.port() == Some(pair.ports[side])) {
+                pair.lines[side].push(line);
+            }
+        }
     }
 
     fn accept(&mut self, place: usize, side: usize) -> Result<()> {
@@ -249,6 +284,17 @@ impl<T> Engine<T> {
                 pair.runs[side] = None;
             }
         }
+    }
+}
+
+impl<T> Pair<T> {
+    /// Whether both runs have come to their end, and all lines are there that may be compared: those of outcomes that differ are not.
+    fn is_over(&mut self, now: Instant) -> bool {
+        let [Some(ours), Some(theirs)] = &self.outcomes else { return false };
+        let over = *self.over.get_or_insert(now);
+        let expected = ours.statuses().iter().filter(|&&status| status == 101 || status >= 200).count().max(1);
+        let there = self.lines[1].len() >= expected && lines::alike(&self.lines[0], &self.lines[1]);
+        there || ours != theirs || now.saturating_duration_since(over) > LATE
     }
 }
 

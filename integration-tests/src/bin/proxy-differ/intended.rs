@@ -1,6 +1,7 @@
 //! Where the two are meant to differ: rules that name what, and why.
 
 mod answers;
+pub(crate) mod lines;
 mod writing;
 
 use crate::case::{Answer, Case, Ending, SENTINEL};

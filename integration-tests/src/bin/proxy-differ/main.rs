@@ -3,7 +3,7 @@
 //! `proxy-differ [PROGRAM]`, with PROGRAM instead of the proxyd that was built beside this one. In the environment: `SEED` and `N`,
 //! which cases and how many; `WHAT`, `requests` (else) or
 //! `answers`, what is strange in them; `CASE`, one number, to see what both make of that case alone; `EVERY`, to see every
-//! difference that counts, as it was found; `PLACES`, how many cases run at once.
+//! difference that counts, as it was found; `PLACES`, how many cases run at once; `PORT`, the first of as many ports.
 //!
 //! Each difference is run three times more before it counts. Those that a rule of `intended` explains are counted under its name;
 //! of the others the smallest form of each kind is printed, and the program fails.
@@ -13,6 +13,7 @@ mod case;
 mod engine;
 mod grammar;
 mod intended;
+mod lines;
 mod message;
 mod mutate;
 mod origin;
@@ -29,7 +30,7 @@ use engine::{Engine, Finished};
 use integration_tests::clock;
 use integration_tests::subject::Subject;
 use mutate::What;
-use outcome::{Difference, Outcome};
+use outcome::Difference;
 use report::{Key, Report};
 use std::collections::VecDeque;
 use std::io::Write;
@@ -74,19 +75,20 @@ fn main() -> Result<()> {
     };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed = number("SEED").unwrap_or(1);
-    let places = number("PLACES").and_then(|number| u16::try_from(number).ok()).unwrap_or(PLACES);
+    let small = |name: &str, usual: u16| number(name).and_then(|number| u16::try_from(number).ok()).unwrap_or(usual);
+    let ports = (small("PORT", side::FIRST_PORT), small("PLACES", PLACES));
     let own = u8::try_from(std::process::id() % 250).unwrap_or(0);
     let sides = [
-        side::Side::start(&ours, [100 + own / 2, own], places)?,
-        side::Side::start(&Subject::Theirs.proxy()?, [100 + own / 2, own + 1], places)?,
+        side::Side::start(&ours, [100 + own / 2, own], ports)?,
+        side::Side::start(&Subject::Theirs.proxy()?, [100 + own / 2, own + 1], ports)?,
     ];
     let mut engine = Engine::new(sides)?;
     if let Some(one) = number("CASE") {
         engine.start(Rc::new(mutate::case(what, seed, one)), Seen::default(), 1)?;
         while !engine.is_idle() {
-            for Finished { case, ours, theirs, .. } in engine.turn()? {
-                report::show(&case, &ours, &theirs)?;
-                writeln!(std::io::stdout(), "{}", verdict(&case, &ours, &theirs))?;
+            for done in engine.turn()? {
+                report::show(&done)?;
+                writeln!(std::io::stdout(), "{}", verdict(&done))?;
             }
         }
         return Ok(());
@@ -100,7 +102,7 @@ fn main() -> Result<()> {
     let unexplained = report.print(seed)?;
     for example in report.examples() {
         let smallest = smallest(&mut engine, what, &example)?;
-        report::show(&smallest.case, &smallest.ours, &smallest.theirs)?;
+        report::show(&smallest)?;
     }
     ensure!(unexplained == 0, "{unexplained} differences that are not meant");
     Ok(())
@@ -126,12 +128,12 @@ fn run(engine: &mut Engine<Seen>, (what, seed): (What, u64), count: u64, report:
         }
         waiting = later;
         for done in engine.turn()? {
-            match verdict(&done.case, &done.ours, &done.theirs) {
+            match verdict(&done) {
                 Verdict::Same if done.tag.tries > 0 => report.unsteady += 1,
                 Verdict::Same => report.same += 1,
                 Verdict::Intended(rule) => report.intended(rule),
                 Verdict::Different(kind) => {
-                    let seen = done.tag.again(Key::new(kind, &done.ours, &done.theirs));
+                    let seen = done.tag.again(Key::new(kind, &done));
                     match (seen.times > AGAIN, seen.tries < TRIES) {
                         (true, _) => report.different(kind, done)?,
                         (false, true) => waiting.push_back((done.case, seen)),
@@ -163,14 +165,14 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-fn verdict(case: &Case, ours: &Outcome, theirs: &Outcome) -> Verdict {
-    match outcome::difference(ours, theirs) {
-        None => Verdict::Same,
-        Some(kind) => match intended::explanation(case, ours, theirs) {
-            Some(rule) => Verdict::Intended(rule),
-            None => Verdict::Different(kind),
-        },
-    }
+fn verdict(done: &Finished<Seen>) -> Verdict {
+    let Finished { case, ours, theirs, .. } = done;
+    let (kind, rule) = match outcome::difference(ours, theirs) {
+        Some(kind) => (kind, intended::explanation(case, ours, theirs)),
+        None if lines::alike(&done.lines[0], &done.lines[1]) => return Verdict::Same,
+        None => (Difference::Lines, intended::lines::explanation(done)),
+    };
+    rule.map_or(Verdict::Different(kind), Verdict::Intended)
 }
 
 /// The smallest form of a case that differs in the same way.
@@ -186,8 +188,8 @@ fn smallest(engine: &mut Engine<Seen>, what: What, example: &report::Example) ->
                 engine.start(Rc::new(case), Seen::default(), 2)?;
             }
             for done in engine.turn()? {
-                let Verdict::Different(kind) = verdict(&done.case, &done.ours, &done.theirs) else { continue };
-                let key = Key::new(kind, &done.ours, &done.theirs);
+                let Verdict::Different(kind) = verdict(&done) else { continue };
+                let key = Key::new(kind, &done);
                 let size = better.as_ref().unwrap_or(&best).case.size();
                 if key == example.key && done.case.size() < size {
                     better = Some(done);

@@ -85,6 +85,8 @@ pub(crate) enum Difference {
     ToClient,
     /// The same bytes over other connections.
     Connections,
+    /// What is logged.
+    Lines,
 }
 
 /// The first difference, if any.

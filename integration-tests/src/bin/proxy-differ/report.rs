@@ -4,7 +4,8 @@ use crate::Seen;
 use crate::case::Case;
 use crate::engine::Finished;
 use crate::intended::Explanation;
-use crate::outcome::{Difference, Outcome};
+use crate::lines;
+use crate::outcome::Difference;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
@@ -20,20 +21,26 @@ pub(crate) struct Key {
     kind: Difference,
     ours: Vec<u16>,
     theirs: Vec<u16>,
+    /// What lines differ in.
+    lines: String,
 }
 
 impl Key {
-    pub(crate) fn new(kind: Difference, ours: &Outcome, theirs: &Outcome) -> Self {
-        let [ours, theirs] = [ours, theirs].map(|outcome| match kind {
+    pub(crate) fn new(kind: Difference, done: &Finished<Seen>) -> Self {
+        let [ours, theirs] = [&done.ours, &done.theirs].map(|outcome| match kind {
             // The first status that differs says most; those after it follow from it.
             Difference::Forwarded | Difference::Verdict | Difference::Stuck => outcome.statuses(),
-            Difference::ToServer | Difference::ToClient | Difference::Connections => Vec::new(),
+            Difference::ToServer | Difference::ToClient | Difference::Connections | Difference::Lines => Vec::new(),
         });
         let same = ours.iter().zip(&theirs).take_while(|(one, other)| one == other).count();
         // Which good answer it was is of no interest.
         let plain = |status: u16| if (100..400).contains(&status) { 200 } else { status };
         let from = |statuses: &[u16]| statuses.get(same).copied().map(plain).into_iter().collect();
-        Self { kind, ours: from(&ours), theirs: from(&theirs) }
+        let lines = match kind {
+            Difference::Lines => lines::kind(&done.lines[0], &done.lines[1]),
+            _ => String::new(),
+        };
+        Self { kind, ours: from(&ours), theirs: from(&theirs), lines }
     }
 }
 
@@ -61,11 +68,11 @@ impl Report {
     }
 
     pub(crate) fn different(&mut self, kind: Difference, done: Finished<Seen>) -> Result<()> {
+        let key = Key::new(kind, &done);
         if self.every {
-            writeln!(stdout(), "{kind:?} {:?} {:?}", done.ours.statuses(), done.theirs.statuses())?;
-            show(&done.case, &done.ours, &done.theirs)?;
+            writeln!(stdout(), "{kind:?} {:?} {:?} {}", done.ours.statuses(), done.theirs.statuses(), key.lines)?;
+            show(&done)?;
         }
-        let key = Key::new(kind, &done.ours, &done.theirs);
         let (count, smallest) = self.kinds.entry(key).or_insert_with(|| (0, Rc::clone(&done.case)));
         *count += 1;
         if done.case.size() < smallest.size() {
@@ -106,15 +113,23 @@ impl Report {
             writeln!(out, "{count} meant: {name}: {reason}")?;
         }
         for (key, (count, _)) in &self.kinds {
-            writeln!(out, "{count} NOT MEANT: {:?}, proxyd {:?}, haproxy {:?}", key.kind, key.ours, key.theirs)?;
+            let Key { kind, ours, theirs, lines } = key;
+            writeln!(out, "{count} NOT MEANT: {kind:?}, proxyd {ours:?}, haproxy {theirs:?} {lines}")?;
         }
         Ok(unexplained)
     }
 }
 
 /// Prints a case and what both made of it.
-pub(crate) fn show(case: &Case, ours: &Outcome, theirs: &Outcome) -> Result<()> {
+pub(crate) fn show(done: &Finished<Seen>) -> Result<()> {
     let mut out = stdout().lock();
-    writeln!(out, "{}\n  proxyd{}\n  haproxy{}\n", case.describe(), ours.describe(), theirs.describe())?;
+    writeln!(out, "{}", done.case.describe())?;
+    for (name, outcome, lines) in [("proxyd", &done.ours, &done.lines[0]), ("haproxy", &done.theirs, &done.lines[1])] {
+        writeln!(out, "  {name}{}", outcome.describe())?;
+        for line in lines {
+            writeln!(out, "    logs      {}", line.describe())?;
+        }
+    }
+    writeln!(out)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One of the two programs, with a front and a server of its own for every place where a case can run.
 
+use crate::lines::{self, Receiver};
 use anyhow::{Context, Result, bail};
 use integration_tests::wait;
 use std::fmt::Write as _;
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 /// Nothing takes longer, unless it is broken.
 const BOUND: Duration = Duration::from_secs(20);
-/// Where fronts and servers begin; each program has an address of 127.0.0.0/8 of its own.
-const FIRST_PORT: u16 = 21_000;
+/// Where fronts and servers begin, unless `PORT` says so; each program has an address of 127.0.0.0/8 of its own.
+pub(crate) const FIRST_PORT: u16 = 21_000;
 
 /// A way to configure the proxy.
 pub(crate) struct Variant {
@@ -106,6 +107,13 @@ defaults
     timeout server 900ms
 ";
 
+/// What lines say of messages.
+const CAPTURES: &str = "capture request header host len 12
+    capture request header x-foo len 40
+    capture response header x-foo len 40
+    capture response header content-length len 40
+    capture cookie a len 40";
+
 /// Fronts and servers of one place.
 pub(crate) struct Place {
     pub(crate) front: SocketAddr,
@@ -117,25 +125,29 @@ pub(crate) struct Side {
     child: Child,
     folder: PathBuf,
     pub(crate) places: Vec<Place>,
+    pub(crate) lines: Receiver,
 }
 
 impl Side {
-    /// `network` is the third byte of its addresses.
-    pub(crate) fn start(program: &Path, network: [u8; 2], places: u16) -> Result<Self> {
+    /// `network` are the middle bytes of its addresses; there is a port from `first` on for each of the `places`.
+    pub(crate) fn start(program: &Path, network: [u8; 2], (first, places): (u16, u16)) -> Result<Self> {
         let address = |last| Ipv4Addr::new(127, network[0], network[1], last);
         let mut config = String::from(GLOBAL);
         config.push_str(DEFAULTS);
+        let lines = Receiver::new(address(2))?;
+        let (target, length, format) = (lines.address()?, lines::LENGTH, lines::format());
+        let _ = write!(config, "    log {target} len {length} format raw local0\n    log-format \"{format}\"\n");
         let mut made = Vec::new();
         for number in 0..places {
             let variant = &VARIANTS[variant_of(number.into())];
-            let port = FIRST_PORT + number;
+            let port = first + number;
             let front = SocketAddr::from((address(1), port));
             let server = TcpListener::bind((address(2), port)).context("a server's port")?;
             server.set_nonblocking(true)?;
             let (fe, be) = (variant.front, variant.back);
             let _ = write!(
                 config,
-                "frontend f{number}\n    bind {front}\n    {fe}\n    default_backend b{number}\n\
+                "frontend f{number}\n    bind {front}\n    {CAPTURES}\n    {fe}\n    default_backend b{number}\n\
                  backend b{number}\n    {be}\n    server s {} cookie A\n",
                 server.local_addr()?
             );
@@ -149,7 +161,7 @@ impl Side {
         let mut command = Command::new(program);
         command.arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).stderr(output);
         let child = command.spawn().with_context(|| program.display().to_string())?;
-        let mut side = Self { child, folder, places: made };
+        let mut side = Self { child, folder, places: made, lines };
         let last = side.places.last().context("no places")?.front;
         wait::until("the last front listens", BOUND, || {
             let ended = side.child.try_wait().ok().flatten().is_some();

@@ -125,10 +125,13 @@ fn note(index: usize, head: &mut Head, seen: &mut Seen, limits: &mut Limits) -> 
         // Codings that a sender offers to take are not ours to promise; trailers pass.
         b"te" if value != b"trailers" => {
             let trailers = list(value).any(|coding| coding == b"trailers");
+            seen.left_out += value.len();
             head.pop_field();
             if trailers {
                 head.append(b"te", b"trailers");
+                seen.left_out -= b"trailers".len();
             } else {
+                seen.left_out += b"te".len();
                 limits.fields = limits.fields.saturating_sub(1);
             }
         }

@@ -30,6 +30,8 @@ pub struct RequestWire {
     pub announces_upgrade: bool,
     /// The client waits for `100 (Continue)` before it sends the body.
     pub expects_continue: bool,
+    /// How many bytes there were of fields that are not passed on, but counted.
+    pub left_out: u16,
 }
 
 /// What a request asks its connection to become.
@@ -161,9 +163,10 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
     }
     seen.check_coding()?;
     seen.canonical_framing(head);
+    let mut left_out = seen.left_out;
     if connect && (seen.chunked || seen.content_length.is_some()) {
         // What follows is for whoever the tunnel leads to, or the next request if there will be none.
-        head.retain(|name, _| name != b"content-length" && name != b"transfer-encoding");
+        left_out += head.leave_out_framing();
     }
     let asks = seen.has_upgrade && seen.upgrade_token;
     // A request with a body stays one: what comes after the body could not be told from another protocol.
@@ -172,6 +175,10 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
         upgrade && head.values(b"upgrade").any(|value| header::list(value).any(|it| it.eq_ignore_ascii_case(b"h2c")));
     if upgrade {
         check_websocket(head)?;
+    }
+    if h2c {
+        let values: usize = head.values(b"upgrade").map(|value| b"upgrade".len() + value.len()).sum();
+        left_out += values + b"connectionupgrade".len();
     }
     if h2c || (asks && !upgrade) {
         // HTTP/2 is not offered by upgrade, and the server must not be asked for it either.
@@ -196,6 +203,7 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
         },
         head: head.method() == b"HEAD",
         expects_continue: seen.expects_continue && !old,
+        left_out: u16::try_from(left_out).unwrap_or(u16::MAX),
         announces_upgrade: seen.upgrade_token && !h2c,
     })
 }

@@ -16,6 +16,8 @@ pub struct ResponseWire {
     pub keep_alive: bool,
     /// Where the response ends is in doubt for whoever takes its version at its word: HTTP/1.0 knows no chunks.
     pub doubtful: bool,
+    /// How many bytes there were of fields that are not passed on, but counted.
+    pub left_out: u16,
 }
 
 impl ResponseWire {
@@ -129,10 +131,11 @@ fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<Respons
         return Err(Refused::BAD);
     }
     seen.canonical_framing(head);
+    let mut left_out = seen.left_out;
     let bodiless = (100..200).contains(&code) || code == 204;
     if bodiless && (seen.content_length.is_some() || seen.has_coding) {
         // These never have a body: the next program might wait for what is announced.
-        head.retain(|name, _| name != b"content-length" && name != b"transfer-encoding");
+        left_out += head.leave_out_framing();
     }
     seen.strip_connection(head, false);
     let connected = request.tunnel == Tunnel::Connect && (200..300).contains(&code);
@@ -153,7 +156,7 @@ fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<Respons
     let doubtful = old && seen.chunked;
     let ambiguous = doubtful || (seen.chunked && seen.content_length.is_some());
     let keep_alive = delimited && !ambiguous && !seen.close && (!old || seen.keep_alive);
-    Ok(ResponseWire { body, keep_alive, doubtful })
+    Ok(ResponseWire { body, keep_alive, doubtful, left_out: u16::try_from(left_out).unwrap_or(u16::MAX) })
 }
 
 /// The head of a response that was kept in a file, where its body begins, and what it says about that. `None`: it is no response.
@@ -165,6 +168,7 @@ pub fn stored(bytes: &[u8]) -> Option<(Head, usize, Body)> {
         head: false,
         announces_upgrade: false,
         expects_continue: false,
+        left_out: 0,
     };
     let mut head = Head::default();
     match read(bytes, &mut head, &request, Limits::default()) {

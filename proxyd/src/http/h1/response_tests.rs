@@ -6,7 +6,15 @@ use super::*;
 use crate::http::h1::write_response;
 
 fn request(head: bool, tunnel: Tunnel) -> RequestWire {
-    RequestWire { body: Body::None, keep_alive: true, tunnel, head, expects_continue: false, announces_upgrade: false }
+    RequestWire {
+        body: Body::None,
+        keep_alive: true,
+        tunnel,
+        head,
+        expects_continue: false,
+        announces_upgrade: false,
+        left_out: 0,
+    }
 }
 
 fn forwarded(input: &str, request: &RequestWire) -> Result<(String, ResponseWire), u16> {

@@ -1,6 +1,7 @@
 //! The variables of a format and what each writes (configuration.txt, 8.2.6).
 
 use super::{Encode, Process, Writer};
+use crate::http::from_path;
 use crate::log::date::Date;
 use crate::log::{Record, RequestLine, Responder};
 
@@ -308,16 +309,12 @@ impl Alias {
                 Responder::Service(service) => service.name(),
             }),
             Self::Request => w.request(record.request),
-            Self::Method => w.part(record.request.map(|request| request.method)),
-            Self::Uri => w.part(record.request.map(|request| request.target)),
-            Self::Path => w.part(record.request.map(|request| request.path())),
-            Self::PathOnly => w.part(record.request.map(|request| request.path_only())),
+            Self::Method => w.part(record.request.and_then(|request| request.target.map(|_| request.method))),
+            Self::Uri => w.part(record.request.and_then(|request| request.target)),
+            Self::Path => w.part(record.request.and_then(|request| request.path())),
+            Self::PathOnly => w.part(record.request.and_then(|request| request.path_only())),
             Self::Query => w.part(record.request.map(|request| request.query())),
-            Self::Version => w.part(record.request.map(|request| match request.version {
-                // It was cut off.
-                b"" => b"HTTP/0.9",
-                version => version,
-            })),
+            Self::Version => w.part(record.request.and_then(|request| request.version_word())),
         }
     }
 }
@@ -333,56 +330,37 @@ impl Writer<'_> {
         let Some(request) = request else { return self.part(None) };
         self.quote();
         self.encoded(request.method, Encode::Url);
-        self.out.push(b' ');
-        self.encoded(request.target, Encode::Url);
-        if !request.version.is_empty() {
+        for part in [request.target, request.version].into_iter().flatten() {
             self.out.push(b' ');
-            self.encoded(request.version, Encode::Url);
+            self.encoded(part, Encode::Url);
         }
         self.quote();
     }
 }
 
 impl<'a> RequestLine<'a> {
-    /// As much of it as is logged (`tune.http.logurilen`).
-    #[must_use]
-    pub fn within(self, most: usize) -> Self {
-        let cut = |text: &'a [u8], room: usize| text.get(..room).unwrap_or(text);
-        let before_target = self.method.len() + 1;
-        let before_version = before_target + self.target.len() + 1;
-        if before_version + self.version.len() <= most {
-            return self;
-        }
-        Self {
-            method: cut(self.method, most),
-            target: cut(self.target, most.saturating_sub(before_target)),
-            version: cut(self.version, most.saturating_sub(before_version)),
-        }
-    }
-
-    /// Where the query begins.
-    fn split(&self) -> usize {
-        self.target.iter().position(|&byte| byte == b'?').unwrap_or(self.target.len())
-    }
-
     /// The target without its query.
-    fn path(&self) -> &'a [u8] {
-        &self.target[..self.split()]
+    fn path(&self) -> Option<&'a [u8]> {
+        self.target.map(|target| until_query(target).0)
     }
 
     /// The query with its question mark, or nothing.
     fn query(&self) -> &'a [u8] {
-        &self.target[self.split()..]
+        self.target.map_or(b"", |target| until_query(target).1)
     }
 
-    /// The target without scheme, authority and query.
-    fn path_only(&self) -> &'a [u8] {
-        let path = self.path();
-        let Some(scheme) = path.windows(3).position(|window| window == b"://") else { return path };
-        if path.first() == Some(&b'/') {
-            return path;
-        }
-        let authority = &path[scheme + 3..];
-        authority.iter().position(|&byte| byte == b'/').map_or(b"", |slash| &authority[slash..])
+    /// The target without scheme, authority and query; nothing of one that has no path.
+    fn path_only(&self) -> Option<&'a [u8]> {
+        self.target.map(|target| until_query(from_path(target)).0)
     }
+
+    /// A line that ends before its version looks like one of HTTP/0.9, which had none.
+    fn version_word(&self) -> Option<&'a [u8]> {
+        self.target.map(|_| self.version.filter(|version| !version.is_empty()).unwrap_or(b"HTTP/0.9"))
+    }
+}
+
+/// What is before the query, and the query with its question mark.
+fn until_query(target: &[u8]) -> (&[u8], &[u8]) {
+    target.split_at(target.iter().position(|&byte| byte == b'?').unwrap_or(target.len()))
 }

@@ -39,7 +39,7 @@ fn record() -> Record<'static> {
         termination: *b"--",
         cookies: *b"NI",
         load: Load { process: 1, frontend: 1, ..Load::default() },
-        request: Some(RequestLine { method: b"GET", target: b"/a", version: b"HTTP/1.1" }),
+        request: Some(RequestLine::new(b"GET", b"/a", b"HTTP/1.1", 1_023)),
         captured_request: &[Some(b"Mozilla \"x\" {y}")],
         captured_response: &[Some(b"16")],
         request_cookie: None,
@@ -97,7 +97,7 @@ fn httplog_of_a_refused_connection() {
         load: Load { retries: 1, ..record().load },
         captured_request: &[Some(b"curl/7.88.1")],
         captured_response: &[None],
-        request: Some(RequestLine { method: b"GET", target: b"/bad/x", version: b"HTTP/1.1" }),
+        request: Some(RequestLine::new(b"GET", b"/bad/x", b"HTTP/1.1", 1_023)),
         ..record()
     };
     let expected = "127.0.0.1:58536 [28/Nov/2026:13:28:55.696] fe bad/b1 0/0/-1/-1/1000 503 217 - - SC-- 1/1/0/0/1 0/0 \
@@ -137,7 +137,7 @@ fn clf() {
         cookies: *b"VN",
         captured_request: &[],
         captured_response: &[],
-        request: Some(RequestLine { method: b"GET", target: b"/", version: b"HTTP/1.1" }),
+        request: Some(RequestLine::new(b"GET", b"/", b"HTTP/1.1", 1_023)),
         ..record()
     };
     let expected = "127.0.0.1 - - [28/Nov/2026:13:28:56 +0000] \"GET / HTTP/1.1\" 200 131 \"\" \"\" 41178 778 \"fclf\" \
@@ -200,7 +200,7 @@ fn variables_with_and_without_flags() {
     let base = record();
     let r = Record {
         captured_request: captures,
-        request: Some(RequestLine { method: b"GET", target: b"http://www.x.org/a/b?x=1", version: b"HTTP/1.1" }),
+        request: Some(RequestLine::new(b"GET", b"http://www.x.org/a/b?x=1", b"HTTP/1.1", 1_023)),
         request_cookie: Some(b"SRV=a"),
         unique_id: Some(b"id-\"7\n"),
         accepted: date(1_795_872_893_005_000),
@@ -342,7 +342,7 @@ fn objects() {
         expression("text", 1),
         expression("none", 2),
     ];
-    let request = RequestLine { method: b"GET", target: b"/\"\xff\x01", version: b"HTTP/1.1" };
+    let request = RequestLine::new(b"GET", b"/\"\xff\x01", b"HTTP/1.1", 1_023);
     let record = Record { request: Some(request), early: true, ..record() };
     let written = |encoding| {
         let program = Program::object(Flags { encoding, ..NONE }, fields.clone());

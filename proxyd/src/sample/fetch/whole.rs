@@ -4,7 +4,8 @@ use super::auth::authorization;
 use super::{Context, Fetch, Line, Side, address, cookie, head};
 use super::{End, target};
 use crate::balance::hash::{Function, mix};
-use crate::http::{Head, varint};
+use crate::http::{self, Head, Version, varint};
+use crate::log::RequestLine;
 use crate::sample::fetch::TargetPart;
 use crate::sample::transaction::Transaction;
 use crate::sample::value::Value;
@@ -56,14 +57,19 @@ fn original<'a>(line: Line, context: &Context<'a>) -> Option<Value<'a>> {
     if line == Line::Version {
         return Some(http_version(request));
     }
-    if let Some(first) = context.stream.transaction.and_then(Transaction::first_line) {
-        return Some(Value::text(if line == Line::Method { &first.method } else { &first.target }));
+    let first = context.stream.transaction.and_then(Transaction::first_line);
+    let method = first.map_or_else(|| request.method(), |first| &first.method);
+    let target = first.map_or_else(|| request.target(), |first| &first.target);
+    let kept = RequestLine::new(method, target, b"", context.stream.live.kept_of_request_line());
+    match line {
+        Line::Target => Some(http::from_path(kept.target?)).filter(|path| !path.is_empty()).map(Value::text),
+        Line::Method | Line::Version => Some(Value::text(kept.method)),
     }
-    Some(Value::text(if line == Line::Method { request.method() } else { request.target() }))
 }
 
+/// One of the two that there are.
 fn http_version(head: &Head) -> Value<'static> {
-    Value::Str(Cow::Owned(head.protocol().to_vec()))
+    Value::text(if head.version() < Version::HTTP_11 { b"HTTP/1.0" } else { b"HTTP/1.1" })
 }
 
 /// All fields, a line each, and the empty line.

@@ -291,7 +291,7 @@ fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, has: impl Fn(&[u8]) ->
 }
 
 /// The heads of an answer: those that announce the final one, and that.
-fn heads(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn heads(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(answer);
     std::iter::from_fn(move || {
         let bytes = rest.take()?;

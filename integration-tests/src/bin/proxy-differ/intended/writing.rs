@@ -38,6 +38,12 @@ pub(super) const WRITINGS: &[Writing] = &[
         answers: true,
     },
     Writing {
+        name: "cookie",
+        reason: "cookies are passed on as they came where they are only captured; haproxy takes the blanks around equals signs out",
+        change: |line| Some(field(line, b"cookie", without_blanks)),
+        answers: false,
+    },
+    Writing {
         name: "h2c",
         reason: "the server is not asked for HTTP/2 by upgrade, as by haproxy 3.5",
         change: without_h2c,
@@ -69,6 +75,11 @@ fn field(line: &[u8], name: &[u8], change: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
 fn plain_list(value: &[u8]) -> Vec<u8> {
     let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     elements.filter(|element| !element.is_empty()).collect::<Vec<_>>().join(&b", "[..])
+}
+
+/// Without the blanks around equals signs.
+fn without_blanks(value: &[u8]) -> Vec<u8> {
+    value.split(|&byte| byte == b'=').map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b'=')
 }
 
 fn plain_number(value: &[u8]) -> Vec<u8> {
