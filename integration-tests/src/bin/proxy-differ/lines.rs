@@ -160,7 +160,7 @@ impl Receiver {
 
     /// All that has come.
     pub(crate) fn take(&self) -> Vec<Line> {
-        let mut block = [0; LENGTH + 1];
+        let mut block = vec![0; LENGTH + 1];
         let datagrams = std::iter::from_fn(|| {
             let count = self.socket.recv(&mut block).ok()?;
             Some(Line::parse(&block[..count]))
