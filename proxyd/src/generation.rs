@@ -69,7 +69,7 @@ pub struct Global {
     /// Some sample asks for what is noted of an exchange for it alone (`cpu_calls`, `req.bytes_out`).
     pub notes_course: bool,
     /// `h1-case-adjust`
-    pub case_adjustment: CaseAdjustment,
+    pub case_adjustment: Arc<CaseAdjustment>,
     /// What only the system knows.
     pub system: System,
     /// How many workers there are; fixed when the process starts.
@@ -175,7 +175,7 @@ mod tests {
             tune: Tune::default(),
             variables: ProcessVariables::default(),
             notes_course: false,
-            case_adjustment: CaseAdjustment::default(),
+            case_adjustment: Arc::default(),
             system: System::default(),
             workers: 1,
         };

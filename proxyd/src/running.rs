@@ -162,7 +162,7 @@ impl Builder<'_> {
             description: global.description.clone(),
             tune: global.tune.clone(),
             notes_course: global.notes_course,
-            case_adjustment: global.case_adjustment.clone(),
+            case_adjustment: Arc::new(global.case_adjustment.clone()),
             variables: live::first_variables(&global.variables, crate::clock::date()),
             system: System {
                 hostname: self.facts.hostname.clone(),

@@ -31,7 +31,14 @@ impl CaseAdjustment {
 
     /// Rewrites the names in a head as it goes over the wire, its start line included.
     pub fn adjust(&self, head: &mut [u8]) {
-        for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
+        if let Some(end) = head.iter().position(|byte| *byte == b'\n') {
+            self.adjust_fields(&mut head[end + 1..]);
+        }
+    }
+
+    /// The same for field lines alone, such as trailers.
+    pub fn adjust_fields(&self, lines: &mut [u8]) {
+        for line in lines.split_mut(|byte| *byte == b'\n') {
             let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
             let name = &mut line[..colon];
             if let Some(wanted) = self.0.get(&*name) {
@@ -55,5 +62,8 @@ mod tests {
         let mut head = b"GET host: HTTP/1.1\r\nhost: host\r\nx-b: y\r\nx-c: z\r\n\r\nhost: body".to_vec();
         names.adjust(&mut head[..46]);
         assert_eq!(head, b"GET host: HTTP/1.1\r\nHost: host\r\nx-B: y\r\nx-c: z\r\n\r\nhost: body");
+        let mut trailers = b"x-b: y\r\n\r\n".to_vec();
+        names.adjust_fields(&mut trailers);
+        assert_eq!(trailers, b"x-B: y\r\n\r\n");
     }
 }

@@ -5,14 +5,16 @@
 
 use super::h1::{Limits, Refused, fields, settle_trailers};
 use super::{Head, header};
+use crate::http::case::CaseAdjustment;
 use crate::limits::CHUNK_MAX;
+use std::sync::Arc;
 
 /// Reads one chunked body piece by piece.
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
-    /// Bytes of data and trailers so far, without what frames them and as haproxy counts them: one for the end, too.
-    pub counted: u64,
+    /// How names of trailers are written, where they are not to be in lower case.
+    names: Option<Arc<CaseAdjustment>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,15 +36,22 @@ enum State {
 pub struct Step {
     /// Bytes of the input that were used; the rest must be given again with more behind it.
     pub consumed: usize,
+    /// Bytes of data and trailers among them, without what frames them and as haproxy counts them: one for the end, too.
+    pub counted: u64,
     /// The body is complete.
     pub done: bool,
 }
 
 impl Decoder {
+    /// From now on names of trailers are written as these say.
+    pub fn adjust(&mut self, names: Arc<CaseAdjustment>) {
+        self.names = Some(names);
+    }
+
     /// Takes what it can of `input` and appends its canonical form to `out`. A line of its own, or the trailers, are shorter than
     /// `room`: what a buffer holds.
     pub fn read(&mut self, input: &[u8], room: usize, out: &mut Vec<u8>) -> Result<Step, Refused> {
-        let mut at = 0;
+        let (mut at, mut counted) = (0, 0);
         loop {
             let rest = &input[at..];
             match self.state {
@@ -56,7 +65,7 @@ impl Decoder {
                     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     out.extend_from_slice(&rest[..taken]);
                     at += taken;
-                    self.counted += taken as u64;
+                    counted += taken as u64;
                     let left = left - taken as u64;
                     if left > 0 {
                         self.state = State::Data(left);
@@ -74,15 +83,19 @@ impl Decoder {
                     _ => return Err(Refused::BAD),
                 },
                 State::Trailers => {
-                    let Some((length, counted)) = trailers(rest, room, out)? else { break };
+                    let start = out.len();
+                    let Some((length, of_trailers)) = trailers(rest, room, out)? else { break };
+                    if let (Some(names), Some(lines)) = (&self.names, out.get_mut(start..)) {
+                        names.adjust_fields(lines);
+                    }
                     at += length;
-                    self.counted += counted + 1;
+                    counted += of_trailers + 1;
                     self.state = State::Done;
                 }
                 State::Done => break,
             }
         }
-        Ok(Step { consumed: at, done: self.state == State::Done })
+        Ok(Step { consumed: at, counted, done: self.state == State::Done })
     }
 }
 
@@ -221,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn names_of_trailers_are_written_as_wanted() {
+        let mut names = CaseAdjustment::default();
+        names.add(b"x-t", b"X-T").unwrap();
+        let mut decoder = Decoder::default();
+        decoder.adjust(Arc::new(names));
+        let mut out = b"x-t: before".to_vec();
+        decoder.read(b"5\r\nx-t:v\r\n0\r\nx-t: v\r\nX-U: w\r\n\r\n", BUFFER_SIZE, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "x-t: before5\r\nx-t:v\r\n0\r\nX-T: v\r\nx-u: w\r\n\r\n");
+    }
+
+    #[test]
     fn accepted_and_canonical() {
         for (input, output) in [
             ("3\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"),
@@ -238,14 +262,14 @@ mod tests {
         ] {
             let (out, step) = whole(input.as_bytes()).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), output);
-            assert_eq!(step, Step { consumed: input.len(), done: true });
+            assert_eq!((step.consumed, step.done), (input.len(), true));
         }
     }
 
     #[test]
     fn what_follows_is_left() {
         let (_, step) = whole(b"0\r\n\r\nGET / HTTP/1.1\r\n").unwrap();
-        assert_eq!(step, Step { consumed: 5, done: true });
+        assert_eq!(step, Step { consumed: 5, counted: 1, done: true });
     }
 
     #[test]

@@ -266,6 +266,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     }
     if backend.is_some_and(|view| view.backend.section.adjust_case_for_server) {
         adjust_case(session, out, start);
+        exchange.upload.adjust_trailers(&session.view.generation.global.case_adjustment);
     }
     if session.view.generation.global.notes_course {
         exchange.transaction.rare().sent_head.set((out.len() - start) as u64);

@@ -64,6 +64,9 @@ impl Relay {
         let limit = exchange.transaction.tunnel_timeout.get();
         let limit = limit.or_else(|| exchange.timeout(|section| section.timeouts.tunnel)).filter(|_| tunnel);
         let mut download = Transfer::new(body);
+        if exchange.session.frontend.section.adjust_case_for_client {
+            download.adjust_trailers(&exchange.session.view.generation.global.case_adjustment);
+        }
         download.may_splice = exchange.may_splice(|splice| splice.response);
         if let Some(meters) = exchange.transaction.take_meters(Direction::Out) {
             download.limit(meters);

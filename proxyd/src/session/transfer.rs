@@ -6,6 +6,7 @@
 mod limited;
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::Session;
 use super::conn::Conn;
 use super::report::Report;
 use crate::clock::{self, Moment};
+use crate::http::case::CaseAdjustment;
 use crate::http::chunk;
 use crate::http::h1::{Body, Refused};
 use crate::limits::{COPY_MAX, SPLICE_MIN};
@@ -108,6 +110,17 @@ impl Transfer {
         }
     }
 
+    /// `h1-case-adjust`, of the trailers.
+    pub fn adjust_trailers(&mut self, names: &Arc<CaseAdjustment>) {
+        let kind = match &mut self.kind {
+            Kind::Limited(limited) => &mut limited.kind,
+            kind => kind,
+        };
+        if let Kind::Chunked(decoder) = kind {
+            decoder.adjust(Arc::clone(names));
+        }
+    }
+
     /// What is left is not slowed down any more.
     pub fn hurry(&mut self) {
         if let Kind::Limited(limited) = &mut self.kind {
@@ -191,7 +204,7 @@ impl Transfer {
         let step = decoder.read(from.bytes(), buffers.size(), to.space(buffers))?;
         from.consume(step.consumed);
         from.release(buffers);
-        self.counted = decoder.counted;
+        self.counted += step.counted;
         if step.done {
             self.kind = Kind::Done;
         }

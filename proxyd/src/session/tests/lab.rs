@@ -249,7 +249,7 @@ impl Lab {
             connections: Arc::default(),
             accepted: Arc::new(Traffic::new(1)),
             hard_stop_after: None,
-            case_adjustment: crate::http::case::CaseAdjustment::default(),
+            case_adjustment: Arc::default(),
             variables: crate::sample::variable::ProcessVariables::default(),
             system: crate::generation::System::default(),
             node: String::new(),

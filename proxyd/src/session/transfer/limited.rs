@@ -78,9 +78,8 @@ impl Limited {
     ) -> Result<(u64, u64), Broken> {
         match &mut self.kind {
             Kind::Chunked(decoder) => {
-                let before = decoder.counted;
                 let bytes = from.bytes();
-                let mut step = Step { consumed: 0, done: false };
+                let mut step = Step { consumed: 0, counted: 0, done: false };
                 // A part that ends within the framing is of no use.
                 for size in [most, most.saturating_add(FRAMING), usize::MAX] {
                     let part = bytes.get(..size).unwrap_or(bytes);
@@ -89,7 +88,7 @@ impl Limited {
                         break;
                     }
                 }
-                let counted = decoder.counted - before;
+                let counted = step.counted;
                 from.consume(step.consumed);
                 from.release(buffers);
                 if step.done {
