@@ -5,6 +5,7 @@
 
 mod abstract_names;
 mod advisories;
+mod answers;
 mod authority;
 mod balance;
 mod bandwidth;

@@ -2,6 +2,7 @@
 
 use std::task::Poll;
 
+use super::pool::ServerConn;
 use super::report::Stage;
 use super::stream::{Done, Exchange};
 use super::transfer::poll_silence;
@@ -125,7 +126,8 @@ pub(super) async fn flush(exchange: &mut Exchange<'_>) -> Result<(), ()> {
 /// The server's connection goes back to its pool if the exchange left it clean, or is closed.
 fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
     let Some(mut server) = exchange.server.take() else { return };
-    let keeps = end.is_none() && exchange.upload.is_done() && h1::server_keeps(exchange);
+    let over = end.is_none_or(|end| passes_over(exchange, &mut server, end));
+    let keeps = over && exchange.upload.is_done() && h1::server_keeps(exchange);
     let worker = &exchange.session.worker;
     let at = exchange.backend.zip(exchange.server_index);
     let claimed = exchange.session.own.claims();
@@ -145,6 +147,14 @@ fn give_back_connection(exchange: &mut Exchange<'_>, end: Option<End>) {
             }
         }
     }
+}
+
+/// A response that rules refuse is passed over if all of it has come; the server's connection is not to blame.
+fn passes_over(exchange: &Exchange<'_>, server: &mut ServerConn, end: End) -> bool {
+    let refused =
+        matches!((end.cause, end.phase), (Cause::Proxy | Cause::Local, Phase::Headers)) && end.status.is_some();
+    let wire = exchange.response_wire.filter(|_| refused);
+    wire.is_some_and(|wire| server.passes_over(wire.body, &exchange.session.worker.buffers))
 }
 
 pub(super) fn is_http(exchange: &Exchange<'_>) -> bool {

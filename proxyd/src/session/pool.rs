@@ -8,7 +8,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::conn::Conn;
+use super::transfer::Transfer;
 use crate::clock::{self, Moment};
+use crate::http::h1::Body;
 use crate::limits::IDLE_CONNECTIONS_MAX;
 use crate::proxy::backend::Reach;
 use crate::proxy::{Location, Server};
@@ -42,6 +44,12 @@ impl ServerConn {
     pub(super) fn is_clean(&self, location: &Location) -> bool {
         let here = self.moves == location.moves();
         here && self.conn.input.is_empty() && self.conn.output.is_empty() && !self.conn.ended
+    }
+
+    /// Throws away what has come of a response's body that nobody gets; whether it is all of it.
+    pub fn passes_over(&mut self, body: Body, buffers: &Buffers) -> bool {
+        let mut rest = Transfer::new(body);
+        rest.drain(&mut self.conn.input, buffers).is_ok() && rest.is_done()
     }
 }
 

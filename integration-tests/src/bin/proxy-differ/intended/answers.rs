@@ -20,15 +20,6 @@ pub(super) const RULES: &[Rule] = &[
         applies: |case, ours, theirs| refused(case, ours, theirs, has_long_status),
     },
     Rule {
-        name: "denied answer",
-        reason: "the server's connection ends with an answer that a rule refuses; haproxy reads the rest of it",
-        applies: |case, ours, theirs| {
-            let denied =
-                ours.statuses().contains(&502) && case.answers.iter().any(|answer| has_status(&answer.bytes, 205));
-            denied && ours.client == theirs.client && ours.requests() == theirs.requests()
-        },
-    },
-    Rule {
         name: "status below 100",
         reason: "a status below 100 is the final one, as for haproxy 3.5, and written as a number; for 2.6 it has no body",
         applies: |_, ours, theirs| {
