@@ -154,7 +154,7 @@ fn passes_over(exchange: &Exchange<'_>, server: &mut ServerConn, end: End) -> bo
     let refused =
         matches!((end.cause, end.phase), (Cause::Proxy | Cause::Local, Phase::Headers)) && end.status.is_some();
     let wire = exchange.response_wire.filter(|_| refused);
-    wire.is_some_and(|wire| server.passes_over(wire.body, &exchange.session.worker.buffers))
+    wire.is_some_and(|wire| server.pass_over(wire.body, &exchange.session.worker.buffers).0)
 }
 
 pub(super) fn is_http(exchange: &Exchange<'_>) -> bool {

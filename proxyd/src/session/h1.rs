@@ -12,6 +12,7 @@ use super::{Link, Session, policy, stream};
 use super::{logging, relay};
 use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
+use crate::http::h1::response::ResponseWire;
 use crate::http::h1::{Body, Limits, Progress, write_request, write_response};
 use crate::http::{Version, chunk, header};
 use crate::log::digits;
@@ -305,8 +306,9 @@ pub fn server_keeps(exchange: &Exchange<'_>) -> bool {
     mode(exchange) == ConnectionMode::KeepAlive && exchange.response_wire.is_some_and(|wire| wire.keep_alive)
 }
 
-/// Writes the response's head, a server's or our own, and decides whether the client's connection goes on.
-pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
+/// Writes the response's head, a server's or our own, and decides whether the client's connection goes on. The body that then
+/// is to be sent: none where rules have set a status that forbids one.
+pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) -> Body {
     let version = exchange.request_wire.map_or(Version::HTTP_11, |_| exchange.request.version());
     let old_client = version.sent() == Version::HTTP_10;
     let delimited = match body {
@@ -319,6 +321,8 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
     let closing = exchange.session.is_closing() || mode == ConnectionMode::Close;
     exchange.keep_alive &= delimited && !closing;
     policy::after_response(exchange);
+    let status = exchange.response.status();
+    let body = if matches!(status, 100..200 | 204 | 304) { forbid_body(exchange, body, own) } else { body };
     if own && exchange.response.remove(b"connection") {
         // What a page says of the connection is said below, and counted as the page's.
         exchange.account.bytes_out += (b"connection".len() + b"close".len()) as u64;
@@ -329,6 +333,7 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
     write_response(&exchange.response, out);
     match (exchange.keep_alive, body) {
         (_, Body::Tunnel) => out.extend_from_slice(b"\r\n"),
+        (false, _) if matches!(status, 100..200) => out.extend_from_slice(b"\r\n"),
         (true, _) if old_client || old => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),
         (false, _) if !old => out.extend_from_slice(b"connection: close\r\n\r\n"),
         (true | false, _) => out.extend_from_slice(b"\r\n"),
@@ -336,14 +341,50 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) {
     if exchange.session.frontend.section.adjust_case_for_client {
         adjust_case(exchange.session, out, start);
     }
-    exchange.account.status = Some(exchange.response.status());
+    exchange.account.status = Some(status);
+    body
+}
+
+/// Takes out of the head what announces a body where none may follow. A status that announces another answer is the last that
+/// the client gets, so its connection ends.
+fn forbid_body(exchange: &mut Exchange<'_>, body: Body, own: bool) -> Body {
+    if body == Body::Tunnel {
+        return body;
+    }
+    let (status, counted) = (exchange.response.status(), exchange.response.counted_len());
+    if status != 304 {
+        exchange.response.retain(|name, _| name != b"content-length" && name != b"transfer-encoding");
+    }
+    if own {
+        // As before: what is counted below is what is left.
+        exchange.account.bytes_out += counted - exchange.response.counted_len();
+    }
+    exchange.keep_alive &= !matches!(status, 100..200);
+    Body::None
 }
 
 /// Sends the server's response, head and body, and the rest of the request's body the other way.
 pub async fn relay(exchange: &mut Exchange<'_>) -> Result<Done, End> {
     let Some(wire) = exchange.response_wire else { return Err(End::new(Cause::Internal, Phase::Data, Some(500))) };
     exchange.keep_alive &= !wire.doubtful;
-    answer_head(exchange, wire.body, false);
+    let written = exchange.client.output.len();
+    let body = answer_head(exchange, wire.body, false);
     logging::before_transfer(exchange);
-    relay::run(exchange, wire.body).await
+    if body != wire.body {
+        leave_body_out(exchange, wire, written)?;
+    }
+    relay::run(exchange, body).await
+}
+
+/// The response's body is not sent, and not waited for. With one, a status that announces another answer is not sent either.
+fn leave_body_out(exchange: &mut Exchange<'_>, wire: ResponseWire, written: usize) -> Result<(), End> {
+    let buffers = &exchange.session.worker.buffers;
+    let (whole, counted) = exchange.server.as_mut().map_or((false, 0), |server| server.pass_over(wire.body, buffers));
+    exchange.account.bytes_out += counted;
+    exchange.response_wire = Some(ResponseWire { keep_alive: wire.keep_alive && whole, ..wire });
+    if matches!(exchange.response.status(), 100..200) {
+        exchange.client.output.truncate(written);
+        return Err(End::new(Cause::ClientAbort, Phase::Data, None));
+    }
+    Ok(())
 }

@@ -46,10 +46,11 @@ impl ServerConn {
         here && self.conn.input.is_empty() && self.conn.output.is_empty() && !self.conn.ended
     }
 
-    /// Throws away what has come of a response's body that nobody gets; whether it is all of it.
-    pub fn passes_over(&mut self, body: Body, buffers: &Buffers) -> bool {
+    /// Throws away what has come of a response's body that nobody gets; whether it is all of it, and how much is counted.
+    pub fn pass_over(&mut self, body: Body, buffers: &Buffers) -> (bool, u64) {
         let mut rest = Transfer::new(body);
-        rest.drain(&mut self.conn.input, buffers).is_ok() && rest.is_done()
+        let drained = rest.drain(&mut self.conn.input, buffers);
+        (drained.is_ok() && rest.is_done(), rest.counted())
     }
 }
 

@@ -125,12 +125,12 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) -> Option<Box<Scrape>> 
     // The pages of requests that are broken or late say so, and files may.
     exchange.keep_alive &= !answer.head.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
     exchange.response = answer.head;
-    answer_head(exchange, body, true);
+    let sent = answer_head(exchange, body, true);
     // Its client takes it for the beginning of a tunnel: what follows is no request.
     let opens = exchange.request_wire.is_some_and(|wire| wire.tunnel == Tunnel::Connect);
     exchange.keep_alive &= !(opens && matches!(exchange.response.status(), 200..300));
     exchange.account.bytes_out += exchange.response.counted_len();
-    if exchange.request_wire.is_some_and(|wire| wire.head) {
+    if exchange.request_wire.is_some_and(|wire| wire.head) || sent != body {
         return None;
     }
     exchange.client.output.space(&exchange.session.worker.buffers).extend_from_slice(&answer.body);

@@ -52,13 +52,7 @@ impl Lowering<'_> {
         at: &RuleAt<'_>,
         words: &mut Words<'_>,
     ) -> Parsed<Reply> {
-        let typed = words.clone().any(|word| word.as_str() == "content-type");
         let reply = self.finished(at, words, status, ReplyBody::None)?;
-        let text = |reply: &Reply| matches!(&reply.body, ReplyBody::Text { text, .. } if *text != Text::default());
-        if !typed && reply.as_ref().is_some_and(text) {
-            let message = "a content type must be defined when non-empty payload is configured";
-            return Err(problem(message, at.word.span));
-        }
         match words.next() {
             Some(extra) => Err(problem(format!("'{}' is not expected here", extra.text), extra.span)),
             None => Ok(reply),
@@ -68,6 +62,7 @@ impl Lowering<'_> {
     fn finished(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>, status: u16, default: ReplyBody) -> Parsed<Reply> {
         let draft = self.draft(at, words)?;
         let status = draft.status.unwrap_or(status);
+        draft.check(status, at)?;
         let body = match &draft.file {
             None => return Ok(draft.finish(status, default)),
             Some(From::File(file)) => ReplyBody::File(Arc::clone(file)),
@@ -168,6 +163,19 @@ impl Draft<'_> {
     fn set_body(&mut self, body: Option<Text>) {
         self.incomplete |= body.is_none();
         self.body = body;
+    }
+
+    /// What is said has a body that the status and a type allow.
+    fn check(&self, status: u16, at: &RuleAt<'_>) -> Result<(), Problem> {
+        let text = self.body.as_ref().is_some_and(|body| *body != Text::default());
+        let message = match (text && self.file.is_none(), status) {
+            (true, 204 | 304) => format!("No body expected for {status} responses"),
+            (true, _) if self.content_type.is_none() => {
+                "a content type must be defined when non-empty payload is configured".to_owned()
+            }
+            (true | false, _) => return Ok(()),
+        };
+        Err(problem(message, at.word.span))
     }
 
     fn finish(self, status: u16, default: ReplyBody) -> Option<Reply> {
