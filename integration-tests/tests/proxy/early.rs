@@ -127,3 +127,101 @@ fn an_answer_of_the_proxy_is_not_lost() {
         assert!(answer.to_ascii_lowercase().contains("connection: close\r\n"), "{answer}");
     }
 }
+
+/// What the server does after its early answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Server {
+    Closes,
+    Resets,
+    Stays,
+}
+
+/// What the client does once it has the answer, and the server has done its part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Client {
+    SendsTheRest,
+    Stops,
+    Leaves,
+}
+
+const SHORT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok";
+const CLOSING: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\n\r\nok";
+
+/// How it is logged. Whole answers with a length or in chunks are as the first one.
+const ENDS: [(&str, Server, Client, &str); 16] = [
+    (OK, Server::Closes, Client::SendsTheRest, "----"),
+    (OK, Server::Closes, Client::Stops, "cD--"),
+    (OK, Server::Closes, Client::Leaves, "CD--"),
+    (OK, Server::Resets, Client::SendsTheRest, "SD--"),
+    (OK, Server::Resets, Client::Stops, "cD--"),
+    (OK, Server::Resets, Client::Leaves, "CD--"),
+    (OK, Server::Stays, Client::SendsTheRest, "----"),
+    (OK, Server::Stays, Client::Stops, "cD--"),
+    (OK, Server::Stays, Client::Leaves, "CD--"),
+    (ENDLESS, Server::Closes, Client::SendsTheRest, "----"),
+    (ENDLESS, Server::Closes, Client::Leaves, "CD--"),
+    (ENDLESS, Server::Stays, Client::Leaves, "CD--"),
+    (SHORT, Server::Closes, Client::Stops, "SD--"),
+    (SHORT, Server::Resets, Client::Stops, "SD--"),
+    (SHORT, Server::Stays, Client::Stops, "sD--"),
+    (SHORT, Server::Stays, Client::Leaves, "CD--"),
+];
+
+/// The last word of the log about one such exchange.
+fn ending(config: &str, answer: &str, server: Server, act: Client) -> String {
+    let last = match server {
+        Server::Closes => Step::Close,
+        Server::Resets => Step::Reset,
+        Server::Stays => Step::ReadToEnd,
+    };
+    let rig = Rig::start("early-ends", config, [answers(answer), vec![Step::Wait, last]].concat());
+    let mut client = rig.connect();
+    client.write_all(HEAD).unwrap();
+    let mut got = Vec::new();
+    while !got.windows(2).any(|at| at == b"ok") {
+        let mut block = [0; 1_000];
+        let count = client.read(&mut block).unwrap();
+        assert!(count > 0);
+        got.extend_from_slice(&block[..count]);
+    }
+    rig.origin.go_on();
+    if server != Server::Stays {
+        rig.origin.wait_for_close();
+    }
+    match act {
+        Client::SendsTheRest => client.write_all(b"abcdefghi").unwrap(),
+        Client::Leaves => client.shutdown(std::net::Shutdown::Both).unwrap(),
+        Client::Stops => {}
+    }
+    rig.log_line().split(' ').nth(7).unwrap().to_owned()
+}
+
+#[test]
+fn how_an_early_answer_ends_is_logged() {
+    let kept = CONFIG.replace("client 5s", "client 700ms").replace("server 2s", "server 400ms");
+    let closed = kept.replace("    http-reuse never", "    option httpclose");
+    for (answer, server, client, letters) in ENDS {
+        let alike: &[&str] = if answer == OK { &[OK, CHUNKED, CLOSING] } else { &[answer] };
+        for answer in alike {
+            for config in [&kept, &closed] {
+                let told = ending(config, answer, server, client);
+                assert_eq!(told, letters, "{answer:?}, {server:?}, {client:?}, {}", config == &closed);
+            }
+        }
+    }
+}
+
+/// Where the answer says where it ends, the client's connection is not ended before its request has.
+#[test]
+fn an_answer_with_a_length_does_not_end_the_connection() {
+    let script = [answers(OK), vec![Step::ReadUntil("ghi"), Step::ReadToEnd]].concat();
+    let rig = Rig::start("early-close", &CONFIG.replace("http-reuse never", "option httpclose"), script);
+    let mut client = rig.connect();
+    client.write_all(HEAD).unwrap();
+    let seen = OK.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    assert_eq!(read_all(&mut client, QUIET), (seen, false));
+    client.write_all(b"abcdefghi").unwrap();
+    assert_eq!(read_all(&mut client, QUIET), (String::new(), true));
+    assert!(rig.log_line().contains(" ---- "));
+}

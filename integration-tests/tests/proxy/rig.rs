@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -288,6 +288,8 @@ pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     received: mpsc::Receiver<String>,
     accepted: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+    goes_on: Arc<AtomicBool>,
 }
 
 /// One step of the server's script.
@@ -303,6 +305,10 @@ pub(crate) enum Step {
     /// Wait until the proxy closes.
     ReadToEnd,
     Close,
+    /// Take the connection back without ending it.
+    Reset,
+    /// Wait until the test says so (`Origin::go_on`).
+    Wait,
     /// On the first connection: these, and nothing else.
     First(Vec<Step>),
 }
@@ -314,6 +320,8 @@ impl Origin {
         let (sender, received) = mpsc::sync_channel(256);
         let accepted = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&accepted);
+        let (closed, goes_on) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (ended, gate) = (Arc::clone(&closed), Arc::clone(&goes_on));
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
                 let first = count.fetch_add(1, Ordering::SeqCst) == 0;
@@ -322,10 +330,14 @@ impl Origin {
                     _ => script.clone(),
                 };
                 let sender = sender.clone();
-                std::thread::spawn(move || play(connection, &script, &sender));
+                let (ended, gate) = (Arc::clone(&ended), Arc::clone(&gate));
+                std::thread::spawn(move || {
+                    play(connection, &script, &sender, &gate);
+                    ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, received, accepted }
+        Self { address, received, accepted, closed, goes_on }
     }
 
     /// The next message that any connection received.
@@ -344,6 +356,17 @@ impl Origin {
         wait::until("a connection to the server", BOUND, connected).unwrap();
     }
 
+    /// Lets those go on that wait for it.
+    pub(crate) fn go_on(&self) {
+        self.goes_on.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until the server has let go of a connection.
+    pub(crate) fn wait_for_close(&self) {
+        let closed = || (self.closed.load(Ordering::SeqCst) > 0).then_some(());
+        wait::until("the server closes", BOUND, closed).unwrap();
+    }
+
     /// How many connections the server has taken.
     pub(crate) fn connections(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
@@ -355,7 +378,7 @@ impl Origin {
     }
 }
 
-fn play(mut connection: TcpStream, script: &[Step], sender: &mpsc::SyncSender<String>) {
+fn play(mut connection: TcpStream, script: &[Step], sender: &mpsc::SyncSender<String>, goes_on: &AtomicBool) {
     connection.set_read_timeout(Some(BOUND)).unwrap();
     for step in script {
         let done = match step {
@@ -370,6 +393,13 @@ fn play(mut connection: TcpStream, script: &[Step], sender: &mpsc::SyncSender<St
             }
             Step::ReadToEnd => read_until(&mut connection, |_| false, sender),
             Step::Close => false,
+            Step::Reset => {
+                socket2::SockRef::from(&connection).set_linger(Some(Duration::ZERO)).unwrap();
+                false
+            }
+            Step::Wait => {
+                wait::until("the test goes on", BOUND, || goes_on.load(Ordering::SeqCst).then_some(())).is_ok()
+            }
             Step::First(_) => true,
         };
         if !done {

@@ -38,6 +38,8 @@ struct Relay {
     /// The server takes no more of the request.
     deaf: bool,
     tunnel: bool,
+    /// The client finds the answer's end by that of its connection.
+    ends_with_connection: bool,
     client: Silence,
     server: Silence,
     polled: bool,
@@ -82,6 +84,7 @@ impl Relay {
             uploaded: exchange.upload.is_done() && !unsent,
             deaf: false,
             tunnel,
+            ends_with_connection: body == Body::UntilClose,
             client: Silence::new(limit.or(exchange.client_timeout()), now),
             server: Silence::new(limit.or(exchange.server_timeout()), now),
             polled: false,
@@ -164,7 +167,7 @@ impl Relay {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.downloaded = true;
-                if !self.tunnel && !exchange.keep_alive && !exchange.upload.is_done() {
+                if self.ends_with_connection && !exchange.upload.is_done() {
                     let _ = exchange.client.stream().shutdown_write();
                 }
                 if self.tunnel {
@@ -176,7 +179,9 @@ impl Relay {
             }
             Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
             Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, self.phase(), None)),
-            Poll::Ready(Err(Broken::Sink)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),
+            Poll::Ready(Err(Broken::Sink | Broken::Reset)) => {
+                return Err(End::new(Cause::ClientAbort, self.phase(), None));
+            }
         }
         Ok(())
     }
@@ -204,8 +209,15 @@ impl Relay {
             }
             Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),
             Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, self.phase(), None)),
+            // It has broken off what it had not ended.
+            Poll::Ready(Err(Broken::Reset)) if self.tunnel || self.downloaded => {
+                return Err(End::new(Cause::ServerAbort, self.phase(), None));
+            }
+            Poll::Ready(Err(Broken::Sink)) if self.tunnel => {
+                return Err(End::new(Cause::ServerAbort, self.phase(), None));
+            }
             // A server that answers may stop reading the request: what it answered still counts.
-            Poll::Ready(Err(Broken::Sink)) if !self.tunnel => {
+            Poll::Ready(Err(Broken::Sink | Broken::Reset)) => {
                 server.conn.output.discard(&exchange.session.worker.buffers);
                 if let Some(wire) = &mut exchange.response_wire {
                     wire.keep_alive = false;
@@ -213,7 +225,6 @@ impl Relay {
                 self.deaf = true;
                 return self.poll_drain(context, exchange, active);
             }
-            Poll::Ready(Err(Broken::Sink)) => return Err(End::new(Cause::ServerAbort, self.phase(), None)),
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl ResponseWait {
             }
             Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, Phase::Headers, Some(400))),
             // The server may have answered before it closed: its answer, or its end, is found by reading.
-            Poll::Ready(Err(Broken::Sink)) => {
+            Poll::Ready(Err(Broken::Sink | Broken::Reset)) => {
                 server.conn.output.discard(buffers);
                 self.sent = true;
             }

@@ -67,7 +67,7 @@ fn poll_tunnel(
             Poll::Ready(Err(Broken::Source | Broken::Invalid)) => {
                 return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Data, None)));
             }
-            Poll::Ready(Err(Broken::Sink)) => {
+            Poll::Ready(Err(Broken::Sink | Broken::Reset)) => {
                 return Poll::Ready(Err(End::new(Cause::ServerAbort, Phase::Data, None)));
             }
         }

@@ -68,6 +68,17 @@ pub enum Broken {
     Invalid,
     /// The receiver's connection failed.
     Sink,
+    /// The receiver has reset its connection, without having ended it.
+    Reset,
+}
+
+impl Broken {
+    /// What writing to the receiver has told.
+    #[cold]
+    fn sink(error: &io::Error) -> Self {
+        // Where the connection had been ended before, the system says something else.
+        if error.kind() == io::ErrorKind::ConnectionReset { Self::Reset } else { Self::Sink }
+    }
 }
 
 impl Transfer {
@@ -279,12 +290,12 @@ fn poll_move(
             let pending = lent.pipe.len();
             let drained = sink.poll_drain_pipe(context, &mut lent.pipe);
             *active |= lent.pipe.len() < pending;
-            ready!(drained).map_err(|_: io::Error| Broken::Sink)?;
+            ready!(drained).map_err(|error| Broken::sink(&error))?;
         }
         let ahead = transfer.verbatim(&source.input);
         let together = ahead > COPY_MAX && !sink.output.is_empty();
         if together && let Poll::Ready(written) = poll_write_together(context, source, sink, ahead) {
-            transfer.took(written.map_err(|_| Broken::Sink)?);
+            transfer.took(written.map_err(|error| Broken::sink(&error))?);
             source.input.release(buffers);
             *active = true;
         }
@@ -294,7 +305,7 @@ fn poll_move(
         if pending > 0 {
             let flushed = sink.poll_flush(context, buffers);
             *active |= sink.output.len() < pending;
-            ready!(flushed).map_err(|_: io::Error| Broken::Sink)?;
+            ready!(flushed).map_err(|error| Broken::sink(&error))?;
         }
         sink.output.release(buffers);
         if transfer.is_done() {

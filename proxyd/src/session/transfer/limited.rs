@@ -29,7 +29,7 @@ pub(super) fn poll(
         if pending > 0 {
             let flushed = sink.poll_flush(context, buffers);
             *active |= sink.output.len() < pending;
-            ready!(flushed).map_err(|_| Broken::Sink)?;
+            ready!(flushed).map_err(|error| Broken::sink(&error))?;
         }
         sink.output.release(buffers);
         let Kind::Limited(limited) = &mut transfer.kind else { return Poll::Ready(Ok(())) };
