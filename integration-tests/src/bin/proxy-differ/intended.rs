@@ -367,7 +367,8 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "the same, where haproxy has seen in time that the server closes",
         applies: |case, ours, theirs| {
             let closes = case.answers.iter().any(|answer| answer.closes);
-            closes && ours.client == theirs.client && sent_once(ours) == sent_once(theirs)
+            let any = case.retries();
+            closes && ours.client == theirs.client && sent_once(ours, any) == sent_once(theirs, any)
         },
     },
     Rule {
@@ -412,11 +413,11 @@ fn is_safe(request: &Message) -> bool {
     methods.contains(&request.method()) && request.body.is_empty()
 }
 
-/// All requests, without a safe one that begins a connection where the same ended the one before.
-fn sent_once(outcome: &Outcome) -> Vec<&Message> {
+/// All requests, without a safe one, or `any`, that begins a connection where the same ended the one before.
+fn sent_once(outcome: &Outcome, any: bool) -> Vec<&Message> {
     let mut all: Vec<&Message> = Vec::new();
     for connection in &outcome.server {
-        let again = connection.first().is_some_and(|first| is_safe(first) && all.last() == Some(&first));
+        let again = connection.first().is_some_and(|first| (any || is_safe(first)) && all.last() == Some(&first));
         all.extend(connection.iter().skip(usize::from(again)));
     }
     all
