@@ -24,6 +24,7 @@ mod files;
 mod forwarded;
 mod frontend;
 mod global;
+mod healthcheck;
 mod keep_alive;
 mod legacy;
 mod line;
@@ -190,6 +191,9 @@ impl<'a> Lowering<'a> {
             SectionKind::Userlist => self.userlist(ast),
             SectionKind::LogForward => log_forward::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             SectionKind::LogProfile => log_profile::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
+            SectionKind::Healthcheck => {
+                healthcheck::lower(ast, &mut self.others, &mut self.tools, &mut self.out);
+            }
             SectionKind::Ring => ring::lower(ast, &mut self.others, &mut self.tools, &mut self.out),
             kind if kind.is_proxy() => self.proxy(ast, kind),
             kind => sections::lower(ast, kind, &mut self.others, &mut self.tools, &mut self.out),
@@ -254,6 +258,7 @@ impl<'a> Lowering<'a> {
         }
         let mut seen = HashSet::new();
         self.inherited_checks(&mut seen);
+        self.named_checks(&mut seen);
         let mut sections = Vec::with_capacity(self.proxies.len());
         let (mut frontends, mut backends) = (0, 0);
         for Proxy { mut section, rules } in std::mem::take(&mut self.proxies) {
@@ -328,6 +333,16 @@ impl Lowering<'_> {
                 response_captures: 0,
             };
             self.checks(&mut check, facts, seen);
+        }
+    }
+
+    /// `healthcheck` sections.
+    fn named_checks(&mut self, seen: &mut HashSet<Span>) {
+        for mut draft in std::mem::take(&mut self.others.healthchecks) {
+            let name = draft.name.clone();
+            let facts = draft.section(&name);
+            self.checks(&mut draft.check, facts, seen);
+            self.others.healthchecks.push(draft);
         }
     }
 

@@ -278,3 +278,57 @@ fn a_server_that_flaps_troubles_nobody() {
         assert!(up.contains("Server flaps/s is UP, reason: Layer7 check passed"), "{round}: {up}");
     }
 }
+
+const NAMED: &str = "
+global
+    stats socket {runtime} level admin
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 1s
+    timeout check 300ms
+healthcheck web
+    type httpchk GET /health HTTP/1.1
+    http-check send hdr Host %[srv_name]
+    http-check expect status 418
+healthcheck greeting
+    type tcp-check
+    tcp-check expect string +HELLO
+frontend fe
+    bind {front}
+    default_backend be
+backend be
+    option httpchk OPTIONS /own
+    http-check expect status 200
+    server a {server} check inter 100 healthcheck web
+    server b {server} check inter 100 healthcheck greeting
+    server c {server} check inter 100
+";
+
+/// `healthcheck` sections (haproxy 3.4): each server is asked what its section says, and the backend's own check is for the others.
+#[test]
+fn servers_may_have_checks_of_their_own() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let rig = Rig::start("named-checks", NAMED, answering(b"HTTP/1.1 418 No\r\nContent-Length: 0\r\n\r\n"));
+    let row = |server: &str| {
+        let all = rig.command("show stat be -1 -1");
+        all.lines().find(|line| line.starts_with(&format!("be,{server},"))).unwrap_or_default().to_owned()
+    };
+    let shows = |server: &str, words: &str| {
+        let waited = wait::until(words, BOUND, || row(server).contains(words).then_some(()));
+        assert!(waited.is_ok(), "{server}: {}", row(server));
+    };
+    shows("a", "L7OK,418");
+    shows("b", "L7TOUT");
+    shows("c", "L7STS,418");
+    let mut seen = Vec::new();
+    wait::until("both requests", BOUND, || {
+        seen.extend(rig.origin.next_message());
+        let has = |start: &str| seen.iter().any(|message: &String| message.starts_with(start));
+        (has("GET /health HTTP/1.1\r\nhost: a\r\n") && has("OPTIONS /own HTTP/1.0\r\n")).then_some(())
+    })
+    .unwrap_or_else(|_| panic!("{seen:?}"));
+}

@@ -1,7 +1,8 @@
 //! Health checks: `option …-check`, `http-check` and `tcp-check`.
 
-use super::draft::{CheckDraft, CheckOption, ExternalCheck, Settings};
+use super::draft::{CheckDraft, CheckOption, ExternalCheck};
 use super::line::{Line, code};
+use super::model::HealthCheck;
 use crate::health::script::{
     CheckKind, ConnectStep, Dialect, Expect, ExpectPattern, External, HttpSend, HttpStep, TcpStep,
 };
@@ -100,7 +101,7 @@ fn end(line: &mut Line<'_, '_>, name: &str) {
 }
 
 /// The options that choose a fixed exchange, or say that a command is run.
-pub(super) fn protocol(line: &mut Line<'_, '_>, name: &str, settings: &mut Settings) {
+pub(super) fn protocol(line: &mut Line<'_, '_>, name: &str, check: &mut CheckDraft) {
     let kind = match name {
         "tcp-check" => CheckOption::Tcp,
         "ssl-hello-chk" => CheckOption::SslHello,
@@ -117,7 +118,7 @@ pub(super) fn protocol(line: &mut Line<'_, '_>, name: &str, settings: &mut Setti
         _ => CheckOption::None,
     };
     line.end();
-    settings.check.kind = kind;
+    check.kind = kind;
 }
 
 fn literal(text: &str) -> Text {
@@ -229,8 +230,8 @@ fn ldap() -> Vec<TcpStep> {
 }
 
 /// The check with everything filled in.
-pub(super) fn complete(check: &CheckDraft, external: &ExternalCheck) -> CheckKind {
-    match &check.kind {
+pub(super) fn complete(check: &CheckDraft, external: &ExternalCheck) -> HealthCheck {
+    let kind = match &check.kind {
         CheckOption::None => CheckKind::Tcp,
         // Without a command the configuration is refused.
         CheckOption::External => CheckKind::External(External {
@@ -242,7 +243,8 @@ pub(super) fn complete(check: &CheckDraft, external: &ExternalCheck) -> CheckKin
         CheckOption::Tcp => CheckKind::TcpScript(check.tcp_steps.clone()),
         CheckOption::Exchange(dialect, steps) => CheckKind::Exchange(*dialect, steps.clone()),
         CheckOption::Http => CheckKind::Http(http_steps(check)),
-    }
+    };
+    HealthCheck { kind, disable_on_404: check.disable_on_404, send_state: check.send_state }
 }
 
 /// The first `http-check send` builds on `option httpchk`; without any, its request is sent as it is. Without an

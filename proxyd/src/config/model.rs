@@ -62,6 +62,17 @@ pub struct Model {
     pub pattern_files: Vec<Arc<PatternFile>>,
 }
 
+/// A health check, of a backend or of a `healthcheck` section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthCheck {
+    /// What it says on the connection.
+    pub kind: CheckKind,
+    /// `http-check disable-on-404`: a 404 takes no new clients but keeps the old ones.
+    pub disable_on_404: bool,
+    /// `http-check send-state`: the check tells the server's state in a header.
+    pub send_state: bool,
+}
+
 /// What a backend in `mode log` needs to send lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogServers {
@@ -440,12 +451,8 @@ pub struct Backend {
     pub retry_on: RetryOn,
     /// `fullconn`: at how many connections `minconn` has grown to `maxconn`. `None`: a tenth of what may come in.
     pub fullconn: Option<u32>,
-    /// What a health check says on the connection.
-    pub health_check: CheckKind,
-    /// `http-check disable-on-404`: a 404 takes no new clients but keeps the old ones.
-    pub disable_on_404: bool,
-    /// `http-check send-state`: the check tells the server's state in a header.
-    pub send_state: bool,
+    /// What a health check is.
+    pub health_check: HealthCheck,
     /// `option log-health-checks`: each result is logged.
     pub log_health_checks: bool,
     /// `option persist`: a cookie counts even when its server is down.
@@ -535,6 +542,8 @@ pub struct Server {
     pub check: Option<Check>,
     /// `agent-check`. `None`: no agent.
     pub agent: Option<Agent>,
+    /// `healthcheck`: what its check is instead of the backend's.
+    pub health_check: Option<Box<HealthCheck>>,
     /// `track`: the server whose state counts for this one.
     pub track: Option<(BackendId, ServerIndex)>,
     /// `send-proxy` and its kin.

@@ -90,10 +90,10 @@ fn apply(line: &mut Line<'_, '_>, row: &'static Keyword, on: bool, section: &mut
         }
         "httpchk" => check::httpchk(line, &mut section.settings.check),
         "tcp-check" | "ssl-hello-chk" | "redis-check" | "smtpchk" | "mysql-check" | "pgsql-check" | "ldap-check"
-        | "spop-check" => check::protocol(line, row.name, &mut section.settings),
+        | "spop-check" => check::protocol(line, row.name, &mut section.settings.check),
         "external-check" => {
             section.settings.external_check.option = Some(line.words.statement());
-            check::protocol(line, row.name, &mut section.settings);
+            check::protocol(line, row.name, &mut section.settings.check);
         }
         "http-restrict-req-hdr-names" => odd_names(line, row.name, &mut section.settings.odd_names),
         // What has no effect yet takes its arguments; more than its arity is refused as haproxy does.

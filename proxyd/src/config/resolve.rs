@@ -3,7 +3,7 @@
 use super::balance;
 use super::check;
 use super::cookie;
-use super::draft::{Flag, LogEntry, Section, Settings, StatsDraft};
+use super::draft::{CheckDraft, ExternalCheck, Flag, LogEntry, Section, Settings, StatsDraft};
 use super::global::Extra;
 use super::line::code;
 use super::model::{
@@ -192,7 +192,7 @@ pub(super) fn file_and_line(sources: &Sources, span: Span) -> (String, u32) {
     (sources.get(span.source).path().display().to_string(), sources.position(span).line)
 }
 
-impl Completion<'_> {
+impl<'a> Completion<'a> {
     fn error(&mut self, kind: &'static str, at: Span, message: String) {
         self.out.push(Diagnostic::error(kind, at, message).whole_file());
     }
@@ -402,8 +402,6 @@ impl Completion<'_> {
             retry_on: settings.retry_on.clone().unwrap_or_default(),
             fullconn: settings.fullconn,
             health_check: check::complete(&settings.check, &settings.external_check),
-            disable_on_404: settings.check.disable_on_404,
-            send_state: settings.check.send_state,
             log_health_checks: flag(Flag::LogHealthChecks),
             persist: flag(Flag::Persist),
             abortonclose: settings.flags.get(Flag::AbortOnClose, is_http),
@@ -533,6 +531,9 @@ impl Completion<'_> {
                 port,
                 send: settings.agent_send.clone(),
             }),
+            health_check: self
+                .own_check(section, draft)
+                .map(|check| Box::new(check::complete(check, &ExternalCheck::default()))),
             track: None,
             send_proxy: send_proxy::compile(section, draft, self.names, self.out),
             socks4: settings.socks4,
@@ -589,11 +590,28 @@ impl Completion<'_> {
         }
     }
 
+    /// `healthcheck`: the check of that section.
+    fn own_check(&mut self, section: &Section, draft: &ServerDraft) -> Option<&'a CheckDraft> {
+        let name = draft.settings.healthcheck.as_ref()?;
+        let found = self.others.healthchecks.iter().find(|check| check.name == *name);
+        if found.is_none() {
+            let (word, proxy, server) = (section.word(), &section.name, &draft.name);
+            let message = format!("{word} '{proxy}', server '{server}': unable to find required healthcheck '{name}'");
+            self.error(code::UNKNOWN_NAME, draft.span, message);
+        }
+        found.map(|found| &found.check)
+    }
+
     fn check(&mut self, section: &Section, draft: &ServerDraft, address: &ServerAddress, port: ServerPort) -> Check {
         let settings = &draft.settings;
         let has_ports = !matches!(address, ServerAddress::Unix(_) | ServerAddress::Abstract(_));
         let fixed = matches!(port, ServerPort::Fixed(_));
-        if has_ports && !fixed && settings.check_port.is_none() && !check::names_port(&section.settings.check) {
+        let own = settings.healthcheck.as_ref().and_then(|name| {
+            let check = self.others.healthchecks.iter().find(|check| check.name == *name)?;
+            Some(&check.check)
+        });
+        let says = own.unwrap_or(&section.settings.check);
+        if has_ports && !fixed && settings.check_port.is_none() && !check::names_port(says) {
             let message = format!(
                 "{} '{}': server '{}' has neither service port nor check port.",
                 section.word(),

@@ -2,6 +2,7 @@
 //! their like. What other sections refer to is kept: names, and the error files of `http-errors`.
 
 use super::address::{self, Accept};
+use super::healthcheck;
 use super::line::{Line, code};
 use super::log_forward;
 use super::log_profile;
@@ -29,6 +30,7 @@ pub(super) struct Others {
     pub rings: Vec<RingSettings>,
     pub forwards: Vec<log_forward::Draft>,
     pub profiles: Vec<log_profile::Draft>,
+    pub healthchecks: Vec<healthcheck::Draft>,
     pub mailers: HashMap<String, Span>,
     pub http_errors: HashMap<String, Vec<Arc<ErrorFile>>>,
     /// `peers/table`

@@ -156,6 +156,9 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             | "socks4" => {
                 self.addresses(row.name, s, resolver);
             }
+            "healthcheck" => {
+                s.healthcheck = self.argument("<name>").map(|word| word.text.to_string()).or(s.healthcheck.take());
+            }
             "cc" | "tcp-md5sig" | "idle-ping" => self.transport(row.name, s),
             _ => self.others(row, s),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{self, Member, Method, Plan, Probe, Program};
-use crate::config::model::{self, Agent, Check, ListenAddress, Mode, Model};
+use crate::config::model::{self, Agent, Check, HealthCheck, ListenAddress, Mode, Model};
 use crate::generation::Generation;
 use crate::health::script::run::Script;
 use crate::health::script::{CheckKind, External};
@@ -22,16 +22,22 @@ pub fn plans(model: &Model, generation: &Generation) -> Result<Vec<Plan>, String
         if backend.proxy.disabled || !backend.servers.iter().any(watched) {
             continue;
         }
-        let script = Script::compile(&backend.health_check, backend.disable_on_404)
-            .map_err(|error| format!("health check of '{}': {error}", backend.proxy.name))?;
-        let script = Arc::new(script);
+        let compile = |check: &HealthCheck| {
+            Script::compile(&check.kind, check.disable_on_404)
+                .map(Arc::new)
+                .map_err(|error| format!("health check of '{}': {error}", backend.proxy.name))
+        };
+        let shared = compile(&backend.health_check)?;
         let id = BackendId(u32::try_from(index).unwrap_or(u32::MAX));
         for (rank, server) in backend.servers.iter().enumerate().filter(|(_, server)| watched(server)) {
+            let own = server.health_check.as_deref();
+            let script = own.map_or_else(|| Ok(Arc::clone(&shared)), compile)?;
+            let check = own.unwrap_or(&backend.health_check);
             let settings = Settings { model, backend, server };
             let mut plan = settings.plan(live, rank, &script)?;
             plan.trackers = trackers(model, generation, (id, rank));
             plan.spread_percent = model.global.spread_checks;
-            if let (Some(Method::Probe(probe)), true) = (&mut plan.check, backend.send_state) {
+            if let (Some(Method::Probe(probe)), true) = (&mut plan.check, check.send_state) {
                 probe.send_state = Some(generation.global.node.clone());
             }
             plans.push(plan);
@@ -66,7 +72,8 @@ impl Settings<'_> {
     /// The health check. A server without an address waits in maintenance until it has one.
     fn check(&self, check: &Check, script: &Arc<Script>) -> Result<Method, String> {
         let server = self.server;
-        if let CheckKind::External(external) = &self.backend.health_check {
+        let what = server.health_check.as_deref().unwrap_or(&self.backend.health_check);
+        if let CheckKind::External(external) = &what.kind {
             return Ok(Method::Program(self.program(external)));
         }
         let endpoint = Endpoint { address: check.address, port: check.port };

@@ -177,7 +177,7 @@ pub const SERVER_PARAMS: &[Param] = &[
     param("force-tlsv13", NONE, NoEffect).ssl(),
     param("guid", ONE, NoEffect),
     param("hash-key", ONE, Works),
-    param("healthcheck", ONE, Unsupported),
+    param("healthcheck", ONE, Works),
     param("id", ONE, Works).not_default(),
     param("idle-ping", ONE, Works),
     param("init-addr", ONE, Works),
