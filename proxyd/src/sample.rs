@@ -3,7 +3,7 @@
 //!
 //! - [`value`] types and conversions between them
 //! - [`context`] what samples are taken from, [`content`] bytes that are no message yet among it
-//! - [`variable`] values kept under a name, [`transaction`] what else rules keep for an exchange
+//! - [`variable`] values kept under a name, [`variable_limits`] how many, [`transaction`] what else rules keep for an exchange
 //! - [`fetch`] taking them, [`convert`] changing them
 //! - [`pattern_file`] patterns and maps in files, which change while the process runs; [`regex`] regular expressions
 //! - [`pattern`] comparing them, [`prefix_map`] the look-up below it
@@ -24,6 +24,7 @@ pub mod text;
 pub mod transaction;
 pub mod value;
 pub mod variable;
+pub mod variable_limits;
 
 pub use context::{Context, Groups, Live, Stream};
 pub use convert::Converter;

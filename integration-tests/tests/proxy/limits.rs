@@ -144,6 +144,36 @@ fn so_much_of_a_cookie_is_captured() {
     }
 }
 
+/// The word, a number of bytes, what is set, and which of the variables have a value then.
+const VARIABLES: &[(&str, &str, &str)] = &[
+    ("txn-max-size 70", "txn.a=str(aaaaaaaaaa)", ""),
+    ("txn-max-size 90", "txn.a=str(aaaaaaaaaa)", "txn.a"),
+    ("txn-max-size 150", "txn.a=int(5) txn.b=int(6) req.c=bool(1)", "txn.a"),
+    ("txn-max-size 0", "txn.a=str(aaa)", "txn.a"),
+    ("txn-max-size 100", "txn.a=str(aaa) txn.b=str(bbb) req.c=str(ccc) sess.d=str(ddd)", "txn.a sess.d"),
+    ("sess-max-size 100", "txn.a=str(aaa) txn.b=str(bbb) req.c=str(ccc) sess.d=str(ddd)", "txn.a"),
+    ("reqres-max-size 50", "txn.a=str(aaa) txn.b=str(bbb) req.c=str(ccc) sess.d=str(ddd)", "txn.a txn.b sess.d"),
+    // One is changed in its own place.
+    ("txn-max-size 100", "txn.a=str(aaa) txn.a=str(bbbb)", "txn.a"),
+];
+
+#[test]
+fn variables_take_so_much() {
+    for (number, (tune, set, expected)) in VARIABLES.iter().enumerate() {
+        let rules = set.split(' ').map(|one| {
+            let (name, value) = one.split_once('=').unwrap();
+            format!("http-request set-var({name}) {value}\n")
+        });
+        let shown = ["txn.a", "txn.b", "req.c", "sess.d"].map(|name| format!("hdr {name} \"%[var({name})]\""));
+        let lines = format!("{}http-request return status 200 {}", rules.collect::<Vec<_>>().concat(), shown.join(" "));
+        let rig = start(&format!("variables-{number}"), &format!("tune.vars.{tune}"), &lines, answering(OK));
+        let (answer, _) = talk(&rig, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", false, QUIET);
+        let fields = answer.lines().filter_map(|line| line.split_once(": "));
+        let found = fields.filter(|(name, value)| name.contains('.') && !value.is_empty()).map(|(name, _)| name);
+        assert_eq!(found.collect::<Vec<_>>().join(" "), *expected, "{tune}: {set}");
+    }
+}
+
 /// The words, bytes of a line of a chunk or of the trailers, and the status.
 const CHUNKS: &[(&str, usize, &str)] = &[
     ("", 15_000, "200"),

@@ -71,6 +71,13 @@ pub(super) fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut 
                 *size = u32::try_from(number).ok().filter(|&size| size > 0);
             }
         }
+        _ if name.starts_with("tune.vars.") => {
+            let number = line.integer(format!("'{name}' expects an integer argument.")).unwrap_or(0);
+            if let Some(most) = tune.variables.get_or_insert_default().named(name) {
+                // 0: no limit.
+                *most = u64::try_from(number).ok().filter(|&most| most > 0);
+            }
+        }
         "tune.pipesize" => {
             let number = line.integer("'tune.pipesize' expects an integer argument.").unwrap_or(0);
             tune.pipesize = u32::try_from(number).ok().filter(|&n| n > 0);

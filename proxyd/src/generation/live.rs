@@ -9,6 +9,7 @@ use crate::rules::effect::Effect;
 use crate::sample::fetch::Figure;
 use crate::sample::variable::ProcessVariables;
 use crate::sample::variable::Variables;
+use crate::sample::variable_limits::VariableLimits;
 use crate::sample::{Context, Converter, Stream, Value};
 use crate::sample::{Groups, Live};
 use crate::stick::tracked::Statuses;
@@ -21,6 +22,10 @@ use std::time::Duration;
 mod figure;
 
 impl Live for Generation {
+    fn variable_limits(&self) -> Option<&VariableLimits> {
+        self.global.tune.variables.as_deref()
+    }
+
     fn statuses(&self) -> Option<&Statuses> {
         self.global.tune.statuses.as_deref()
     }

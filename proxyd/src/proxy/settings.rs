@@ -3,6 +3,7 @@
 //! The model of the configuration and the running objects share these types, so that neither copies the other's.
 
 use crate::limits::{CAPTURED_COOKIE_MAX, LOGGED_LINE_MAX};
+use crate::sample::variable_limits::VariableLimits;
 use crate::stick::tracked::Statuses;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -311,6 +312,8 @@ pub struct Tune {
     pub connection_rate: Option<u32>,
     /// `maxsessrate`: likewise.
     pub session_rate: Option<u32>,
+    /// `tune.vars.…`. `None`: no limit.
+    pub variables: Option<Box<VariableLimits>>,
     /// `http-err-codes`, `http-fail-codes`. `None`: neither.
     pub statuses: Option<Box<Statuses>>,
     /// `tune.rcvbuf.…`, `tune.sndbuf.…`, `tune.notsent-lowat.…`.
@@ -338,6 +341,7 @@ impl Default for Tune {
             reject_privileged_ports: false,
             connection_rate: None,
             session_rate: None,
+            variables: None,
             statuses: None,
             kernel_buffers: KernelBuffers::default(),
         }

@@ -7,6 +7,7 @@ use super::fetch::socket::{Socket, Which};
 use super::fetch::{Figure, Side};
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
+use super::variable_limits::VariableLimits;
 use crate::http::Head;
 use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
 use crate::proxy_protocol::PrefaceError;
@@ -187,8 +188,11 @@ impl Stream<'_> {
         }
     }
 
-    /// Sets a variable; one of an exchange does not last where there is none.
+    /// Sets a variable, unless there is no room for it; one of an exchange does not last where there is none.
     pub fn set_variable(&self, name: &Name, value: Value<'static>) {
+        if self.live.variable_limits().is_some_and(|limits| !limits.allow(self, name, &value)) {
+            return;
+        }
         match (name.scope, self.transaction) {
             (Scope::Process, _) => self.live.variables().set(&name.name, value),
             (Scope::Session | Scope::Check, _) => self.variables.set(name, value),
@@ -236,6 +240,10 @@ impl Stream<'_> {
 /// State of the running process that rules may ask for. What does not say otherwise answers as before the process runs, when there
 /// is nothing yet.
 pub trait Live {
+    /// How much variables may take, where it is configured.
+    fn variable_limits(&self) -> Option<&VariableLimits> {
+        None
+    }
     /// What statuses say, where it is configured.
     fn statuses(&self) -> Option<&Statuses> {
         None
