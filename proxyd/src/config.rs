@@ -58,7 +58,7 @@ mod users;
 mod value;
 
 use address::Resolver;
-use draft::{CheckDraft, Section};
+use draft::{CheckDraft, DefaultRules, Section};
 use model::{Global, Model, Userlist};
 use proxy::{DefaultsList, Tools};
 use resolve::{Drafts, Overrides};
@@ -225,7 +225,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn proxy(&mut self, ast: &'a ast::Section, kind: SectionKind) {
-        let mut section = proxy::open(ast, kind, &self.defaults, &mut self.tools, self.sources, &mut self.out);
+        let mut section = proxy::open(ast, kind, &mut self.defaults, &mut self.tools, self.sources, &mut self.out);
         let mut rules = Vec::new();
         for statement in &ast.statements {
             if proxy::statement(statement, &mut section, &mut self.tools, &mut self.out) == proxy::Taken::Rule {
@@ -233,7 +233,8 @@ impl<'a> Lowering<'a> {
             }
         }
         if kind == SectionKind::Defaults {
-            section.settings.rules = Arc::new(rules.into_iter().cloned().collect());
+            let statements = rules.into_iter().cloned().collect();
+            section.settings.rules = Arc::new(DefaultRules { statements, head: Some(section.head) });
             self.inherited_checks.push((section.name.clone(), section.mode(), section.settings.check.clone()));
             return self.defaults.add(section);
         }
@@ -251,8 +252,10 @@ impl<'a> Lowering<'a> {
             &mut self.out,
         );
         self.complete_names(env);
-        for statement in
-            self.proxies.iter().flat_map(|proxy| proxy.section.settings.rules.iter().chain(proxy.rules.iter().copied()))
+        for statement in self
+            .proxies
+            .iter()
+            .flat_map(|proxy| proxy.section.settings.rules.statements.iter().chain(proxy.rules.iter().copied()))
         {
             self.names.changed_files.extend(rules::changed_file(statement));
         }
@@ -276,8 +279,7 @@ impl<'a> Lowering<'a> {
             frontends += u32::from(section.is_frontend());
             backends += u32::from(section.is_backend());
             let inherited = Arc::clone(&section.settings.rules);
-            let statements = inherited.iter().chain(rules);
-            let mut rules = rules::lower(&facts, statements, &self.names, &mut self.out);
+            let mut rules = rules::lower(&facts, &inherited.statements, rules, &self.names, &mut self.out);
             for (status, statement) in &section.settings.http_errors {
                 let reply = rules::http_error(&facts, *status, statement, &self.names, &mut self.out);
                 rules.http_errors.extend(reply.map(|reply| (*status, reply)));

@@ -25,6 +25,7 @@ mod global;
 mod halog;
 mod health;
 mod http;
+mod inheritance;
 mod keep_alive;
 mod last_server;
 mod limits;

@@ -102,7 +102,22 @@ pub(super) struct Settings {
     pub response_inspect_delay: Option<Duration>,
     pub external_check: ExternalCheck,
     /// Rules of a named `defaults` section, lowered again in each section that starts from it.
-    pub rules: Arc<Vec<Statement>>,
+    pub rules: Arc<DefaultRules>,
+}
+
+/// What a named `defaults` section says of rules and ACLs.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct DefaultRules {
+    pub statements: Vec<Statement>,
+    /// Where the section begins.
+    pub head: Option<Span>,
+}
+
+impl DefaultRules {
+    /// Whether there are rules among them: ACLs alone have no effect outside their section.
+    pub(super) fn has_rules(&self) -> bool {
+        self.statements.iter().any(|statement| statement.keyword().is_some_and(|word| &*word.text != "acl"))
+    }
 }
 
 /// The last statement that chose what is logged.

@@ -1,7 +1,7 @@
 //! `defaults`, `frontend`, `backend` and `listen`: opening the section, and which statement goes to whom.
 
 use super::address::Resolver;
-use super::draft::{At, Section, Settings};
+use super::draft::{At, DefaultRules, Section, Settings};
 use super::line::{Line, code};
 use super::option::{self, Negation};
 use super::support::Support;
@@ -39,6 +39,8 @@ pub(super) const NEGATION: &str = "negation/default currently supported only for
 pub(super) struct DefaultsList {
     latest: Option<Arc<Settings>>,
     named: HashMap<String, Vec<(Span, Arc<Settings>)>>,
+    /// What kind of section was the first to start from one that has rules, by where that one begins.
+    rules_used: HashMap<Span, SectionKind>,
 }
 
 impl DefaultsList {
@@ -68,14 +70,11 @@ impl DefaultsList {
             }
             Some([(_, settings)]) => Settings::clone(settings),
             Some([(first, _), .., (last, settings)]) => {
-                let place = |span: &Span| {
-                    format!("{}:{}", sources.get(span.source).path().display(), sources.position(*span).line)
-                };
                 let message = format!(
                     "ambiguous defaults section name '{}' referenced by {what} exists at least at {} and {}.",
                     name.text,
-                    place(first),
-                    place(last)
+                    place(first, sources),
+                    place(last, sources)
                 );
                 out.push(
                     Diagnostic::error(code::DUPLICATE, name.span, message)
@@ -86,13 +85,50 @@ impl DefaultsList {
             }
         }
     }
+
+    /// Looks whether a section of this kind may start from these rules: either frontends or backends may (manual, section 4).
+    fn use_rules(
+        &mut self,
+        rules: &DefaultRules,
+        kind: SectionKind,
+        head: Span,
+        sources: &Sources,
+        out: &mut Diagnostics,
+    ) {
+        let Some(from) = rules.head.filter(|_| rules.has_rules()) else { return };
+        let at = place(&from, sources);
+        let message = match kind {
+            SectionKind::Listen => {
+                "a listen section cannot inherit from a defaults section defining TCP/HTTP rules.".to_owned()
+            }
+            SectionKind::Defaults => format!(
+                "a defaults section cannot inherit from a defaults section defining TCP/HTTP rules (defaults section at {at})."
+            ),
+            kind if *self.rules_used.entry(from).or_insert(kind) != kind => format!(
+                "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules \
+                 (defaults section at {at})."
+            ),
+            _ => return,
+        };
+        out.push(
+            Diagnostic::error(code::WRONG_SECTION, head, message)
+                .place(Place::ParsingLine)
+                .related(from, "these defaults")
+                .help("name other defaults with `from`"),
+        );
+    }
+}
+
+/// A place as messages name it.
+fn place(span: &Span, sources: &Sources) -> String {
+    format!("{}:{}", sources.get(span.source).path().display(), sources.position(*span).line)
 }
 
 /// Opens a section from its first line.
 pub(super) fn open(
     ast: &ast::Section,
     kind: SectionKind,
-    defaults: &DefaultsList,
+    defaults: &mut DefaultsList,
     tools: &mut Tools,
     sources: &Sources,
     out: &mut Diagnostics,
@@ -130,6 +166,7 @@ pub(super) fn open(
     } else {
         defaults.settings(from, &what, sources, out)
     };
+    defaults.use_rules(&settings.rules, kind, ast.head.span, sources, out);
     let mut section = Section::new(kind, text, ast.head.span, settings);
     if let Some(word) = addresses {
         legacy::section_address(word, &mut section, tools, out);

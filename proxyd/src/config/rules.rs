@@ -130,23 +130,28 @@ pub fn takes(words: &[impl AsRef<str>]) -> bool {
     }
 }
 
-/// Lowers the statements of a section that [`takes`] wants, in their order.
-pub fn lower<'s>(
+/// Lowers the statements that [`takes`] wants, in their order: those of the `defaults` section, then the section's own. ACLs of
+/// the first are for its rules alone.
+pub fn lower(
     section: &Section<'_>,
-    statements: impl IntoIterator<Item = &'s Statement>,
+    inherited: &[Statement],
+    own: Vec<&Statement>,
     names: &Names,
     out: &mut Diagnostics,
 ) -> Rules {
     let mut lowering = Lowering::new(section, names, out);
-    let statements: Vec<&Statement> = statements.into_iter().collect();
     // Rules name filters that may stand behind them.
     let is_filter = |statement: &Statement| statement.words.first().is_some_and(|word| word.as_str() == "filter");
-    for statement in statements.iter().filter(|statement| is_filter(statement)) {
+    for statement in inherited.iter().chain(own.iter().copied()).filter(|statement| is_filter(statement)) {
         let mut words = statement.words();
         let _keyword = words.next();
         lowering.filter(&mut words);
     }
-    for statement in statements {
+    for statement in inherited {
+        lowering.statement(statement);
+    }
+    lowering.declared.clear();
+    for statement in own {
         lowering.statement(statement);
     }
     lowering.finish()

@@ -38,7 +38,7 @@ fn lowered(lines: &str, kind: SectionKind, mode: Mode) -> (Rules, Vec<(Severity,
     names.userlists.insert("u".into(), UserlistId(0));
     names.resolvers.insert("dns".into());
     let section_of_file = parsed.file.sections.first().expect("one section");
-    let rules = lower(&section, &section_of_file.statements, &names, &mut out);
+    let rules = lower(&section, &[], section_of_file.statements.iter().collect(), &names, &mut out);
     let problems = parsed.diagnostics.iter().chain(out.iter()).map(|problem| {
         let line = problem.span.map_or(0, |span| parsed.sources.position(span).line - 1);
         (problem.severity, line, problem.message.clone())
