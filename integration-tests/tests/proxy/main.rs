@@ -42,6 +42,7 @@ mod preface;
 mod programs;
 mod published;
 mod reload;
+mod replies;
 mod resolve;
 mod retries;
 mod rig;

@@ -40,6 +40,11 @@ const PAGES: [Page; 21] = [
     page(504, "Gateway Time-out", "The server didn't respond in time."),
 ];
 
+/// Whether there is a page for a status.
+pub fn has_page(status: u16) -> bool {
+    find(status).is_some()
+}
+
 /// The built-in page's body for a status; a status without a page gets the one of 500, as haproxy does.
 pub fn body(status: u16) -> String {
     let page = find(status).or_else(|| find(500));

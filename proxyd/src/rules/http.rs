@@ -200,7 +200,8 @@ impl Reply {
             ReplyBody::File(file) => Body::File(Arc::clone(file)),
             ReplyBody::ErrorPage | ReplyBody::None => Body::Bytes { content_type: None, bytes: Vec::new() },
             ReplyBody::Text { content_type, text } => {
-                Body::Bytes { content_type: Some(content_type.to_vec()), bytes: written(text) }
+                let bytes = written(text);
+                Body::Bytes { content_type: (!bytes.is_empty()).then(|| content_type.to_vec()), bytes }
             }
         };
         Answer { status: self.status, fields, body }

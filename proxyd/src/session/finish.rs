@@ -61,7 +61,7 @@ fn give_back_heads(exchange: &mut Exchange<'_>) {
 /// the client may not have taken the answer.
 async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
     let answers = exchange.account.status.is_none() && is_http(exchange);
-    let Some(code) = end.status.filter(|_| answers) else {
+    let Some(mut code) = end.status.filter(|_| answers) else {
         exchange.keep_alive = false;
         return Some(end);
     };
@@ -75,10 +75,16 @@ async fn answer(exchange: &mut Exchange<'_>, end: End) -> Option<End> {
     } else {
         drain_upload(exchange);
         let answer = exchange.answer.take().map_or_else(|| service::error_answer(exchange, code), |answer| *answer);
-        if answer.is_nothing() {
+        let own = (!answer.is_nothing()).then(|| answer.head.status());
+        if own.is_none() {
             exchange.keep_alive = false;
         } else if let Some(scrape) = service::give(exchange, answer) {
             Box::pin(exporter::send(exchange, scrape)).await;
+        }
+        // What an error file says is not what is told, what a rule sets is.
+        let written = exchange.response.status();
+        if own.is_some_and(|own| own != written) {
+            code = written;
         }
     }
     exchange.account.status = Some(code);

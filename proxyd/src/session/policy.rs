@@ -399,6 +399,8 @@ async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let limit = ruled.or_else(|| exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect)));
     let until = clock::moment() + limit.unwrap_or_default();
     let session = exchange.session;
+    // What it waits is told as the time in a queue, and none for the request.
+    exchange.account.received = None;
     std::future::poll_fn(|context| {
         if exchange.client.poll_gone(context, &session.worker.buffers).is_ready() {
             return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Tarpit, None)));
@@ -415,13 +417,12 @@ async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
 /// Keeps a rule's answer for the end.
 fn answered(exchange: &mut Exchange<'_>, answer: &rules::Answer, cause: Cause, phase: Phase) -> End {
     let own = made(answer, |status| service::error_answer(exchange, status));
-    let status = if own.is_nothing() { answer.status } else { own.head.status() };
     if matches!(answer.body, rules::Body::Redirect) && exchange.transaction.body.get() != Framing::None {
         // Beside a body haproxy says and counts already there that the connection ends.
         exchange.account.bytes_out += (b"connection".len() + b"close".len()) as u64;
     }
     exchange.answer = Some(Box::new(own));
-    End::new(cause, phase, Some(status))
+    End::new(cause, phase, Some(answer.status))
 }
 
 /// A rule's answer as it is sent.
@@ -431,11 +432,7 @@ fn made(answer: &rules::Answer, page: impl FnOnce(u16) -> Answer) -> Answer {
         rules::Body::File(file) => service::configured_answer(file, answer.status),
         rules::Body::Redirect => Answer::moved(answer.status),
         rules::Body::Bytes { content_type, bytes } => {
-            let mut own = Answer::new(answer.status, &[], bytes.clone());
-            if let Some(content_type) = content_type {
-                own.head.append(b"content-type", content_type);
-            }
-            own
+            return Answer::written(answer.status, &answer.fields, content_type.as_deref(), bytes.clone());
         }
     };
     if !own.is_nothing() {

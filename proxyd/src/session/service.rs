@@ -45,6 +45,22 @@ impl Answer {
         Self { head, body, scrape: None }
     }
 
+    /// What a rule writes itself: its fields, then those of the body. A 204 has no length (RFC 9110, section 8.6).
+    pub fn written(code: u16, fields: &[(Vec<u8>, Vec<u8>)], content_type: Option<&[u8]>, body: Vec<u8>) -> Self {
+        let mut head = Head::default();
+        head.start_response(Version::HTTP_11, code, status::phrase(code).as_bytes());
+        for (name, value) in fields {
+            head.append(name, value);
+        }
+        if code != 204 {
+            head.append(b"content-length", body.len().to_string().as_bytes());
+        }
+        if let Some(content_type) = content_type {
+            head.append(b"content-type", content_type);
+        }
+        Self { head, body, scrape: None }
+    }
+
     /// One of haproxy's built-in pages.
     pub fn page(code: u16) -> Self {
         let fields = [("cache-control", "no-cache"), ("content-type", "text/html")];
@@ -147,7 +163,6 @@ pub fn monitor(exchange: &mut Exchange<'_>) -> Result<(), End> {
     exchange.account.silent = true;
     policy::count_request(exchange);
     let code = if policy::monitor_fails(exchange) { 503 } else { 200 };
-    exchange.answer = Some(Box::new(Answer::page(code)));
     Err(End::new(Cause::Local, Phase::Request, Some(code)))
 }
 

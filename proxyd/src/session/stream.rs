@@ -163,7 +163,7 @@ impl Account {
             handshake: 0,
             idle: self.first_byte.map_or(0, |first| first.milliseconds_since(self.began)),
             request: between(self.first_byte, self.received),
-            queue: between(self.received, self.dequeued),
+            queue: between(self.received.or(self.first_byte), self.dequeued),
             connect: between(self.dequeued, self.connected),
             response: between(self.connected, self.answered),
             total: now.milliseconds_since(self.began),

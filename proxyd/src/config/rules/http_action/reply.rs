@@ -13,26 +13,36 @@ use shared_config::source::encode;
 use shared_config::words::{Word, Words};
 use std::sync::Arc;
 
-/// Where a whole answer comes from.
-enum From<'a> {
+/// What follows the head, as it is written.
+enum Payload<'a> {
+    /// `default-errorfiles`
+    Page,
     /// `errorfile`
     File(Arc<ErrorAnswer>),
     /// `errorfiles`: from the section of that name, by status.
     Section(&'a Word),
+    /// `string`, `file`
+    Literal(Vec<u8>),
+    /// `lf-string`, `lf-file`; none: something in it does not work yet.
+    Format(Option<Text>),
 }
 
 /// What is read of an answer so far.
 #[derive(Default)]
 struct Draft<'a> {
-    file: Option<From<'a>>,
     status: Option<u16>,
     fields: Vec<(Box<[u8]>, Text)>,
     content_type: Option<Box<[u8]>>,
-    body: Option<Text>,
-    error_page: bool,
+    /// With the word that it was given by.
+    payload: Option<(&'static str, Payload<'a>)>,
     /// Something in it does not work yet.
     incomplete: bool,
 }
+
+/// The words that say what follows the head; an answer takes one of them.
+const PAYLOADS: [&str; 7] = ["default-errorfiles", "errorfile", "errorfiles", "file", "lf-file", "lf-string", "string"];
+/// Fields that are written for what follows the head, whatever `hdr` says.
+const IGNORED_FIELDS: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
 
 impl Lowering<'_> {
     /// `deny` and `tarpit`: the page of `status` unless something else is written after it.
@@ -60,24 +70,65 @@ impl Lowering<'_> {
     }
 
     fn finished(&mut self, at: &RuleAt<'_>, words: &mut Words<'_>, status: u16, default: ReplyBody) -> Parsed<Reply> {
-        let draft = self.draft(at, words)?;
+        let mut draft = self.draft(at, words)?;
         let status = draft.status.unwrap_or(status);
-        draft.check(status, at)?;
-        let body = match &draft.file {
-            None => return Ok(draft.finish(status, default)),
-            Some(From::File(file)) => ReplyBody::File(Arc::clone(file)),
-            Some(From::Section(name)) => self.error_file_of(name, status).map_or(ReplyBody::None, ReplyBody::File),
+        let is_plain = draft.fields.is_empty() && draft.content_type.is_none();
+        let body = match draft.payload.take() {
+            None if is_plain && default == ReplyBody::ErrorPage => paged(status, "default-errorfiles", at)?,
+            None => {
+                self.warn_content_type(&draft, "because neither errorfile nor payload defined", at);
+                if is_plain { default } else { ReplyBody::None }
+            }
+            Some((word, Payload::Page)) => {
+                self.ignore_head(&mut draft, at);
+                paged(status, word, at)?
+            }
+            Some((_, Payload::File(file))) => {
+                self.ignore_head(&mut draft, at);
+                ReplyBody::File(file)
+            }
+            Some((word, Payload::Section(name))) => {
+                paged(status, word, at)?;
+                self.ignore_head(&mut draft, at);
+                self.error_file_of(name, status).map_or(ReplyBody::None, ReplyBody::File)
+            }
+            Some((_, Payload::Literal(bytes))) if bytes.is_empty() => {
+                self.warn_content_type(&draft, "when used with an empty payload", at);
+                ReplyBody::None
+            }
+            Some((_, Payload::Literal(bytes))) => {
+                let missing = "a content type must be defined when non-empty payload is configured";
+                text_body(Some(Text::literal(bytes)), status, &mut draft, missing, at)?
+            }
+            Some((_, Payload::Format(text))) => {
+                let missing = "a content type must be defined with a log-format payload";
+                text_body(text, status, &mut draft, missing, at)?
+            }
         };
-        let ignored = match &draft.content_type {
-            Some(name) => Some(format!("content-type '{}'", String::from_utf8_lossy(name))),
-            None if draft.fields.is_empty() => None,
-            None => Some("hdr parameters".to_owned()),
-        };
-        if let Some(what) = ignored {
-            let message = format!("{what} ignored by the http reply when used with an erorrfile.");
-            self.out.push(Diagnostic::warning(code::IGNORED, at.word.span, message).place(Place::Parsing));
+        Ok((!draft.incomplete).then(|| Reply { status, fields: draft.fields.into(), body }))
+    }
+
+    /// A whole answer has its own fields.
+    fn ignore_head(&mut self, draft: &mut Draft<'_>, at: &RuleAt<'_>) {
+        let why = "when used with an erorrfile";
+        if draft.content_type.is_some() {
+            self.warn_content_type(draft, why, at);
+        } else if !draft.fields.is_empty() {
+            self.warn_ignored("hdr parameters", &format!("ignored by the http reply {why}"), at.word);
         }
-        Ok(Some(Reply { status, fields: Box::new([]), body }))
+        draft.fields.clear();
+    }
+
+    fn warn_content_type(&mut self, draft: &Draft<'_>, why: &str, at: &RuleAt<'_>) {
+        if let Some(name) = &draft.content_type {
+            let what = format!("content-type '{}'", String::from_utf8_lossy(name));
+            self.warn_ignored(&what, &format!("ignored by the http reply {why}"), at.word);
+        }
+    }
+
+    fn warn_ignored(&mut self, what: &str, ignored: &str, at: &Word) {
+        let message = format!("{what} {ignored}.");
+        self.out.push(Diagnostic::warning(code::IGNORED, at.span, message).place(Place::Parsing));
     }
 
     /// What an `http-errors` section says about a status.
@@ -116,82 +167,96 @@ impl Lowering<'_> {
                 }
                 "hdr" => {
                     words.next();
-                    let (Some(name), Some(value)) = (words.next(), words.next()) else {
-                        return Err(problem("'hdr' expects <name> and <value> as arguments", words.here()));
-                    };
-                    match self.argument_text(value, at) {
-                        Some(text) => draft.fields.push((header_name(name), text)),
-                        None => draft.incomplete = true,
+                    self.reply_field(&mut draft, at, words)?;
+                }
+                name => {
+                    // Not one of ours: the caller says what was expected.
+                    let Some(name) = PAYLOADS.into_iter().find(|known| *known == name) else { break };
+                    if let Some((first, _)) = draft.payload {
+                        let message = format!("unexpected '{name}' argument, '{first}' already defined");
+                        return Err(problem(message, word.span));
                     }
+                    draft.payload = Some((name, self.reply_payload(name, at, words)?));
                 }
-                "string" => {
-                    draft.body = Some(Text::literal(encode(&argument(words, "expects <str> as argument")?.text)));
-                }
-                "lf-string" => {
-                    let format = argument(words, "expects <fmt> as argument")?;
-                    draft.set_body(self.argument_text(format, at));
-                }
-                "file" => {
-                    let path = argument(words, "expects <file> as argument")?;
-                    draft.body = Some(Text::literal(usable(path, files::body(&path.text, self.names.bufsize))?));
-                }
-                "lf-file" => {
-                    let path = argument(words, "expects <file> as argument")?;
-                    let text =
-                        shared_config::source::decode(&usable(path, files::body(&path.text, self.names.bufsize))?);
-                    draft.set_body(self.argument_text(&Word::plain(text, path.span), at));
-                }
-                "default-errorfiles" => {
-                    words.next();
-                    draft.error_page = true;
-                }
-                "errorfile" => {
-                    let path = argument(words, "expects <fmt> as argument")?;
-                    let bytes = usable(path, files::answer(&path.text, self.names.bufsize))?;
-                    draft.file = Some(From::File(ErrorAnswer::File { path: path.as_str().into(), bytes }.into()));
-                }
-                "errorfiles" => draft.file = Some(From::Section(argument(words, "expects <name> as argument")?)),
-                // Not one of ours: the caller says what was expected.
-                _ => break,
             }
         }
         Ok(draft)
     }
+
+    /// `hdr NAME FORMAT`
+    fn reply_field(&mut self, draft: &mut Draft<'_>, at: &RuleAt<'_>, words: &mut Words<'_>) -> Result<(), Problem> {
+        let (Some(name), Some(value)) = (words.next(), words.next()) else {
+            return Err(problem("'hdr' expects <name> and <value> as arguments", words.here()));
+        };
+        if IGNORED_FIELDS.iter().any(|ignored| name.text.eq_ignore_ascii_case(ignored)) {
+            self.warn_ignored(&format!("header '{}'", name.text), "always ignored by the http reply", at.word);
+            return Ok(());
+        }
+        match self.argument_text(value, at) {
+            Some(text) => draft.fields.push((header_name(name), text)),
+            None => draft.incomplete = true,
+        }
+        Ok(())
+    }
+
+    fn reply_payload<'a>(
+        &mut self,
+        name: &str,
+        at: &RuleAt<'_>,
+        words: &mut Words<'a>,
+    ) -> Result<Payload<'a>, Problem> {
+        Ok(match name {
+            "string" => Payload::Literal(encode(&argument(words, "expects <str> as argument")?.text)),
+            "lf-string" => {
+                let format = argument(words, "expects <fmt> as argument")?;
+                Payload::Format(self.argument_text(format, at))
+            }
+            "file" => {
+                let path = argument(words, "expects <file> as argument")?;
+                Payload::Literal(usable(path, files::body(&path.text, self.names.bufsize))?)
+            }
+            "lf-file" => {
+                let path = argument(words, "expects <file> as argument")?;
+                let text = shared_config::source::decode(&usable(path, files::body(&path.text, self.names.bufsize))?);
+                Payload::Format(self.argument_text(&Word::plain(text, path.span), at))
+            }
+            "errorfile" => {
+                let path = argument(words, "expects <fmt> as argument")?;
+                let bytes = usable(path, files::answer(&path.text, self.names.bufsize))?;
+                Payload::File(ErrorAnswer::File { path: path.as_str().into(), bytes }.into())
+            }
+            "errorfiles" => Payload::Section(argument(words, "expects <name> as argument")?),
+            _ => {
+                words.next();
+                Payload::Page
+            }
+        })
+    }
 }
 
-impl Draft<'_> {
-    fn set_body(&mut self, body: Option<Text>) {
-        self.incomplete |= body.is_none();
-        self.body = body;
+/// The error page of a status, which must have one.
+fn paged(status: u16, word: &str, at: &RuleAt<'_>) -> Result<ReplyBody, Problem> {
+    if crate::http::status::has_page(status) {
+        return Ok(ReplyBody::ErrorPage);
     }
+    let message = format!("status code '{status}' not handled by default with '{word}' argument");
+    Err(problem(message, at.word.span))
+}
 
-    /// What is said has a body that the status and a type allow.
-    fn check(&self, status: u16, at: &RuleAt<'_>) -> Result<(), Problem> {
-        let text = self.body.as_ref().is_some_and(|body| *body != Text::default());
-        let message = match (text && self.file.is_none(), status) {
-            (true, 204 | 304) => format!("No body expected for {status} responses"),
-            (true, _) if self.content_type.is_none() => {
-                "a content type must be defined when non-empty payload is configured".to_owned()
-            }
-            (true | false, _) => return Ok(()),
-        };
-        Err(problem(message, at.word.span))
+/// What is written itself.
+fn text_body(
+    text: Option<Text>,
+    status: u16,
+    draft: &mut Draft<'_>,
+    missing: &str,
+    at: &RuleAt<'_>,
+) -> Result<ReplyBody, Problem> {
+    if matches!(status, 204 | 304) {
+        return Err(problem(format!("No body expected for {status} responses"), at.word.span));
     }
-
-    fn finish(self, status: u16, default: ReplyBody) -> Option<Reply> {
-        if self.incomplete {
-            return None;
-        }
-        let body = match self.body {
-            Some(text) => ReplyBody::Text {
-                content_type: self.content_type.unwrap_or_else(|| b"text/plain".as_slice().into()),
-                text,
-            },
-            None if self.error_page => ReplyBody::ErrorPage,
-            None => default,
-        };
-        Some(Reply { status, fields: self.fields.into(), body })
-    }
+    let Some(content_type) = draft.content_type.take() else { return Err(problem(missing, at.word.span)) };
+    draft.incomplete |= text.is_none();
+    Ok(ReplyBody::Text { content_type, text: text.unwrap_or_default() })
 }
 
 /// The argument of the word the cursor is at.
