@@ -32,6 +32,7 @@ mod limits;
 mod log_backends;
 mod log_forward;
 mod log_profiles;
+mod log_sessions;
 mod log_targets;
 mod logs;
 mod name_servers;

@@ -15,7 +15,6 @@ pub(super) async fn answer(exchange: &mut Exchange<'_>) -> End {
         None => service::error_answer(exchange, 400),
     };
     service::serves(exchange, log::Service::Metrics);
-    exchange.account.answered = Some(exchange.account.now);
     let code = answer.head.status();
     exchange.response = std::mem::take(&mut answer.head);
     if let Err(end) = policy::on_service_response(exchange).await {

@@ -383,8 +383,14 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
         }
         Verdict::Reply(answer) => Err(answered(exchange, &answer, Cause::Local, Phase::Request)),
         Verdict::Serve(Service::PrometheusExporter) => Err(Box::pin(exporter::answer(exchange)).await),
-        Verdict::Reject => Err(End::new(Cause::Proxy, Phase::Request, None)),
-        Verdict::SilentDrop(silence) => Err(forget_client(exchange.client, silence)),
+        Verdict::Reject => {
+            exchange.account.received = None;
+            Err(End::new(Cause::Proxy, Phase::Request, None))
+        }
+        Verdict::SilentDrop(silence) => {
+            exchange.account.received = None;
+            Err(forget_client(exchange.client, silence))
+        }
         Verdict::Tarpit(answer) => {
             capture::request_cookie(exchange);
             hold(exchange).await?;

@@ -219,6 +219,7 @@ pub fn serves(exchange: &mut Exchange<'_>, service: log::Service) {
     exchange.account.service = Some(service);
     exchange.account.dequeued = Some(exchange.account.now);
     exchange.account.connected = Some(exchange.account.now);
+    exchange.account.answered = Some(exchange.account.now);
 }
 
 fn page_answer(answer: page::Answer) -> Answer {
