@@ -21,6 +21,7 @@ pub mod cookies;
 mod exporter;
 pub mod finish;
 pub mod form;
+mod framing;
 pub mod h1;
 pub mod hints;
 pub mod logging;

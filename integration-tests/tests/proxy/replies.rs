@@ -40,6 +40,7 @@ const EMPTY: &str = "/dev/null";
 
 const GET: &str = "GET /a/b?x=1 HTTP/1.1\r\nHost: h.ex\r\nConnection: close\r\n\r\n";
 const HEAD: &str = "HEAD /a HTTP/1.1\r\nHost: h.ex\r\nConnection: close\r\n\r\n";
+const KEPT: &str = "GET /a HTTP/1.1\r\nHost: h.ex\r\n\r\n";
 const OLD: &str = "GET /a HTTP/1.0\r\n\r\n";
 const BROKEN: &str = "GET  /\r\n\r\n";
 const LATE: &str = "GET / HTTP/1.1\r\n";
@@ -96,6 +97,10 @@ const CASES: &[(&[&str], &[&str])] = &[
     (&[GET], &["http-after-response set-status 299", "http-request deny"]),
     (&[GET], &["http-after-response set-header location /z", "http-request redirect location /x"]),
     (&[GET], &["http-after-response set-status 299"]),
+    (&[KEPT], &["http-response set-header Connection close"]),
+    (&[KEPT], &["http-after-response add-header Connection \"x, Close\""]),
+    (&[GET], &["http-response set-header Connection close"]),
+    (&[GET], &["http-response set-header Content-Length 2"]),
 ];
 
 #[test]

@@ -27,6 +27,9 @@ pub(super) enum Messages<'m> {
     Response(Option<&'m Head>, &'m mut Head),
 }
 
+/// The fields that say where a message ends, or that its connection does.
+const FRAMING_FIELDS: [&[u8]; 3] = [b"connection", b"content-length", b"transfer-encoding"];
+
 /// What became of a rule whose condition held.
 pub(super) enum Outcome {
     /// The next rule is looked at.
@@ -225,6 +228,7 @@ impl HttpAction {
         let edit = self.edit(&context);
         if let Some(transaction) = stream.transaction {
             edit.keep_first(transaction, head);
+            transaction.framing_edited.set(transaction.framing_edited.get() | self.edits_framing());
         }
         edit.apply(head);
         Outcome::Next
@@ -296,6 +300,18 @@ impl HttpAction {
                 Outcome::End(Verdict::Deny(Answer::error(400)))
             }
         })
+    }
+
+    /// Whether it may change what says where a message ends, or that its connection does.
+    fn edits_framing(&self) -> bool {
+        match self {
+            Self::AddHeader(name, _)
+            | Self::SetHeader(name, _)
+            | Self::DeleteHeader(name)
+            | Self::ReplaceHeader { name, .. } => FRAMING_FIELDS.iter().any(|field| **name == **field),
+            Self::DeleteHeaders(_) | Self::BinaryFields(_) => true,
+            _ => false,
+        }
     }
 
     /// What changes, worked out while the head can still be looked at.

@@ -41,6 +41,8 @@ pub struct Transaction {
     pub counters: Counters,
     /// It has been counted as a request; what is tracked from now on counts it when it begins.
     pub request_counted: Cell<bool>,
+    /// A rule may have changed what says where the message ends, or that its connection does.
+    pub framing_edited: Cell<bool>,
     /// `set-priority-class`: a lower one leaves a queue earlier.
     pub priority_class: Cell<i32>,
     /// `set-priority-offset`, in milliseconds.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
 use super::transfer::{Transfer, nothing_to_tell, poll_silence};
-use super::{Link, Session, policy, stream};
+use super::{Link, Session, framing, policy, stream};
 use super::{logging, relay};
 use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
@@ -226,6 +226,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
         Some(policy::with_request(exchange, view, |context| setting.element(context)))
     });
     exchange.transaction.body.set(Body::None);
+    framing::settle_request(exchange);
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
     let start = out.len();
@@ -321,6 +322,7 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) -> Body {
     let closing = exchange.session.is_closing() || mode == ConnectionMode::Close;
     exchange.keep_alive &= delimited && !closing;
     policy::after_response(exchange);
+    framing::settle_response(exchange, body);
     let status = exchange.response.status();
     let body = if matches!(status, 100..200 | 204 | 304) { forbid_body(exchange, body, own) } else { body };
     if own && exchange.response.remove(b"connection") {
