@@ -62,6 +62,7 @@ const CASES: &[(&[&str], &[&str])] = &[
     (&[GET], &["http-request return status 404 default-errorfiles hdr a b"]),
     (&[GET], &["http-request return status 404 errorfile FILE"]),
     (&[GET, HEAD], &["http-request return status 304 hdr a b"]),
+    (&[GET, HEAD, KEPT], &["http-request return status 204 hdr a b"]),
     (&[GET], &["http-request return status 205"]),
     (&[GET], &["http-request return content-type a/b lf-string %[req.hdr(none)]"]),
     (&[GET], &["http-request return content-type a/b file EMPTY"]),

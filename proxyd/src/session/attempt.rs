@@ -222,6 +222,7 @@ impl Exchange<'_> {
             }
         };
         self.account.dequeued.get_or_insert(self.account.now);
+        self.account.redispatched |= self.avoid.is_some_and(|failed| failed != slot.index());
         self.take_slot(slot);
         self.redirected(view)
     }
@@ -512,8 +513,8 @@ impl Exchange<'_> {
             self.count_attempt(view, Count::Retries);
         }
         if redispatch {
-            // Where a server was reached, the line does not tell that another one was to be.
-            self.account.redispatched |= end.retry == Retry::Connection;
+            // Where the server was reached, the line tells of another one only if it is another.
+            self.account.redispatched |= !sent;
             self.server_use = None;
             self.slot = None;
             self.avoid = self.server_index;

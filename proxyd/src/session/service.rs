@@ -45,16 +45,14 @@ impl Answer {
         Self { head, body, scrape: None }
     }
 
-    /// What a rule writes itself: its fields, then those of the body. A 204 has no length (RFC 9110, section 8.6).
+    /// What a rule writes itself: its fields, then those of the body.
     pub fn written(code: u16, fields: &[(Vec<u8>, Vec<u8>)], content_type: Option<&[u8]>, body: Vec<u8>) -> Self {
         let mut head = Head::default();
         head.start_response(Version::HTTP_11, code, status::phrase(code).as_bytes());
         for (name, value) in fields {
             head.append(name, value);
         }
-        if code != 204 {
-            head.append(b"content-length", body.len().to_string().as_bytes());
-        }
+        head.append(b"content-length", body.len().to_string().as_bytes());
         if let Some(content_type) = content_type {
             head.append(b"content-type", content_type);
         }
@@ -210,6 +208,10 @@ pub async fn statistics(exchange: &mut Exchange<'_>, section: &Section, settings
     };
     serves(exchange, log::Service::Statistics);
     let code = answer.head.status();
+    if code == 401 {
+        // It is not the page that answers.
+        exchange.account.answered = None;
+    }
     exchange.answer = Some(Box::new(answer));
     Err(End::new(Cause::Local, Phase::Request, Some(code)))
 }

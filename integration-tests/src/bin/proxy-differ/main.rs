@@ -77,10 +77,11 @@ fn main() -> Result<()> {
     let seed = number("SEED").unwrap_or(1);
     let small = |name: &str, usual: u16| number(name).and_then(|number| u16::try_from(number).ok()).unwrap_or(usual);
     let ports = (small("PORT", side::FIRST_PORT), small("PLACES", PLACES));
-    let own = u8::try_from(std::process::id() % 250).unwrap_or(0);
+    // Those of another process are others, also where it was started together with this one.
+    let own = 2 + u8::try_from(std::process::id() % 250).unwrap_or(0);
     let sides = [
-        side::Side::start(&ours, [100 + own / 2, own], ports)?,
-        side::Side::start(&Subject::Theirs.proxy()?, [100 + own / 2, own + 1], ports)?,
+        side::Side::start(&ours, [own, 100], ports)?,
+        side::Side::start(&Subject::Theirs.proxy()?, [own, 200], ports)?,
     ];
     let mut engine = Engine::new(sides)?;
     if let Some(one) = number("CASE") {
