@@ -262,6 +262,7 @@ impl Builder<'_> {
             rate_limit_sessions: frontend.rate_limit_sessions,
             logging: logging(frontend, &self.model.profiles, known.and_then(|known| known.logging.lines.clone())),
             http_ignore_probes: frontend.http_ignore_probes,
+            idle_close_on_response: frontend.idle_close_on_response,
             socket_stats: frontend.socket_stats,
             tcp_keep_alive: frontend.tcp_keep_alive,
             nolinger: frontend.nolinger,

@@ -138,6 +138,11 @@ impl Session {
         self.worker.is_closing(&self.frontend)
     }
 
+    /// Whether the client's connection is to end while it is idle.
+    pub fn leaves_idle(&self) -> bool {
+        self.is_closing() && !self.frontend.idle_close_on_response
+    }
+
     /// Answers what it was asked, if it was. True: it has to end.
     #[cold]
     fn is_ended_by_question(&self, tell: impl FnOnce() -> Option<Report>) -> bool {

@@ -54,6 +54,7 @@ mod samples;
 mod server_content;
 mod servers;
 mod sessions;
+mod silence;
 mod sockets;
 mod socks4;
 mod states;

@@ -386,6 +386,8 @@ pub struct Frontend {
     pub logasap: bool,
     /// `option http-ignore-probes`: nothing for a connection without a byte, not even a 408.
     pub http_ignore_probes: bool,
+    /// `option idle-close-on-response`: a connection ends with a response when we are stopping, not while it is idle.
+    pub idle_close_on_response: bool,
     /// `option socket-stats`: counters per listener.
     pub socket_stats: bool,
     /// `option clitcpka` or `tcpka`: TCP keep-alives towards clients.

@@ -310,6 +310,7 @@ impl<'a> Completion<'a> {
             log_separate_errors: flag(Flag::LogSeparateErrors),
             logasap: flag(Flag::LogAsap),
             http_ignore_probes: flag(Flag::HttpIgnoreProbes),
+            idle_close_on_response: flag(Flag::IdleCloseOnResponse),
             socket_stats: flag(Flag::SocketStats),
             tcp_keep_alive: flag(Flag::ClientKeepAlive).then_some(settings.client_keep_alive),
             nolinger: flag(Flag::NoLinger),

@@ -31,6 +31,8 @@ pub struct Frontend {
     pub logging: Logging,
     /// `option http-ignore-probes`.
     pub http_ignore_probes: bool,
+    /// `option idle-close-on-response`.
+    pub idle_close_on_response: bool,
     /// `option socket-stats`.
     pub socket_stats: bool,
     /// `option clitcpka` or `tcpka`.

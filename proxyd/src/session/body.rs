@@ -160,6 +160,18 @@ fn come(exchange: &Exchange<'_>, at_least: u64) -> Result<bool, End> {
     if body.is_invalid() { Err(End::new(Cause::Proxy, Phase::Headers, Some(502))) } else { Ok(false) }
 }
 
+/// A frontend that ends a connection for what came over it has, as far as anyone is told, not read the request.
+pub fn withdraw_request(exchange: &mut Exchange<'_>) {
+    if exchange.request_wire.is_none() || exchange.backend.is_some() {
+        return;
+    }
+    exchange.request.clear();
+    exchange.account.received = None;
+    for place in exchange.transaction.captured_request.get_mut() {
+        place.text = None;
+    }
+}
+
 /// What the log says about a response that the client does not get.
 pub fn tell_response(exchange: &mut Exchange<'_>) {
     exchange.account.status = Some(exchange.response.status());

@@ -31,7 +31,7 @@ pub async fn serve(mut link: Box<Link>) -> Box<Link> {
         let (Some(ended), Link { session, client }) = (ended, &mut *link) else { return link };
         session.requests = session.requests.saturating_add(1);
         session.since = ended;
-        if session.is_closing() && client.input.is_empty() {
+        if session.leaves_idle() && client.input.is_empty() {
             return link;
         }
         session.refresh();
@@ -154,7 +154,7 @@ fn poll_more(
         Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
         Poll::Pending => {}
     }
-    if idle && session.is_closing() {
+    if idle && session.leaves_idle() {
         return Poll::Ready(Err(NoMore::Closing));
     }
     poll_silence(context, session, &[(deadline, ())], nothing_to_tell).map(|()| Err(NoMore::Late))

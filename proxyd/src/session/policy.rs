@@ -275,8 +275,14 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
                 let deadline = deadline.unwrap_or(exchange.account.now);
                 Box::pin(resolve(exchange, question, Some(deadline))).await?;
             }
-            TcpVerdict::SilentDrop(silence) => return Err(forget_client(exchange.client, silence)),
-            TcpVerdict::Reject | TcpVerdict::Close => return Err(End::new(Cause::Proxy, Phase::Request, None)),
+            TcpVerdict::SilentDrop(silence) => {
+                body::withdraw_request(exchange);
+                return Err(forget_client(exchange.client, silence));
+            }
+            TcpVerdict::Reject | TcpVerdict::Close => {
+                body::withdraw_request(exchange);
+                return Err(End::new(Cause::Proxy, Phase::Request, None));
+            }
         }
     }
     apply_to_client(exchange);

@@ -13,6 +13,7 @@ use super::transfer::{Broken, Silence, Transfer, poll_silence, poll_transfer};
 use super::{Session, finish};
 use crate::clock::{self, Moment};
 use crate::http::h1::Body;
+use crate::proxy::Section;
 use crate::rules::bandwidth::Direction;
 use crate::termination::{Cause, End, Phase};
 
@@ -93,20 +94,27 @@ impl Relay {
 
     fn poll(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) -> Poll<Result<Done, End>> {
         exchange.check_shut(self.phase())?;
-        let mut active = false;
+        let (mut down, mut up) = (false, false);
         if !self.downloaded {
-            self.poll_download(context, exchange, &mut active)?;
+            self.poll_download(context, exchange, &mut down)?;
         }
         if !self.uploaded {
-            self.poll_upload(context, exchange, &mut active)?;
+            self.poll_upload(context, exchange, &mut up)?;
         }
         if self.downloaded && self.uploaded {
             return Poll::Ready(Ok(Done));
         }
-        if active && self.polled {
+        if (down || up) && self.polled {
             let now = clock::moment();
-            self.client.broken(now);
-            self.server.broken(now);
+            // With independent streams, who is still to send is silent while others send to it.
+            let alone = |section: &Section| section.independent_streams;
+            if !alone(&exchange.session.frontend.section) || if self.uploaded { down } else { up } {
+                self.client.broken(now);
+            }
+            let backend = exchange.backend.map(|view| &view.backend.section);
+            if !backend.is_some_and(alone) || if self.downloaded { up } else { down } {
+                self.server.broken(now);
+            }
             if let Some(counted) = exchange.account.counted.as_mut().filter(|counted| now >= counted.next) {
                 counted.next = now + COUNTED_EVERY;
                 let sent = exchange.account.bytes_out + self.download.counted();

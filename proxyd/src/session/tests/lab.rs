@@ -132,6 +132,7 @@ impl Plan {
                 lines: None,
             },
             http_ignore_probes: false,
+            idle_close_on_response: false,
             socket_stats: false,
             tcp_keep_alive: None,
             nolinger: false,
