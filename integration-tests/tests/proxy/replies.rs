@@ -101,15 +101,6 @@ const CASES: &[(&[&str], &[&str])] = &[
     (&[KEPT], &["http-response set-header Connection close"]),
     (&[KEPT], &["http-after-response add-header Connection \"x, Close\""]),
     (&[GET], &["http-response set-header Connection close"]),
-    (
-        &[GET],
-        &[
-            "capture request header host len 9",
-            "http-request capture path len 4",
-            "tcp-request content reject if { path_beg /a }",
-        ],
-    ),
-    (&[GET], &["tcp-request content silent-drop if { path_beg /a }"]),
     (&[GET], &["http-request reject"]),
     (&[GET], &["http-request silent-drop"]),
     (&[GET], &["http-response set-header Content-Length 2"]),

@@ -28,8 +28,11 @@ pub(super) fn option(line: &mut Line<'_, '_>, section: &mut Section) {
             "for" => &mut draft.client.name,
             "for_port" => &mut draft.client.port,
             _ => {
-                let message = "'option forwarded' only supports optional values: 'proto', 'host', 'host-expr', 'by', \
-                               'by-expr', 'by_port', 'by_port-expr', 'for', 'for-expr', 'for_port' and 'for_port-expr'.";
+                let message = format!(
+                    "'option forwarded' : '{}' is not known; what may be told is 'proto', 'host', 'by', 'for', 'by_port' and \
+                     'for_port', and of all but 'proto' as 'host-expr' and so on what an expression finds.",
+                    word.text
+                );
                 return line.error(code::UNKNOWN_NAME, word.span, message);
             }
         };

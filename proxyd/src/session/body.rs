@@ -160,15 +160,10 @@ fn come(exchange: &Exchange<'_>, at_least: u64) -> Result<bool, End> {
     if body.is_invalid() { Err(End::new(Cause::Proxy, Phase::Headers, Some(502))) } else { Ok(false) }
 }
 
-/// A frontend that ends a connection for what came over it has, as far as anyone is told, not read the request.
+/// A frontend that ends a connection for what came over it tells no time for the request. haproxy has not read it by then.
 pub fn withdraw_request(exchange: &mut Exchange<'_>) {
-    if exchange.request_wire.is_none() || exchange.backend.is_some() {
-        return;
-    }
-    exchange.request.clear();
-    exchange.account.received = None;
-    for place in exchange.transaction.captured_request.get_mut() {
-        place.text = None;
+    if exchange.request_wire.is_some() && exchange.backend.is_none() {
+        exchange.account.received = None;
     }
 }
 
