@@ -439,6 +439,21 @@ fn is_complete(bytes: &[u8]) -> bool {
     }
 }
 
+/// Compares what was seen with what haproxy has written (`SUBJECT=theirs BLESS=1`): a line for each case, and below it, indented by
+/// two blanks, what became of it.
+pub(crate) fn recorded(golden: &str, all: &str) {
+    if std::env::var_os("BLESS").is_some() && Subject::from_env() == Subject::Theirs {
+        std::fs::write(golden, all).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(golden).unwrap();
+    for (line, (got, wanted)) in all.lines().zip(expected.lines()).enumerate() {
+        let case = all.lines().take(line + 1).filter(|line| !line.starts_with("  ")).last().unwrap_or_default();
+        assert_eq!(got, wanted, "after `{case}`");
+    }
+    assert_eq!(all.lines().count(), expected.lines().count());
+}
+
 /// A server that answers every request alike.
 pub(crate) fn answering(response: &[u8]) -> Vec<Step> {
     [Step::ReadMessage, Step::Write(response.to_vec())].into_iter().cycle().take(32).chain([Step::ReadToEnd]).collect()

@@ -3,8 +3,7 @@
 //! `rules.txt` was written by haproxy: `SUBJECT=theirs BLESS=1 cargo test -p integration-tests --test proxy rules`. Fields are sorted and
 //! those that only concern the connection left out, as their order and presence are not what rules are about.
 
-use super::rig::{Rig, answering, read_all};
-use integration_tests::subject::Subject;
+use super::rig::{Rig, answering, read_all, recorded};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -265,16 +264,7 @@ fn rules_do_what_haproxys_do() {
             }
         }
     }
-    if std::env::var_os("BLESS").is_some() && Subject::from_env() == Subject::Theirs {
-        std::fs::write(golden, all).unwrap();
-        return;
-    }
-    let expected = std::fs::read_to_string(golden).unwrap();
-    for (line, (got, wanted)) in all.lines().zip(expected.lines()).enumerate() {
-        let case = all.lines().take(line + 1).filter(|line| !line.starts_with("  ")).last().unwrap_or_default();
-        assert_eq!(got, wanted, "after `{case}`");
-    }
-    assert_eq!(all.lines().count(), expected.lines().count());
+    recorded(golden, &all);
 }
 
 /// A message on one line: the start line, the fields sorted, the body.

@@ -219,15 +219,7 @@ pub(super) fn key(
         }
         KeySource::Expression => {
             let word = section.settings.balance_expression.as_ref()?;
-            let place = rules::Section {
-                kind: section.kind,
-                name: &section.name,
-                mode: section.mode(),
-                frontend: None,
-                backend: None,
-                request_captures: section.capture_request.len(),
-                response_captures: section.capture_response.len(),
-            };
+            let place = rules::Section::unnumbered(section);
             rules::balance_hash(&place, word, head, names, out)
         }
         KeySource::Source | KeySource::Uri { .. } | KeySource::UrlParam { .. } | KeySource::Header { .. } => None,

@@ -69,14 +69,6 @@ pub(super) fn complete(
         out.push(Diagnostic::warning(code::IGNORED, at.span, message));
         return None;
     }
-    let place = rules::Section {
-        kind: section.kind,
-        name: &section.name,
-        mode: section.mode(),
-        frontend: None,
-        backend: None,
-        request_captures: section.capture_request.len(),
-        response_captures: section.capture_response.len(),
-    };
+    let place = rules::Section::unnumbered(section);
     at.value.compile(|written| rules::forwarded_expression(&place, written, names, out)).map(Box::new)
 }

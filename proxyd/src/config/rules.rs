@@ -42,6 +42,7 @@ mod text;
 pub use names::{KnownTable, Names, places, tells_course};
 pub use pattern_file::changed_file;
 
+use super::draft;
 use crate::ids::{BackendId, FrontendId};
 use crate::log::format::Program;
 use crate::log::step::Step;
@@ -85,7 +86,20 @@ pub struct Section<'a> {
     pub response_captures: usize,
 }
 
-impl Section<'_> {
+impl<'a> Section<'a> {
+    /// A section where its number does not matter.
+    pub(super) fn unnumbered(section: &'a draft::Section) -> Self {
+        Self {
+            kind: section.kind,
+            name: &section.name,
+            mode: section.mode(),
+            frontend: None,
+            backend: None,
+            request_captures: section.capture_request.len(),
+            response_captures: section.capture_response.len(),
+        }
+    }
+
     /// How haproxy names it in messages: `frontend`, `backend`, and `proxy` for a `listen`.
     fn word(&self) -> &'static str {
         match self.kind {

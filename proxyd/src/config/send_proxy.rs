@@ -113,15 +113,7 @@ pub(super) fn compile(
     if !asked.is_some() {
         return None;
     }
-    let place = rules::Section {
-        kind: section.kind,
-        name: &section.name,
-        mode: section.mode(),
-        frontend: None,
-        backend: None,
-        request_captures: section.capture_request.len(),
-        response_captures: section.capture_response.len(),
-    };
+    let place = rules::Section::unnumbered(section);
     let before = format!("'server {}/{}' : 'set-proxy-v2-tlv-fmt' : ", section.name, draft.name);
     let compiled = |(kind, word): &(u8, Word)| Some((*kind, rules::server_text(&place, word, &before, names, out)?));
     Some(SendProxy {
