@@ -63,6 +63,10 @@ pub struct Section {
     pub adjust_case_for_client: bool,
     /// `option h1-case-adjust-bogus-server`
     pub adjust_case_for_server: bool,
+    /// `option http-drop-request-trailers`
+    pub drops_request_trailers: bool,
+    /// `option http-drop-response-trailers`
+    pub drops_response_trailers: bool,
     /// `errorfile` and `errorloc`.
     pub error_files: Vec<ErrorFile>,
     /// `acl`, `http-request`, `use_backend` and all other rules.

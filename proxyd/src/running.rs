@@ -236,6 +236,8 @@ impl Builder<'_> {
             independent_streams: proxy.independent_streams,
             adjust_case_for_client: proxy.adjust_case_for_client,
             adjust_case_for_server: proxy.adjust_case_for_server,
+            drops_request_trailers: proxy.drops_request_trailers,
+            drops_response_trailers: proxy.drops_response_trailers,
             error_files: proxy.error_files.clone(),
             rules: proxy.rules.clone(),
             stats: proxy.stats.clone(),

@@ -254,6 +254,25 @@ fn samples_tell_what_went_to_the_server_and_how_often_the_exchange_went_on() {
     }
 }
 
+/// Nor that trailers can be kept back, each way.
+#[test]
+fn trailers_are_not_passed_on() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let config = with("    option http-drop-request-trailers")
+        .replace("    bind {front}", "    bind {front}\n    option http-drop-response-trailers");
+    let head = "transfer-encoding: chunked\r\n\r\n";
+    let answer = format!("HTTP/1.1 200 OK\r\n{head}2\r\nok\r\n0\r\nx-t: v\r\n\r\n");
+    let script = vec![Step::ReadUntil("abc\r\n0\r\n\r\n"), Step::Write(answer.into_bytes()), Step::ReadToEnd];
+    let rig = Rig::start("trailers", &config, script);
+    let request = format!("POST / HTTP/1.1\r\n{head}3\r\nabc\r\n0\r\nx-t: v\r\n\r\n");
+    let (answer, _) = talk(&rig, request.as_bytes(), false, QUIET);
+    assert!(answer.ends_with(&format!("{head}2\r\nok\r\n0\r\n\r\n")), "{answer}");
+    let seen = rig.origin.message();
+    assert!(seen.ends_with(&format!("{head}3\r\nabc\r\n0\r\n\r\n")), "{seen}");
+}
+
 /// Nor that it can decrypt tokens: RFC 7516, appendix A.3, with the key as a secret, as a JSON Web Key, and in a variable.
 #[test]
 fn tokens_are_decrypted() {

@@ -328,6 +328,10 @@ pub struct Proxy {
     pub adjust_case_for_client: bool,
     /// `option h1-case-adjust-bogus-server`
     pub adjust_case_for_server: bool,
+    /// `option http-drop-request-trailers`
+    pub drops_request_trailers: bool,
+    /// `option http-drop-response-trailers`
+    pub drops_response_trailers: bool,
     /// `errorfile` and `errorloc`, the last one of a status.
     pub error_files: Vec<ErrorFile>,
     /// `stats …`: the page this section serves. `None`: none.

@@ -224,6 +224,8 @@ impl<'a> Completion<'a> {
             independent_streams: settings.flags.get(Flag::IndependentStreams, false),
             adjust_case_for_client: settings.flags.get(Flag::AdjustCaseForClient, false),
             adjust_case_for_server: settings.flags.get(Flag::AdjustCaseForServer, false),
+            drops_request_trailers: settings.flags.get(Flag::DropRequestTrailers, false),
+            drops_response_trailers: settings.flags.get(Flag::DropResponseTrailers, false),
             error_files: self.error_files(section),
             stats: self.stats(section, rules),
             inspect_delay: settings.inspect_delay,

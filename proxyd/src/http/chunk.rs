@@ -1,7 +1,7 @@
 //! The chunked transfer coding (RFC 9112 section 7.1), checked and written anew.
 //!
-//! What leaves is canonical: sizes in hexadecimal without leading zeros or extensions, trailers with lower-case names. Chunk
-//! boundaries stay, so data passes through without being held.
+//! What leaves is canonical: sizes in hexadecimal without leading zeros or extensions, trailers with lower-case names or none at
+//! all. Chunk boundaries stay, so data passes through without being held.
 
 use super::h1::{Limits, Refused, fields, settle_trailers};
 use super::{Head, header};
@@ -13,6 +13,10 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
+    /// Trailers end here.
+    drops_trailers: bool,
+    /// In a chunk's data: so many bytes are still to come.
+    left: u64,
     /// How names of trailers are written, where they are not to be in lower case.
     names: Option<Arc<CaseAdjustment>>,
 }
@@ -22,8 +26,8 @@ enum State {
     /// At a chunk-size line.
     #[default]
     Size,
-    /// So many bytes of the chunk are still to come.
-    Data(u64),
+    /// In a chunk's data.
+    Data,
     /// At the CRLF after a chunk's data.
     DataEnd,
     /// At the trailer section.
@@ -48,6 +52,11 @@ impl Decoder {
         self.names = Some(names);
     }
 
+    /// Trailers are read, but not written.
+    pub fn drop_trailers(&mut self) {
+        self.drops_trailers = true;
+    }
+
     /// Takes what it can of `input` and appends its canonical form to `out`. A line of its own, or the trailers, are shorter than
     /// `room`: what a buffer holds.
     pub fn read(&mut self, input: &[u8], room: usize, out: &mut Vec<u8>) -> Result<Step, Refused> {
@@ -59,16 +68,16 @@ impl Decoder {
                     let Some((size, length)) = size_line(rest, room)? else { break };
                     at += length;
                     write_size(size, out);
-                    self.state = if size == 0 { State::Trailers } else { State::Data(size) };
+                    self.left = size;
+                    self.state = if size == 0 { State::Trailers } else { State::Data };
                 }
-                State::Data(left) => {
-                    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                State::Data => {
+                    let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
                     out.extend_from_slice(&rest[..taken]);
                     at += taken;
                     counted += taken as u64;
-                    let left = left - taken as u64;
-                    if left > 0 {
-                        self.state = State::Data(left);
+                    self.left -= taken as u64;
+                    if self.left > 0 {
                         break;
                     }
                     self.state = State::DataEnd;
@@ -85,7 +94,10 @@ impl Decoder {
                 State::Trailers => {
                     let start = out.len();
                     let Some((length, of_trailers)) = trailers(rest, room, out)? else { break };
-                    if let (Some(names), Some(lines)) = (&self.names, out.get_mut(start..)) {
+                    if self.drops_trailers {
+                        out.truncate(start);
+                        out.extend_from_slice(b"\r\n");
+                    } else if let (Some(names), Some(lines)) = (&self.names, out.get_mut(start..)) {
                         names.adjust_fields(lines);
                     }
                     at += length;
@@ -242,6 +254,20 @@ mod tests {
         let mut out = b"x-t: before".to_vec();
         decoder.read(b"5\r\nx-t:v\r\n0\r\nx-t: v\r\nX-U: w\r\n\r\n", BUFFER_SIZE, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "x-t: before5\r\nx-t:v\r\n0\r\nX-T: v\r\nx-u: w\r\n\r\n");
+    }
+
+    #[test]
+    fn trailers_are_dropped_where_they_are_not_wanted() {
+        let mut decoder = Decoder::default();
+        decoder.drop_trailers();
+        let (input, mut out) = (b"1\r\na\r\n0\r\nX-T: v\r\nX-U: w\r\n\r\n", b"before".to_vec());
+        let step = decoder.read(input, BUFFER_SIZE, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "before1\r\na\r\n0\r\n\r\n");
+        assert_eq!((step.consumed, step.done), (input.len(), true));
+        // What is none is refused all the same.
+        let mut decoder = Decoder::default();
+        decoder.drop_trailers();
+        assert!(decoder.read(b"0\r\nbad name: v\r\n\r\n", BUFFER_SIZE, &mut Vec::new()).is_err());
     }
 
     #[test]

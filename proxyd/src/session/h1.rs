@@ -270,6 +270,9 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
         adjust_case(session, out, start);
         exchange.upload.adjust_trailers(&session.view.generation.global.case_adjustment);
     }
+    if backend.is_some_and(|view| view.backend.section.drops_request_trailers) {
+        exchange.upload.drop_trailers();
+    }
     if session.view.generation.global.notes_course {
         exchange.transaction.rare().sent_head.set((out.len() - start) as u64);
     }

@@ -70,6 +70,9 @@ impl Relay {
         if exchange.session.frontend.section.adjust_case_for_client {
             download.adjust_trailers(&exchange.session.view.generation.global.case_adjustment);
         }
+        if exchange.session.frontend.section.drops_response_trailers {
+            download.drop_trailers();
+        }
         download.may_splice = exchange.may_splice(|splice| splice.response);
         if let Some(meters) = exchange.transaction.take_meters(Direction::Out) {
             download.limit(meters);

@@ -123,13 +123,25 @@ impl Transfer {
 
     /// `h1-case-adjust`, of the trailers.
     pub fn adjust_trailers(&mut self, names: &Arc<CaseAdjustment>) {
+        if let Some(decoder) = self.decoder() {
+            decoder.adjust(Arc::clone(names));
+        }
+    }
+
+    /// `option http-drop-request-trailers` or `http-drop-response-trailers`.
+    pub fn drop_trailers(&mut self) {
+        if let Some(decoder) = self.decoder() {
+            decoder.drop_trailers();
+        }
+    }
+
+    /// Of a body in chunks.
+    fn decoder(&mut self) -> Option<&mut chunk::Decoder> {
         let kind = match &mut self.kind {
             Kind::Limited(limited) => &mut limited.kind,
             kind => kind,
         };
-        if let Kind::Chunked(decoder) = kind {
-            decoder.adjust(Arc::clone(names));
-        }
+        if let Kind::Chunked(decoder) = kind { Some(decoder) } else { None }
     }
 
     /// What is left is not slowed down any more.

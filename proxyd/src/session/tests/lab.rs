@@ -97,6 +97,8 @@ impl Plan {
             odd_names: OddNames::Preserve,
             adjust_case_for_client: false,
             adjust_case_for_server: false,
+            drops_request_trailers: false,
+            drops_response_trailers: false,
             error_files: Vec::new(),
             rules: Rules::default(),
             stats: None,
