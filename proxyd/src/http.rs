@@ -17,6 +17,7 @@ pub mod chunk;
 pub mod h1;
 pub mod header;
 pub mod status;
+pub mod target;
 pub mod varint;
 
 use std::ops::Range;
@@ -155,7 +156,7 @@ impl Head {
 
     /// The path of the target without its query string, empty for `*` and the authority form.
     pub fn path(&self) -> &[u8] {
-        let path = from_path(self.target());
+        let path = target::from_path(self.target());
         blocks::position(path, |byte| byte == b'?').map_or(path, |query| &path[..query])
     }
 
@@ -381,17 +382,6 @@ impl Head {
         self.text.extend_from_slice(bytes);
         Span { start, end: self.end() }
     }
-}
-
-/// From the path to the end of a target; nothing of `*` and the authority form.
-pub fn from_path(target: &[u8]) -> &[u8] {
-    if target.first() == Some(&b'/') {
-        return target;
-    }
-    let scheme = target.first().is_some_and(u8::is_ascii_alphabetic);
-    let Some(at) = header::find(target, b"://").filter(|_| scheme) else { return b"" };
-    let after = &target[at + 3..];
-    after.iter().position(|&byte| byte == b'/').map_or(b"", |slash| &after[slash..])
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::farm::FarmSettings;
 use super::{Algorithm, KeySource};
+use crate::http::target;
 
 /// What a request must tell to be balanced by a key. Modes that know nothing of HTTP answer with nothing.
 pub trait RequestKey {
@@ -59,7 +60,7 @@ pub fn hash(settings: &FarmSettings, request: &impl RequestKey) -> Option<u32> {
 }
 
 fn uri_key(target: &[u8], len: Option<u32>, depth: Option<u32>, whole: bool, path_only: bool) -> &[u8] {
-    let start = if path_only { path_start(target) } else { 0 };
+    let start = if path_only { target::path_start(target).unwrap_or(0) } else { 0 };
     let mut key = target.get(start..).unwrap_or_default();
     if let Some(len) = len.filter(|&len| len > 0) {
         key = key.get(..len as usize).unwrap_or(key);
@@ -72,16 +73,6 @@ fn uri_key(target: &[u8], len: Option<u32>, depth: Option<u32>, whole: bool, pat
         depth.is_some_and(|depth| depth > 0 && slashes == depth + 1) || (!whole && byte == b'?')
     });
     end.and_then(|end| key.get(..end)).unwrap_or(key)
-}
-
-/// Where the path begins in a target that may carry a scheme and an authority.
-fn path_start(target: &[u8]) -> usize {
-    if target.first() == Some(&b'/') {
-        return 0;
-    }
-    let Some(authority) = target.windows(3).position(|window| window == b"://").map(|at| at + 3) else { return 0 };
-    let path = target.iter().skip(authority).position(|&byte| byte == b'/');
-    path.map_or(target.len(), |path| authority + path)
 }
 
 /// The value of a parameter in a query or a form.

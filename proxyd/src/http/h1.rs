@@ -195,16 +195,14 @@ impl Seen {
         if self.other_coding { Err(Refused { status: 422 }) } else { Ok(()) }
     }
 
-    /// Leaves one `content-length` line, and none beside `transfer-encoding`: the ambiguity ends here.
-    fn canonical_framing(&self, head: &mut Head) {
+    /// Leaves one `content-length` line, and none beside `transfer-encoding`: the ambiguity ends here. How many bytes of codings
+    /// that haproxy passes on were left out.
+    fn canonical_framing(&self, head: &mut Head) -> usize {
         if self.chunked {
             if self.content_length.is_some() {
                 head.remove(b"content-length");
             }
-            if self.odd_coding {
-                Self::canonical_coding(head);
-            }
-            return;
+            return if self.odd_coding { Self::canonical_coding(head) } else { 0 };
         }
         if let (Some(length), true) = (self.content_length, self.duplicates) {
             head.keep_first(b"content-length");
@@ -213,15 +211,19 @@ impl Seen {
                 head.set_value(index, length.to_string().as_bytes());
             }
         }
+        0
     }
 
     /// One line that says `chunked` and nothing else: another program might not understand what we did.
-    fn canonical_coding(head: &mut Head) {
+    fn canonical_coding(head: &mut Head) -> usize {
+        let name = b"transfer-encoding".len();
+        let came: usize = head.values(b"transfer-encoding").map(|value| name + value.len()).sum();
         head.keep_first(b"transfer-encoding");
         let index = head.fields().position(|(name, _)| name == b"transfer-encoding");
         if let Some(index) = index {
             head.set_value(index, b"chunked");
         }
+        came.saturating_sub(name + b"chunked".len())
     }
 
     /// Takes `close` and `keep-alive`, which concern one hop, out of `connection`. Everything else in it stays, and so

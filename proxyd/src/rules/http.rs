@@ -6,7 +6,7 @@ use super::normalize::Normalizer;
 use super::redirect::Redirect;
 use super::resolve::Resolve;
 use super::{Answer, Body, Service, Silence, Verdict, Wait, line_safe};
-use crate::http::Head;
+use crate::http::{Head, target};
 use crate::ids::ProfileId;
 use crate::proxy::settings::ErrorAnswer;
 use crate::sample::convert::Replacement;
@@ -517,7 +517,7 @@ fn replace_values(head: &mut Head, name: &[u8], regex: &Regex, replacement: &Rep
 
 /// Where the host and its port stand in a target that names one besides its path.
 fn authority(target: &[u8]) -> Option<Range<usize>> {
-    let start = crate::http::header::find(target, b"://")? + 3;
+    let start = target::authority_start(target)?;
     let rest = target.get(start..)?;
     let length = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
     let user = rest[..length].iter().rposition(|&byte| byte == b'@').map_or(0, |at| at + 1);
@@ -565,12 +565,7 @@ fn set_target(head: &mut Head, part: TargetPart, value: &[u8]) {
         }
     }
     let old = head.target().to_vec();
-    let path_start = match old.first() {
-        Some(b'/') => 0,
-        _ => crate::http::header::find(&old, b"://")
-            .and_then(|at| old[at + 3..].iter().position(|&byte| byte == b'/').map(|slash| at + 3 + slash))
-            .unwrap_or(0),
-    };
+    let path_start = target::path_start(&old).filter(|&start| start < old.len()).unwrap_or(0);
     let query_start = old.iter().position(|&byte| byte == b'?').unwrap_or(old.len());
     let target = match part {
         TargetPart::Uri => safe,

@@ -3,7 +3,7 @@
 //! A normalizer changes the path, the query or both, never the scheme and authority before them. What is checked with `strict`
 //! is told by [`Normalizer::accepts`] before anything is changed.
 
-use crate::http::header::find;
+use crate::http::target::authority_start;
 
 /// Which normalization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,9 +73,9 @@ fn path_start(target: &[u8]) -> usize {
     if target.starts_with(b"/") {
         return 0;
     }
-    let Some(at) = find(target, b"://") else { return 0 };
-    let rest = &target[at + 3..];
-    at + 3 + rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len())
+    let Some(start) = authority_start(target) else { return 0 };
+    let rest = &target[start..];
+    start + rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len())
 }
 
 fn merged(path: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use super::{Body, Limits, Progress, Refused, Seen, empty_lines, fields, is_protocol, other_protocol, partial};
 use crate::http::header::{self, TOKEN_LOWER, is_ows, is_target};
-use crate::http::{Head, Version, blocks};
+use crate::http::{Head, Version, blocks, target};
 
 /// What may stand in `host`.
 static HOST: [bool; 256] = {
@@ -162,8 +162,7 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
         return Err(Refused { status: 413 });
     }
     seen.check_coding()?;
-    seen.canonical_framing(head);
-    let mut left_out = seen.left_out;
+    let mut left_out = seen.left_out + seen.canonical_framing(head);
     if connect && (seen.chunked || seen.content_length.is_some()) {
         // What follows is for whoever the tunnel leads to, or the next request if there will be none.
         left_out += head.leave_out_framing();
@@ -316,12 +315,8 @@ fn without_port<'a>(authority: &'a [u8], implied: &[&[u8]]) -> &'a [u8] {
 /// Where the authority of an absolute target stands. It reaches to the path, so that a query without a path is part of it, and
 /// agrees with no `host`.
 fn authority(target: &[u8]) -> Option<(usize, usize)> {
-    let scheme = header::find(target, b"://").filter(|&length| length > 0)?;
-    let good = target[0].is_ascii_alphabetic()
-        && target[..scheme].iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-    let start = scheme + 3;
-    let end = target[start..].iter().position(|&byte| byte == b'/').map_or(target.len(), |length| start + length);
-    (good && end > start).then_some((start, end))
+    let (start, end) = (target::authority_start(target)?, target::path_start(target)?);
+    (end > start).then_some((start, end))
 }
 
 /// `host:port`; the port may be empty, the host may be a bracketed address.

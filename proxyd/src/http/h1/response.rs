@@ -130,8 +130,7 @@ fn accept(head: &mut Head, seen: &Seen, request: &RequestWire) -> Result<Respons
     if switching && !(request.tunnel == Tunnel::Upgrade && seen.upgrade_token) {
         return Err(Refused::BAD);
     }
-    seen.canonical_framing(head);
-    let mut left_out = seen.left_out;
+    let mut left_out = seen.left_out + seen.canonical_framing(head);
     let bodiless = (100..200).contains(&code) || code == 204;
     if bodiless && (seen.content_length.is_some() || seen.has_coding) {
         // These never have a body: the next program might wait for what is announced.

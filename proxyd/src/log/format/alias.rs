@@ -1,7 +1,7 @@
 //! The variables of a format and what each writes (configuration.txt, 8.2.6).
 
 use super::{Encode, Process, Writer};
-use crate::http::from_path;
+use crate::http::target::from_path;
 use crate::log::date::Date;
 use crate::log::{Record, RequestLine, Responder};
 

@@ -1,6 +1,7 @@
 //! Parts of the request target.
 
 use super::{TargetPart, Value, parse_ip};
+use crate::http::target::authority_start;
 use crate::http::{Head, header};
 use std::borrow::Cow;
 
@@ -24,7 +25,7 @@ fn path_and_query(request: &Head) -> Option<&[u8]> {
     if target.starts_with(b"/") {
         return Some(target);
     }
-    let authority = &target[header::find(target, b"://")? + 3..];
+    let authority = &target[authority_start(target)?..];
     let start = authority.iter().position(|byte| matches!(byte, b'/' | b'?'))?;
     Some(&authority[start..])
 }

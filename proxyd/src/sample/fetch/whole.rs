@@ -62,7 +62,7 @@ fn original<'a>(line: Line, context: &Context<'a>) -> Option<Value<'a>> {
     let target = first.map_or_else(|| request.target(), |first| &first.target);
     let kept = RequestLine::new(method, target, b"", context.stream.live.kept_of_request_line());
     match line {
-        Line::Target => Some(http::from_path(kept.target?)).filter(|path| !path.is_empty()).map(Value::text),
+        Line::Target => Some(http::target::from_path(kept.target?)).filter(|path| !path.is_empty()).map(Value::text),
         Line::Method | Line::Version => Some(Value::text(kept.method)),
     }
 }

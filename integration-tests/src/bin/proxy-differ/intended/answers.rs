@@ -96,9 +96,11 @@ pub(super) const RULES: &[Rule] = &[
         name: "long trailers",
         reason: "trailers are passed on as long as they fit a buffer by themselves; haproxy 2.6 cuts off those that fill its own with what else is there",
         applies: |_, ours, theirs| {
-            first_difference(ours, theirs).is_some_and(|(own, other)| {
+            let long = |(own, other): (&Message, &Message)| {
                 own.head == other.head && own.trailers.len() > 14_000 && own.complete && !other.complete
-            })
+            };
+            let requests = ours.server.iter().flatten().zip(theirs.server.iter().flatten());
+            first_difference(ours, theirs).is_some_and(long) || requests.into_iter().any(long)
         },
     },
     Rule {
@@ -276,7 +278,8 @@ fn announced(ours: &Outcome, theirs: &Outcome) -> bool {
 fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, has: impl Fn(&[u8]) -> bool) -> bool {
     // Where requests are sent again, it is what the next one was answered with.
     let refused = |(own, other): (&Message, &Message)| {
-        own.status() == 502 || case.retries() || (own.head == other.head && !own.complete && other.complete)
+        let broken_off = own.head == other.head && (!own.complete || own.body.len() < other.body.len());
+        own.status() == 502 || case.retries() || (broken_off && other.complete)
     };
     first_difference(ours, theirs).is_some_and(refused) && case.answers.iter().any(|answer| has(&answer.bytes))
 }

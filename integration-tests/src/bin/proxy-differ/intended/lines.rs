@@ -99,7 +99,7 @@ const LIKENESSES: &[Likeness] = &[
     Likeness {
         name: "left while waited for",
         reason: "a client that is gone while its body is waited for gets no backend; haproxy goes on with what has come",
-        fields: &[Field::SERVER, Field::UPLOADED, Field::TIMERS],
+        fields: &[Field::SERVER, Field::UPLOADED, Field::TIMERS, Field::COOKIES, Field::VERSIONS],
         applies: |done, own, _| {
             matches!(VARIANTS[done.case.variant].name, "waits for bodies" | "http-buffer-request")
                 && done.case.ending == Ending::HalfClose
@@ -137,6 +137,71 @@ const LIKENESSES: &[Likeness] = &[
         },
     },
     Likeness {
+        name: "refused before its end",
+        reason: "a head that breaks off is the client's leaving; haproxy may find by then that two hosts do not agree, or a version is none",
+        fields: &[Field::STATE],
+        applies: |done, own, other| {
+            let sent = done.case.sent().to_ascii_lowercase();
+            let lines = || sent.split(|&byte| byte == b'\n');
+            let hosts = lines().filter(|line| line.starts_with(b"host:")).count();
+            let version = lines().next_back().is_some_and(|line| line.windows(6).any(|word| word == b" http/"));
+            let refused = own.get(Field::STATE).starts_with("CR") && other.get(Field::STATE).starts_with("PR");
+            refused && (hosts > 1 || version) && done.case.ending == Ending::HalfClose
+        },
+    },
+    Likeness {
+        name: "holes",
+        reason: "what is left of a list in `connection` is counted as it is passed on, with one comma and one space",
+        fields: &[Field::UPLOADED],
+        applies: |done, _, _| {
+            let sent = done.case.sent().to_ascii_lowercase();
+            sent.split(|&byte| byte == b'\n').any(|line| line.starts_with(b"connection:") && line.contains(&b','))
+        },
+    },
+    Likeness {
+        name: "length",
+        reason: "a length is captured and counted as it is passed on, without leading zeros",
+        fields: &[Field::UPLOADED, Field::BYTES, Field::CAPTURES],
+        applies: |done, _, _| {
+            let length = |line: &[u8]| {
+                line.to_ascii_lowercase().strip_prefix(b"content-length:").is_some_and(|value| value.contains(&b'0'))
+            };
+            let has = |bytes: &[u8]| bytes.split(|&byte| byte == b'\n').any(length);
+            has(&done.case.sent()) || done.case.answers.iter().any(|answer| has(&answer.bytes))
+        },
+    },
+    Likeness {
+        name: "status below 100",
+        reason: "an answer with a status below 100 is one like others, also for what is captured of it",
+        fields: &[Field::COOKIES],
+        applies: |_, own, _| own.get(Field::STATUS).parse::<u16>().is_ok_and(|status| status < 100),
+    },
+    Likeness {
+        name: "cookie of old",
+        reason: "a cookie of `set-cookie2` is captured also where it is not the first of its line",
+        fields: &[Field::COOKIES],
+        applies: |done, _, _| {
+            let old =
+                |answer: &Answer| answer.bytes.to_ascii_lowercase().windows(11).any(|word| word == b"set-cookie2");
+            done.case.answers.iter().any(old)
+        },
+    },
+    Likeness {
+        name: "refused by its body",
+        reason: "an answer whose body cannot be read is refused before rules see it; haproxy lets a rule refuse it, and counts it",
+        fields: &[Field::BYTES, Field::CAPTURES, Field::COOKIES, Field::VERSIONS],
+        applies: |_, own, other| {
+            let unread = |line: &Line| line.get(Field::VERSIONS).ends_with(" -");
+            own.get(Field::STATUS) == "502" && unread(own) && !unread(other)
+        },
+    },
+    Likeness {
+        name: "denied behind CONNECT",
+        reason: "what had come behind the head of an answer that a rule refuses is not counted; haproxy counts it where the answer begins a tunnel",
+        fields: &[Field::BYTES],
+        applies: |done, own, _| own.get(Field::STATUS) == "502" && connects(done),
+    },
+    Likeness {
         name: "announced only",
         reason: "a request without a final answer has no status; haproxy writes 0 where one was announced",
         fields: &[Field::STATUS],
@@ -167,9 +232,7 @@ const LIKENESSES: &[Likeness] = &[
         reason: "what HTTP/2 begins with is no request, and its line has nothing of one",
         fields: &[Field::CAPTURES, Field::VERSIONS],
         applies: |done, own, _| {
-            let sent = done.case.sent();
-            let begins = sent.split(|&byte| byte == b'\n').any(|line| line.starts_with(b"PRI "));
-            begins && own.get(Field::STATUS) == "400"
+            own.get(Field::STATUS) == "400" && done.case.sent().windows(4).any(|word| word == b"PRI ")
         },
     },
 ];

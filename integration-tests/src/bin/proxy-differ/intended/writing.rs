@@ -40,8 +40,8 @@ pub(super) const WRITINGS: &[Writing] = &[
     Writing {
         name: "cookie",
         reason: "cookies are passed on as they came where they are only captured; haproxy takes the blanks around equals signs out",
-        change: |line| Some(field(line, b"cookie", without_blanks)),
-        answers: false,
+        change: |line| Some(field(&field(line, b"cookie", without_blanks), b"set-cookie", without_blanks)),
+        answers: true,
     },
     Writing {
         name: "h2c",
