@@ -1,6 +1,7 @@
 //! Rules that look into a TCP connection before it goes anywhere: SNI routing, protocols told apart, waiting for more.
 
 use super::rig::{Rig, Step, read_all};
+use integration_tests::subject::Subject;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -49,7 +50,9 @@ fn hello(name: &str) -> Vec<u8> {
     let with = |size: usize, block: &[u8]| [&block.len().to_be_bytes()[8 - size..], block].concat();
     let names = with(2, &[&[0], &with(2, name.as_bytes())[..]].concat());
     let protocols = with(2, &with(1, b"h2"));
-    let extensions = [&[0, 0][..], &with(2, &names), &[0, 16], &with(2, &protocols)].concat();
+    let list = |number: u8, list: &[u8]| [&[0, number][..], &with(2, &with(2, list))].concat();
+    let lists = [list(13, &[4, 3, 8, 4]), list(10, &[0, 29, 0, 23]), list(51, &[0, 29, 0, 1, 9])].concat();
+    let extensions = [&[0, 0][..], &with(2, &names), &[0, 16], &with(2, &protocols), &lists].concat();
     let body = [&[3, 3][..], &[7; 32], &[0], &with(2, &[0x13, 1]), &with(1, &[0]), &with(2, &extensions)].concat();
     let message = [&[1][..], &with(3, &body)].concat();
     [&[22, 3, 1][..], &with(2, &message)].concat()
@@ -95,6 +98,26 @@ fn a_hello_in_pieces_is_waited_for() {
     ];
     let (line, _) = routed("sni-pieces", "5s", rules, &[one, two]);
     assert_eq!(line, "web web -");
+}
+
+/// haproxy 2.6 does not know these.
+#[test]
+fn what_a_client_can_do_is_told_by_its_hello() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let shown = ["cipherlist", "sigalgs", "supported_groups", "keyshare_groups"];
+    let shown = shown.map(|name| format!("req.ssl_{name},hex,concat(|)")).map(|call| format!("%[{call}]")).concat();
+    let set = format!("tcp-request content set-var-fmt(sess.shown) x{shown}");
+    let rules = &[
+        "tcp-request content reject if !{ req.ssl_hello_type 1 }",
+        &set,
+        "tcp-request content capture var(sess.shown) len 100",
+        "use_backend web if { req.ssl_supported_groups,hex -m beg 001D }",
+        "default_backend none",
+    ];
+    let (line, _) = routed("hello-lists", "5s", rules, &[&hello("c")]);
+    assert_eq!(line, "web web x1301|04030804|001D0017|001D|");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) struct Lowered {
 }
 
 /// The fetches that look at the raw bytes of a connection, which a proxy in `mode http` does not show.
-pub(super) const LAYER_6: [&str; 27] = [
+pub(super) const LAYER_6: [&str; 30] = [
     "payload",
     "payload_lv",
     "rdp_cookie",
@@ -54,6 +54,9 @@ pub(super) const LAYER_6: [&str; 27] = [
     "res.payload_lv",
     "res.ssl_hello_type",
     "req.ssl_cipherlist",
+    "req.ssl_keyshare_groups",
+    "req.ssl_sigalgs",
+    "req.ssl_supported_groups",
 ];
 
 /// How messages name the parts of an expression.

@@ -218,6 +218,10 @@ fn content(name: &str, arguments: &Arguments<'_>) -> Result<Option<Fetch>, Probl
         "ssl_alpn" => Part::Protocols,
         "ssl_ec_ext" => Part::Curves,
         "ssl_st_ext" => Part::Ticket,
+        "ssl_cipherlist" => Part::Ciphers,
+        "ssl_sigalgs" => Part::SignatureAlgorithms,
+        "ssl_supported_groups" => Part::Groups,
+        "ssl_keyshare_groups" => Part::KeyShareGroups,
         "rdp_cookie" => Part::RdpCookie(cookie()),
         "rdp_cookie_cnt" => Part::RdpCookieCount(cookie()),
         "distcc_param" | "distcc_body" => {

@@ -40,6 +40,14 @@ pub enum Part {
     Curves,
     /// `req.ssl_st_ext`
     Ticket,
+    /// `req.ssl_cipherlist`
+    Ciphers,
+    /// `req.ssl_sigalgs`
+    SignatureAlgorithms,
+    /// `req.ssl_supported_groups`
+    Groups,
+    /// `req.ssl_keyshare_groups`
+    KeyShareGroups,
     /// `req.rdp_cookie`: its value, of the cookie of that name.
     RdpCookie(Option<Box<[u8]>>),
     /// `req.rdp_cookie_cnt`
@@ -117,6 +125,10 @@ pub(super) fn value<'a>(part: &'a Part, content: &'a Content<'a>) -> Option<Valu
                 Some(_) => 2,
             }))
         }
+        Part::Ciphers => map(hello(content)?, ciphers).map(Value::Bin),
+        Part::SignatureAlgorithms => map(hello(content)?, |hello| block(&mut extension(hello, 13)?, 2)).map(Value::Bin),
+        Part::Groups => map(hello(content)?, |hello| block(&mut extension(hello, 10)?, 2)).map(Value::Bin),
+        Part::KeyShareGroups => Some(Value::Bin(Cow::Owned(key_share_groups(extension(&hello(content)?, 51)?)?))),
         Part::RdpCookie(name) => rdp_cookie(content, name.as_deref()).map(Value::text),
         Part::Distcc { token, occurrence, body } => distcc(content, *token, *occurrence, *body),
         Part::RdpCookieCount(name) => Some(Value::Int(rdp_cookie(content, name.as_deref()).is_some().into())),
@@ -263,12 +275,22 @@ fn block<'a>(bytes: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
     Some(block)
 }
 
-/// The data of an extension of a client's hello (RFC 8446, 4.1.2).
-fn extension(hello: &[u8], wanted: u16) -> Option<&[u8]> {
+/// The cipher suites of a client's hello, and what follows them (RFC 8446, 4.1.2).
+fn from_ciphers(hello: &[u8]) -> Option<(&[u8], &[u8])> {
     // Header, version and random.
     let mut rest = hello.get(4 + 2 + 32..)?;
     let _session = block(&mut rest, 1)?;
-    let _ciphers = block(&mut rest, 2)?;
+    let ciphers = block(&mut rest, 2)?;
+    Some((ciphers, rest))
+}
+
+fn ciphers(hello: &[u8]) -> Option<&[u8]> {
+    from_ciphers(hello).map(|(ciphers, _)| ciphers)
+}
+
+/// The data of an extension of a client's hello.
+fn extension(hello: &[u8], wanted: u16) -> Option<&[u8]> {
+    let (_, mut rest) = from_ciphers(hello)?;
     let _compression = block(&mut rest, 1)?;
     let mut extensions = block(&mut rest, 2)?;
     while let [high, low, tail @ ..] = extensions {
@@ -279,6 +301,18 @@ fn extension(hello: &[u8], wanted: u16) -> Option<&[u8]> {
         }
     }
     None
+}
+
+/// The groups of the keys in the extension `key_share`, without the keys (RFC 8446, 4.2.8).
+fn key_share_groups(mut data: &[u8]) -> Option<Vec<u8>> {
+    let (mut list, mut groups) = (block(&mut data, 2)?, Vec::new());
+    while !list.is_empty() {
+        let (group, tail) = list.split_at_checked(2)?;
+        list = tail;
+        block(&mut list, 2)?;
+        groups.extend_from_slice(group);
+    }
+    Some(groups)
 }
 
 /// The first name of the extension `server_name` (RFC 6066, 3).
@@ -333,17 +367,45 @@ pub(super) fn of<'a>(content: Option<&'a Content<'a>>, side: Side) -> Option<&'a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    /// A hello with a name and two protocols.
+    fn with(size: usize, block: &[u8]) -> Vec<u8> {
+        [&block.len().to_be_bytes()[8 - size..], block].concat()
+    }
+
+    /// A hello with a name, two protocols, and what it can do.
     fn sample() -> Vec<u8> {
-        let with = |size: usize, block: &[u8]| [&block.len().to_be_bytes()[8 - size..], block].concat();
         let name = with(2, &[&[0], &with(2, b"a.example")[..]].concat());
         let protocols = with(2, &[with(1, b"h2"), with(1, b"http/1.1")].concat());
-        let extensions = [&[0, 0][..], &with(2, &name), &[0, 16], &with(2, &protocols), &[0, 35, 0, 0]].concat();
-        let body = [&[3, 3][..], &[7; 32], &[0], &with(2, &[0x13, 1]), &with(1, &[0]), &with(2, &extensions)].concat();
+        let extensions = [&[0, 0][..], &with(2, &name), &[0, 16], &with(2, &protocols), &[0, 35, 0, 0], &able()].concat();
+        hello_of(&extensions)
+    }
+
+    /// Signature algorithms, groups, and keys of two of them.
+    fn able() -> Vec<u8> {
+        let keys = [&[0, 29][..], &with(2, &[7; 32]), &[0, 23], &with(2, &[8; 65])].concat();
+        let list = |number: u8, list: &[u8]| [&[0, number][..], &with(2, &with(2, list))].concat();
+        [list(13, &[4, 3, 8, 4]), list(10, &[0, 29, 0, 23, 0, 24]), list(51, &keys)].concat()
+    }
+
+    fn hello_of(extensions: &[u8]) -> Vec<u8> {
+        let body = [&[3, 3][..], &[7; 32], &[0], &with(2, &[0x13, 1, 0x13, 2]), &with(1, &[0]), &with(2, extensions)].concat();
         let message = [&[1][..], &with(3, &body)].concat();
         [&[22, 3, 1][..], &with(2, &message)].concat()
     }
+
+    const PARTS: [Part; 10] = [
+        Part::ServerName,
+        Part::Protocols,
+        Part::HelloType,
+        Part::Version,
+        Part::Ticket,
+        Part::Curves,
+        Part::Ciphers,
+        Part::SignatureAlgorithms,
+        Part::Groups,
+        Part::KeyShareGroups,
+    ];
 
     fn taken(part: &Part, bytes: &[u8], complete: bool) -> (Option<Value<'static>>, bool) {
         let content = Content::new(Side::Request, bytes, complete, false);
@@ -360,13 +422,68 @@ mod tests {
             (Part::HelloType, Value::Int(1)),
             (Part::Version, Value::Int(0x3_0003)),
             (Part::Ticket, Value::Int(1)),
-            (Part::Curves, Value::Bool(false)),
+            (Part::Curves, Value::Bool(true)),
+            (Part::Ciphers, Value::Bin(Cow::Borrowed(&[0x13, 1, 0x13, 2]))),
+            (Part::SignatureAlgorithms, Value::Bin(Cow::Borrowed(&[4, 3, 8, 4]))),
+            (Part::Groups, Value::Bin(Cow::Borrowed(&[0, 29, 0, 23, 0, 24]))),
+            (Part::KeyShareGroups, Value::Bin(Cow::Borrowed(&[0, 29, 0, 23]))),
         ] {
             assert_eq!(taken(&part, &hello, false), (Some(expected), false), "{part:?}");
             for end in 0..hello.len() {
                 let (value, missing) = taken(&part, &hello[..end], false);
                 assert_eq!((value, missing), (None, true), "{part:?} of {end} bytes");
                 assert!(!taken(&part, &hello[..end], true).1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_client_does_not_say() {
+        let bare = hello_of(&[0, 35, 0, 0]);
+        for part in [Part::ServerName, Part::Protocols, Part::SignatureAlgorithms, Part::Groups, Part::KeyShareGroups] {
+            assert_eq!(taken(&part, &bare, false), (None, false), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn lists_that_do_not_fit() {
+        for (part, extension) in [
+            (Part::SignatureAlgorithms, &[0, 13, 0, 3, 0, 2, 4][..]),
+            (Part::SignatureAlgorithms, &[0, 13, 0, 1, 0]),
+            (Part::SignatureAlgorithms, &[0, 13, 0, 9, 0, 2, 4, 3]),
+            (Part::Groups, &[0, 10, 0, 4, 255, 255, 0, 29]),
+            (Part::Groups, &[0, 10, 0, 0]),
+            (Part::KeyShareGroups, &[0, 51, 0, 3, 0, 1, 0]),
+            (Part::KeyShareGroups, &[0, 51, 0, 6, 0, 4, 0, 29, 0, 1]),
+            (Part::KeyShareGroups, &[0, 51, 0, 6, 0, 4, 0, 29, 255, 255]),
+        ] {
+            assert_eq!(taken(&part, &hello_of(extension), false), (None, false), "{part:?} {extension:?}");
+        }
+        // A client that waits to be told which keys are wanted.
+        let none = taken(&Part::KeyShareGroups, &hello_of(&[0, 51, 0, 2, 0, 0]), false);
+        assert_eq!(none, (Some(Value::Bin(Cow::Borrowed(&[]))), false));
+    }
+
+    proptest! {
+        /// Whatever a hello says of lengths, and wherever it ends, does no harm.
+        #[test]
+        fn spoilt_hellos(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), end in any::<prop::sample::Index>()) {
+            let mut hello = sample();
+            for (at, byte) in changes {
+                let at = at.index(hello.len());
+                hello[at] = byte;
+            }
+            hello.truncate(end.index(hello.len()) + 1);
+            for part in &PARTS {
+                taken(part, &hello, false);
+                taken(part, &hello, true);
+            }
+        }
+
+        #[test]
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for part in &PARTS {
+                taken(part, &[&[HANDSHAKE, 3, 1][..], &with(2, &[&[CLIENT_HELLO][..], &with(3, &bytes)].concat())].concat(), false);
             }
         }
     }
