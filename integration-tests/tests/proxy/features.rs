@@ -285,14 +285,23 @@ fn tokens_are_decrypted() {
     http-request set-header x-b %[http_auth_bearer,jwt_decrypt_jwk(txn.jwk)]
     http-request set-header x-c %[http_auth_bearer,jwt_decrypt_jwk(\\'{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"AAAA\\\"}\\')]
     http-request set-header x-d <%[str(a.b.c.d.e),jwt_decrypt_jwk(txn.jwk)]>";
+    // Vectors have been made of a key that also stands in files.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../proxyd/src/sample/convert/jwe");
+    let vectors = std::fs::read_to_string(format!("{folder}/vectors.txt")).unwrap();
+    let sealed = vectors.lines().find(|line| line.starts_with("RSA-OAEP ")).and_then(|line| line.rsplit(' ').next());
+    let by_file = format!("    http-request set-header x-e %[req.hdr(sealed),jwt_decrypt_cert({folder}/rsa.pem)]");
+    let rules = format!("{rules}\n{by_file}");
     let text = "Live long and prosper.";
-    for (list, shown) in [("A256KW:A128KW", text), ("ALL:!A128KW", "")] {
-        let config = with(rules).replace("\nglobal\n", &format!("\nglobal\n    jwt.decrypt_alg_list {list}\n"));
+    for (list, shown, unsealed) in [("A256KW:A128KW", text, ""), ("ALL:!A128KW", "", text)] {
+        let config = with(&rules).replace("\nglobal\n", &format!("\nglobal\n    jwt.decrypt_alg_list {list}\n"));
         let rig = Rig::start("tokens", &config, answering(OK));
-        let request = format!("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\nSealed: {}\r\n\r\n",
+            sealed.unwrap()
+        );
         talk(&rig, request.as_bytes(), false, QUIET);
         let seen = rig.origin.message();
-        let fields = format!("x-a: {shown}\r\nx-b: {shown}\r\nx-c: \r\nx-d: <>\r\n");
+        let fields = format!("x-a: {shown}\r\nx-b: {shown}\r\nx-c: \r\nx-d: <>\r\nx-e: {unsealed}\r\n");
         assert!(seen.contains(&fields), "{seen}");
     }
 }

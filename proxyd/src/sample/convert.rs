@@ -20,6 +20,7 @@ pub mod made;
 pub mod mqtt;
 pub mod number;
 pub mod packet;
+mod pem;
 pub mod protobuf;
 pub mod signature;
 pub mod table;

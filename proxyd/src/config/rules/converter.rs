@@ -31,6 +31,7 @@ pub(super) fn lower(
         "bytes" => return bytes_part(arguments),
         "jwt_decrypt_secret" => message::decrypt_token(arguments, jwe::Written::Secret, names),
         "jwt_decrypt_jwk" => message::decrypt_token(arguments, jwe::Written::Jwk, names),
+        "jwt_decrypt_cert" => return message::decrypt_token_with_file(arguments, names),
         "srv_is_up" => Converter::Made(Made::ServerUp),
         "ltrim" => Converter::TrimLeft(bytes(0)),
         "rtrim" => Converter::TrimRight(bytes(0)),

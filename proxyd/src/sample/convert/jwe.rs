@@ -1,11 +1,12 @@
 //! JSON Web Encryption in its compact form (RFC 7516): five parts of base64, header, encrypted key, nonce, text and tag, with
-//! points between them. Algorithms are those of RFC 7518; keys are a secret or a JSON Web Key (RFC 7517).
+//! points between them. Algorithms are those of RFC 7518; keys are a secret, a JSON Web Key (RFC 7517) or in a file of PEM.
 
 use super::cipher::{self, Bits};
 use super::encode::url_base64_decode;
 use super::hash::Algorithm;
 use super::json::{self, Step};
 use super::jwt::Source;
+use super::pem;
 use crate::proxy::userlist::same;
 use crate::sample::context::Context;
 use crate::sample::value::Value;
@@ -195,6 +196,16 @@ impl Key {
         url_base64_decode(text).map(|secret| Self::Secret(secret.into()))
     }
 
+    /// The first private key of RSA in a text of PEM, alone (PKCS #1) or in an envelope (PKCS #8).
+    pub fn from_pem(text: &str) -> Option<Self> {
+        let pair = pem::blocks(text).find_map(|(label, der)| match label {
+            "PRIVATE KEY" => KeyPair::from_pkcs8(&der).ok(),
+            "RSA PRIVATE KEY" => KeyPair::from_der(&der).ok(),
+            _ => None,
+        })?;
+        Some(Self::Rsa(pair.as_der().ok()?.as_ref().into()))
+    }
+
     /// A JSON Web Key.
     pub fn from_jwk(text: &[u8]) -> Option<Self> {
         let decoded = |name| url_base64_decode(&member(text, &[name])?);
@@ -246,33 +257,44 @@ impl Written {
     }
 }
 
-/// `jwt_decrypt_secret`, `jwt_decrypt_jwk`
+/// `jwt_decrypt_secret`, `jwt_decrypt_jwk`, `jwt_decrypt_cert`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decrypter {
-    source: Source,
-    written: Written,
-    /// That of a text that is known, if it is one.
-    known: Option<Key>,
+    key: Given,
     allowed: Allowed,
+}
+
+/// Where a key is had from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Given {
+    /// It is known, if it is one.
+    Known(Option<Key>),
+    /// A variable holds it.
+    Variable(Source, Written),
 }
 
 impl Decrypter {
     /// One with a key that a text or a variable holds.
     pub fn new(source: Source, written: Written, allowed: Allowed) -> Self {
-        let known = match &source {
-            Source::Text(text) => written.read(text),
-            Source::Variable(_) => None,
+        let key = match source {
+            Source::Text(text) => Given::Known(written.read(&text)),
+            variable @ Source::Variable(_) => Given::Variable(variable, written),
         };
-        Self { source, written, known, allowed }
+        Self { key, allowed }
+    }
+
+    /// One with a key that a file holds.
+    pub fn with(key: Key, allowed: Allowed) -> Self {
+        Self { key: Given::Known(Some(key)), allowed }
     }
 
     /// The text in the token; empty where it cannot be had. Nothing where a variable is not set.
     pub(super) fn decrypt(&self, context: &Context<'_>, token: &[u8]) -> Option<Vec<u8>> {
         let read;
-        let key = match &self.source {
-            Source::Text(_) => self.known.as_ref(),
-            Source::Variable(_) => {
-                read = self.written.read(&self.source.text(context)?);
+        let key = match &self.key {
+            Given::Known(key) => key.as_ref(),
+            Given::Variable(variable, written) => {
+                read = written.read(&variable.text(context)?);
                 read.as_ref()
             }
         };

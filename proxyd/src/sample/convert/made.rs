@@ -67,7 +67,7 @@ pub enum Made {
     TokenPart(jwt::Part, Option<jwt::Query>),
     /// `jwt_verify`: the algorithm, the key.
     VerifyToken(jwt::Verifier),
-    /// `jwt_decrypt_secret`, `jwt_decrypt_jwk`
+    /// `jwt_decrypt_secret`, `jwt_decrypt_jwk`, `jwt_decrypt_cert`
     DecryptToken(Box<jwe::Decrypter>),
     /// `aes_gcm_dec` and its kin.
     Aes(Box<super::cipher::Aes>),

@@ -1,6 +1,6 @@
 //! Signatures of certificates (RFC 7518, sections 3.3 to 3.5): the public key of a PEM file and what is signed with it.
 
-use super::encode::base64_decode;
+use super::pem;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
@@ -74,10 +74,7 @@ pub struct PublicKey(Box<[u8]>);
 impl PublicKey {
     /// The first public key or certificate in a text of PEM (RFC 7468).
     pub fn from_pem(text: &str) -> Option<Self> {
-        let (label, rest) = text.split_once("-----BEGIN ")?.1.split_once("-----")?;
-        let (body, _) = rest.split_once("-----END ")?;
-        let digits: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        let der = base64_decode(&digits)?;
+        let (label, der) = pem::blocks(text).next()?;
         match label {
             "PUBLIC KEY" => Some(Self(der.into())),
             "CERTIFICATE" => of_certificate(&der).map(|key| Self(key.into())),
@@ -136,6 +133,7 @@ fn element(der: &[u8]) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::encode::base64_decode;
     use super::*;
     use aws_lc_rs::rand::SystemRandom;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};

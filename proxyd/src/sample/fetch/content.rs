@@ -377,7 +377,8 @@ mod tests {
     fn sample() -> Vec<u8> {
         let name = with(2, &[&[0], &with(2, b"a.example")[..]].concat());
         let protocols = with(2, &[with(1, b"h2"), with(1, b"http/1.1")].concat());
-        let extensions = [&[0, 0][..], &with(2, &name), &[0, 16], &with(2, &protocols), &[0, 35, 0, 0], &able()].concat();
+        let extensions =
+            [&[0, 0][..], &with(2, &name), &[0, 16], &with(2, &protocols), &[0, 35, 0, 0], &able()].concat();
         hello_of(&extensions)
     }
 
@@ -389,7 +390,8 @@ mod tests {
     }
 
     fn hello_of(extensions: &[u8]) -> Vec<u8> {
-        let body = [&[3, 3][..], &[7; 32], &[0], &with(2, &[0x13, 1, 0x13, 2]), &with(1, &[0]), &with(2, extensions)].concat();
+        let body =
+            [&[3, 3][..], &[7; 32], &[0], &with(2, &[0x13, 1, 0x13, 2]), &with(1, &[0]), &with(2, extensions)].concat();
         let message = [&[1][..], &with(3, &body)].concat();
         [&[22, 3, 1][..], &with(2, &message)].concat()
     }

@@ -77,7 +77,7 @@ pub const CONVERTERS: &[ConverterRow] = &[
     converter("ipmask", args::MASK4_O_MASK6, Addr, Addr, Works),
     converter("json", args::O_STR, Str, Str, Works),
     converter("json_query", args::STR_O_STR, Str, Any, Works),
-    converter("jwt_decrypt_cert", args::STR, Bin, Bin, Unsupported),
+    converter("jwt_decrypt_cert", args::STR, Bin, Bin, Works),
     converter("jwt_decrypt_jwk", args::STR, Bin, Bin, Works),
     converter("jwt_decrypt_secret", args::STR, Bin, Bin, Works),
     converter("jwt_header_query", args::O_STR_STR, Bin, Any, Works),

@@ -92,6 +92,27 @@ pub(super) fn decrypt_token(arguments: &Arguments<'_>, written: jwe::Written, na
     Converter::Made(Made::DecryptToken(Box::new(decrypter)))
 }
 
+/// `jwt_decrypt_cert`: the key stands in the certificate's file, or in one of that name with `.key` behind it. It does not work
+/// with a name in a variable, since files are read while the configuration is.
+pub(super) fn decrypt_token_with_file(arguments: &Arguments<'_>, names: &Names) -> Result<Option<Converter>, Problem> {
+    let Some(word) = arguments.word(0).filter(|word| Name::parse(&word.text).is_none()) else { return Ok(None) };
+    let read = |name: &str| files::read(name, PEM_BYTES_MAX).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let unreadable = |why| match why {
+        files::Problem::Open(reason) => problem(format!("unable to read '{}': {reason}", word.text), word.span),
+        files::Problem::TooLong(size) => {
+            problem(format!("'{}' is too large for a certificate ({size} bytes)", word.text), word.span)
+        }
+    };
+    let text = read(word.as_str()).map_err(unreadable)?;
+    let beside = || jwe::Key::from_pem(&read(&format!("{}.key", word.text)).ok()?);
+    let Some(key) = jwe::Key::from_pem(&text).or_else(beside) else {
+        let message = format!("no RSA private key in '{0}' or '{0}.key'", word.text);
+        return Err(problem(message, word.span));
+    };
+    let decrypter = jwe::Decrypter::with(key, names.tokens);
+    Ok(Some(Converter::Made(Made::DecryptToken(Box::new(decrypter)))))
+}
+
 /// `aes_gcm_dec` and its kin.
 fn aes(name: &str, arguments: &Arguments<'_>) -> Result<Made, Problem> {
     let bits = arguments.integer(0).and_then(Bits::from_number);

@@ -68,6 +68,21 @@ fn every_algorithm_is_understood() {
 const OTHER_CURVE: &str = r#"{"kty":"EC","crv":"P-256","d":"r_kHyZ-a06rmxM3yESK84r1otSg-aQcVStkRhA-iCM8"}"#;
 
 #[test]
+fn a_file_has_a_key() {
+    let (with_certificate, alone) = (include_str!("rsa.pem"), include_str!("rsa.key"));
+    let tokens = include_str!("vectors.txt").lines().filter(|line| line.starts_with("RSA"));
+    for token in tokens.map(|line| line.rsplit_once(' ').unwrap().1) {
+        for text in [with_certificate, alone, &format!("{}{alone}", include_str!("../signature/ec.crt"))] {
+            let key = Key::from_pem(text).unwrap();
+            assert_eq!(decrypt(token.as_bytes(), &key, everything()).as_deref(), Some(PROSPER), "{token}");
+        }
+    }
+    for text in [include_str!("../signature/ec.crt"), "", &alone.replace("BEGIN RSA", "BEGIN EC"), &alone[..400]] {
+        assert_eq!(Key::from_pem(text), None, "{text}");
+    }
+}
+
+#[test]
 fn lists_name_what_is_allowed() {
     let bits = |list| listed(list, &["a", "b", "c"]);
     assert_eq!(bits("a:c"), Ok(0b101));
