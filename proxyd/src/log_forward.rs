@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket, UnixDatagram, UnixListener};
@@ -20,11 +20,19 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep_until, timeout};
 
 use crate::clock;
+use crate::generation::Generation;
+use crate::ids::FrontendId;
 use crate::log::forward::{DatagramBind, Forwarder};
 use crate::log::frames::Frames;
 use crate::log_sink::{LogSettings, LogSink};
-use crate::net::{Stream, listen};
+use crate::net::{Stream, canonical, listen};
 use crate::proxy::listen::ListenAddress;
+use crate::rules::Rules;
+use crate::rules::tcp::TcpVerdict;
+use crate::sample::context::Stream as Seen;
+use crate::sample::variable::Variables;
+use crate::stick::{Counters, tracked};
+use crate::worker::milliseconds;
 
 /// Configurations that may wait to be put in force.
 const ORDERS_WAITING: usize = 4;
@@ -118,37 +126,48 @@ fn internet_datagrams(bind: &DatagramBind, address: SocketAddr) -> io::Result<So
 #[derive(Debug)]
 pub struct Forwarding {
     log: LogSettings,
-    orders: Option<mpsc::Sender<Vec<Section>>>,
+    started: Instant,
+    orders: Option<mpsc::Sender<Order>>,
 }
+
+/// The sections that are to be in force, and the configuration that they are of.
+type Order = (Vec<Section>, Arc<Generation>);
 
 impl Forwarding {
     /// Nothing is relayed yet.
-    pub fn new(log: LogSettings) -> Self {
-        Self { log, orders: None }
+    pub fn new(log: LogSettings, started: Instant) -> Self {
+        Self { log, started, orders: None }
     }
 
-    /// Relays for these sections from now on, and for no others.
-    pub async fn set(&mut self, sections: Vec<Section>) -> io::Result<()> {
+    /// Relays for these sections of a configuration from now on, and for no others.
+    pub async fn set(&mut self, sections: Vec<Section>, generation: Arc<Generation>) -> io::Result<()> {
         if self.orders.is_none() && sections.is_empty() {
             return Ok(());
         }
         let orders = match &self.orders {
             Some(orders) => orders,
-            None => self.orders.insert(spawn(self.log.clone())?),
+            None => self.orders.insert(spawn(self.log.clone(), self.started)?),
         };
-        orders.send(sections).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        orders.send((sections, generation)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
-fn spawn(log: LogSettings) -> io::Result<mpsc::Sender<Vec<Section>>> {
+fn spawn(log: LogSettings, started: Instant) -> io::Result<mpsc::Sender<Order>> {
     let (orders, received) = mpsc::channel(ORDERS_WAITING);
     thread::Builder::new().name("log-forward".to_owned()).spawn(move || {
         match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime.block_on(run(Rc::new(LogSink::new(log)), received)),
+            Ok(runtime) => runtime.block_on(run(Rc::new(Desk { log: LogSink::new(log), started }), received)),
             Err(error) => tracing::error!(%error, "log-forward sections cannot start"),
         }
     })?;
     Ok(orders)
+}
+
+/// What all sections use.
+struct Desk {
+    log: LogSink,
+    /// Rates are counted from then on.
+    started: Instant,
 }
 
 /// A section in force. A reload may give it other `log` lines.
@@ -157,7 +176,14 @@ struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
-type Face = Rc<RefCell<Arc<Forwarder>>>;
+type Face = Rc<RefCell<InForce>>;
+
+#[derive(Clone)]
+struct InForce {
+    forwarder: Arc<Forwarder>,
+    /// What its rules refer to.
+    generation: Arc<Generation>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -165,34 +191,35 @@ impl Drop for Running {
     }
 }
 
-async fn run(log: Rc<LogSink>, mut orders: mpsc::Receiver<Vec<Section>>) {
+async fn run(desk: Rc<Desk>, mut orders: mpsc::Receiver<Order>) {
     let mut running: Vec<Running> = Vec::new();
-    while let Some(sections) = orders.recv().await {
+    while let Some((sections, generation)) = orders.recv().await {
         let mut known = std::mem::take(&mut running);
         for Section { forwarder, sockets } in sections {
+            let section = InForce { forwarder, generation: Arc::clone(&generation) };
             if let Some(sockets) = sockets {
-                running.push(start(forwarder, sockets, &log));
+                running.push(start(section, sockets, &desk));
                 continue;
             }
-            let same = |one: &Running| one.face.borrow().settings == forwarder.settings;
+            let same = |one: &Running| one.face.borrow().forwarder.settings == section.forwarder.settings;
             if let Some(at) = known.iter().position(same) {
                 let kept = known.swap_remove(at);
-                kept.face.replace(forwarder);
+                kept.face.replace(section);
                 running.push(kept);
             }
         }
     }
 }
 
-fn start(forwarder: Arc<Forwarder>, sockets: Sockets, log: &Rc<LogSink>) -> Running {
-    let places = Arc::new(Semaphore::new(forwarder.settings.maxconn.min(Semaphore::MAX_PERMITS)));
-    let face = Rc::new(RefCell::new(forwarder));
+fn start(section: InForce, sockets: Sockets, desk: &Rc<Desk>) -> Running {
+    let places = Arc::new(Semaphore::new(section.forwarder.settings.maxconn.min(Semaphore::MAX_PERMITS)));
+    let face = Rc::new(RefCell::new(section));
     let mut tasks = Vec::new();
     for socket in sockets.datagrams {
-        tasks.push(spawn_local(receive(socket, Rc::clone(&face), Rc::clone(log))));
+        tasks.push(spawn_local(receive(socket, Rc::clone(&face), Rc::clone(desk))));
     }
     for socket in sockets.streams {
-        tasks.push(spawn_local(accept(socket, Rc::clone(&face), Arc::clone(&places), Rc::clone(log))));
+        tasks.push(spawn_local(accept(socket, Rc::clone(&face), Arc::clone(&places), Rc::clone(desk))));
     }
     Running { face, tasks }
 }
@@ -229,17 +256,17 @@ impl Datagrams {
 }
 
 /// Relays what comes in datagrams.
-async fn receive(socket: Socket, face: Face, log: Rc<LogSink>) {
+async fn receive(socket: Socket, face: Face, desk: Rc<Desk>) {
     let Ok(socket) = Datagrams::new(socket) else { return };
     let mut block = vec![0; DATAGRAM_MAX];
     while socket.readable().await.is_ok() {
         for _ in 0..DATAGRAMS_AT_ONCE {
             // Nothing more, or what became of something else: it goes on when there is something to read.
             let Ok((length, sender)) = socket.try_recv(&mut block) else { break };
-            let forwarder = Arc::clone(&face.borrow());
-            log.relay(&forwarder, block.get(..length).unwrap_or_default(), sender, clock::date());
+            let forwarder = Arc::clone(&face.borrow().forwarder);
+            desk.log.relay(&forwarder, block.get(..length).unwrap_or_default(), sender, clock::date());
         }
-        log.flush();
+        desk.log.flush();
         tokio::task::yield_now().await;
     }
 }
@@ -260,25 +287,34 @@ impl Acceptor {
     }
 
     /// A connection, and who made it.
-    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+    async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Some(peer.ip()))),
+            Self::Tcp(listener) => {
+                listener.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Some(canonical(peer))))
+            }
             Self::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), None)),
         }
     }
 }
 
 /// Takes connections as long as there is room; the system keeps those beyond.
-async fn accept(socket: Socket, face: Face, places: Arc<Semaphore>, log: Rc<LogSink>) {
+async fn accept(socket: Socket, face: Face, places: Arc<Semaphore>, desk: Rc<Desk>) {
     let Ok(socket) = Acceptor::new(socket) else { return };
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match socket.accept().await {
-            Ok((stream, sender)) => {
-                let (face, log) = (Rc::clone(&face), Rc::clone(&log));
+            Ok((stream, source)) => {
+                let (face, desk) = (Rc::clone(&face), Rc::clone(&desk));
                 spawn_local(async move {
                     let _place = place;
-                    relay(&stream, sender, &face, &log).await;
+                    let (variables, counters) = (Variables::default(), Counters::default());
+                    // What it tracks is tracked for as long as it lasts.
+                    let visitor = Visitor { stream: &stream, source, variables: &variables, counters: &counters };
+                    let section = face.borrow().clone();
+                    if visitor.is_admitted(&section, &desk) {
+                        drop(section);
+                        relay(&stream, source.map(|source| source.ip()), &face, &desk.log).await;
+                    }
                 });
             }
             // A client that has left, or no more descriptors.
@@ -287,9 +323,52 @@ async fn accept(socket: Socket, face: Face, places: Arc<Semaphore>, log: Rc<LogS
     }
 }
 
+/// Who has connected.
+struct Visitor<'v> {
+    stream: &'v Stream,
+    source: Option<SocketAddr>,
+    variables: &'v Variables,
+    counters: &'v Counters,
+}
+
+impl Visitor<'_> {
+    /// Whether the rules of the section let it in.
+    fn is_admitted(&self, section: &InForce, desk: &Desk) -> bool {
+        let rules = &section.forwarder.rules;
+        if rules.is_empty() {
+            return true;
+        }
+        let (now, date) = (clock::now(), clock::date());
+        let now_ms = milliseconds(now.saturating_duration_since(desk.started));
+        let seen = Seen {
+            source: self.source,
+            destination: self.stream.local_address(),
+            // It is none of the frontends.
+            frontend: (FrontendId(u32::MAX), &section.forwarder.settings.name),
+            client_socket: Some(self.stream),
+            now: date,
+            accepted: date,
+            now_ms,
+            ..Seen::outside(self.variables, self.counters, &*section.generation)
+        };
+        for set in [Rules::tcp_request_connection, Rules::tcp_request_session] {
+            match set(rules, &seen, &mut 0) {
+                TcpVerdict::Continue => {}
+                TcpVerdict::SilentDrop(silence) => {
+                    self.stream.forget(silence.reset());
+                    return false;
+                }
+                _ => return false,
+            }
+        }
+        self.counters.count(&tracked::SESSION, now_ms);
+        true
+    }
+}
+
 /// Relays what comes over a connection until it ends, falls silent, or says what is no message.
 async fn relay(stream: &Stream, sender: Option<IpAddr>, face: &Face, log: &LogSink) {
-    let settings = face.borrow().settings.clone();
+    let settings = face.borrow().forwarder.settings.clone();
     let mut frames = Frames::new(settings.lines_only);
     let mut block = Vec::with_capacity(BLOCK);
     loop {
@@ -303,7 +382,7 @@ async fn relay(stream: &Stream, sender: Option<IpAddr>, face: &Face, log: &LogSi
         }
         frames.add(&block);
         block.clear();
-        let forwarder = Arc::clone(&face.borrow());
+        let forwarder = Arc::clone(&face.borrow().forwarder);
         let more = loop {
             match frames.next_message() {
                 Ok(Some(message)) => log.relay(&forwarder, message, sender, clock::date()),

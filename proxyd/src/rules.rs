@@ -138,6 +138,16 @@ pub enum Silence {
     Reset(u8),
 }
 
+impl Silence {
+    /// Through so many routers a reset passes, if one is sent.
+    pub fn reset(self) -> Option<u8> {
+        match self {
+            Self::Unsaid => None,
+            Self::Reset(ttl) => Some(ttl),
+        }
+    }
+}
+
 /// `wait-for-body`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {

@@ -207,7 +207,7 @@ impl Builder<'_> {
 
     fn forwarder(&self, section: &model::LogForward) -> Forwarder {
         let loggers = section.logs.iter().map(|target| self.logger(target)).collect();
-        Forwarder { settings: section.settings.clone(), loggers }
+        Forwarder { settings: section.settings.clone(), loggers, rules: section.rules.clone() }
     }
 
     fn traffic(&self, known: Option<&Arc<Traffic>>) -> Arc<Traffic> {

@@ -1,11 +1,12 @@
 //! `log-forward`: messages of other hosts, relayed as haproxy relays them.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use integration_tests::subject::Subject;
 use integration_tests::wait;
+use socket2::{Domain, Socket, Type};
 
 use crate::log_targets::{is, received_udp, udp};
 use crate::rig::{BOUND, Rig, free_address};
@@ -29,7 +30,8 @@ fn relay(name: &str, statements: &str, logs: &[&str]) -> Relay {
     let config = format!(
         "global\n  stats socket {{runtime}} level admin\n  log-send-hostname other\nring r\n  format timed\n  size 20000\n\
          log-forward relay\n  bind {to}\n  dgram-bind {to}\n  timeout client 10s\n{statements}\n{}  log ring@r local3\n\
-         frontend f\n  mode http\n  bind {{front}}\n  timeout client 1s\n",
+         frontend f\n  mode http\n  bind {{front}}\n  timeout client 1s\n  \
+         stick-table type ip size 10 store sess_cnt\n",
         lines.concat()
     );
     let rig = Rig::start(name, &config, Vec::new());
@@ -162,6 +164,34 @@ fn messages_may_be_left_as_they_are() {
         assert_eq!(received_udp(&relay.collectors[0]), format!("{expected}\n"));
         let line = received_udp(&relay.collectors[1]);
         assert!(is(&line, &format!("<152>1 {{I}} - - - - - {expected}\n")), "{line}");
+    }
+}
+
+/// haproxy 3.x: rules say whose connections are taken. The clients' addresses, and whether their messages are relayed.
+#[test]
+fn rules_say_who_may_send() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let rules = "  acl known src 127.0.0.1 127.0.0.2\n  \
+                 tcp-request connection set-var(sess.from) src\n  \
+                 tcp-request connection reject if { src 127.0.0.3 }\n  \
+                 tcp-request session accept if known { dst_port gt 0 }\n  \
+                 tcp-request session track-sc0 src table f\n  \
+                 tcp-request session reject if { sc0_sess_cnt gt 0 } || { var(sess.from) -m ip 127.0.0.5 }";
+    let relay = relay("forward-rules", rules, &["format raw local3"]);
+    for (number, taken) in [(1, true), (2, true), (3, false), (4, true), (4, false), (5, false), (1, true)] {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, number], 0)).into()).unwrap();
+        socket.connect(&relay.to.into()).unwrap();
+        let mut sender = TcpStream::from(socket);
+        sender.set_read_timeout(Some(BOUND)).unwrap();
+        if taken {
+            sender.write_all(format!("<13>{number}\n").as_bytes()).unwrap();
+            assert_eq!(received_udp(&relay.collectors[0]), format!("{number}\n"));
+        } else {
+            assert!(!matches!(sender.read(&mut [0; 1]), Ok(1..)), "{number}");
+        }
     }
 }
 

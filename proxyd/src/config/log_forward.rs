@@ -7,9 +7,11 @@ use super::log;
 use super::model::{Global, LogForward, LogTarget};
 use super::option::Negation;
 use super::proxy::{self, Tools};
+use super::rules::{self, Names};
 use super::sections::{self, Others};
 use super::value::Unit;
 use crate::log::forward::{DatagramBind, ForwardSettings, HostStrategy};
+use crate::proxy::settings::Mode;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast;
 use shared_config::haproxy::keyword::{self, Keyword, SectionKind, Support};
@@ -25,11 +27,22 @@ pub(super) struct Draft {
     settings: ForwardSettings,
     logs: Vec<LogEntry>,
     backlog: Option<u32>,
+    rules: Vec<ast::Statement>,
 }
 
 impl Draft {
-    /// With the `log` lines of the global section.
-    pub(super) fn complete(&self, global: &Global) -> LogForward {
+    /// With the `log` lines of the global section, and with what its rules name.
+    pub(super) fn complete(&self, global: &Global, names: &Names, out: &mut Diagnostics) -> LogForward {
+        let section = rules::Section {
+            kind: SectionKind::LogForward,
+            name: &self.settings.name,
+            mode: Mode::Tcp,
+            frontend: None,
+            backend: None,
+            request_captures: 0,
+            response_captures: 0,
+        };
+        let rules = rules::lower(&section, &[], self.rules.iter().collect(), names, out);
         let mut logs = Vec::new();
         for entry in &self.logs {
             match entry {
@@ -44,7 +57,7 @@ impl Draft {
         for bind in &mut settings.datagrams {
             bind.kernel_buffers = global.tune.kernel_buffers.datagrams;
         }
-        LogForward { settings, logs }
+        LogForward { settings, logs, rules }
     }
 }
 
@@ -65,7 +78,7 @@ pub(super) fn lower(ast: &ast::Section, others: &mut Others, tools: &mut Tools, 
         lines_only: false,
         host: HostStrategy::default(),
     };
-    let mut draft = Draft { settings, logs: Vec::new(), backlog: None };
+    let mut draft = Draft { settings, logs: Vec::new(), backlog: None, rules: Vec::new() };
     for statement in &ast.statements {
         let mut words = statement.words();
         let negated = Words::take(&mut words, "no").is_some();
@@ -74,6 +87,10 @@ pub(super) fn lower(ast: &ast::Section, others: &mut Others, tools: &mut Tools, 
             sections::unknown(first, SectionKind::LogForward, out);
             continue;
         };
+        if matches!(row.name, "acl" | "tcp-request connection" | "tcp-request session") {
+            rule(statement, &mut draft, tools, out);
+            continue;
+        }
         let keyword = (0..row.words()).filter_map(|_| words.next()).fold(first.span, |span, word| span.to(word.span));
         let negation = if negated { Negation::No } else { Negation::None };
         let mut line = proxy::line(words, row.name, keyword, SectionKind::LogForward, negation, out);
@@ -88,11 +105,25 @@ pub(super) fn lower(ast: &ast::Section, others: &mut Others, tools: &mut Tools, 
     others.forwards.push(draft);
 }
 
+/// A rule is lowered once all that it may name is known.
+fn rule(statement: &ast::Statement, draft: &mut Draft, tools: &mut Tools, out: &mut Diagnostics) {
+    let unable = ["do-log", "expect-netscaler-cip", "expect-proxy"];
+    let action = statement.words.get(2).filter(|_| statement.words.first().is_some_and(|word| word.as_str() != "acl"));
+    if let Some(action) = action.filter(|action| unable.contains(&action.as_str())) {
+        tools.support.unsupported(&format!("{} of a log-forward section", action.text), action.span, out);
+    } else {
+        draft.rules.push(statement.clone());
+    }
+}
+
 fn statement_of(line: &mut Line<'_, '_>, row: &'static Keyword, draft: &mut Draft, tools: &mut Tools) {
     let settings = &mut draft.settings;
     match row.name {
         "bind" => {
             let binds = bind::bind(line, &mut tools.resolver, &mut tools.support);
+            if binds.iter().any(|draft| draft.bind.accept_proxy || draft.bind.netscaler_magic.is_some()) {
+                tools.support.unsupported("PROXY headers in a log-forward section", line.keyword, line.out);
+            }
             settings.binds.extend(binds.into_iter().map(|draft| draft.bind));
         }
         "dgram-bind" => settings.datagrams.extend(datagrams(line, tools)),

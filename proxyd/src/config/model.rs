@@ -89,6 +89,8 @@ pub struct LogForward {
     pub settings: ForwardSettings,
     /// Where they go.
     pub logs: Vec<LogTarget>,
+    /// `acl` and `tcp-request`.
+    pub rules: Rules,
 }
 
 impl Model {

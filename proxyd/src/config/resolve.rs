@@ -120,7 +120,7 @@ pub(super) fn complete(
     }
     let resolvers = completion.resolvers;
     track::tracking(&sections, &mut backends, names, out);
-    let log_forwards = others.forwards.iter().map(|draft| draft.complete(&global)).collect();
+    let log_forwards = others.forwards.iter().map(|draft| draft.complete(&global, names, out)).collect();
     let rings = ring::complete(&others.rings, &tools.rings, sources);
     log_backend::unknown(&tools.log_backends, &backends, out);
     log_profile::unknown(&tools.profiles, names, out);

@@ -3,6 +3,7 @@
 use super::target::Logger;
 use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::settings::SocketBuffers;
+use crate::rules::Rules;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub struct Forwarder {
     pub settings: ForwardSettings,
     /// Where its messages go.
     pub loggers: Vec<Logger>,
+    /// `tcp-request connection` and `tcp-request session`: whose connections it takes.
+    pub rules: Rules,
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(parts: Parts) -> Self {
         let (log, running) = (LogSink::new(parts.log.clone()), parts.workers.len());
-        let forwarding = Forwarding::new(parts.log.clone());
+        let forwarding = Forwarding::new(parts.log.clone(), parts.started);
         Self { parts, log, shipping: Shipping::default(), forwarding, stopping: None, running }
     }
 
@@ -263,7 +263,7 @@ impl Control {
 
     /// Relays for these `log-forward` sections, and for no others.
     async fn forward(&mut self, sections: Vec<log_forward::Section>) {
-        if let Err(error) = self.forwarding.set(sections).await {
+        if let Err(error) = self.forwarding.set(sections, self.parts.handle.load()).await {
             self.parts.voice.warning(&format!("log-forward sections do not work: {error}."));
         }
     }

@@ -350,10 +350,7 @@ async fn resolve(exchange: &mut Exchange<'_>, question: Question, deadline: Opti
 
 /// `silent-drop`: what the client is not to notice happens when its connection is closed.
 pub fn forget_client(client: &Conn, silence: Silence) -> End {
-    client.stream().forget(match silence {
-        Silence::Unsaid => None,
-        Silence::Reset(ttl) => Some(ttl),
-    });
+    client.stream().forget(silence.reset());
     End::new(Cause::Proxy, Phase::Request, None)
 }
 
