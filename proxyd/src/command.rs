@@ -60,7 +60,7 @@ fn refuse(program: &str, refusal: &Refusal) -> ExitCode {
 
 /// `-cc`: 0 where it holds, 1 where not, 2 where it cannot be read.
 fn condition(text: &str) -> ExitCode {
-    match haproxy::evaluate_condition(text, &environment(), &version::facts()) {
+    match haproxy::evaluate_condition(text, &environment(None, false), &version::facts()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -70,11 +70,21 @@ fn condition(text: &str) -> ExitCode {
     }
 }
 
-/// The environment as configurations see it.
-pub fn environment() -> Env {
+/// The environment as configurations see it: what the process was started with, the local peer's name (`-L`, or the host's), and what
+/// else haproxy sets before it reads its files.
+pub fn environment(peer: Option<&str>, master: bool) -> Env {
     use std::os::unix::ffi::OsStrExt as _;
     let text = |value: OsString| shared_config::source::decode(value.as_bytes());
-    Env::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+    let mut env = Env::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))));
+    match peer {
+        Some(name) => env.fix_peer(name),
+        None => env.name_peer(nix::unistd::gethostname().map_or_else(|_| String::new(), text)),
+    }
+    env.set("HAPROXY_STARTUP_VERSION", version::facts().version);
+    if master {
+        env.set("HAPROXY_MWORKER", "1");
+    }
+    env
 }
 
 /// Loads the configuration and serves it.

@@ -260,7 +260,8 @@ impl Reader<'_> {
     }
 }
 
-/// `setenv`, `presetenv`, `unsetenv` and `resetenv`; false for one of them that is wrong and has been reported.
+/// `setenv`, `presetenv`, `unsetenv` and `resetenv`, and the variable that `localpeer` sets; false for one of them that is wrong and
+/// has been reported.
 fn set_environment(statement: &Statement, env: &mut Env, diagnostics: &mut Diagnostics) -> bool {
     let mut words = statement.words();
     let Some(keyword) = words.next() else { return true };
@@ -279,6 +280,11 @@ fn set_environment(statement: &Statement, env: &mut Env, diagnostics: &mut Diagn
         "unsetenv" if words.is_empty() => complain("at least one variable name"),
         "unsetenv" => words.for_each(|name| env.unset(&name.text)),
         "resetenv" => env.retain(&words.map(Word::as_str).collect::<Vec<_>>()),
+        "localpeer" => {
+            if let Some(name) = words.next() {
+                env.name_peer(&*name.text);
+            }
+        }
         _ => {}
     }
     !wrong

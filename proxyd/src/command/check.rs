@@ -1,7 +1,7 @@
 //! Loading a configuration and saying what is wrong with it.
 
 use super::{EXIT_FAILURE, console, environment, keywords, version};
-use crate::args::{Args, Rendering};
+use crate::args::{Args, Master, Rendering, Task};
 use crate::config::model::Model;
 use crate::config::{self, Loaded};
 use shared_config::diagnostic::{Diagnostic, Severity};
@@ -59,7 +59,7 @@ pub struct Read {
 fn read(args: &Args) -> Loaded {
     config::load(config::Request {
         paths: args.files.clone(),
-        env: environment(),
+        env: environment(args.peer_name.as_deref(), args.task == Task::Run && args.master != Master::No),
         facts: version::facts(),
         ignore_unresolved: args.ignore_unresolved,
         proxy_maxconn: Some(args.proxy_maxconn).filter(|&n| n > 0),

@@ -6,13 +6,32 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
     variables: BTreeMap<String, String>,
+    /// The command line has named the local peer.
+    peer_is_fixed: bool,
 }
+
+/// The variable with the name of the local peer.
+const LOCAL_PEER: &str = "HAPROXY_LOCALPEER";
 
 impl Env {
     /// What the process was started with, and the variables haproxy sets before it reads its files: `HAPROXY_LOCALPEER`,
     /// `HAPROXY_STARTUP_VERSION`, …
     pub fn new<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self { variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables, peer_is_fixed: false }
+    }
+
+    /// `localpeer`: the variable `HAPROXY_LOCALPEER`, unless the command line has named the peer.
+    pub fn name_peer(&mut self, name: impl Into<String>) {
+        if !self.peer_is_fixed {
+            self.set(LOCAL_PEER, name);
+        }
+    }
+
+    /// `-L`: wins over `localpeer`.
+    pub fn fix_peer(&mut self, name: impl Into<String>) {
+        self.set(LOCAL_PEER, name);
+        self.peer_is_fixed = true;
     }
 
     /// The value of a variable that is set, empty or not.
