@@ -74,6 +74,8 @@ pub struct Global {
     pub system: System,
     /// How many workers there are; fixed when the process starts.
     pub workers: usize,
+    /// In how many groups they are numbered; likewise.
+    pub groups: usize,
 }
 
 /// What rules ask of the system; the functions are handed in where the process begins.
@@ -178,6 +180,7 @@ mod tests {
             case_adjustment: Arc::default(),
             system: System::default(),
             workers: 1,
+            groups: 1,
         };
         Generation {
             frontends: Vec::new(),

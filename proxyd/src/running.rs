@@ -41,6 +41,8 @@ use crate::stick::{self, Table};
 pub struct Facts {
     /// How many workers there are.
     pub workers: usize,
+    /// `thread-groups`
+    pub groups: usize,
     /// The name the program was started under: the `log-tag` where none is configured.
     pub program: String,
     /// The host's name.
@@ -174,6 +176,7 @@ impl Builder<'_> {
                 show,
             },
             workers: self.facts.workers,
+            groups: self.facts.groups,
         }
     }
 

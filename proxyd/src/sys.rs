@@ -61,6 +61,52 @@ pub fn schedule(thread: i32, scheduling: Scheduling) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How willing the calling thread is to let others go first, as of nice(2).
+pub fn niceness() -> i32 {
+    // SAFETY: it takes no pointer.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// Changes that of the calling thread and of those it begins.
+pub fn set_niceness(value: i32) -> io::Result<()> {
+    // SAFETY: it takes no pointer.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`: privileges in two words of 32 bits.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+/// What capset(2) takes first.
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    thread: libc::c_int,
+}
+
+/// What it takes then, once for each 32 privileges.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CapabilityWord {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// Leaves the calling thread, and those it begins, these privileges (capabilities(7), by number) and no other.
+pub fn keep_capabilities(numbers: &[u8]) -> io::Result<()> {
+    let bits = numbers.iter().fold(0_u64, |bits, number| bits | 1_u64.checked_shl((*number).into()).unwrap_or(0));
+    let word = |bits: u64| {
+        let bits = u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        CapabilityWord { effective: bits, permitted: bits, inheritable: 0 }
+    };
+    let header = CapabilityHeader { version: CAPABILITY_VERSION, thread: 0 };
+    let words = [word(bits), word(bits >> 32)];
+    // SAFETY: the pointers are to live values as the call wants them, which it only reads at this version.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, words.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// How far local time was ahead of UTC at a moment, in seconds; 0 where the system cannot say.
 pub fn utc_offset(unix_seconds: i64) -> i32 {
     // SAFETY: all fields of `tm` are integers and a pointer, for which zero is a valid value.

@@ -18,10 +18,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use crate::clock::{Moment, Wall};
 use crate::generation::{Generation, Handle, Reader};
@@ -67,6 +69,10 @@ pub struct Settings {
     pub process: Arc<dyn Process>,
     /// What it listens on from the beginning.
     pub listening: Vec<Listening>,
+    /// `cpu-map`: the processors it may run on; none: all.
+    pub processors: Vec<u16>,
+    /// `busy-polling`: it never sleeps.
+    pub busy: bool,
 }
 
 /// What the statistics page shows of the process, and what it may do to servers.
@@ -128,10 +134,14 @@ pub struct WorkerHandle {
 pub fn spawn(settings: Settings) -> io::Result<WorkerHandle> {
     let (commands, received) = mpsc::channel(COMMANDS_WAITING);
     let name = format!("worker-{}", settings.index + 1);
+    let tune = &settings.handle.load().global.tune;
+    let events = tune.maxpollevents.and_then(|number| usize::try_from(number).ok()).unwrap_or(EVENTS_PER_TURN);
+    let tasks = tune.runqueue_depth.unwrap_or(TASKS_PER_TURN);
     let runtime_ready = move || {
         let options = LocalOptions::default();
         let mut runtime = Builder::new_current_thread();
-        runtime.max_io_events_per_tick(EVENTS_PER_TURN).event_interval(TASKS_PER_TURN);
+        runtime.max_io_events_per_tick(events).event_interval(tasks);
+        stay_on(&settings.processors);
         match runtime.enable_all().on_thread_park(flush_log).build_local(options) {
             Ok(runtime) => runtime.block_on(run(settings, received)),
             Err(error) => tracing::error!(%error, "a worker cannot start"),
@@ -139,6 +149,29 @@ pub fn spawn(settings: Settings) -> io::Result<WorkerHandle> {
     };
     let thread = thread::Builder::new().name(name).spawn(runtime_ready)?;
     Ok(WorkerHandle { commands, thread })
+}
+
+/// Keeps the calling thread on these processors.
+fn stay_on(processors: &[u16]) {
+    let mut set = CpuSet::new();
+    for &processor in processors {
+        // What the set has no room for is no processor of this machine.
+        let _ = set.set(processor.into());
+    }
+    if !processors.is_empty()
+        && let Err(error) = sched_setaffinity(Pid::from_raw(0), &set)
+    {
+        tracing::warn!("'cpu-map' names no processor that this thread could run on: {}", error.desc());
+    }
+}
+
+/// `busy-polling`: there is always something to do, so that the loop never sleeps. An end of the process needs no haste.
+async fn keep_awake(worker: Rc<Worker>) {
+    while !worker.draining.get() {
+        // The loop never has nothing to do, which is when lines leave otherwise.
+        worker.log.flush();
+        yield_now().await;
+    }
 }
 
 thread_local! {
@@ -341,6 +374,9 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     crate::clock::measure_usage();
     spawn_local(worker.timers.clone().drive());
     spawn_local(pool::purge_idle(Rc::clone(&worker)));
+    if settings.busy {
+        spawn_local(keep_awake(Rc::clone(&worker)));
+    }
     let mut doors: Vec<Door> = Vec::new();
     add(&worker, &mut doors, settings.listening, &settings.waiting);
     update(&worker, &mut doors);

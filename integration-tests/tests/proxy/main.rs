@@ -61,3 +61,4 @@ mod states;
 mod stick;
 mod switch;
 mod tcp;
+mod threads;

@@ -84,6 +84,11 @@ impl Rig {
         wait::until("the new configuration is in force", BOUND, || done(self).then_some(())).unwrap();
     }
 
+    /// The proxy's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends the proxy a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());

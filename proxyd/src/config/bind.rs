@@ -2,12 +2,13 @@
 
 use super::address::{Accept, Address, Host, Port, Resolver, abstract_name};
 use super::line::{Line, code};
+use super::mux::{self, Named};
 use super::support::Support;
-use super::users;
 use super::value::{self, Unit};
+use super::{threads, users};
 use crate::config::model::StatsLevel;
 use crate::limits::SIGNATURE_KEY_BYTES_MAX;
-use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
+use crate::proxy::listen::{Bind, ListenAddress, SocketOwner, Threads};
 use crate::proxy::settings::TcpOptions;
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::keyword::{self, BIND_PARAMS};
@@ -29,6 +30,7 @@ pub(super) struct BindSettings {
     pub netscaler_magic: Option<u32>,
     pub interface: Option<String>,
     pub namespace: Option<String>,
+    pub threads: Option<Threads>,
     pub transparent: bool,
     pub v6only: Option<bool>,
     pub defer_accept: bool,
@@ -42,6 +44,7 @@ pub(super) struct BindSettings {
     pub owner: SocketOwner,
     pub level: StatsLevel,
     pub expose_fd_listeners: bool,
+    pub mux: Option<Named>,
     pub ssl: bool,
     pub has_certificate: bool,
 }
@@ -53,6 +56,8 @@ pub(super) struct BindDraft {
     pub bind: Bind,
     /// The addresses on the line.
     pub span: Span,
+    /// `proto`
+    pub mux: Option<Named>,
     /// Where TLS is asked for, a certificate is named.
     pub has_certificate: bool,
 }
@@ -69,6 +74,7 @@ pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &m
         .map(|address| BindDraft {
             bind: listener(&settings, address, &word.text),
             span: word.span,
+            mux: settings.mux,
             has_certificate: settings.has_certificate,
         })
         .collect()
@@ -91,6 +97,7 @@ fn listener(settings: &BindSettings, address: ListenAddress, text: &str) -> Bind
         netscaler_magic: settings.netscaler_magic,
         interface: settings.interface.clone(),
         namespace: settings.namespace.clone(),
+        threads: settings.threads,
         transparent: settings.transparent,
         v6only: settings.v6only,
         defer_accept: settings.defer_accept,
@@ -193,6 +200,11 @@ pub(super) fn params(line: &mut Line<'_, '_>, prefix: &str, support: &mut Suppor
         }
         let mut reader = Reader { line, prefix, word };
         reader.read(row.arity.min, &mut settings);
+        if row.name == "proto"
+            && let Some((shown, at)) = mux::missing(settings.mux, line.name, row.name)
+        {
+            support.unsupported(&shown, at, line.out);
+        }
     }
     settings
 }
@@ -265,7 +277,8 @@ impl<'a> Reader<'_, 'a, '_> {
                 }
             }
             "backlog" => s.backlog = self.count(),
-            "mss" | "nice" | "tcp-ss" | "tcp-ut" | "thread" | "process" => self.numbers(s),
+            "mss" | "nice" | "tcp-ss" | "tcp-ut" => self.numbers(s),
+            "thread" | "process" | "shards" => self.threads(s),
             "mode" | "user" | "uid" | "group" | "gid" => self.owner(s),
             "level" => {
                 s.level = match self.line.words.next() {
@@ -288,10 +301,11 @@ impl<'a> Reader<'_, 'a, '_> {
                 s.expose_fd_listeners = word.is_some_and(|word| &*word.text == "listeners");
             }
             "proto" => {
-                if let Some(word) = self.argument("missing value")
-                    && !["h1", "h2", "none", "quic"].contains(&&*word.text)
-                {
-                    self.error(word.span, &format!(" unknown MUX protocol '{}'", word.text));
+                if let Some(word) = self.argument("missing value") {
+                    s.mux = mux::named(word);
+                    if s.mux.is_none() {
+                        self.error(word.span, &format!(" unknown MUX protocol '{}'", word.text));
+                    }
                 }
             }
             _ => self.tls(arguments, s),
@@ -371,40 +385,49 @@ impl<'a> Reader<'_, 'a, '_> {
                 Ok(time) => s.tcp_user_timeout = Some(time),
                 Err(_) => self.error(word.span, "expects a positive delay in milliseconds"),
             },
-            "nice" => {
+            _ => {
                 let number = self.line.lenient_named(word, &self.word.text, Place::Parsing);
                 if !(-1024..=1024).contains(&number) {
                     self.error(word.span, &format!("invalid value {number}, allowed range is -1024..1024"));
                 }
             }
-            "thread" => self.threads(word),
-            _ => {
-                let message = format!(
-                    "{} : 'process {}' on 'bind' lines is deprecated and will be removed in 2.7.",
-                    self.prefix, word.text
-                );
-                self.line.out.push(
-                    Diagnostic::warning(code::LEGACY, self.word.span.to(word.span), message)
-                        .help("leave it out, or write `thread`"),
-                );
-            }
         }
     }
 
-    /// `all`, `odd`, `even`, numbers and ranges, each with an optional group in front.
-    fn threads(&mut self, word: &Word) {
-        for set in word.text.split(',') {
-            let numbers = set.rsplit('/').next().unwrap_or(set);
-            let ok = matches!(numbers, "all" | "odd" | "even")
-                || numbers.split('-').all(|n| n.is_empty() || n.parse::<u8>().is_ok_and(|n| (1..=64).contains(&n)));
-            if !ok {
-                let message = format!(
-                    "{} : '{numbers}' : '{numbers}' is not a valid number/range. It supports numbers from 1 to 64.",
-                    self.prefix
-                );
-                self.line.error(code::BAD_VALUE, word.span, message);
-            }
+    /// Which threads accept.
+    fn threads(&mut self, s: &mut BindSettings) {
+        let Some(word) = self.argument("missing value") else { return };
+        let problem = match &*self.word.text {
+            "thread" => match threads::of_listener(word, s.threads.as_ref()) {
+                Ok(found) => return s.threads = Some(found),
+                Err(problem) => format!("{} : {problem}", self.prefix),
+            },
+            "shards" => match threads::is_shards(&word.text) {
+                Ok(()) => return,
+                Err(problem) => format!("{} : 'shards' : {problem}", self.prefix),
+            },
+            _ => match threads::of_process(word, s.threads.as_ref()) {
+                Ok((found, instead)) => {
+                    s.threads = found;
+                    return self.process_is_old(word, instead.as_deref());
+                }
+                Err(problem) => format!("{} : 'process' : {problem}", self.prefix),
+            },
+        };
+        self.line.error(code::BAD_VALUE, word.span, problem);
+    }
+
+    fn process_is_old(&mut self, word: &Word, instead: Option<&str>) {
+        let mut message = format!(
+            "{} : 'process {}' on 'bind' lines is deprecated and will be removed in 2.7.",
+            self.prefix, word.text
+        );
+        if let Some(instead) = instead {
+            message.extend([" Please use '", instead, "' instead."]);
         }
+        let help = instead.map_or_else(|| "leave it out".to_owned(), |instead| format!("write `{instead}`"));
+        let at = self.word.span.to(word.span);
+        self.line.out.push(Diagnostic::warning(code::LEGACY, at, message).help(help));
     }
 
     fn owner(&mut self, s: &mut BindSettings) {

@@ -10,18 +10,15 @@ use super::option::Negation;
 use super::proxy::Tools;
 use super::tune::{statuses, stick_counters, tune};
 use super::value::{self, TimeProblem, Unit};
-use super::{files, users};
+use super::{files, process, threads, users};
 use crate::http::case::Unfit;
-use crate::proxy::listen::ListenAddress;
+use crate::proxy::listen::{ListenAddress, THREADS_MAX};
 use crate::sample::convert::jwe::Allowed;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::{self, GLOBAL, Keyword, Prefix, SectionKind};
 use shared_config::suggest;
 use shared_config::words::Word;
-
-/// The most worker threads.
-const THREADS_MAX: i64 = 64;
 
 /// What `global` says that only the lowering of other sections needs.
 #[derive(Debug, Default)]
@@ -140,7 +137,16 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         "log" => logs(line, global, tools),
         "stats socket" => stats_socket(line, global, tools),
         "stats timeout" | "stats maxconn" | "stats bind-process" => stats(line, global),
-        "nbthread" => threads(line, global),
+        "nbthread" => threads::count(line, global),
+        "thread-groups" => threads::groups(line, global),
+        "cpu-map" => threads::cpu_map(line, global),
+        "setcap"
+        | "set-dumpable"
+        | "insecure-setuid-wanted"
+        | "busy-polling"
+        | "fd-hard-limit"
+        | "tune.renice.startup"
+        | "tune.renice.runtime" => process::statement(line, global),
         "hard-stop-after" | "grace" | "close-spread-time" | "mworker-max-reloads" => times(line, global),
         "unix-bind" => unix_bind(line, extra, tools),
         "tune.stick-counters" => stick_counters(line, extra),
@@ -230,7 +236,7 @@ fn legacy(line: &mut Line<'_, '_>, row: &Keyword, global: &mut Global, tools: &m
             let number = line.lenient(word);
             // One process is what there is; several are as many threads, unless the threads are named.
             if number > 1 && global.nbthread.is_none() {
-                global.nbthread = u16::try_from(number.min(THREADS_MAX)).ok();
+                global.nbthread = u16::try_from(number.min(THREADS_MAX.into())).ok();
             }
             if number != 1 {
                 line.out.push(
@@ -355,25 +361,6 @@ fn stats_timeout_problem(line: &mut Line<'_, '_>, word: Option<&Word>, problem: 
         TimeProblem::Underflow => "timer underflow in argument to 'stats timeout'".to_owned(),
     };
     line.bad_time(word, problem, message, Place::Parsing);
-}
-
-fn threads(line: &mut Line<'_, '_>, global: &mut Global) {
-    let word = line.words.next();
-    let (text, at) = word.map_or(("", line.words.here()), |word| (&*word.text, word.span));
-    match text.parse::<i64>() {
-        Ok(number) if (1..=THREADS_MAX).contains(&number) => {
-            global.nbthread = u16::try_from(number).ok();
-            line.end();
-        }
-        Ok(number) => {
-            let message = format!("'nbthread' value must be between 1 and {THREADS_MAX} (was {number})");
-            line.error(code::BAD_VALUE, at, message);
-        }
-        Err(_) => {
-            let message = format!("'nbthread' passed a missing or unparsable integer value in '{text}'");
-            line.error(code::BAD_VALUE, at, message);
-        }
-    }
 }
 
 fn times(line: &mut Line<'_, '_>, global: &mut Global) {
@@ -536,14 +523,6 @@ fn tokens(line: &mut Line<'_, '_>, row: &'static Keyword, allowed: &mut Allowed)
 /// What has no effect yet or does not work: the table has said so; what haproxy refuses is refused.
 pub(super) fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
     match row.name {
-        "cpu-map" => {
-            if let Some(word) = line.expect("'cpu-map' expects a thread group and thread range, and a CPU set.")
-                && !thread_set(&word.text)
-            {
-                let message = format!("cpu-map : '{}' is not a valid number/range.", word.text);
-                line.error(code::BAD_VALUE, word.span, message);
-            }
-        }
         "profiling.tasks" => {
             if let Some(word) = line.words.next()
                 && !["on", "auto", "off"].contains(&&*word.text)
@@ -567,7 +546,6 @@ pub(super) fn others(line: &mut Line<'_, '_>, row: &'static Keyword) {
         | "key-base"
         | "ssl-dh-param-file"
         | "issuers-chain-path" => files_and_directories(line, row),
-        "set-dumpable" => line.end(),
         _ if row.arity.min > 0 && line.words.is_empty() => {
             line.expect(format!("'{}' expects an argument.", row.name));
         }
@@ -609,13 +587,6 @@ fn files_and_directories(line: &mut Line<'_, '_>, row: &'static Keyword) {
         }
         _ => {}
     }
-}
-
-/// `all`, `odd`, `even`, a number or a range, each with an optional group in front.
-fn thread_set(text: &str) -> bool {
-    text.strip_prefix("auto:").unwrap_or(text).split('/').all(|part| {
-        matches!(part, "all" | "odd" | "even") || part.split('-').all(|n| n.is_empty() || n.parse::<u16>().is_ok())
-    })
 }
 
 fn max_spread_checks(line: &mut Line<'_, '_>, global: &mut Global) {

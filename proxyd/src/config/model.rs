@@ -32,6 +32,7 @@ use crate::rules::forwarded::Forwarded;
 use crate::sample::Expression;
 use crate::sample::pattern_file::PatternFile;
 use crate::stick;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -133,6 +134,24 @@ pub struct Global {
     pub maxconn: Option<u32>,
     /// `nbthread`: worker threads. `None`: one per usable CPU.
     pub nbthread: Option<u16>,
+    /// `thread-groups`: groups that threads are numbered in. `None`: one.
+    pub thread_groups: Option<u16>,
+    /// `cpu-map`: the processors of threads, by group and place there, both counted from 1.
+    pub cpu_map: BTreeMap<(u8, u8), Vec<u16>>,
+    /// `busy-polling`: workers look for work without ever sleeping.
+    pub busy_polling: bool,
+    /// `fd-hard-limit`: file descriptors at most where neither `ulimit-n` nor `maxconn` says how many.
+    pub fd_hard_limit: Option<u32>,
+    /// `setcap`: privileges that are kept when the process becomes its user, by number.
+    pub capabilities: Vec<u8>,
+    /// `set-dumpable`: memory is written to a file when the process crashes.
+    pub dumpable: bool,
+    /// `insecure-setuid-wanted`: programs that are run may get other rights than the process has.
+    pub setuid_programs: bool,
+    /// `tune.renice.startup`: the nice value until everything is open. `None`: as it was.
+    pub nice_startup: Option<i8>,
+    /// `tune.renice.runtime`: the nice value from then on. `None`: as it was.
+    pub nice_runtime: Option<i8>,
     /// `user` or `uid`: the user to become once everything is bound.
     pub uid: Option<u32>,
     /// `group` or `gid`: likewise.
@@ -206,6 +225,15 @@ impl Default for Global {
         Self {
             maxconn: None,
             nbthread: None,
+            thread_groups: None,
+            cpu_map: BTreeMap::new(),
+            busy_polling: false,
+            fd_hard_limit: None,
+            capabilities: Vec::new(),
+            dumpable: false,
+            setuid_programs: false,
+            nice_startup: None,
+            nice_runtime: None,
             uid: None,
             gid: None,
             chroot: None,

@@ -35,6 +35,7 @@ use std::time::Duration;
 mod binds;
 mod format;
 mod ids;
+mod protocols;
 
 /// The time between two checks where no `inter` is given.
 const INTER_DEFAULT: Duration = Duration::from_secs(2);
@@ -508,6 +509,7 @@ impl<'a> Completion<'a> {
         let (address, port, host) =
             located.unwrap_or_else(|lost| server::not_found(section, draft, lost, self.ignore_unresolved, self.out));
         self.server_rules(section, draft, &address);
+        self.protocols(section, draft);
         let check = settings.check.then(|| self.check(section, draft, &address, port));
         Server {
             name: draft.name.clone(),

@@ -5,6 +5,7 @@ use super::draft::Section;
 use super::line::{Line, code};
 use super::log_backend;
 use super::model::{ServerAddress, ServerPort, Source};
+use super::mux::{self, Named};
 use super::resolvers;
 use super::send_proxy;
 use super::server_param::ServerParam;
@@ -72,6 +73,9 @@ pub(super) struct ServerSettings {
     pub log_proto: Framing,
     /// `log-bufsize` in bytes.
     pub log_bufsize: Option<usize>,
+    pub mux: Option<Named>,
+    pub check_mux: Option<Named>,
+    pub ws: Option<Named>,
     pub ssl: bool,
     pub check_ssl: bool,
     pub verify_none: Option<bool>,
@@ -156,6 +160,9 @@ impl Default for ServerSettings {
             tfo: false,
             log_proto: Framing::default(),
             log_bufsize: None,
+            mux: None,
+            check_mux: None,
+            ws: None,
             ssl: false,
             check_ssl: false,
             verify_none: None,
@@ -364,6 +371,15 @@ fn params(
         }
         let mut param = ServerParam { line, target, word };
         param.read(row, settings, resolver);
+        let named = match row.name {
+            "proto" => settings.mux,
+            "check-proto" => settings.check_mux,
+            "ws" => settings.ws,
+            _ => None,
+        };
+        if let Some((shown, at)) = mux::missing(named, "server", row.name) {
+            support.unsupported(&shown, at, line.out);
+        }
     }
 }
 

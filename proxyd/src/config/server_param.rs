@@ -2,6 +2,7 @@
 
 use super::address::{self, Port, Resolver};
 use super::line::{Line, code};
+use super::mux;
 use super::send_proxy;
 use super::server::{InitAddr, ServerSettings, Target};
 use super::source;
@@ -214,19 +215,21 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                     .unwrap_or_default();
             }
             "proto" | "check-proto" => {
-                let known = ["h1", "h2", "fcgi", "none", "spop", "quic"];
-                if let Some(word) = self.argument("a protocol")
-                    && !known.contains(&&*word.text)
-                {
-                    self.error(word.span, &format!("'{}' :  unknown MUX protocol '{}'", self.word.text, word.text));
+                if let Some(word) = self.argument("a protocol") {
+                    let named = mux::named(word);
+                    if named.is_none() {
+                        self.error(word.span, &format!("'{}' :  unknown MUX protocol '{}'", self.word.text, word.text));
+                    }
+                    if row.name == "proto" { s.mux = named } else { s.check_mux = named }
                 }
             }
             "ws" => {
-                if let Some(word) = self.argument("'auto', 'h1' or 'h2'")
-                    && !["auto", "h1", "h2"].contains(&&*word.text)
-                {
-                    self.error(word.span, "'ws' has to be 'auto', 'h1' or 'h2'");
+                let word = self.line.words.next();
+                if !word.is_some_and(|word| matches!(word.as_str(), "auto" | "h1" | "h2")) {
+                    let at = word.map_or(self.line.words.here(), |word| word.span);
+                    self.error(at, "'ws' has to be 'auto', 'h1' or 'h2'");
                 }
+                s.ws = word.and_then(mux::named);
             }
             "log-proto" => {
                 let complaint = "expects one of 'legacy' or 'octet-count'";

@@ -8,6 +8,21 @@ use crate::stick::tracked::StatusSet;
 use shared_config::haproxy::keyword::Keyword;
 use std::time::Duration;
 
+/// Words that are about how haproxy's threads share what they have and pass bytes on, with what may follow them.
+const CHOICES: [(&str, &[&str]); 10] = [
+    ("tune.applet.zero-copy-forwarding", ON_OFF),
+    ("tune.fd.edge-triggered", ON_OFF),
+    ("tune.h1.zero-copy-fwd-recv", ON_OFF),
+    ("tune.h1.zero-copy-fwd-send", ON_OFF),
+    ("tune.idle-pool.shared", &["auto", "on", "off"]),
+    ("tune.listener.default-shards", &["by-process", "by-thread", "by-group"]),
+    ("tune.listener.multi-queue", &["on", "fair", "off"]),
+    ("tune.pt.zero-copy-forwarding", ON_OFF),
+    ("tune.sched.low-latency", ON_OFF),
+    ("tune.takeover-other-tg-connections", &["none", "restricted", "full"]),
+];
+const ON_OFF: &[&str] = &["on", "off"];
+
 /// `tune.stick-counters` at most.
 const STICK_COUNTERS_MAX: u8 = 100;
 /// Bytes of a buffer: far more than anybody needs, and what can be counted.
@@ -82,6 +97,10 @@ pub(super) fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut 
             let number = line.integer("'tune.pipesize' expects an integer argument.").unwrap_or(0);
             tune.pipesize = u32::try_from(number).ok().filter(|&n| n > 0);
         }
+        "tune.maxpollevents" | "tune.runqueue-depth" => {
+            let number = line.positive(format!("'{name}' expects an integer argument."));
+            if name == "tune.maxpollevents" { tune.maxpollevents = number } else { tune.runqueue_depth = number }
+        }
         "tune.idletimer" => {
             if let Some(word) = line.words.next()
                 && !value::time(&word.text, Unit::Milliseconds).is_ok_and(|time| time <= Duration::from_millis(65_535))
@@ -90,7 +109,22 @@ pub(super) fn tune(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut 
                 line.error(code::BAD_VALUE, word.span, message);
             }
         }
-        _ => others(line, row),
+        _ => match CHOICES.iter().find(|(known, _)| *known == name) {
+            Some((_, choices)) => choice(line, choices),
+            None => others(line, row),
+        },
+    }
+}
+
+/// One of a few words; which of them it is changes nothing here.
+fn choice(line: &mut Line<'_, '_>, choices: &[&str]) {
+    let word = line.words.next();
+    let (text, at) = word.map_or(("", line.words.here()), |word| (word.as_str(), word.span));
+    if !choices.contains(&text) {
+        let [others @ .., last] = choices else { return };
+        let others = others.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+        let message = format!("'{}' expects either {others} or '{last}' but got '{text}'.", line.name);
+        line.error(code::UNKNOWN_NAME, at, message);
     }
 }
 

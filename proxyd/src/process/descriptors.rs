@@ -30,6 +30,8 @@ pub(super) struct Wanted {
     pub(super) maxpipes: Option<u64>,
     /// `ulimit-n`.
     pub(super) ulimit_n: Option<u64>,
+    /// `fd-hard-limit`.
+    pub(super) hard_limit: Option<u64>,
     /// `strict-limits`.
     pub(super) strict: Option<bool>,
     /// Listening sockets of all workers.
@@ -86,7 +88,11 @@ impl Wanted {
 pub(super) fn provide(wanted: &Wanted, program: &str, voice: Voice) -> Result<Provided, String> {
     let (soft, hard) =
         getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| format!("Cannot read the FD limit: {}.", error.desc()))?;
-    let files = wanted.files(hard).unwrap_or(hard);
+    let most = wanted.hard_limit.map_or(hard, |limit| limit.min(hard));
+    let files = wanted.files(hard).unwrap_or(most);
+    if files < soft && wanted.hard_limit.is_some() {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, files, hard);
+    }
     if files > soft && setrlimit(Resource::RLIMIT_NOFILE, files, hard.max(files)).is_err() {
         let text = format!("Cannot raise FD limit to {files}, limit is {hard}.");
         if wanted.strict.unwrap_or(wanted.ulimit_n.is_some()) {
@@ -128,8 +134,15 @@ mod tests {
 
     #[test]
     fn connections_and_descriptors_follow_from_each_other() {
-        let wanted =
-            Wanted { maxconn: Some(2000), maxpipes: None, ulimit_n: None, strict: None, listeners: 6, workers: 2 };
+        let wanted = Wanted {
+            maxconn: Some(2000),
+            maxpipes: None,
+            ulimit_n: None,
+            hard_limit: None,
+            strict: None,
+            listeners: 6,
+            workers: 2,
+        };
         let files = wanted.files(u64::MAX).unwrap();
         assert_eq!(files, 5122);
         assert_eq!(wanted.allowed(files), Provided { maxconn: 2000, pipes: 500 });
@@ -143,8 +156,15 @@ mod tests {
 
     #[test]
     fn pipes_give_way_to_connections() {
-        let wanted =
-            Wanted { maxconn: Some(2000), maxpipes: None, ulimit_n: None, strict: None, listeners: 6, workers: 2 };
+        let wanted = Wanted {
+            maxconn: Some(2000),
+            maxpipes: None,
+            ulimit_n: None,
+            hard_limit: None,
+            strict: None,
+            listeners: 6,
+            workers: 2,
+        };
         assert_eq!(wanted.files(4_300), Some(4_300));
         assert_eq!(wanted.allowed(4_300), Provided { maxconn: 2000, pipes: 89 });
         assert_eq!(wanted.files(4_000), Some(4_122), "the warning that follows is about connections");

@@ -7,6 +7,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use nix::sys::prctl;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{
     Gid, Pid, Uid, chdir, chroot, dup2_stderr, dup2_stdin, dup2_stdout, geteuid, getgid, getuid, setgid, setgroups,
@@ -59,6 +61,41 @@ pub(super) fn become_user(uid: Option<u32>, gid: Option<u32>) -> Result<(), Stri
         setuid(uid).map_err(|_| format!("Cannot set uid {uid}."))?;
     }
     Ok(())
+}
+
+/// `setcap`: what the calling thread and those it begins may do stays permitted when the process becomes another user.
+pub(super) fn hold_privileges(kept: &[u8]) -> Result<(), String> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    prctl::set_keepcaps(true).map_err(|error| format!("Cannot keep privileges: {}.", error.desc()))
+}
+
+/// Gives up all privileges but those of `setcap`, where the process is not root's. Each thread has its own.
+pub(super) fn settle_privileges(kept: &[u8]) -> Result<(), String> {
+    if kept.is_empty() || geteuid().is_root() {
+        return Ok(());
+    }
+    sys::keep_capabilities(kept).map_err(|error| format!("Cannot have the privileges of 'setcap': {error}."))
+}
+
+/// `set-dumpable`: as far as limits and the change of the user would keep a crash from leaving its memory in a file.
+pub(super) fn make_dumpable() {
+    for limit in [Resource::RLIMIT_CORE, Resource::RLIMIT_FSIZE] {
+        // What cannot be had is what there is.
+        if setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY).is_err()
+            && let Ok((_, hard)) = getrlimit(limit)
+        {
+            let _ = setrlimit(limit, hard, hard);
+        }
+    }
+    let _ = prctl::set_dumpable(true);
+}
+
+/// Programs that are run from here on get no other rights than the process has.
+pub(super) fn forbid_other_rights() {
+    // A system that does not know it gives them.
+    let _ = prctl::set_no_new_privs();
 }
 
 /// Opens what a process in the background has for standard streams; inside a chroot there may be none.

@@ -20,6 +20,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::identity;
 use super::logs::Logs;
 use super::sockets::{self, ForWorker};
 use crate::check::Plan;
@@ -64,9 +65,17 @@ pub(super) struct Reloaded {
 /// What came of a reload; the error says why there was none.
 pub(super) type Outcome = Result<Box<Reloaded>, String>;
 
+/// What the thread is told.
+enum Order {
+    /// Read the configuration again.
+    Reload,
+    /// The process has become its user: keep the privileges of `setcap` alone.
+    Settle,
+}
+
 /// The control thread's end of the thread that reloads.
 pub(super) struct Reader {
-    orders: SyncSender<()>,
+    orders: SyncSender<Order>,
     /// The thread, if it may be scheduled behind all others.
     modest: Option<i32>,
     /// What came of each order.
@@ -76,8 +85,9 @@ pub(super) struct Reader {
 impl Reader {
     /// Starts the thread; it has its view of the file system when this returns.
     pub(super) fn start(load: Load, handle: Handle, facts: Facts, global: &Global) -> io::Result<Self> {
-        // One order may wait while another is carried out: it will see whatever has been written by then.
-        let (orders, received) = sync_channel(1);
+        // One reload may wait while another is carried out: it will see whatever has been written by then. The other place is for
+        // what it is told once.
+        let (orders, received) = sync_channel(2);
         let (sender, outcomes) = channel(1);
         let (ready, started) = sync_channel(1);
         // Without it a thread could not be made ordinary again once the process has given up its privileges.
@@ -97,9 +107,18 @@ impl Reader {
 
     /// Orders a reload.
     pub(super) fn order(&self) {
-        match self.orders.try_send(()) {
-            // One that waits already will see what this one would.
-            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        self.tell(Order::Reload);
+    }
+
+    /// Has it give up the privileges that are not kept, now that the process is its user's.
+    pub(super) fn settle(&self) {
+        self.tell(Order::Settle);
+    }
+
+    fn tell(&self, order: Order) {
+        match self.orders.try_send(order) {
+            // Where there is no room, one waits that will see what this one would.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
     }
 
@@ -142,21 +161,27 @@ struct Work {
 
 impl Work {
     /// Carries out orders until there is nobody to give any.
-    fn serve(&mut self, orders: &mpsc::Receiver<()>, outcomes: &Sender<Outcome>) {
+    fn serve(&mut self, orders: &mpsc::Receiver<Order>, outcomes: &Sender<Outcome>) {
         loop {
             let order = if self.old.is_empty() {
                 orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 orders.recv_timeout(LOOK_INTERVAL)
             };
+            if matches!(order, Ok(Order::Settle)) {
+                if let Err(error) = identity::settle_privileges(&self.global.capabilities) {
+                    tracing::error!("{error}");
+                }
+                continue;
+            }
             if self.modest {
                 // Where it fails, it disturbs others more than it should.
                 let _ = sys::schedule(0, Scheduling::Idle);
             }
             match order {
-                Ok(()) if outcomes.blocking_send(self.reload()).is_ok() => {}
+                Ok(_) if outcomes.blocking_send(self.reload()).is_ok() => {}
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
             }
             // The last one is this one, which takes it apart.
             self.old.retain(|old| Arc::strong_count(old) > 1);
@@ -182,6 +207,15 @@ impl Work {
 fn later(running: &Global, wanted: &Global) -> Vec<&'static str> {
     [
         ("nbthread", running.nbthread == wanted.nbthread),
+        ("thread-groups", running.thread_groups == wanted.thread_groups),
+        ("cpu-map", running.cpu_map == wanted.cpu_map),
+        ("busy-polling", running.busy_polling == wanted.busy_polling),
+        ("tune.maxpollevents", running.tune.maxpollevents == wanted.tune.maxpollevents),
+        ("tune.runqueue-depth", running.tune.runqueue_depth == wanted.tune.runqueue_depth),
+        ("fd-hard-limit", running.fd_hard_limit == wanted.fd_hard_limit),
+        ("setcap", running.capabilities == wanted.capabilities),
+        ("set-dumpable", running.dumpable == wanted.dumpable),
+        ("insecure-setuid-wanted", running.setuid_programs == wanted.setuid_programs),
         ("user", running.uid == wanted.uid),
         ("group", running.gid == wanted.gid),
         ("chroot", running.chroot == wanted.chroot),

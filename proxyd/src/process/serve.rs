@@ -20,13 +20,14 @@ use super::voice::Voice;
 use super::{control, descriptors, identity, sockets, state_file, systemd};
 use crate::cli;
 use crate::clock;
-use crate::config::model::{LogHostname, Model};
+use crate::config::model::{Global, LogHostname, Model};
 use crate::generation::{Generation, Handle};
 use crate::limits::PIPE_SIZE;
 use crate::log_sink::LogSettings;
 use crate::net::accept::Waiting;
-use crate::proxy::listen::ListenAddress;
+use crate::proxy::listen::{ListenAddress, group_of};
 use crate::running::{self, Facts};
+use crate::sys;
 use crate::worker::pipes::PipeLimits;
 use crate::worker::{self, WorkerHandle};
 use tokio::sync::{Semaphore, mpsc};
@@ -84,6 +85,8 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     let started = clock::now();
     small_pages();
     let voice = Voice::new(options.quiet);
+    let usual = sys::niceness();
+    renice(model.global.nice_startup.map(i32::from), voice);
     let (facts, pipes) = facts(model, options, voice)?;
     let generation = Generation { startup_logs: options.startup_logs.clone(), ..running::build(model, &facts, None) };
     let mut checks = running::checks::plans(model, &generation)?;
@@ -96,6 +99,9 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     identity::signal_old(&options.old_processes, options.terminate_old);
     let null = if options.daemon { Some(identity::open_null()?) } else { None };
     let handle = Handle::new(generation);
+    identity::hold_privileges(&model.global.capabilities)?;
+    let runtime_nice = model.global.nice_runtime.map(i32::from).or(model.global.nice_startup.map(|_| usual));
+    renice(runtime_nice, voice);
     let reader = |load| {
         let reader = Reader::start(load, handle.clone(), facts.clone(), &model.global);
         reader.map_err(|error| format!("Cannot start a thread: {error}."))
@@ -103,7 +109,7 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     // A process that goes to the background must not have a second thread before: its reloads see what the chroot shows.
     let (early, late) = if options.daemon { (None, Some(load)) } else { (Some(reader(load)?), None) };
     identity::change_root(model.global.chroot.as_deref())?;
-    identity::become_user(model.global.uid, model.global.gid)?;
+    become_user(&model.global)?;
     if let Some(null) = null {
         identity::go_to_background(&null, pidfile)?;
     } else if let Some(file) = pidfile {
@@ -115,11 +121,12 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
         (Some(early), _) => early,
         (None, load) => reader(load.unwrap_or_else(|| Box::new(|| None)))?,
     };
+    reload.settle();
     let log = log_settings(model, &facts);
     let inbox = mpsc::channel(control::REQUESTS_WAITING);
     let (oversight, questions) = Oversight::new(&options.program, started, &log, &inbox.0);
     control::answered().thread_block().map_err(|error| format!("Cannot hold signals back: {}.", error.desc()))?;
-    let workers = start_workers(&handle, &oversight, opened, &Arc::new(pipes))?;
+    let workers = start_workers(&model.global, &handle, &oversight, opened, &Arc::new(pipes))?;
     let runtime = runtime(model, (handle.clone(), started), oversight, &workers);
     if options.notify {
         systemd::ready();
@@ -145,6 +152,28 @@ fn start(model: &Model, options: &Options, load: Load) -> Result<Ending, String>
     control.run().map_err(|error| format!("{error}."))
 }
 
+/// The configured user, with the rights that go with it.
+fn become_user(global: &Global) -> Result<(), String> {
+    identity::become_user(global.uid, global.gid)?;
+    identity::settle_privileges(&global.capabilities)?;
+    if global.dumpable {
+        identity::make_dumpable();
+    }
+    if !global.setuid_programs {
+        identity::forbid_other_rights();
+    }
+    Ok(())
+}
+
+/// `tune.renice.…`
+fn renice(value: Option<i32>, voice: Voice) {
+    if let Some(value) = value
+        && let Err(error) = sys::set_niceness(value)
+    {
+        voice.warning(&format!("Cannot set the nice value to {value}: {error}."));
+    }
+}
+
 /// Memory comes in pages of 4 KB, not of 2 MB as the allocator asks for: a request that touches new memory would wait until two
 /// megabytes are found and cleared, which takes milliseconds.
 fn small_pages() {
@@ -163,6 +192,7 @@ fn facts(model: &Model, options: &Options, voice: Voice) -> Result<(Facts, PipeL
         maxconn: model.global.maxconn.map(u64::from),
         maxpipes: model.global.maxpipes.map(u64::from).or((!model.global.splice).then_some(0)),
         ulimit_n: model.global.ulimit_n.map(u64::from),
+        hard_limit: model.global.fd_hard_limit.map(u64::from),
         strict: model.global.strict_limits,
         listeners: (listeners * workers) as u64,
         workers: workers as u64,
@@ -171,7 +201,8 @@ fn facts(model: &Model, options: &Options, voice: Voice) -> Result<(Facts, PipeL
     let size = model.global.tune.pipesize.map_or(PIPE_SIZE, |size| size as usize);
     let pipes = PipeLimits::new(usize::try_from(provided.pipes).unwrap_or(usize::MAX), size);
     let (program, hostname) = (options.program.clone(), hostname());
-    Ok((Facts { workers, program, hostname, maxconn: provided.maxconn }, pipes))
+    let groups = usize::from(model.global.thread_groups.unwrap_or(1));
+    Ok((Facts { workers, groups, program, hostname, maxconn: provided.maxconn }, pipes))
 }
 
 fn hostname() -> String {
@@ -194,12 +225,21 @@ fn log_settings(model: &Model, facts: &Facts) -> LogSettings {
 }
 
 fn start_workers(
+    global: &Global,
     handle: &Handle,
     oversight: &Arc<Oversight>,
     opened: Vec<sockets::ForWorker>,
     pipes: &Arc<PipeLimits>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let waiting = Arc::new(Waiting::default());
+    let count = opened.len();
+    let processors = |index| {
+        let groups = usize::from(global.thread_groups.unwrap_or(1));
+        let (group, place) = group_of(index, count, groups);
+        let number = |place: usize| u8::try_from(place + 1).ok();
+        let found = number(group).zip(number(place)).and_then(|thread| global.cpu_map.get(&thread));
+        found.cloned().unwrap_or_default()
+    };
     let spawn = |(index, listening): (usize, sockets::ForWorker)| {
         let settings = worker::Settings {
             index,
@@ -210,6 +250,8 @@ fn start_workers(
             pipes: Arc::clone(pipes),
             process: Arc::<Oversight>::clone(oversight),
             listening,
+            processors: processors(index),
+            busy: global.busy_polling,
         };
         worker::spawn(settings).map_err(|error| format!("Cannot start a worker thread: {error}."))
     };

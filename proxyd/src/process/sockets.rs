@@ -34,11 +34,12 @@ pub(super) type ForWorker = Vec<Listening>;
 /// taken, they are asked to go on, and every address that could not be had is reported.
 pub(super) fn open_all(generation: &Generation, old: &[i32], voice: Voice) -> Result<Vec<ForWorker>, String> {
     let mut workers: Vec<ForWorker> = (0..generation.global.workers).map(|_| Vec::new()).collect();
+    let groups = generation.global.groups;
     let mut paused = false;
     let mut failed = false;
     for frontend in generation.frontends.iter().filter(|frontend| !frontend.section.disabled) {
         for listener in &frontend.listeners {
-            if let Err(error) = open(frontend, listener, old, &mut paused, &mut workers) {
+            if let Err(error) = open(frontend, listener, old, &mut paused, (&mut workers, groups)) {
                 voice.alert(&refused(frontend, listener, &error));
                 failed = true;
             }
@@ -56,6 +57,7 @@ pub(super) fn open_all(generation: &Generation, old: &[i32], voice: Voice) -> Re
 /// Opens what a generation listens on and the one before it did not; all of it or nothing.
 pub(super) fn open_added(before: &Generation, generation: &Generation) -> Result<Vec<ForWorker>, String> {
     let mut workers: Vec<ForWorker> = (0..generation.global.workers).map(|_| Vec::new()).collect();
+    let groups = generation.global.groups;
     let known: HashMap<_, _> = before.frontends.iter().map(|known| (Arc::as_ptr(&known.accepting), known)).collect();
     for frontend in generation.frontends.iter().filter(|frontend| !frontend.section.disabled) {
         let known = known.get(&Arc::as_ptr(&frontend.accepting)).filter(|known| !known.section.disabled);
@@ -64,7 +66,7 @@ pub(super) fn open_added(before: &Generation, generation: &Generation) -> Result
             if known.is_some_and(|known| known.listeners.iter().any(same)) {
                 continue;
             }
-            open(frontend, listener, &[], &mut false, &mut workers)
+            open(frontend, listener, &[], &mut false, (&mut workers, groups))
                 .map_err(|error| refused(frontend, listener, &error))?;
         }
     }
@@ -95,9 +97,15 @@ fn open(
     listener: &Arc<Listener>,
     old: &[i32],
     paused: &mut bool,
-    workers: &mut [ForWorker],
+    (workers, groups): (&mut [ForWorker], usize),
 ) -> io::Result<()> {
-    let mut opened = listen::open(&listener.bind, workers.len());
+    let count = workers.len();
+    let accepts = |worker: &usize| listener.bind.threads.is_none_or(|threads| threads.has(*worker, count, groups));
+    let chosen: Vec<usize> = (0..count).filter(accepts).collect();
+    if chosen.is_empty() {
+        return Err(io::Error::other("there is no thread of those that 'thread' names"));
+    }
+    let mut opened = listen::open(&listener.bind, chosen.len());
     let taken = |opened: &io::Result<_>| opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
     let mut attempts = if old.is_empty() { 0 } else { ATTEMPTS };
     while attempts > 0 && taken(&opened) {
@@ -106,10 +114,11 @@ fn open(
         }
         // Nothing tells when another process lets go of an address.
         let _ = poll(&mut [], PollTimeout::from(BETWEEN_ATTEMPTS_MS));
-        opened = listen::open(&listener.bind, workers.len());
+        opened = listen::open(&listener.bind, chosen.len());
         attempts -= 1;
     }
-    for (worker, socket) in workers.iter_mut().zip(opened?) {
+    for (worker, socket) in chosen.into_iter().zip(opened?) {
+        let Some(worker) = workers.get_mut(worker) else { continue };
         worker.push(Listening { frontend: Arc::clone(frontend), listener: Arc::clone(listener), socket });
     }
     Ok(())

@@ -32,6 +32,33 @@ pub struct SocketOwner {
     pub gid: Option<u32>,
 }
 
+/// The most threads that numbers in a configuration can name.
+pub const THREADS_MAX: u8 = 64;
+
+/// `thread`: the threads that a listener accepts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// The group that the numbers count in. `None`: they count all threads.
+    pub group: Option<u8>,
+    /// One bit per thread, the lowest for the first one.
+    pub set: u64,
+}
+
+impl Threads {
+    /// Whether a thread, counted from 0, is one of them, where so many threads are in so many groups.
+    pub fn has(&self, thread: usize, threads: usize, groups: usize) -> bool {
+        let (group, place) = group_of(thread, threads, groups);
+        let place = if self.group.is_some() { place } else { thread };
+        self.group.is_none_or(|wanted| usize::from(wanted) == group + 1) && place < 64 && self.set >> place & 1 == 1
+    }
+}
+
+/// The group of a thread and its place there, all counted from 0: groups of one size, the last one of what is left.
+pub fn group_of(thread: usize, threads: usize, groups: usize) -> (usize, usize) {
+    let size = threads.div_ceil(groups.max(1)).max(1);
+    (thread / size, thread % size)
+}
+
 /// One listener; a `bind` line with several addresses or a range of ports makes several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
@@ -53,6 +80,8 @@ pub struct Bind {
     pub interface: Option<String>,
     /// `namespace`: where the socket belongs. `None`: where the process does.
     pub namespace: Option<String>,
+    /// `thread`. `None`: all of them.
+    pub threads: Option<Threads>,
     /// `transparent`: also for addresses that this host does not have.
     pub transparent: bool,
     /// `v4v6`, `v6only`. `None`: as the system does.
@@ -98,6 +127,7 @@ impl Bind {
             netscaler_magic: None,
             interface: None,
             namespace: None,
+            threads: None,
             transparent: false,
             v6only: None,
             defer_accept: false,
@@ -121,6 +151,7 @@ impl Bind {
         self.address == other.address
             && self.interface == other.interface
             && self.namespace == other.namespace
+            && self.threads == other.threads
             && self.transparent == other.transparent
             && self.v6only == other.v6only
             && self.defer_accept == other.defer_accept

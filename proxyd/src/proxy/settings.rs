@@ -302,6 +302,10 @@ pub struct Tune {
     pub http_logurilen: u16,
     /// `tune.maxaccept`: connections accepted in a row. `None`: left to the program.
     pub maxaccept: Option<u32>,
+    /// `tune.maxpollevents`: sockets that one look for events reports. `None`: left to the program.
+    pub maxpollevents: Option<u32>,
+    /// `tune.runqueue-depth`: tasks that run between two such looks. `None`: left to the program.
+    pub runqueue_depth: Option<u32>,
     /// `tune.pipesize`: bytes of one pipe. `None`: left to the program.
     pub pipesize: Option<u32>,
     /// `h1-accept-payload-with-any-method`: a request of HTTP/1.0 may have a body whatever its method.
@@ -336,6 +340,8 @@ impl Default for Tune {
             http_cookielen: CAPTURED_COOKIE_MAX,
             http_logurilen: LOGGED_LINE_MAX,
             maxaccept: None,
+            maxpollevents: None,
+            runqueue_depth: None,
             pipesize: None,
             any_payload: false,
             reject_privileged_ports: false,

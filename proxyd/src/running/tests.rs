@@ -14,7 +14,7 @@ fn model(text: &str) -> Model {
 }
 
 fn facts() -> Facts {
-    Facts { workers: 2, program: "haproxy".into(), hostname: "lb1".into(), maxconn: 3000 }
+    Facts { workers: 2, groups: 1, program: "haproxy".into(), hostname: "lb1".into(), maxconn: 3000 }
 }
 
 const TEXT: &str = "frontend fe\n bind 127.0.0.1:1\n use_backend two if { path_beg /2 }\n default_backend one\nbackend one\n \

@@ -72,6 +72,19 @@ impl Completion<'_> {
                         .help("name the certificate: `crt /path/to/file.pem`"),
                 );
             }
+            if let Some(named) = draft.mux.filter(|named| !named.mux.is_for_clients(section.mode())) {
+                let message = format!(
+                    "proxy '{}' : MUX protocol '{}' is not usable for 'bind {}' at [{at}].",
+                    section.name,
+                    named.mux.name(),
+                    draft.bind.text
+                );
+                self.out.push(
+                    Diagnostic::error(code::CONFLICT, named.at, message)
+                        .whole_file()
+                        .label("of another mode than the section"),
+                );
+            }
             if draft.bind.id == 0 {
                 continue;
             }

@@ -259,6 +259,7 @@ impl Lab {
             description: None,
             tune: Tune::default(),
             workers: 1,
+            groups: 1,
         };
         let handle = Handle::new(Generation {
             pattern_files: Vec::new(),
@@ -291,6 +292,8 @@ impl Lab {
             pipes: Arc::clone(&pipes),
             process: Arc::new(NoProcess),
             listening: vec![Listening { frontend, listener, socket }],
+            processors: Vec::new(),
+            busy: false,
         };
         Self { address, generation, pipes, worker: worker::spawn(settings).unwrap() }
     }

@@ -154,7 +154,7 @@ pub const PROXY: &[Keyword] = &[
     row("stats show-legends", Sections::PROXIES, NONE, Works),
     row("stats show-modules", Sections::PROXIES, NONE, NoEffect),
     row("stats show-node", Sections::PROXIES, Arity::at_least(0), Works),
-    row("stats show-version", Sections::PROXIES, NONE, NoEffect),
+    row("stats show-version", Sections::PROXIES, NONE, Works),
     row("stats uri", Sections::PROXIES, ONE, Works),
     row("stick match", Sections::NAMED_BACKENDS, Arity::at_least(1), Works),
     row("stick on", Sections::NAMED_BACKENDS, Arity::at_least(1), Works),
