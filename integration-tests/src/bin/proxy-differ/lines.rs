@@ -5,8 +5,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-/// What stands between two fields: it is written as another byte wherever it comes from a message.
-const BETWEEN: char = '\x02';
+/// What stands between two fields: each of these is written as another byte wherever it comes from a message, except for haproxy's cookies.
+const BETWEEN: &str = "\x02\x1f\x02";
 /// How much room there is for lines that wait to be read.
 const ROOM: usize = 32 << 20;
 /// The length of a line at most.
@@ -74,7 +74,7 @@ impl Line {
     /// A datagram that is one of ours.
     pub(crate) fn parse(datagram: &[u8]) -> Option<Self> {
         let text = datagram.escape_ascii().to_string();
-        let between = (BETWEEN as u8).escape_ascii().to_string();
+        let between = BETWEEN.as_bytes().escape_ascii().to_string();
         let mut fields: Vec<String> = text.trim_end_matches("\\n").split(&between).map(str::to_owned).collect();
         let timers = fields.get_mut(Field::TIMERS.0)?;
         let signs = timers.split('/').map(|timer| if timer.starts_with('-') { "-1" } else { "+" });
@@ -172,7 +172,7 @@ impl Receiver {
 /// The words of a `log-format`.
 pub(crate) fn format() -> String {
     let formats: Vec<&str> = FIELDS.iter().map(|(_, format)| *format).collect();
-    formats.join(&BETWEEN.to_string())
+    formats.join(BETWEEN)
 }
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
         let words = |timers: &str| {
             let mut words = vec!["1"; FIELDS.len()];
             words[Field::TIMERS.0] = timers;
-            Line::parse(words.join(&BETWEEN.to_string()).as_bytes())
+            Line::parse(words.join(BETWEEN).as_bytes())
         };
         assert_eq!(words("0/-1/12").unwrap().get(Field::TIMERS), "+/-1/+");
         assert_eq!(Line::parse(b"1"), None);

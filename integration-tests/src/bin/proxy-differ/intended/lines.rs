@@ -97,6 +97,12 @@ const LIKENESSES: &[Likeness] = &[
         },
     },
     Likeness {
+        name: "reached by then",
+        reason: "whether the server had been reached when a body turned out to be bad is chance",
+        fields: &[Field::TIMERS],
+        applies: |_, own, _| own.get(Field::STATUS) == "400" && own.get(Field::STATE).starts_with("PH"),
+    },
+    Likeness {
         name: "left while waited for",
         reason: "a client that is gone while its body is waited for gets no backend; haproxy goes on with what has come",
         fields: &[Field::SERVER, Field::UPLOADED, Field::TIMERS, Field::COOKIES, Field::VERSIONS],
