@@ -277,3 +277,16 @@ fn shown(message: &str) -> String {
     fields.sort_unstable();
     format!("{start} | {} | {body:?}", fields.join(" | "))
 }
+
+#[test]
+fn names_are_adjusted_in_what_announces_a_response_too() {
+    let rules = "    option h1-case-adjust-bogus-client\n    http-request early-hint x-a 1\n";
+    let announced = [&b"HTTP/1.1 103 Early Hints\r\nX-R: 2\r\n\r\n"[..], RESPONSE].concat();
+    let rig =
+        Rig::start("rules-announced", &CONFIG.replace("RULES\n", rules).replace("FILE", FILE), answering(&announced));
+    let mut client = rig.connect();
+    client.write_all(REQUESTS[0].as_bytes()).unwrap();
+    let (answer, _) = read_all(&mut client, Duration::from_secs(1));
+    let hints = "HTTP/1.1 103 Early Hints\r\nX-a: 1\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-R: 2\r\n\r\n";
+    assert!(answer.starts_with(hints), "{answer}");
+}

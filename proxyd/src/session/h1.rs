@@ -278,7 +278,14 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     }
 }
 
-/// `h1-case-adjust`, of the head that begins there.
+/// `h1-case-adjust` for clients that want it, of the heads that begin there.
+pub fn adjust_for_client(session: &Session, out: &mut [u8], start: usize) {
+    if session.frontend.section.adjust_case_for_client {
+        adjust_case(session, out, start);
+    }
+}
+
+/// `h1-case-adjust`, of the heads that begin there.
 fn adjust_case(session: &Session, out: &mut [u8], start: usize) {
     session.view.generation.global.case_adjustment.adjust(out.get_mut(start..).unwrap_or_default());
 }
@@ -343,9 +350,7 @@ pub fn answer_head(exchange: &mut Exchange<'_>, body: Body, own: bool) -> Body {
         (false, _) if !old => out.extend_from_slice(b"connection: close\r\n\r\n"),
         (true | false, _) => out.extend_from_slice(b"\r\n"),
     }
-    if exchange.session.frontend.section.adjust_case_for_client {
-        adjust_case(exchange.session, out, start);
-    }
+    adjust_for_client(exchange.session, out, start);
     exchange.account.status = Some(status);
     body
 }

@@ -2,6 +2,7 @@
 
 use std::task::Poll;
 
+use super::h1;
 use super::stream::Exchange;
 use crate::http::Version;
 
@@ -23,7 +24,7 @@ pub async fn give(exchange: &mut Exchange<'_>) {
     }
     let buffers = &exchange.session.worker.buffers;
     let out = exchange.client.output.space(buffers);
-    let mut counted = 0;
+    let (mut counted, start) = (0, out.len());
     for message in hints {
         out.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\n");
         counted += COUNTED;
@@ -33,6 +34,7 @@ pub async fn give(exchange: &mut Exchange<'_>) {
         }
         out.extend_from_slice(b"\r\n");
     }
+    h1::adjust_for_client(exchange.session, out, start);
     exchange.account.bytes_out += counted as u64;
     std::future::poll_fn(|context| {
         // A client that is gone is noticed where it is waited for.

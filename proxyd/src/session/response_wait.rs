@@ -3,6 +3,7 @@
 
 use std::task::{Context, Poll};
 
+use super::h1;
 use super::report::Stage;
 use super::stream::Exchange;
 use super::transfer::{Broken, Silence, poll_silence, poll_transfer};
@@ -218,8 +219,10 @@ impl ResponseWait {
                     }
                     exchange.account.bytes_out += exchange.response.counted_len() + u64::from(wire.left_out);
                     let out = exchange.client.output.space(buffers);
+                    let start = out.len();
                     write_response(&exchange.response, out);
                     out.extend_from_slice(b"\r\n");
+                    h1::adjust_for_client(exchange.session, out, start);
                 }
             }
         }

@@ -53,8 +53,8 @@ pub(super) const RULES: &[Rule] = &[
             let unanswered = last.is_some_and(|status| (100..200).contains(&status))
                 && ours.client.len() > theirs.client.len()
                 && ours.client.starts_with(&theirs.client);
-            let gave_up = first_difference(ours, theirs).is_some_and(|(_, other)| other.status() == 500);
-            case.retries() && (unanswered || (gave_up && announced(ours, theirs)))
+            let gave_up = theirs.statuses().windows(2).any(|pair| pair[1] == 500 && (100..200).contains(&pair[0]));
+            case.retries() && (unanswered || (gave_up && first_difference(ours, theirs).is_some()))
         },
     },
     Rule {
@@ -142,7 +142,10 @@ pub(super) const RULES: &[Rule] = &[
         reason: "an answer that breaks off stays so, and one that does not is passed on; haproxy 2.6 loses the rest where it comes later and a 1xx came with its beginning, takes it for whole, and puts the next one into its body",
         applies: |case, ours, theirs| {
             let announced = case.answers.iter().any(|answer| heads(&answer.bytes).count() > 1);
-            announced && first_difference(ours, theirs).is_some_and(|(own, other)| is_cut(own, other))
+            let taken_for_whole =
+                theirs.client.starts_with(&ours.client) && theirs.requests().len() > ours.requests().len();
+            let cut = first_difference(ours, theirs).is_some_and(|(own, other)| is_cut(case, own, other));
+            announced && (taken_for_whole || cut)
         },
     },
     Rule {
@@ -253,11 +256,16 @@ fn fill_reasons(ours: &mut Outcome, theirs: &Outcome) -> bool {
     filled
 }
 
+/// As much of an answer as tells it from a body.
+const BEGINNING: usize = 8;
+
 /// Whether they lost a part of an answer's end: what follows in its place is the next answer, or nothing.
-fn is_cut(own: &Message, other: &Message) -> bool {
+fn is_cut(case: &Case, own: &Message, other: &Message) -> bool {
     let common = own.body.iter().zip(&other.body).take_while(|(one, other)| one == other).count();
-    let (rest, next) = (&other.body[common..], b"HTTP/1.");
-    let replaced = rest.starts_with(next) || next.starts_with(rest);
+    let rest = &other.body[common..];
+    let follows = |next: &[u8]| rest.starts_with(next) || next.starts_with(rest);
+    let begins = |answer: &Answer| answer.bytes.get(..BEGINNING).is_some_and(follows);
+    let replaced = follows(b"HTTP/1.") || case.answers.iter().any(begins);
     let lost =
         own.body.len() > common || !rest.is_empty() || own.trailers != other.trailers || own.complete != other.complete;
     own.head == other.head && replaced && (lost || own.framing != other.framing)
