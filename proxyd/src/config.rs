@@ -65,7 +65,7 @@ use draft::{CheckDraft, DefaultRules, Section};
 use model::{Global, Model, Userlist};
 use proxy::{DefaultsList, Tools};
 use resolve::{Drafts, Overrides};
-use rules::Names;
+pub use rules::{Names, runtime_variable};
 use sections::Others;
 use shared_config::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 use shared_config::haproxy::ast::{self, Statement};

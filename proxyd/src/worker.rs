@@ -36,6 +36,7 @@ use crate::net::accept::{self, Waiting};
 use crate::net::listen;
 use crate::proxy::frontend::AcceptState;
 use crate::proxy::{Backend, Frontend, Listener};
+use crate::rules::effect::Effect;
 use crate::session;
 use crate::session::pool::{self, Pools};
 use crate::session::report::Report;
@@ -85,6 +86,8 @@ pub trait Process: Send + Sync + std::fmt::Debug {
     fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence);
     /// A rule asks name servers.
     fn resolve(&self, asked: Asked);
+    /// What sets a variable, from the words of `set var`, or what is wrong with them.
+    fn variable(&self, generation: &Generation, words: &[&str]) -> Result<Effect, String>;
 }
 
 /// A socket to accept on.

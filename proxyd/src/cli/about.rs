@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::server::Answer;
+use crate::clock;
 use crate::generation::Generation;
 use crate::proxy::settings::StatsLevel;
 use std::fmt::Write as _;
@@ -10,6 +11,9 @@ use std::fmt::Write as _;
 pub(super) fn run(words: &[&str], level: StatsLevel, settings: &Settings, generation: &Generation) -> Option<Answer> {
     Some(match words {
         ["get", "var", rest @ ..] => variable(generation, rest),
+        ["set", "var", rest @ ..] => set_variable(settings, generation, rest),
+        ["show", "version", ..] => Ok(format!("{}\n", settings.process.stats(generation).version)),
+        ["show", "backend", ..] => Ok(backends(generation)),
         ["show", "env", rest @ ..] => environment(rest),
         ["show", "cli", "level", ..] => Ok(format!("{}\n", called(level))),
         ["show", "cli", "sockets", ..] => Ok(sockets(settings)),
@@ -32,6 +36,23 @@ fn variable(generation: &Generation, words: &[&str]) -> Answer {
     let (kind, text) = (value.type_name(), value.into_text());
     // No line end of its own, as with haproxy.
     Ok(format!("{name}: type={kind} value=<{}>", String::from_utf8_lossy(&text)))
+}
+
+/// `set var NAME [expr] EXPRESSION`, `set var NAME fmt TEXT`
+fn set_variable(settings: &Settings, generation: &Generation, words: &[&str]) -> Answer {
+    if words.is_empty() {
+        return Err("Missing process-wide variable identifier.\n".to_owned());
+    }
+    if words.len() < 2 {
+        return Err("Missing either 'expr', 'fmt' or expression.\n".to_owned());
+    }
+    generation.perform(&settings.process.variable(generation, words)?, clock::date());
+    Ok(String::new())
+}
+
+fn backends(generation: &Generation) -> String {
+    let names = generation.backends.iter().map(|backend| format!("{}\n", backend.name()));
+    format!("# name\n{}", names.collect::<String>())
 }
 
 fn environment(words: &[&str]) -> Answer {

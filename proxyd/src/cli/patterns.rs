@@ -9,16 +9,18 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// The answer, if it is one of these commands.
-pub(super) fn run(words: &[&str], generation: &Generation) -> Option<Answer> {
+pub(super) fn run(words: &[&str], payload: Option<&str>, generation: &Generation) -> Option<Answer> {
     let [verb, word @ ("map" | "acl"), rest @ ..] = words else { return None };
     let kind = if *word == "map" { Kind::Map } else { Kind::Acl };
     Some(match *verb {
         "show" => show(generation, kind, rest),
         "get" => get(generation, kind, rest),
-        "add" => add(generation, kind, rest),
+        "add" => add(generation, kind, rest, payload),
         "set" if kind == Kind::Map => set(generation, rest),
         "del" => delete(generation, kind, rest),
         "clear" => clear(generation, kind, rest),
+        "prepare" => prepare(generation, kind, rest),
+        "commit" => commit(generation, kind, rest),
         _ => return None,
     })
 }
@@ -47,21 +49,23 @@ fn unknown(what: &str) -> String {
 
 fn show(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
     let mut out = String::new();
+    let (version, words) = versioned(words);
     // Writing to a String cannot fail.
-    let Some(word) = words.first() else {
+    let Some(word) = words.first().or(version.is_some().then_some(&"")) else {
         out.push_str("# id (file) description\n");
         for file in generation.pattern_files.iter().filter(|file| file.is(kind)) {
-            let (name, count) = (&file.name, file.entries().len());
+            let (name, versions) = (&file.name, file.versions());
             let users = if kind == Kind::Map { "map" } else { "acl" };
             let _ = writeln!(
                 out,
-                "{} ({name}) pattern loaded from file '{name}' used by {users}. curr_ver=0 next_ver=0 entry_cnt={count}",
-                file.number
+                "{} ({name}) pattern loaded from file '{name}' used by {users}. curr_ver={} next_ver={} entry_cnt={}",
+                file.number, versions.current, versions.next, versions.lines
             );
         }
         return Ok(out);
     };
-    for Entry { id, key, value } in find(generation, kind, word)?.entries() {
+    let file = find(generation, kind, word)?;
+    for Entry { id, key, value } in version.map_or_else(|| file.entries(), |version| file.version(version)) {
         let _ = write!(out, "{id:#x} {}", String::from_utf8_lossy(&key));
         if kind == Kind::Map {
             let _ = write!(out, " {}", String::from_utf8_lossy(&value));
@@ -69,6 +73,14 @@ fn show(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
         out.push('\n');
     }
     Ok(out)
+}
+
+/// The version that a word such as `@2` names, and the words after it. What is no number is 0.
+fn versioned<'w>(words: &'w [&'w str]) -> (Option<u32>, &'w [&'w str]) {
+    match words.split_first().and_then(|(first, rest)| Some((first.strip_prefix('@')?, rest))) {
+        Some((number, rest)) => (Some(number.parse().unwrap_or(0)), rest),
+        None => (None, words),
+    }
 }
 
 fn get(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
@@ -101,20 +113,58 @@ fn value_type(found: &Found, value: &str) -> &'static str {
     }
 }
 
-fn add(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
-    let (file, key, value) = match (kind, words) {
-        (Kind::Map, [file, key, value, ..]) => (file, key, *value),
-        (Kind::Acl, [file, key, ..]) => (file, key, ""),
-        (Kind::Map, _) => {
+fn add(generation: &Generation, kind: Kind, words: &[&str], payload: Option<&str>) -> Answer {
+    let (version, words) = versioned(words);
+    let (file, lines) = match (kind, words, payload) {
+        (Kind::Map, [file, ..], Some(payload)) => (file, parted(payload)),
+        (Kind::Map, [file, key, value, ..], None) => (file, vec![(*key, Some(*value))]),
+        (Kind::Acl, [file, key, ..], _) => (file, vec![(*key, Some(""))]),
+        (Kind::Map, ..) => {
             return Err("'add map' expects three parameters (map identifier, key and value) or one parameter (map \
                         identifier) and a payload\n"
                 .to_owned());
         }
-        (Kind::Acl, _) => return Err("'add acl' expects two parameters: ACL identifier and pattern.\n".to_owned()),
+        (Kind::Acl, ..) => return Err("'add acl' expects two parameters: ACL identifier and pattern.\n".to_owned()),
     };
     let file = find(generation, kind, file)?;
-    file.append(key.as_bytes(), value.as_bytes()).map_err(|why| refused(why, key, value))?;
+    for (key, value) in lines {
+        let value = value.ok_or_else(|| format!("Missing value for key '{key}'.\n"))?;
+        file.append(version, key.as_bytes(), value.as_bytes()).map_err(|why| match why {
+            Refused::Version => {
+                let word = if kind == Kind::Map { "map" } else { "acl" };
+                format!("Version number in the future, please use 'prepare {word}' before.\n")
+            }
+            why => refused(why, key, value),
+        })?;
+    }
     Ok(String::new())
+}
+
+/// The keys and values of a payload's lines. Where there is no line, haproxy takes its end for a key.
+fn parted(payload: &str) -> Vec<(&str, Option<&str>)> {
+    let lines = payload.lines().map(|line| match line.trim_start().split_once([' ', '\t']) {
+        Some((key, value)) => (key, Some(value.trim_start())),
+        None => (line.trim_start(), None),
+    });
+    if payload.is_empty() { vec![("\n", None)] } else { lines.collect() }
+}
+
+/// `prepare map`, `prepare acl`
+fn prepare(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
+    let file = find(generation, kind, words.first().unwrap_or(&""))?;
+    Ok(format!("New version created: {}\n", file.prepare()))
+}
+
+/// `commit map @VERSION MAP`, `commit acl @VERSION ACL`
+fn commit(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
+    let (version, words) = versioned(words);
+    let version = version.ok_or("Missing version number.\n")?;
+    let file = words.first().ok_or_else(|| format!("Missing {} identifier.\n", called(kind)))?;
+    if find(generation, kind, file)?.commit(version) {
+        Ok(String::new())
+    } else {
+        Err("Version number out of range.\n".to_owned())
+    }
 }
 
 fn refused(why: Refused, key: &str, value: &str) -> String {
@@ -125,6 +175,7 @@ fn refused(why: Refused, key: &str, value: &str) -> String {
         Refused::Key(Method::Reg) => format!("regex '{key}' is invalid.\n"),
         Refused::Key(Method::Bin) => "an hex digit is expected.\n".to_owned(),
         Refused::Key(_) => format!("'{key}' is not a valid pattern.\n"),
+        Refused::Version => "Version number out of range.\n".to_owned(),
     }
 }
 
@@ -162,7 +213,8 @@ fn delete(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
 }
 
 fn clear(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
+    let (version, words) = versioned(words);
     let file = words.first().ok_or_else(|| format!("Missing {} identifier.\n", called(kind)))?;
-    find(generation, kind, file)?.remove_all(|_| true);
+    find(generation, kind, file)?.clear(version);
     Ok(String::new())
 }

@@ -62,7 +62,7 @@ use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::expr;
 use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, SectionKind};
-use shared_config::source::Span;
+use shared_config::source::{SourceId, Span};
 use shared_config::words::{Word, WordBuilder, Words};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,6 +87,17 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// Where no proxy is.
+    const GLOBAL: Section<'static> = Section {
+        kind: SectionKind::Global,
+        name: "",
+        mode: Mode::Tcp,
+        frontend: None,
+        backend: None,
+        request_captures: 0,
+        response_captures: 0,
+    };
+
     /// A section where its number does not matter.
     pub(super) fn unnumbered(section: &'a draft::Section) -> Self {
         Self {
@@ -408,18 +419,9 @@ pub fn http_error(
 
 /// `set-var` and `set-var-fmt` of `global`: variables the process begins with.
 pub fn process_variable(statement: &Statement, names: &Names, out: &mut Diagnostics) -> Option<Effect> {
-    let section = Section {
-        kind: SectionKind::Global,
-        name: "",
-        mode: Mode::Tcp,
-        frontend: None,
-        backend: None,
-        request_captures: 0,
-        response_captures: 0,
-    };
     let mut words = statement.words();
     let (keyword, word) = (words.next()?, words.next()?);
-    let mut lowering = Lowering::new(&section, names, out);
+    let mut lowering = Lowering::new(&Section::GLOBAL, names, out);
     let places = FetchPlaces::of(FetchPlace::ConfigurationParser);
     match lowering.process_variable(keyword, word, places, &mut words) {
         Ok(effect) => effect,
@@ -429,6 +431,18 @@ pub fn process_variable(statement: &Statement, names: &Names, out: &mut Diagnost
             None
         }
     }
+}
+
+/// `set var` of the runtime socket, from its words: a name, and `expr` and an expression, `fmt` and a text, or an expression.
+pub fn runtime_variable(words: &[&str], names: &Names) -> Result<Effect, String> {
+    let (section, mut out) = (Section::GLOBAL, Diagnostics::default());
+    let at = Span::new(SourceId::default(), 0..0);
+    let words: Vec<Word> = words.iter().map(|word| Word::plain(*word, at)).collect();
+    let places = FetchPlaces::of(FetchPlace::CliParser);
+    let mut lowering = Lowering::new(&section, names, &mut out);
+    let made = lowering.runtime_variable(&words, places).map_err(|problem| problem.message)?;
+    let told = out.iter().map(|one| one.message.clone()).next();
+    made.ok_or_else(|| told.unwrap_or_default())
 }
 
 /// One section while its rules are lowered.

@@ -180,6 +180,15 @@ pub fn first_variables(effects: &[Effect], now: Duration) -> ProcessVariables {
     beginning.0
 }
 
+impl Generation {
+    /// Does something that belongs to no connection.
+    pub fn perform(&self, effect: &Effect, now: Duration) {
+        let (variables, counters) = (Variables::default(), Counters::default());
+        let stream = Stream { now, accepted: now, ..Stream::outside(&variables, &counters, self) };
+        effect.perform(&Context { request: None, response: None, stream: &stream });
+    }
+}
+
 /// What converters make of a text that belongs to no connection.
 pub fn converted(converters: &[Converter], text: &[u8], now: Duration) -> Option<Vec<u8>> {
     let beginning = Beginning(ProcessVariables::default());

@@ -10,12 +10,15 @@ use tokio::sync::mpsc;
 use super::control::{Note, QUESTIONS_WAITING, Request};
 use crate::balance::server_state::AdminState;
 use crate::clock;
+use crate::config::{Names, runtime_variable};
 use crate::generation::Generation;
 use crate::health::change::{Event, Subject, administered};
 use crate::health::observe::Evidence;
+use crate::ids::{BackendId, FrontendId};
 use crate::log_sink::LogSettings;
 use crate::name_service::Asked;
 use crate::proxy::Backend;
+use crate::rules::effect::Effect;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
 use crate::worker;
@@ -97,5 +100,18 @@ impl worker::Process for Oversight {
     fn resolve(&self, asked: Asked) {
         // A full queue is no answer.
         let _ = self.names.try_send(asked);
+    }
+
+    fn variable(&self, generation: &Generation, words: &[&str]) -> Result<Effect, String> {
+        let numbered =
+            |names: Vec<&str>| -> Vec<(String, u32)> { names.into_iter().map(str::to_owned).zip(0..).collect() };
+        let frontends = numbered(generation.frontends.iter().map(|frontend| frontend.name()).collect());
+        let backends = numbered(generation.backends.iter().map(|backend| backend.name()).collect());
+        let names = Names {
+            frontends: frontends.into_iter().map(|(name, id)| (name, FrontendId(id))).collect(),
+            backends: backends.into_iter().map(|(name, id)| (name, BackendId(id))).collect(),
+            ..Names::default()
+        };
+        runtime_variable(words, &names)
     }
 }

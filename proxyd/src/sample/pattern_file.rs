@@ -8,7 +8,7 @@ use super::pattern::{Method, Range};
 use super::prefix_map::Case;
 use super::regex::Regex;
 use super::value::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -63,6 +63,19 @@ pub enum Refused {
     Key(Method),
     /// A use takes no such value.
     Value,
+    /// There is no such version yet.
+    Version,
+}
+
+/// The versions of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// The one that is looked up.
+    pub current: u32,
+    /// The last one that was begun.
+    pub next: u32,
+    /// Lines of all of them.
+    pub lines: usize,
 }
 
 /// What one use finds for a text.
@@ -100,6 +113,10 @@ struct Inner {
     kinds: Vec<Kind>,
     /// Lines that there ever were.
     lines: u64,
+    /// The version that is looked up, and the last one that was begun.
+    versions: (u32, u32),
+    /// The lines of other versions.
+    prepared: BTreeMap<u32, Vec<Entry>>,
 }
 
 impl Inner {
@@ -248,9 +265,14 @@ impl PatternFile {
         Ok(())
     }
 
-    /// Adds a line, whether or not its key is there already.
-    pub fn append(&self, key: &[u8], value: &[u8]) -> Result<(), Refused> {
+    /// Adds a line to a version, or to the one that is looked up, whether or not its key is there already.
+    pub fn append(&self, version: Option<u32>, key: &[u8], value: &[u8]) -> Result<(), Refused> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let (current, next) = inner.versions;
+        let version = version.unwrap_or(current);
+        if version > next {
+            return Err(Refused::Version);
+        }
         for lookup in &inner.uses {
             let method = lookup.how.method;
             (lookup.compile)(method, lookup.how.case, key).map_err(|BadKey| Refused::Key(method))?;
@@ -258,14 +280,70 @@ impl PatternFile {
                 return Err(Refused::Value);
             }
         }
+        let entry = inner.entry(key, value);
+        if version != current {
+            inner.prepared.entry(version).or_default().push(entry);
+            return Ok(());
+        }
         let number = inner.entries.len();
         for lookup in &mut inner.uses {
             // It has just been found to fit.
             let _fits = lookup.add(key, number);
         }
-        let entry = inner.entry(key, value);
         inner.entries.push(entry);
         Ok(())
+    }
+
+    /// Begins another version; its number.
+    pub fn prepare(&self) -> u32 {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.versions.1 = inner.versions.1.saturating_add(1);
+        inner.versions.1
+    }
+
+    /// Looks up a version that was begun from now on, and forgets those before it; whether it is one.
+    pub fn commit(&self, version: u32) -> bool {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Inner { entries, uses, versions, prepared, .. } = &mut *inner;
+        if version <= versions.0 || version > versions.1 {
+            return false;
+        }
+        versions.0 = version;
+        *entries = prepared.remove(&version).unwrap_or_default();
+        prepared.retain(|other, _| *other > version);
+        for lookup in uses {
+            // A use that came later may have no place for a line.
+            lookup.fill(entries);
+        }
+        true
+    }
+
+    /// Removes all lines of a version, or of the one that is looked up.
+    pub fn clear(&self, version: Option<u32>) {
+        if let Some(version) = version {
+            let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+            if version != inner.versions.0 {
+                inner.prepared.remove(&version);
+                return;
+            }
+        }
+        self.remove_all(|_| true);
+    }
+
+    /// The lines of a version.
+    pub fn version(&self, version: u32) -> Vec<Entry> {
+        let inner = self.read();
+        if version == inner.versions.0 {
+            return inner.entries.clone();
+        }
+        inner.prepared.get(&version).cloned().unwrap_or_default()
+    }
+
+    /// Which versions there are.
+    pub fn versions(&self) -> Versions {
+        let inner = self.read();
+        let lines = inner.entries.len() + inner.prepared.values().map(Vec::len).sum::<usize>();
+        Versions { current: inner.versions.0, next: inner.versions.1, lines }
     }
 
     /// Sets the value of the lines that are meant; whether there are any.
@@ -499,10 +577,10 @@ mod tests {
     fn operators_are_told_what_is_wrong() {
         let file = file(&[("a", "1")]);
         let (number, _) = file.add_use(Use { method: Method::Str, case: Case::Exact, values: Values::Integer }, text);
-        assert_eq!(file.append(b"bad", b"1"), Err(Refused::Key(Method::Str)));
-        assert_eq!(file.append(b"b", b"x"), Err(Refused::Value));
+        assert_eq!(file.append(None, b"bad", b"1"), Err(Refused::Key(Method::Str)));
+        assert_eq!(file.append(None, b"b", b"x"), Err(Refused::Value));
         // The same key may be there twice; the first line counts.
-        assert_eq!(file.append(b"a", b"2"), Ok(()));
+        assert_eq!(file.append(None, b"a", b"2"), Ok(()));
         let lines: Vec<(u64, Box<[u8]>)> = file.entries().into_iter().map(|entry| (entry.id, entry.value)).collect();
         assert_eq!(lines, [(1, (*b"1").into()), (2, (*b"2").into())]);
         let value = |sample: &'static [u8]| file.value(number, &Value::text(sample));
@@ -517,5 +595,33 @@ mod tests {
         assert_eq!((file.is(Kind::Map), file.is(Kind::Acl)), (false, false));
         file.used_as(Kind::Map);
         assert_eq!((file.is(Kind::Map), file.is(Kind::Acl)), (true, false));
+    }
+
+    #[test]
+    fn versions_are_prepared_and_committed() {
+        let file = file(&[("a", "1")]);
+        let (number, _) = file.add_use(Use { method: Method::Str, case: Case::Exact, values: Values::Text }, text);
+        let value = |sample: &'static [u8]| file.value(number, &Value::text(sample));
+        let versions = || (file.versions().current, file.versions().next, file.versions().lines);
+        assert_eq!(file.append(Some(1), b"a", b"2"), Err(Refused::Version));
+        assert_eq!((file.prepare(), file.prepare()), (1, 2));
+        for (version, key, text) in
+            [(Some(1), b"a", b"2"), (Some(2), b"a", b"3"), (Some(2), b"b", b"4"), (Some(0), b"c", b"5")]
+        {
+            file.append(version, key, text).unwrap();
+        }
+        assert_eq!(file.append(Some(2), b"bad", b""), Err(Refused::Key(Method::Str)));
+        assert_eq!((value(b"a"), value(b"b"), value(b"c")), (Some(b"1".to_vec()), None, Some(b"5".to_vec())));
+        assert_eq!(versions(), (0, 2, 5));
+        file.clear(Some(1));
+        file.clear(Some(7));
+        assert_eq!((versions(), file.version(1).len(), file.version(2).len()), ((0, 2, 4), 0, 2));
+        assert!(!file.commit(0) && !file.commit(3));
+        assert!(file.commit(2));
+        assert_eq!((value(b"a"), value(b"b"), value(b"c")), (Some(b"3".to_vec()), Some(b"4".to_vec()), None));
+        assert_eq!(versions(), (2, 2, 2));
+        assert!(!file.commit(2) && !file.commit(1));
+        file.clear(None);
+        assert_eq!((value(b"a"), versions()), (None, (2, 2, 0)));
     }
 }

@@ -115,10 +115,47 @@ impl Lowering<'_> {
         }
         let target = Target { name, conditions: Box::default() };
         if keyword.as_str() == "set-var-fmt" {
-            let Some(word) = words.next() else { return Ok(None) };
-            let text = self.text(word, "", Place::Parsing, places);
-            return Ok(text.map(|text| Effect::SetVariableText(target, text)));
+            let Some(text) = words.next() else { return Ok(None) };
+            return Ok(self.variable_text(target, text, places));
         }
+        self.variable_expression(target, word, places, words)
+    }
+
+    /// `set var` of the runtime socket.
+    pub(super) fn runtime_variable(&mut self, words: &[Word], places: FetchPlaces) -> Parsed<Effect> {
+        let Some((word, rest)) = words.split_first() else { return Ok(None) };
+        let (name, conditions) = word.text.split_once(',').unwrap_or((&word.text, ""));
+        let target = Target { name: variable_name(name, word)?, conditions: set_conditions(conditions, word)? };
+        let kind = rest.first().filter(|_| rest.len() > 1);
+        let mut values = Words::new(rest, word.span);
+        match kind.map(Word::as_str) {
+            Some("fmt") => {
+                let text = rest.get(1).and_then(|text| self.variable_text(target.clone(), text, places));
+                return permitted(&target, word).map(|()| text);
+            }
+            Some("expr") => drop(values.next()),
+            Some(other) => {
+                let message = format!("'set var': arg type must be either 'expr' or 'fmt' but got '{other}'.");
+                return Err(problem(message, word.span));
+            }
+            None => {}
+        }
+        let effect = self.variable_expression(target.clone(), word, places, &mut values)?;
+        permitted(&target, word).map(|()| effect)
+    }
+
+    fn variable_text(&mut self, target: Target, word: &Word, places: FetchPlaces) -> Option<Effect> {
+        let text = self.text(word, "", Place::Parsing, places);
+        text.map(|text| Effect::SetVariableText(target, text))
+    }
+
+    fn variable_expression(
+        &mut self,
+        target: Target,
+        word: &Word,
+        places: FetchPlaces,
+        words: &mut Words<'_>,
+    ) -> Parsed<Effect> {
         let written = expr::parse(words)?;
         let lowered = self.expression(&written, &written.fetch.name.text, Voice::Sample)?;
         if !lowered.places.intersects(places) {
@@ -247,9 +284,22 @@ impl Lowering<'_> {
 /// `set-var(NAME[,CONDITION...])`
 fn target(word: &Word) -> Result<Target, Problem> {
     let (name, conditions) = in_parentheses(word)?;
-    let conditions = conditions.split(',').filter(|condition| !condition.is_empty());
-    let conditions = conditions.map(|text| condition(text, word)).collect::<Result<_, _>>()?;
-    Ok(Target { name: variable_name(name, word)?, conditions })
+    Ok(Target { conditions: set_conditions(conditions, word)?, name: variable_name(name, word)? })
+}
+
+/// Operators set variables of the process only.
+fn permitted(target: &Target, word: &Word) -> Result<(), Problem> {
+    if target.name.scope == Scope::Process {
+        return Ok(());
+    }
+    let name = word.text.split(',').next().unwrap_or_default();
+    let message = format!("'set var': cannot set variable '{name}', only scope 'proc' is permitted here.");
+    Err(problem(message, word.span))
+}
+
+/// `ifnotset,…`
+fn set_conditions(list: &str, word: &Word) -> Result<Box<[Condition]>, Problem> {
+    list.split(',').filter(|condition| !condition.is_empty()).map(|text| condition(text, word)).collect()
 }
 
 /// `unset-var(NAME)`

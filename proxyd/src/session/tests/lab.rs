@@ -346,6 +346,10 @@ impl Process for NoProcess {
 
     fn resolve(&self, _: Asked) {}
 
+    fn variable(&self, _: &Generation, _: &[&str]) -> Result<crate::rules::effect::Effect, String> {
+        Err(String::new())
+    }
+
     fn act(&self, _: &Arc<Backend>, _: usize, _: Action) -> bool {
         false
     }
