@@ -20,6 +20,7 @@ pub mod effect;
 pub mod forwarded;
 pub mod headers_bin;
 pub mod http;
+pub mod lines;
 pub mod normalize;
 pub mod redirect;
 pub mod resolve;

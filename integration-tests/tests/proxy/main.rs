@@ -39,6 +39,7 @@ mod logs;
 mod name_servers;
 mod names;
 mod namespaces;
+mod old_rules;
 mod patterns;
 mod preface;
 mod programs;

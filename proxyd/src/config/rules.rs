@@ -55,6 +55,7 @@ use crate::rules::http::Reply;
 use crate::rules::switch::{BackendName, Switch};
 use crate::rules::{Rule, Rules};
 use crate::sample;
+use crate::sample::regex::Regex;
 use acl::Declared;
 use order::Order;
 use report::code;
@@ -456,6 +457,8 @@ struct Lowering<'a> {
     use_backend: Vec<Rule<BackendName>>,
     filters: Vec<Arc<Filter>>,
     order: Order,
+    /// `reqpass` so far.
+    passed_lines: Vec<Regex>,
 }
 
 impl<'a> Lowering<'a> {
@@ -469,6 +472,7 @@ impl<'a> Lowering<'a> {
             use_backend: Vec::new(),
             filters: Vec::new(),
             order: Order::default(),
+            passed_lines: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::effect::{Effect, Limit};
 use super::headers_bin::{BinaryFields, Fields};
+use super::lines::Lines;
 use super::normalize::Normalizer;
 use super::redirect::Redirect;
 use super::resolve::Resolve;
@@ -89,6 +90,8 @@ pub enum HttpAction {
         /// `replace-value`: each element of a comma-separated value by itself.
         elements: bool,
     },
+    /// `reqrep`, `rspdel` and their kin.
+    Lines(Box<Lines>),
     /// `replace-path`, `replace-pathq`, `replace-uri`
     ReplaceTarget {
         /// Which part.
@@ -235,7 +238,7 @@ impl HttpAction {
     }
 
     /// For the actions after which no further rule is looked at.
-    fn ends(&self, context: &Context<'_>) -> Option<Outcome> {
+    pub(super) fn ends(&self, context: &Context<'_>) -> Option<Outcome> {
         Some(match self {
             Self::Allow => Outcome::Allow,
             Self::Effect(effect) => {
@@ -281,6 +284,7 @@ impl HttpAction {
                 Some(answer) => Outcome::End(Verdict::Reply(answer)),
                 None => Outcome::Next,
             },
+            Self::Lines(lines) => return lines.act(context),
             Self::AddHeader(..)
             | Self::SetHeader(..)
             | Self::DeleteHeader(_)
@@ -309,7 +313,7 @@ impl HttpAction {
             | Self::SetHeader(name, _)
             | Self::DeleteHeader(name)
             | Self::ReplaceHeader { name, .. } => FRAMING_FIELDS.iter().any(|field| **name == **field),
-            Self::DeleteHeaders(_) | Self::BinaryFields(_) => true,
+            Self::DeleteHeaders(_) | Self::BinaryFields(_) | Self::Lines(_) => true,
             _ => false,
         }
     }
@@ -327,6 +331,7 @@ impl HttpAction {
             Self::DeleteHeader(name) => Edit::Delete(name),
             Self::DeleteHeaders(patterns) => Edit::DeleteMatching(patterns),
             Self::BinaryFields(action) => Edit::Fields(action.fields(context)),
+            Self::Lines(lines) => Edit::Lines(lines),
             Self::ReplaceHeader { name, regex, replacement, elements } => {
                 Edit::Values(name, regex, replacement.replacement(context), *elements)
             }
@@ -389,6 +394,7 @@ enum Edit<'a> {
     Delete(&'a [u8]),
     DeleteMatching(&'a Patterns),
     Fields(Fields<'a>),
+    Lines(&'a Lines),
     Values(&'a [u8], &'a Regex, Cow<'a, Replacement>, bool),
     Substitute(TargetPart, &'a Regex, Cow<'a, Replacement>),
     Target(TargetPart, Vec<u8>),
@@ -402,7 +408,10 @@ impl Edit<'_> {
     fn keep_first(&self, transaction: &Transaction, head: &Head) {
         let first = || FirstLine { method: head.method().to_vec(), target: head.target().to_vec() };
         match self {
-            Self::Substitute(..) | Self::Target(..) | Self::WholeTarget(_) | Self::Method(_) => {
+            Self::Lines(_) if head.status() != 0 => {
+                transaction.rare().server_status.get_or_init(|| head.status());
+            }
+            Self::Substitute(..) | Self::Target(..) | Self::WholeTarget(_) | Self::Method(_) | Self::Lines(_) => {
                 transaction.rare().first_line.get_or_init(first);
             }
             // The target may follow.
@@ -433,6 +442,7 @@ impl Edit<'_> {
                 head.remove(name);
             }
             Self::Fields(fields) => fields.apply(head),
+            Self::Lines(lines) => lines.apply(head),
             Self::DeleteMatching(patterns) => head.retain(|name, _| !patterns.matches(&Value::text(name))),
             Self::Values(name, regex, replacement, elements) => {
                 replace_values(head, name, regex, &replacement, elements);
@@ -513,6 +523,22 @@ fn replace_values(head: &mut Head, name: &[u8], regex: &Regex, replacement: &Rep
         head.set_value(index, &value);
         host_was_set(head, name, &value);
     }
+}
+
+/// Writes a target and what goes with it.
+pub(super) fn replace_target(head: &mut Head, target: &[u8]) {
+    set_target(head, TargetPart::Uri, target);
+    target_was_set(head);
+}
+
+/// Writes a value in the place of a field's, if the field has that name.
+pub(super) fn replace_field(head: &mut Head, index: usize, name: &[u8], value: &[u8]) -> bool {
+    let same = head.fields().nth(index).is_some_and(|(known, _)| known == name);
+    if same {
+        head.set_value(index, value);
+        host_was_set(head, name, value);
+    }
+    same
 }
 
 /// Where the host and its port stand in a target that names one besides its path.

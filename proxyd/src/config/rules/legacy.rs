@@ -1,13 +1,16 @@
-//! Rules of haproxy 1.x: `block`, and of `req…` and `rsp…` what translates one to one. The others are refused, with what to
-//! write instead, since they worked on whole header lines.
+//! Rules of haproxy 1.x: `block`, and those that begin with `req` and `rsp`. `reqsetbe` and `reqisetbe` are refused, with what to write
+//! instead.
 
 use super::report::{self, code};
-use super::{Lowering, is_condition};
+use super::{Lowering, is_condition, regex};
 use crate::rules::Rule;
 use crate::rules::http::{HttpAction, Reply};
+use crate::rules::lines::{Lines, Then};
+use crate::sample::convert::Replacement;
+use crate::sample::prefix_map::Case;
 use crate::sample::text::Text;
 use shared_config::diagnostic::Diagnostic;
-use shared_config::haproxy::keyword::{FetchPlace, Keyword, SectionKind, find_statement};
+use shared_config::haproxy::keyword::{FetchPlace, FetchPlaces, Keyword, SectionKind, find_statement};
 use shared_config::source::encode;
 use shared_config::words::{Word, Words};
 
@@ -46,12 +49,70 @@ impl Lowering<'_> {
         match keyword.as_str() {
             "block" => self.block(keyword, words),
             "reqadd" | "rspadd" => self.add(keyword, words),
-            _ => {
+            "reqsetbe" | "reqisetbe" => {
                 let _rest = words.rest();
                 self.warn_legacy(keyword);
                 report::unsupported(self.out, &keyword.text, keyword.span);
             }
+            _ => self.lines(keyword, words),
         }
+    }
+
+    /// `reqrep SEARCH REPLACEMENT`, `rspdel SEARCH` and their kin: what is searched for is looked for in whole lines. With an `i` behind
+    /// the first three letters, capitals do not matter.
+    fn lines(&mut self, keyword: &Word, words: &mut Words<'_>) {
+        self.warn_legacy(keyword);
+        let name = keyword.as_str();
+        let (request, what) = match name {
+            "cliexp" => (true, "rep"),
+            "srvexp" => (false, "rep"),
+            _ => (name.starts_with("req"), name.get(3..).unwrap_or_default()),
+        };
+        let (case, what) = what.strip_prefix('i').map_or((Case::Exact, what), |what| (Case::Ignored, what));
+        let (Some(search), replacement) = (words.next(), if what == "rep" { words.next() } else { None }) else {
+            let message = format!("'{name}' expects <search> as an argument.");
+            return self.error(code::MISSING_ARGUMENT, words.here(), message);
+        };
+        let regex = match regex::compile(&search.text, case) {
+            Ok(regex) => regex,
+            Err(message) => return self.error(code::BAD_VALUE, search.span, format!("'{name}' : {message}")),
+        };
+        let then = match (what, replacement) {
+            ("rep", Some(text)) => Then::Replace(Replacement::new(&encode(&text.text))),
+            ("rep", None) => {
+                let message = format!("'{name}' expects <search> and <string> as arguments.");
+                return self.error(code::MISSING_ARGUMENT, words.here(), message);
+            }
+            ("del", _) => Then::Delete,
+            ("deny", _) => Then::Act(Box::new(HttpAction::Deny(Reply::error(if request { 403 } else { 502 })))),
+            ("tarpit", _) => Then::Act(Box::new(HttpAction::Tarpit(Reply::error(500)))),
+            // `pass` and `allow`
+            _ => Then::Act(Box::new(HttpAction::Allow)),
+        };
+        let places = self.old_places(request);
+        let before = format!("error detected while parsing a '{name}' condition : ");
+        let conditional = !words.is_empty();
+        let Ok(condition) = self.condition(words, &before, places, None) else { return };
+        if what == "pass" {
+            if conditional {
+                report::unsupported(self.out, &format!("{name} … if"), keyword.span);
+            }
+            return self.passed_lines.push(regex);
+        }
+        let passed = if request { self.passed_lines.as_slice().into() } else { Box::default() };
+        let action = HttpAction::Lines(Box::new(Lines { regex, passed, then }));
+        let list = if request { &mut self.rules.http_request } else { &mut self.rules.http_response };
+        list.push(Rule { written: None, condition, action });
+    }
+
+    /// Where such a rule looks at messages.
+    fn old_places(&self, request: bool) -> FetchPlaces {
+        let (frontend, backend) = if request {
+            (FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader)
+        } else {
+            (FetchPlace::FrontendHttpResponseHeader, FetchPlace::BackendHttpResponseHeader)
+        };
+        self.section.places(frontend, backend)
     }
 
     fn warn_legacy(&mut self, keyword: &Word) {
@@ -92,12 +153,7 @@ impl Lowering<'_> {
             let message = format!("'{}' : '{}' is not a header line.", keyword.text, line.text);
             return self.out.push(Diagnostic::error(code::BAD_VALUE, line.span, message).help("write `Name:\\ value`"));
         };
-        let (frontend, backend) = if request {
-            (FetchPlace::FrontendHttpRequestHeader, FetchPlace::BackendHttpRequestHeader)
-        } else {
-            (FetchPlace::FrontendHttpResponseHeader, FetchPlace::BackendHttpResponseHeader)
-        };
-        let places = self.section.places(frontend, backend);
+        let places = self.old_places(request);
         let before = format!("error detected while parsing a '{}' condition : ", keyword.text);
         let Ok(condition) = self.condition(words, &before, places, None) else { return };
         let name = encode(&name.trim().to_ascii_lowercase()).into();
