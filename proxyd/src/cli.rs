@@ -7,6 +7,7 @@ mod about;
 mod cookie;
 mod dialogue;
 mod events;
+mod frontend;
 mod help;
 mod patterns;
 mod place;
@@ -200,7 +201,9 @@ async fn run(
         }
         ["shutdown", "sessions", "server", rest @ ..] => server::shutdown_sessions(settings, generation, rest),
         ["shutdown", "session", rest @ ..] => sessions::shutdown(settings, rest.first().copied()).await,
-        _ => patterns::run(words, payload, generation).or_else(|| about::run(words, level, settings, generation))?,
+        _ => frontend::run(words, settings, generation)
+            .or_else(|| patterns::run(words, payload, generation))
+            .or_else(|| about::run(words, level, settings, generation))?,
     };
     Some(answer.unwrap_or_else(|message| message))
 }
@@ -209,12 +212,12 @@ async fn run(
 fn needed(words: &[&str]) -> StatsLevel {
     match words {
         ["clear", "counters", "all", ..]
-        | ["set", "server" | "weight" | "maxconn", ..]
-        | ["enable" | "disable", "agent" | "health" | "server", ..]
+        | ["set", "server" | "weight" | "maxconn" | "rate-limit", ..]
+        | ["enable" | "disable", "agent" | "health" | "server" | "frontend", ..]
         | ["set", "dynamic-cookie-key", "backend", ..]
         | ["enable" | "disable", "dynamic-cookie", "backend", ..]
         | ["shutdown", "sessions", "server", ..]
-        | ["shutdown", "session", ..]
+        | ["shutdown", "session" | "frontend", ..]
         | ["experimental-mode" | "expert-mode", ..] => StatsLevel::Admin,
         ["clear", "counters", ..]
         | ["show", "sess" | "startup-logs" | "env", ..]

@@ -10,6 +10,7 @@ pub mod live;
 use crate::log::forward::Forwarder;
 use crate::log::profile::Profile;
 use crate::log::ring::Ring;
+use crate::proxy::frontend::Limit;
 use crate::proxy::settings::Tune;
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
@@ -51,7 +52,13 @@ pub struct Generation {
 #[derive(Debug)]
 pub struct Global {
     /// `maxconn`: connections of clients over all frontends.
-    pub maxconn: u64,
+    pub maxconn: Limit,
+    /// What that is without an operator's word, and at most.
+    pub hard_maxconn: u64,
+    /// `maxconnrate`: connections per second over all frontends; 0: no limit.
+    pub connection_rate: Limit,
+    /// `maxsessrate`: likewise.
+    pub session_rate: Limit,
     /// Connections of clients now (`actconn` of the logs). Outlives a generation.
     pub connections: Arc<Gauge>,
     /// What all frontends took, counted where `maxconnrate` or `maxsessrate` asks for it. Outlives a generation.
@@ -168,7 +175,10 @@ mod tests {
 
     fn generation(maxconn: u64) -> Generation {
         let global = Global {
-            maxconn,
+            maxconn: Limit::new(maxconn),
+            hard_maxconn: maxconn,
+            connection_rate: Limit::default(),
+            session_rate: Limit::default(),
             connections: Arc::default(),
             accepted: Arc::new(Traffic::new(1)),
             hard_stop_after: None,
@@ -202,7 +212,7 @@ mod tests {
         let mut reader = handle.reader();
         let held = Arc::clone(reader.current());
         handle.store(generation(2));
-        assert_eq!(reader.current().global.maxconn, 2);
-        assert_eq!(held.global.maxconn, 1);
+        assert_eq!(reader.current().global.maxconn.get(), 2);
+        assert_eq!(held.global.maxconn.get(), 1);
     }
 }

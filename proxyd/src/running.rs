@@ -26,6 +26,7 @@ use crate::log::ring::{Ring, RingSettings};
 use crate::log::target::{LogAddress, LogTarget, Logger};
 use crate::net::namespace;
 use crate::proxy::address::ServerAddress;
+use crate::proxy::frontend::Limit;
 use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::place::Ports;
 use crate::proxy::settings::OddNames;
@@ -102,7 +103,7 @@ fn default_fullconn(model: &Model, frontends: &[Arc<Frontend>], backend: Backend
         frontend.default_backend == Some(backend) || frontend.proxy.rules.use_backend.rules().iter().any(fixed)
     };
     let reaching = model.frontends.iter().zip(frontends).filter(|(frontend, _)| reaches(frontend));
-    let sum: u64 = reaching.map(|(_, frontend)| frontend.maxconn).sum();
+    let sum: u64 = reaching.map(|(_, frontend)| frontend.maxconn.get()).sum();
     u32::try_from(sum.div_ceil(10).max(1)).unwrap_or(u32::MAX)
 }
 
@@ -156,7 +157,10 @@ impl Builder<'_> {
     fn global(&self, maxconn: u64) -> Global {
         let global = &self.model.global;
         Global {
-            maxconn,
+            maxconn: Limit::new(maxconn),
+            hard_maxconn: maxconn,
+            connection_rate: Limit::new(global.tune.connection_rate.unwrap_or(0).into()),
+            session_rate: Limit::new(global.tune.session_rate.unwrap_or(0).into()),
             connections: self.previous.map(|previous| Arc::clone(&previous.global.connections)).unwrap_or_default(),
             accepted: self.traffic(self.previous.map(|previous| &previous.global.accepted)),
             hard_stop_after: global.hard_stop_after,
@@ -262,7 +266,7 @@ impl Builder<'_> {
             listeners: frontend.binds.iter().map(|bind| Arc::new(self.listener(bind, known))).collect(),
             listen: frontend.listen,
             default_backend: frontend.default_backend,
-            maxconn: frontend.maxconn.map_or(maxconn, u64::from),
+            maxconn: Limit::new(frontend.maxconn.map_or(maxconn, u64::from)),
             max_session_srv_conns: frontend.max_session_srv_conns,
             rate_limit_sessions: frontend.rate_limit_sessions,
             logging: logging(frontend, &self.model.profiles, known.and_then(|known| known.logging.lines.clone())),

@@ -34,7 +34,7 @@ use crate::log_sink::{LogSettings, LogSink};
 use crate::name_service::Asked;
 use crate::net::accept::{self, Waiting};
 use crate::net::listen;
-use crate::proxy::frontend::AcceptState;
+use crate::proxy::frontend::{AcceptState, Limit};
 use crate::proxy::{Backend, Frontend, Listener};
 use crate::rules::effect::Effect;
 use crate::session;
@@ -82,6 +82,10 @@ pub trait Process: Send + Sync + std::fmt::Debug {
     fn stats(&self, generation: &Generation) -> ProcessStats;
     /// Acts on a server of a backend, given by its place there; false if it cannot.
     fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool;
+    /// Something has changed: those who wait look again.
+    fn wake(&self);
+    /// A frontend is to accept from now on, or not to.
+    fn accept(&self, frontend: &Arc<Frontend>, state: AcceptState);
     /// Traffic has told too often in a row that something is wrong with a server, given likewise.
     fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence);
     /// A rule asks name servers.
@@ -106,7 +110,7 @@ pub struct Listening {
 pub enum Command {
     /// Another generation is in force: accept on these sockets too, and no longer on those it does not know.
     Reload(Vec<Listening>),
-    /// A frontend's [`Accepting`](crate::proxy::frontend::Accepting) has changed.
+    /// A frontend's [`Accepting`](crate::proxy::frontend::Accepting) or a limit has changed.
     Update,
     /// Ask the sessions; who asks waits for the answer before the next question is put.
     Ask(Question, oneshot::Sender<Vec<Report>>),
@@ -361,6 +365,11 @@ impl Face {
         Self { view, frontend, listener, limits }
     }
 
+    /// A limit may have changed.
+    fn look_again(&mut self, waiting: &Arc<Waiting>) {
+        self.limits = Rc::new(limits(&self.view, &self.frontend, &self.listener, waiting));
+    }
+
     /// The same in another generation; `None` if nobody wants it any more.
     fn of(&self, view: &Rc<View>, waiting: &Arc<Waiting>) -> Option<Self> {
         let same = |frontend: &&Arc<Frontend>| Arc::ptr_eq(&frontend.accepting, &self.frontend.accepting);
@@ -399,7 +408,12 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
                 worker.clear(what, asker);
                 continue;
             }
-            Command::Update => {}
+            Command::Update => {
+                for door in &doors {
+                    door.face.borrow_mut().look_again(&settings.waiting);
+                }
+                settings.waiting.wake();
+            }
             Command::Drain => break,
             Command::Stop => return end(&worker),
         }
@@ -505,18 +519,18 @@ fn limits(view: &View, frontend: &Frontend, listener: &Listener, waiting: &Arc<W
     let global = &view.generation.global;
     let tune = &global.tune;
     accept::Limits {
-        process: (Arc::clone(&global.connections), global.maxconn),
+        process: (Arc::clone(&global.connections), global.maxconn.get()),
         traffic: [
-            (Arc::clone(&frontend.section.traffic), frontend.maxconn),
+            (Arc::clone(&frontend.section.traffic), frontend.maxconn.get()),
             (Arc::clone(&listener.traffic), listener.bind.maxconn.map_or(u64::MAX, u64::from)),
         ],
         rate: frontend.rate_limit_sessions,
-        process_rate: tune
-            .connection_rate
+        process_rate: [&global.connection_rate, &global.session_rate]
+            .map(Limit::get)
             .into_iter()
-            .chain(tune.session_rate)
+            .filter(|limit| *limit > 0)
             .min()
-            .map(|limit| (Arc::clone(&global.accepted), limit)),
+            .map(|limit| (Arc::clone(&global.accepted), u32::try_from(limit).unwrap_or(u32::MAX))),
         reject_privileged_ports: tune.reject_privileged_ports,
         in_a_row: tune.maxaccept,
         waiting: Arc::clone(waiting),

@@ -22,6 +22,7 @@ mod early;
 mod exporter;
 mod features;
 mod forwarded;
+mod frontends;
 mod global;
 mod halog;
 mod health;

@@ -146,7 +146,7 @@ pub(super) fn parse_port(word: &str) -> Result<u16, String> {
 }
 
 /// A leading integer, and what follows it.
-fn split_number(word: &str) -> (Option<i64>, &str) {
+pub(super) fn split_number(word: &str) -> (Option<i64>, &str) {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let length = digits.find(|character: char| !character.is_ascii_digit()).unwrap_or(digits.len());
     let end = word.len() - digits.len() + length;

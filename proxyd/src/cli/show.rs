@@ -23,7 +23,7 @@ pub(super) fn info(
     let stopping = generation.frontends.iter().any(|frontend| frontend.accepting.get() == AcceptState::Stopped);
     let listeners: usize = generation.frontends.iter().map(|frontend| frontend.listeners.len()).sum();
     let (days, hours, minutes, seconds) = (uptime / 86_400, uptime / 3_600 % 24, uptime / 60 % 60, uptime % 60);
-    let fields: [(&str, String); 21] = [
+    let fields: [(&str, String); 23] = [
         ("Name", process.program.clone()),
         ("Version", process.version.to_owned()),
         ("Nbthread", process.workers.to_string()),
@@ -35,12 +35,14 @@ pub(super) fn info(
         ("Ulimit-n", process.max_files.to_string()),
         ("Maxsock", process.max_files.to_string()),
         ("Maxconn", process.maxconn.to_string()),
-        ("Hard_maxconn", process.maxconn.to_string()),
+        ("Hard_maxconn", process.hard_maxconn.to_string()),
         ("CurrConns", process.connections.to_string()),
         ("CumConns", totals.connections.to_string()),
         ("CumReq", totals.requests.to_string()),
         ("ConnRate", rate(Event::Connection).to_string()),
+        ("ConnRateLimit", process.rate_limits.0.to_string()),
         ("SessRate", rate(Event::Session).to_string()),
+        ("SessRateLimit", process.rate_limits.1.to_string()),
         ("node", process.node.clone()),
         ("Stopping", u8::from(stopping).to_string()),
         ("Listeners", listeners.to_string()),

@@ -100,8 +100,10 @@ pub(super) enum Request {
     WorkerEnded,
     /// A worker or a health check has something to log about a backend.
     Note(Note),
-    /// Sessions were shut down: wake them.
+    /// Sessions were shut down, or limits changed: wake them.
     Wake,
+    /// An operator has changed whether a frontend accepts.
+    Accept(Arc<Frontend>),
     /// A worker has changed a server, given by its rank: those that track it follow.
     Lead(Arc<Farm>, usize),
     /// Traffic has told too often that something is wrong with a server, given by its rank.
@@ -291,6 +293,15 @@ impl Control {
             Request::Reload => self.reload(),
             Request::Note(note) => self.note(&note),
             Request::Wake => self.command(|| Command::Update).await,
+            Request::Accept(frontend) => {
+                let state = frontend.accepting.get();
+                if state == AcceptState::Stopped {
+                    self.announce_stop(&self.parts.handle.load(), Some(&frontend), &frontend.section);
+                } else {
+                    self.announce_pause(&frontend, state);
+                }
+                self.command(|| Command::Update).await;
+            }
             Request::Lead(farm, server) => self.checks().borrow().lead(&farm, server),
             Request::Observed(farm, server, last) => self.checks().borrow().analyze(&farm, server, last),
             Request::WorkerEnded => {
@@ -437,18 +448,22 @@ impl Control {
 
     async fn set_accepting(&self, state: AcceptState) {
         let generation = self.parts.handle.load();
-        let verb = if state == AcceptState::Paused { "Paused" } else { "Resumed" };
         for frontend in generation.frontends.iter().filter(|frontend| !frontend.section.disabled) {
             if frontend.accepting.get() == state || frontend.accepting.get() == AcceptState::Stopped {
                 continue;
             }
             frontend.accepting.set(state);
-            let kind = if frontend.listen.is_some() { "proxy" } else { "frontend" };
-            let text = format!("{verb} {kind} {}.", frontend.name());
-            self.parts.voice.warning(&text);
-            self.event(&frontend.section, Level::Warning, &text);
+            self.announce_pause(frontend, state);
         }
         self.command(|| Command::Update).await;
+    }
+
+    fn announce_pause(&self, frontend: &Frontend, state: AcceptState) {
+        let verb = if state == AcceptState::Paused { "Paused" } else { "Resumed" };
+        let kind = if frontend.listen.is_some() { "proxy" } else { "frontend" };
+        let text = format!("{verb} {kind} {}.", frontend.name());
+        self.parts.voice.warning(&text);
+        self.event(&frontend.section, Level::Warning, &text);
     }
 
     /// Logs the state of every section and server.

@@ -18,6 +18,7 @@ use crate::ids::{BackendId, FrontendId};
 use crate::log_sink::LogSettings;
 use crate::name_service::Asked;
 use crate::proxy::Backend;
+use crate::proxy::frontend::{AcceptState, Frontend};
 use crate::rules::effect::Effect;
 use crate::stats::admin::Action;
 use crate::stats::collect::ProcessStats;
@@ -61,7 +62,9 @@ impl worker::Process for Oversight {
             pid: self.log.pid,
             uptime: clock::now().saturating_duration_since(self.started),
             workers: global.workers,
-            maxconn: global.maxconn,
+            maxconn: global.maxconn.get(),
+            hard_maxconn: global.hard_maxconn,
+            rate_limits: (global.connection_rate.get(), global.session_rate.get()),
             max_files: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft),
             connections: global.connections.current(),
             dropped_logs: self.log.dropped.load(Ordering::Relaxed),
@@ -90,6 +93,16 @@ impl worker::Process for Oversight {
         }
         let _ = self.control.try_send(Request::Lead(Arc::clone(&backend.farm), server));
         true
+    }
+
+    fn wake(&self) {
+        // Where many are to wake already, they look at this, too.
+        let _ = self.control.try_send(Request::Wake);
+    }
+
+    fn accept(&self, frontend: &Arc<Frontend>, state: AcceptState) {
+        frontend.accepting.set(state);
+        let _ = self.control.try_send(Request::Accept(Arc::clone(frontend)));
     }
 
     fn observed(&self, backend: &Arc<Backend>, server: usize, last: Evidence) {

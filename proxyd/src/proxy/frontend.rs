@@ -7,7 +7,7 @@ use super::settings::{CookieCapture, HeaderCapture, KeepAlive, Network};
 use crate::ids::BackendId;
 use crate::stats::Traffic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A `frontend`, or the accepting half of a `listen`.
@@ -22,7 +22,7 @@ pub struct Frontend {
     /// `default_backend`. `None`: what no rule takes gets a 503.
     pub default_backend: Option<BackendId>,
     /// Connections at the same time over all workers; at the limit, accepting stops.
-    pub maxconn: u64,
+    pub maxconn: Limit,
     /// `max-session-srv-conns`: connections to servers that a client's connection keeps for itself.
     pub max_session_srv_conns: u32,
     /// `rate-limit sessions`: new connections per second.
@@ -88,6 +88,27 @@ impl Listener {
     /// The name shown in logs (`%fl`…) and statistics.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// A limit that operators may change while the process runs.
+#[derive(Debug, Default)]
+pub struct Limit(AtomicU64);
+
+impl Limit {
+    /// Begins with this.
+    pub fn new(limit: u64) -> Self {
+        Self(AtomicU64::new(limit))
+    }
+
+    /// The limit in force.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Changes it; who keeps it has to be told.
+    pub fn set(&self, limit: u64) {
+        self.0.store(limit, Ordering::Relaxed);
     }
 }
 

@@ -24,8 +24,8 @@ const TEXT: &str = "frontend fe\n bind 127.0.0.1:1\n use_backend two if { path_b
 #[test]
 fn limits_that_are_not_written_follow_from_those_that_are() {
     let generation = build(&model(TEXT), &facts(), None);
-    assert_eq!(generation.global.maxconn, 3000);
-    assert_eq!(generation.frontends.iter().map(|frontend| frontend.maxconn).collect::<Vec<_>>(), [3000, 55]);
+    assert_eq!(generation.global.maxconn.get(), 3000);
+    assert_eq!(generation.frontends.iter().map(|frontend| frontend.maxconn.get()).collect::<Vec<_>>(), [3000, 55]);
     let fullconn: Vec<_> = generation.backends.iter().map(|backend| backend.farm.settings().fullconn).collect();
     assert_eq!(fullconn, [306, 300, 1], "a tenth of what the frontends that name the backend let in, rounded up");
 }
@@ -45,7 +45,7 @@ fn what_a_reload_does_not_change_lives_on() {
     assert_eq!(after.frontends[0].section.traffic.total(Count::Connections), 7);
     assert_eq!(after.backends[0].servers[0].traffic.last_session_ms(), Some(1));
     assert_eq!(after.global.connections.current(), 1);
-    assert_eq!(after.frontends[1].maxconn, 60);
+    assert_eq!(after.frontends[1].maxconn.get(), 60);
     let servers = |generation: &Generation| generation.backends[0].farm.servers().to_vec();
     let (old, new) = (servers(&before), servers(&after));
     assert!(!Arc::ptr_eq(&old[0], &new[0]), "its line changed");

@@ -40,6 +40,10 @@ pub struct ProcessStats {
     pub workers: usize,
     /// `maxconn`.
     pub maxconn: u64,
+    /// What that may be at most.
+    pub hard_maxconn: u64,
+    /// `maxconnrate` and `maxsessrate`; 0: no limit.
+    pub rate_limits: (u64, u64),
     /// File descriptors it may have.
     pub max_files: u64,
     /// Connections of clients now.
@@ -120,7 +124,7 @@ impl Reader {
     pub(super) fn frontend(&self, frontend: &Frontend, rows: &mut Vec<Row>) {
         let (section, traffic) = (&frontend.section, &*frontend.section.traffic);
         let mut row = self.row(Kind::Frontend, section, "FRONTEND", traffic);
-        Self::sessions(&mut row, traffic, frontend.maxconn);
+        Self::sessions(&mut row, traffic, frontend.maxconn.get());
         row.set_all([
             (Column::Dreq, traffic.total(Count::DeniedRequests)),
             (Column::Ereq, traffic.total(Count::RequestErrors)),

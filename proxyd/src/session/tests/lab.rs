@@ -16,6 +16,7 @@ use crate::log::format::Program;
 use crate::log::target::Logger;
 use crate::log_sink::LogSettings;
 use crate::name_service::Asked;
+use crate::proxy::frontend::{AcceptState, Limit};
 use crate::proxy::listen::{Bind, ListenAddress};
 use crate::proxy::logging::{Due, Logging, Shows};
 use crate::proxy::settings::{ConnectionMode, ForwardFor, HttpReuse, Mode, OddNames, RetryOn, Splice, Timeouts, Tune};
@@ -117,7 +118,7 @@ impl Plan {
             listeners: vec![Arc::new(listener)],
             listen: None,
             default_backend: Some(BackendId(0)),
-            maxconn: 1_000,
+            maxconn: Limit::new(1_000),
             max_session_srv_conns: 5,
             rate_limit_sessions: None,
             logging: Logging {
@@ -248,7 +249,10 @@ impl Lab {
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         let global = Global {
             notes_course: false,
-            maxconn: 2_000,
+            maxconn: Limit::new(2_000),
+            hard_maxconn: 2_000,
+            connection_rate: Limit::default(),
+            session_rate: Limit::default(),
             connections: Arc::default(),
             accepted: Arc::new(Traffic::new(1)),
             hard_stop_after: None,
@@ -334,6 +338,8 @@ impl Process for NoProcess {
             uptime: Duration::ZERO,
             workers: 1,
             maxconn: 1,
+            hard_maxconn: 1,
+            rate_limits: (0, 0),
             max_files: 1,
             connections: 0,
             dropped_logs: 0,
@@ -341,6 +347,10 @@ impl Process for NoProcess {
             description: None,
         }
     }
+
+    fn wake(&self) {}
+
+    fn accept(&self, _: &Arc<Frontend>, _: AcceptState) {}
 
     fn observed(&self, _: &Arc<Backend>, _: usize, _: Evidence) {}
 

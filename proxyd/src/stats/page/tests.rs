@@ -52,6 +52,8 @@ fn snapshot() -> Snapshot {
         uptime: Duration::from_secs(90_061),
         workers: 2,
         maxconn: 2000,
+        hard_maxconn: 2000,
+        rate_limits: (0, 0),
         max_files: 4033,
         connections: 1,
         dropped_logs: 0,
