@@ -14,6 +14,7 @@ mod place;
 mod server;
 mod servers;
 mod sessions;
+mod severity;
 mod show;
 mod workers;
 
@@ -36,12 +37,14 @@ use crate::clock;
 use crate::generation::{Generation, Handle};
 use crate::name_service::NameService;
 use crate::proxy::Backend;
-use crate::proxy::settings::StatsLevel;
+use crate::proxy::settings::{RuntimeAccess, StatsLevel};
 use crate::stats::Clear;
 use crate::stick;
 use crate::stick::show::Verb;
 use crate::worker::{Process, milliseconds};
 use dialogue::{Command, Dialogue};
+use server::Answer;
+use severity::Said;
 
 /// What is told to those who may not do something.
 const DENIED: &str = "Permission denied\n";
@@ -70,28 +73,28 @@ pub struct Settings {
 }
 
 /// Accepts on a listening socket for as long as its runtime lives.
-pub async fn serve(socket: Socket, level: StatsLevel, settings: Rc<Settings>) -> std::io::Result<()> {
+pub async fn serve(socket: Socket, access: RuntimeAccess, settings: Rc<Settings>) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     if socket.local_addr()?.is_unix() {
         let listener = UnixListener::from_std(socket.into())?;
         loop {
             let (stream, _) = listener.accept().await?;
-            spawn_local(converse(stream, level, Rc::clone(&settings)));
+            spawn_local(converse(stream, access, Rc::clone(&settings)));
         }
     }
     let listener = TcpListener::from_std(socket.into())?;
     loop {
         let (stream, _) = listener.accept().await?;
-        spawn_local(converse(stream, level, Rc::clone(&settings)));
+        spawn_local(converse(stream, access, Rc::clone(&settings)));
     }
 }
 
 /// Talks with one client. Whoever says nothing in time, says too much or leaves is let go without a word.
-async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, level: StatsLevel, settings: Rc<Settings>) {
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, access: RuntimeAccess, settings: Rc<Settings>) {
     // The semaphore is never closed.
     let Ok(_place) = settings.connections.acquire().await else { return };
     // A client that has left needs no answer.
-    let _ = Dialogue::new(level, settings.timeout).lead(&mut stream, &settings).await;
+    let _ = Dialogue::new(access, settings.timeout).lead(&mut stream, &settings).await;
 }
 
 /// Gives the answer to a command.
@@ -103,49 +106,46 @@ async fn answer(
 ) -> std::io::Result<()> {
     let generation = settings.handle.load();
     let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
-    let mut out = match &*words {
+    let said = match &*words {
         ["show", "events", rest @ ..] => {
             let answer = events::show(&generation, rest);
             // Who waits for events keeps no configuration in force.
             drop(generation);
             match answer {
-                events::Answer::Text(text) => text,
+                events::Answer::Text(text) => Said::of(&words, text),
                 events::Answer::Events(events) => {
                     events.write(stream, dialogue.patience()).await?;
-                    String::new()
+                    Said::of(&words, Ok(String::new()))
                 }
             }
         }
         ["wait", rest @ ..] => {
             drop(generation);
-            dialogue::wait(rest).await.unwrap_or_else(|message| message)
+            Said::of(&words, dialogue::wait(rest).await)
         }
         _ => {
             let known = run(&words, command.payload.as_deref(), dialogue, settings, &generation).await;
-            known.unwrap_or_else(|| {
-                let (unknown, help) = (command.text.trim(), help::list(&[]));
-                format!("Unknown command: '{unknown}'. The following commands are valid at this level:\n{help}")
-            })
+            known.map_or_else(|| Said::unknown(command.text.trim()), |answer| Said::of(&words, answer))
         }
     };
-    out.push('\n');
+    let out = said.written(dialogue.severity());
     timeout(dialogue.patience(), stream.write_all(out.as_bytes())).await?
 }
 
-/// The answer to one command; `None` if it is not known.
+/// The answer to one command, or a complaint; `None` if it is not known.
 async fn run(
     words: &[&str],
     payload: Option<&str>,
     dialogue: &mut Dialogue,
     settings: &Settings,
     generation: &Generation,
-) -> Option<String> {
+) -> Option<Answer> {
     let level = dialogue.level();
     if level < needed(words) {
-        return Some(DENIED.to_owned());
+        return Some(Err(DENIED.to_owned()));
     }
     if let Some(answer) = dialogue.own(words) {
-        return Some(answer.unwrap_or_else(|message| message));
+        return Some(answer);
     }
     let now_ms = milliseconds(clock::now().saturating_duration_since(settings.started));
     let mut out = String::new();
@@ -169,9 +169,8 @@ async fn run(
                 "clear" => Verb::Clear,
                 _ => Verb::Set,
             };
-            stick::show::Command { verb, words, operator: level >= StatsLevel::Operator, now_ms }
-                .run(&generation.tables, &mut out);
-            Ok(out)
+            let command = stick::show::Command { verb, words, operator: level >= StatsLevel::Operator, now_ms };
+            if command.run(&generation.tables, &mut out) { Ok(out) } else { Err(out) }
         }
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
         ["clear", "counters", rest @ ..] => {
@@ -205,7 +204,7 @@ async fn run(
             .or_else(|| patterns::run(words, payload, generation))
             .or_else(|| about::run(words, level, settings, generation))?,
     };
-    Some(answer.unwrap_or_else(|message| message))
+    Some(answer)
 }
 
 /// Whom a command is for. Those on tables look at that themselves.

@@ -57,6 +57,7 @@ mod samples;
 mod server_content;
 mod servers;
 mod sessions;
+mod severity;
 mod silence;
 mod sockets;
 mod socks4;

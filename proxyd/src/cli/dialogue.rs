@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
 use super::server::Answer;
-use super::{DENIED, Settings};
-use crate::proxy::settings::StatsLevel;
+use super::{DENIED, Settings, severity};
+use crate::proxy::settings::{RuntimeAccess, SeverityOutput, StatsLevel};
 
 /// Bytes of one line of commands; haproxy's limit is its buffer.
 const LINE_MAX: usize = 16_384;
@@ -19,6 +19,8 @@ const PAYLOAD_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Dialogue {
     level: StatsLevel,
+    /// `severity-output`
+    severity: SeverityOutput,
     /// `prompt`
     prompts: bool,
     /// `experimental-mode`
@@ -44,13 +46,19 @@ pub(super) struct Command {
 
 impl Dialogue {
     /// Nothing is agreed on yet.
-    pub(super) fn new(level: StatsLevel, patience: Duration) -> Self {
-        Self { level, prompts: false, experimental: false, expert: false, patience }
+    pub(super) fn new(access: RuntimeAccess, patience: Duration) -> Self {
+        let RuntimeAccess { level, severity } = access;
+        Self { level, severity, prompts: false, experimental: false, expert: false, patience }
     }
 
     /// What the client may do.
     pub(super) fn level(&self) -> StatsLevel {
         self.level
+    }
+
+    /// Whether answers say what kind they are.
+    pub(super) fn severity(&self) -> SeverityOutput {
+        self.severity
     }
 
     /// How long the client may be silent, or take to read.
@@ -157,6 +165,7 @@ impl Dialogue {
                 }
             }
             ["echo", rest @ ..] => Ok(format!("{}\n", rest.join(" "))),
+            ["set", "severity-output", rest @ ..] => severity::set(rest, &mut self.severity),
             ["set", "timeout", "cli", rest @ ..] => self.set_timeout(rest.first().copied()),
             ["set", "timeout", ..] => Err("'set timeout' only supports 'cli'.\n".to_owned()),
             ["set", "var", ..] if !self.experimental => {
@@ -292,7 +301,10 @@ mod tests {
 
     #[test]
     fn nobody_gets_a_level_back() {
-        let mut dialogue = Dialogue::new(StatsLevel::Admin, Duration::from_secs(10));
+        let mut dialogue = Dialogue::new(
+            RuntimeAccess { level: StatsLevel::Admin, ..RuntimeAccess::default() },
+            Duration::from_secs(10),
+        );
         let mut ask = |line: &str| {
             let words: Vec<&str> = line.split(' ').collect();
             let answer = dialogue.own(&words).map(|answer| answer.unwrap_or_else(|message| message));

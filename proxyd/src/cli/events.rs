@@ -26,15 +26,15 @@ pub(super) struct Events {
 
 /// The list of rings, or what is wrong with the command.
 pub(super) enum Answer {
-    Text(String),
+    Text(Result<String, String>),
     Events(Events),
 }
 
 /// `show events [NAME [-w] [-n] [-0]]`
 pub(super) fn show(generation: &Generation, words: &[&str]) -> Answer {
-    let Some((name, options)) = words.split_first() else { return Answer::Text(list(generation)) };
+    let Some((name, options)) = words.split_first() else { return Answer::Text(Ok(list(generation))) };
     let Some(ring) = generation.rings.iter().find(|ring| ring.settings().name == *name) else {
-        return Answer::Text("No such event sink".to_owned());
+        return Answer::Text(Err("No such event sink".to_owned()));
     };
     let (mut wait, mut start, mut end) = (false, Start::Oldest, b'\n');
     for option in options {
@@ -51,7 +51,7 @@ pub(super) fn show(generation: &Generation, words: &[&str]) -> Answer {
                 start = if letters.contains('n') { Start::Next } else { start };
                 end = if letters.contains('0') { 0 } else { end };
             }
-            _ => return Answer::Text("unknown option".to_owned()),
+            _ => return Answer::Text(Err("unknown option".to_owned())),
         }
     }
     Answer::Events(Events { reader: ring.reader(start, false), wait, end })

@@ -50,6 +50,7 @@ const COMMANDS: &[&str] = &[
     "set maxconn server <srv> <limit>        : change a server's limit",
     "set rate-limit <what> global <value>    : change how many connections or sessions a second may begin",
     "set server <srv> <what> [args]          : change a server's state, weight, address or ssl",
+    "set severity-output none|number|string  : tell what kind each answer is, on this connection",
     "set table <table> key <k> [data.* <v>]* : update or create an entry of a stick table",
     "set timeout cli <delay>                 : how long this connection may be silent",
     "set var <name> [expr|fmt] <value>       : set a variable of the process",

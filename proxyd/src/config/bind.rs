@@ -6,7 +6,7 @@ use super::mux::{self, Named};
 use super::support::Support;
 use super::value::{self, Unit};
 use super::{threads, users};
-use crate::config::model::StatsLevel;
+use crate::config::model::{SeverityOutput, StatsLevel};
 use crate::limits::SIGNATURE_KEY_BYTES_MAX;
 use crate::proxy::listen::{Bind, ListenAddress, SocketOwner, Threads};
 use crate::proxy::settings::TcpOptions;
@@ -43,6 +43,7 @@ pub(super) struct BindSettings {
     pub backlog: Option<u32>,
     pub owner: SocketOwner,
     pub level: StatsLevel,
+    pub severity: SeverityOutput,
     pub expose_fd_listeners: bool,
     pub mux: Option<Named>,
     pub ssl: bool,
@@ -296,6 +297,7 @@ impl<'a> Reader<'_, 'a, '_> {
                     }
                 }
             }
+            "severity-output" => self.severity(s),
             "expose-fd" => {
                 let word = self.argument("expects 'listeners' or 'process'");
                 s.expose_fd_listeners = word.is_some_and(|word| &*word.text == "listeners");
@@ -310,6 +312,23 @@ impl<'a> Reader<'_, 'a, '_> {
             }
             _ => self.tls(arguments, s),
         }
+    }
+
+    /// `severity-output`, which only the runtime socket heeds.
+    fn severity(&mut self, s: &mut BindSettings) {
+        let word = self.line.words.next();
+        let problem = match word {
+            None => "'severity-output' : missing severity format".to_owned(),
+            Some(word) => match SeverityOutput::named(&word.text) {
+                Some(severity) => return s.severity = severity,
+                None => {
+                    format!("'severity-output' only supports 'none', 'number', and 'string' (got '{}')", word.text)
+                }
+            },
+        };
+        let at = word.map_or(self.line.words.here(), |word| word.span);
+        let problem = if self.line.name == "stats socket" { format!("'{problem}'") } else { problem };
+        self.line.error(code::BAD_VALUE, at, format!("{} : {problem}", self.prefix));
     }
 
     /// `tcp-md5sig`

@@ -324,6 +324,7 @@ fn stats_socket(line: &mut Line<'_, '_>, global: &mut Global, tools: &mut Tools)
     global.stats_sockets.extend(addresses.into_iter().map(|address| StatsSocket {
         address,
         level: settings.level,
+        severity: settings.severity,
         owner: settings.owner.clone(),
         expose_fd_listeners: settings.expose_fd_listeners,
     }));

@@ -22,7 +22,7 @@ pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, Us
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
     ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, KeepAlive,
-    Mode, Network, OddNames, RetryOn, Splice, Stats, StatsLevel, TcpOptions, Timeouts, Tune,
+    Mode, Network, OddNames, RetryOn, SeverityOutput, Splice, Stats, StatsLevel, TcpOptions, Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::resolvers::{self, Wish};
@@ -289,6 +289,8 @@ pub struct StatsSocket {
     pub address: ListenAddress,
     /// What may be done there.
     pub level: StatsLevel,
+    /// `severity-output`
+    pub severity: SeverityOutput,
     /// Who owns the socket's file and its mode.
     pub owner: SocketOwner,
     /// `expose-fd listeners`: hands the listening sockets to a new process.

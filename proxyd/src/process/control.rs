@@ -33,7 +33,7 @@ use crate::log_sink::ship::Shipping;
 use crate::log_sink::{Destination, LogSettings, LogSink};
 use crate::name_service::{self, Asked};
 use crate::proxy::frontend::AcceptState;
-use crate::proxy::settings::StatsLevel;
+use crate::proxy::settings::RuntimeAccess;
 use crate::proxy::{Backend, Frontend, Section};
 use crate::stats::Count;
 use crate::worker::{Command, WorkerHandle};
@@ -60,7 +60,7 @@ pub(super) struct Parts {
     /// What its logs have opened.
     pub(super) logs: Logs,
     /// The runtime API and the sockets it listens on.
-    pub(super) runtime: (Rc<cli::Settings>, Vec<(Socket, StatsLevel)>),
+    pub(super) runtime: (Rc<cli::Settings>, Vec<(Socket, RuntimeAccess)>),
     /// Where it talks.
     pub(super) voice: Voice,
     /// For its own log.

@@ -15,7 +15,7 @@ use super::voice::Voice;
 use crate::config::model::Model;
 use crate::generation::Generation;
 use crate::net::listen;
-use crate::proxy::settings::StatsLevel;
+use crate::proxy::settings::RuntimeAccess;
 use crate::proxy::{Frontend, Listener};
 use crate::worker::Listening;
 
@@ -74,11 +74,13 @@ pub(super) fn open_added(before: &Generation, generation: &Generation) -> Result
 }
 
 /// Opens the sockets of the runtime API. One that another process serves is an error, as it is for traffic.
-pub(super) fn open_runtime(model: &Model, voice: Voice) -> Result<Vec<(Socket, StatsLevel)>, String> {
+pub(super) fn open_runtime(model: &Model, voice: Voice) -> Result<Vec<(Socket, RuntimeAccess)>, String> {
     let mut opened = Vec::new();
     for socket in &model.global.stats_sockets {
         match listen::open_control(&socket.address, &socket.owner) {
-            Ok(opened_socket) => opened.push((opened_socket, socket.level)),
+            Ok(opened_socket) => {
+                opened.push((opened_socket, RuntimeAccess { level: socket.level, severity: socket.severity }));
+            }
             Err(error) => {
                 let reason = words(&error);
                 voice.alert(&format!(

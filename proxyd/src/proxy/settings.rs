@@ -378,6 +378,39 @@ pub struct KernelBuffers {
     pub sent_datagrams: SocketBuffers,
 }
 
+/// `severity-output`: how an answer to a runtime command says what kind it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SeverityOutput {
+    /// Not at all.
+    #[default]
+    Default,
+    /// By syslog's number.
+    Number,
+    /// By syslog's name.
+    Text,
+}
+
+impl SeverityOutput {
+    /// The one of that name in configurations and commands.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "none" => Some(Self::Default),
+            "number" => Some(Self::Number),
+            "string" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// How a runtime connection begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeAccess {
+    /// What it may do.
+    pub level: StatsLevel,
+    /// What answers begin with.
+    pub severity: SeverityOutput,
+}
+
 /// What a runtime connection may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StatsLevel {

@@ -58,8 +58,8 @@ pub struct Command<'a> {
 }
 
 impl Command<'_> {
-    /// Does it, and writes the answer.
-    pub fn run(&self, tables: &[Arc<Table>], out: &mut String) {
+    /// Does it, and writes the answer; false if that is a complaint.
+    pub fn run(&self, tables: &[Arc<Table>], out: &mut String) -> bool {
         let named = |name: &&str| tables.iter().find(|table| table.settings().name == **name);
         let said = match self.words.first() {
             None => self.without_table(tables, out),
@@ -68,9 +68,13 @@ impl Command<'_> {
                 None => Err("No such table".to_owned()),
             },
         };
-        if let Err(message) = said {
-            out.push_str(&message);
-            out.push('\n');
+        match said {
+            Ok(()) => true,
+            Err(message) => {
+                out.push_str(&message);
+                out.push('\n');
+                false
+            }
         }
     }
 

@@ -165,7 +165,7 @@ pub const CLI_COMMANDS: &[CliCommand] = &[
     command("set profiling", false, true, Normal, Unsupported),
     command("set rate-limit", false, true, Normal, Works),
     command("set server", false, true, Normal, Works),
-    command("set severity-output", false, true, Normal, Unsupported),
+    command("set severity-output", false, true, Normal, Works),
     command("set ssl ca-file", false, true, Normal, Unsupported),
     command("set ssl cert", false, true, Normal, Unsupported),
     command("set ssl crl-file", false, true, Normal, Unsupported),

@@ -111,7 +111,7 @@ pub const BIND_PARAMS: &[Param] = &[
     param("quic-cc-algo", ONE, NoEffect),
     param("quic-force-retry", NONE, Unsupported),
     param("quic-socket", ONE, NoEffect),
-    param("severity-output", ONE, NoEffect),
+    param("severity-output", ONE, Works),
     param("shards", ONE, Works),
     param("sigalgs", ONE, NoEffect).ssl(),
     param("ssl", NONE, Unsupported).ssl(),
