@@ -26,6 +26,8 @@ struct Page<'a> {
     scope: &'a str,
     only_up: bool,
     refreshes: bool,
+    /// `stats show-modules`
+    modules: bool,
     message: Option<Message>,
     sections: Vec<Section<'a>>,
 }
@@ -81,8 +83,9 @@ pub(super) fn render(settings: &Stats, view: &View<'_>, snapshot: &Snapshot, adm
         scope: view.scope.unwrap_or_default(),
         only_up: view.only_up,
         refreshes: settings.refresh.is_some() && !view.no_refresh,
+        modules: settings.show_modules,
         message: view.outcome.map(message),
-        sections: snapshot.sections.iter().map(|section| shown(section, admin)).collect(),
+        sections: snapshot.sections.iter().map(|section| shown(section, admin, settings.show_modules)).collect(),
     };
     // The template writes into a String and calls nothing that fails.
     page.render().unwrap_or_default()
@@ -104,18 +107,18 @@ fn message(code: &str) -> Message {
     Message { class, text }
 }
 
-fn shown(section: &SectionRows, admin: bool) -> Section<'_> {
+fn shown(section: &SectionRows, admin: bool, modules: bool) -> Section<'_> {
     let form = admin && section.has_servers;
     Section {
         name: &section.name,
         id: section.id,
         description: section.description.as_deref(),
         form,
-        rows: section.rows.iter().map(|row| line(row, form)).collect(),
+        rows: section.rows.iter().map(|row| line(row, form, modules)).collect(),
     }
 }
 
-fn line(row: &Row, form: bool) -> Line<'_> {
+fn line(row: &Row, form: bool, modules: bool) -> Line<'_> {
     let name = match row.kind {
         Kind::Frontend => "Frontend",
         Kind::Backend => "Backend",
@@ -126,7 +129,7 @@ fn line(row: &Row, form: bool) -> Line<'_> {
         name,
         address: Some(row.text(Column::Addr).to_owned()).filter(|address| !address.is_empty()),
         choosable: form && row.kind == Kind::Server,
-        cells: cells(row),
+        cells: cells(row).into_iter().chain(modules.then(|| http1(row))).collect(),
     }
 }
 
@@ -212,6 +215,26 @@ fn cells(row: &Row) -> Vec<Text> {
             }
         }),
     ]
+}
+
+/// What the one module there is has counted of a frontend or a backend: HTTP/1.
+fn http1(row: &Row) -> Text {
+    let columns = match row.kind {
+        _ if row.text(Column::Mode) != "http" => return Text { text: String::new(), tip: None },
+        Kind::Frontend => [Column::Scur, Column::ConnTot, Column::ReqTot, Column::Bin, Column::Bout],
+        // Of a backend the connections are those to its servers, which send what goes out to clients.
+        Kind::Backend => [Column::Scur, Column::Connect, Column::Stot, Column::Bout, Column::Bin],
+        Kind::Server | Kind::Listener => return Text { text: String::new(), tip: None },
+    };
+    let labels = [
+        "Count of currently open streams",
+        "Total number of connections",
+        "Total number of streams",
+        "Total number of bytes received",
+        "Total number of bytes sent",
+    ];
+    let lines = labels.iter().zip(columns).map(|(label, column)| format!("{label}: {}", row.number(column)));
+    Text { text: "h1".into(), tip: Some(lines.collect::<Vec<_>>().join("\n")) }
 }
 
 /// A count with blanks between groups of three digits.

@@ -177,6 +177,10 @@ fn the_page_tells_people_what_the_csv_tells_programs() {
     }
     assert!(!page.contains("s<2>"), "names are escaped");
     assert!(!page.contains("1.2.3"), "the version is hidden unless asked for");
+    assert!(!page.contains("Extra modules"), "so are modules");
+    let more = answer(&Stats { show_version: true, show_modules: true, ..settings() }, &GET);
+    let more = String::from_utf8(more.body).unwrap();
+    assert!(more.contains("version 1.2.3") && more.contains("<th>Extra modules</th>"), "{more}");
     let reading = answer(&settings(), &PageRequest { admin: false, ..GET });
     assert!(!String::from_utf8(reading.body).unwrap().contains("method=\"post\""));
 }

@@ -152,7 +152,7 @@ pub const PROXY: &[Keyword] = &[
     row("stats scope", Sections::PROXIES, ONE, Works),
     row("stats show-desc", Sections::PROXIES, Arity::at_least(0), Works),
     row("stats show-legends", Sections::PROXIES, NONE, Works),
-    row("stats show-modules", Sections::PROXIES, NONE, NoEffect),
+    row("stats show-modules", Sections::PROXIES, NONE, Works),
     row("stats show-node", Sections::PROXIES, Arity::at_least(0), Works),
     row("stats show-version", Sections::PROXIES, NONE, Works),
     row("stats uri", Sections::PROXIES, ONE, Works),
