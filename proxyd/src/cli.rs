@@ -6,6 +6,7 @@
 mod about;
 mod cookie;
 mod dialogue;
+mod errors;
 mod events;
 mod frontend;
 mod help;
@@ -172,6 +173,7 @@ async fn run(
             let command = stick::show::Command { verb, words, operator: level >= StatsLevel::Operator, now_ms };
             if command.run(&generation.tables, &mut out) { Ok(out) } else { Err(out) }
         }
+        ["show", "errors", rest @ ..] => errors::show(generation, rest),
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
         ["clear", "counters", rest @ ..] => {
             let what = if rest.first() == Some(&"all") { Clear::All } else { Clear::Highest };
@@ -219,7 +221,7 @@ fn needed(words: &[&str]) -> StatsLevel {
         | ["shutdown", "session" | "frontend", ..]
         | ["experimental-mode" | "expert-mode", ..] => StatsLevel::Admin,
         ["clear", "counters", ..]
-        | ["show", "sess" | "startup-logs" | "env", ..]
+        | ["show", "sess" | "startup-logs" | "env" | "errors", ..]
         | ["get", "var", ..]
         | ["publish" | "unpublish", "backend", ..] => StatsLevel::Operator,
         _ => StatsLevel::User,

@@ -21,6 +21,7 @@ use crate::stick::Table;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// All live objects of one configuration.
@@ -63,6 +64,8 @@ pub struct Global {
     pub connections: Arc<Gauge>,
     /// What all frontends took, counted where `maxconnrate` or `maxsessrate` asks for it. Outlives a generation.
     pub accepted: Arc<Traffic>,
+    /// How many messages were none. Outlives a generation.
+    pub bad_messages: Arc<AtomicU64>,
     /// `hard-stop-after`.
     pub hard_stop_after: Option<Duration>,
     /// `node`, or the host's name.
@@ -181,6 +184,7 @@ mod tests {
             session_rate: Limit::default(),
             connections: Arc::default(),
             accepted: Arc::new(Traffic::new(1)),
+            bad_messages: Arc::default(),
             hard_stop_after: None,
             node: String::new(),
             description: None,

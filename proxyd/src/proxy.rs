@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod backend;
+pub mod bad_message;
 pub mod frontend;
 pub mod listen;
 pub mod logging;
@@ -84,6 +85,8 @@ pub struct Section {
     pub logs: Arc<[Logger]>,
     /// What is counted.
     pub traffic: Arc<crate::stats::Traffic>,
+    /// The last messages that were none. Outlives a generation.
+    pub bad_messages: Arc<bad_message::BadMessages>,
 }
 
 impl Section {

@@ -162,6 +162,7 @@ impl Builder<'_> {
             connection_rate: Limit::new(global.tune.connection_rate.unwrap_or(0).into()),
             session_rate: Limit::new(global.tune.session_rate.unwrap_or(0).into()),
             connections: self.previous.map(|previous| Arc::clone(&previous.global.connections)).unwrap_or_default(),
+            bad_messages: self.previous.map(|previous| Arc::clone(&previous.global.bad_messages)).unwrap_or_default(),
             accepted: self.traffic(self.previous.map(|previous| &previous.global.accepted)),
             hard_stop_after: global.hard_stop_after,
             node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
@@ -256,6 +257,7 @@ impl Builder<'_> {
             log_tag: tag.into(),
             logs: proxy.logs.iter().map(|target| self.logger(target)).collect(),
             traffic: self.traffic(known.map(|section| &section.traffic)),
+            bad_messages: known.map(|section| Arc::clone(&section.bad_messages)).unwrap_or_default(),
         }
     }
 

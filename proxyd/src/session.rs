@@ -14,6 +14,7 @@
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
 
 pub mod attempt;
+mod bad_message;
 pub mod body;
 pub mod capture;
 pub mod conn;

@@ -423,3 +423,57 @@ fn what_was_said_at_the_start_can_be_read_later() {
         assert_eq!(startup_logs(&rig), [noop]);
     }
 }
+
+/// `show errors` without dates, ports, sizes of buffers, and the lines about haproxy's own states.
+fn shown_errors(rig: &Rig, filter: &str) -> String {
+    let answer = rig.command(&format!("show errors {filter}"));
+    let blur = |line: &str| -> Option<String> {
+        let line = match (line.find('['), line.find(']')) {
+            (Some(start), Some(end)) => format!("{}[DATE]{}", &line[..start], &line[end + 1..]),
+            _ => line.to_owned(),
+        };
+        let line = line.split(", src ").next().unwrap_or_default().replace("wraps at 16336", "wraps at 16384");
+        (!line.trim_start().starts_with("H1 ")).then_some(line)
+    };
+    answer.lines().filter_map(blur).flat_map(|line| [line, "\n".to_owned()]).collect()
+}
+
+#[test]
+fn what_is_no_message_is_kept_for_operators() {
+    let config = COUNTERS.replace("    default_backend be\n", "    default_backend lim\n");
+    let script =
+        vec![Step::ReadMessage, Step::Write(b"HTTP/1.1 2x0 OK\r\n\ta\x1b\\\xff\r\n\r\n".to_vec()), Step::Close];
+    let rig = Rig::start("errors", &config, script);
+    assert_eq!(shown_errors(&rig, ""), "Total events captured on [DATE] : 0\n\n");
+    for request in
+        ["GET /a\x01 HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /foo\0bar HTTP/1.1\r\n\r\n"]
+    {
+        let (answer, _) = talk(&rig, request.as_bytes(), false, QUIET);
+        assert!(answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    }
+    let [fe, lim] = ["fe/FRONTEND", "lim/BACKEND"].map(|row| statistics(&rig)[&(row.into(), "iid".into())].clone());
+    let request = format!(
+        " \n[DATE] frontend fe (#{fe}): invalid request\n  backend <NONE> (#-1), server <NONE> (#-1), event #2\n  buffer starts \
+         at 0 (including 0 out), 16359 free,\n  len 25, wraps at 16384, error at position 8\n  \n  00000  GET \
+         /foo\\x00bar HTTP/1.1\\r\\n\n  00023  \\r\\n\n"
+    );
+    let response = format!(
+        " \n[DATE] backend lim (#{lim}): invalid response\n  frontend fe (#{fe}), server l1 (#1), event #1\n  buffer starts at 0 \
+         (including 0 out), 16358 free,\n  len 26, wraps at 16384, error at position 10\n  \n  00000  HTTP/1.1 2x0 \
+         OK\\r\\n\n  00017  \\ta\\e\\\\\\xFF\\r\\n\n  00024  \\r\\n\n"
+    );
+    let total = "Total events captured on [DATE] : 3\n";
+    for (filter, shown) in [
+        ("", [&*request, &response].concat()),
+        ("-1 request", request.clone()),
+        ("lim request", String::new()),
+        ("lim", response.clone()),
+        (&lim, response.clone()),
+        ("fe response", response.clone()),
+    ] {
+        assert_eq!(shown_errors(&rig, filter), format!("{total}{shown}\n"), "{filter}");
+    }
+    assert_eq!(rig.command("show errors none"), "No such proxy.\n\n");
+    let user = format!("{}-user", rig.runtime().display());
+    assert_eq!(command(user.as_ref(), "show errors"), "Permission denied\n\n");
+}

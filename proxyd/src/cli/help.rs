@@ -60,6 +60,7 @@ const COMMANDS: &[&str] = &[
     "show cli level                          : tell what may be done on this socket",
     "show cli sockets                        : list the runtime sockets",
     "show env [<var>]                        : show the process's environment",
+    "show errors [<px>] [request|response]   : show the last messages of each proxy that were none",
     "show events [<sink> [-w] [-n] [-0]]     : list the rings, or the messages of one",
     "show info                               : report information about the running process",
     "show map [@<ver>] [<map>]               : list the maps, or the lines of one",

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::conn::Conn;
 use super::stream::{Done, Exchange};
 use super::transfer::{Transfer, nothing_to_tell, poll_silence};
-use super::{Link, Session, framing, policy, stream};
+use super::{Link, Session, bad_message, framing, policy, stream};
 use super::{logging, relay};
 use crate::clock::{self, Moment};
 use crate::http::h1::request::{self, RequestWire};
@@ -77,11 +77,13 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
     loop {
         match request::read(exchange.client.input.bytes(), &mut exchange.request, limits) {
             Ok(Progress::Complete { consumed, wire }) => {
-                exchange.client.input.consume(consumed);
                 let room = exchange.session.worker.buffers.size();
-                if wire.body == Body::Chunked && chunk::check(exchange.client.input.bytes(), room).is_err() {
+                let rest = exchange.client.input.bytes().get(consumed..).unwrap_or_default();
+                if wire.body == Body::Chunked && chunk::check(rest, room).is_err() {
+                    bad_message::keep_request(exchange);
                     return Err(refuse(exchange, 400));
                 }
+                exchange.client.input.consume(consumed);
                 accept(exchange, wire, consumed);
                 // Reserved for HTTP/2, whose first bytes look like a request of this method.
                 if exchange.request.method().eq_ignore_ascii_case(b"PRI") {
@@ -91,7 +93,10 @@ pub async fn receive_request(exchange: &mut Exchange<'_>, begun: Begun) -> Resul
                 return Ok(());
             }
             Ok(Progress::Partial) => {}
-            Err(refused) => return Err(refuse(exchange, refused.status)),
+            Err(refused) => {
+                bad_message::keep_request(exchange);
+                return Err(refuse(exchange, refused.status));
+            }
         }
         let deadline = rest_deadline(exchange);
         let (session, client) = (exchange.session, &mut *exchange.client);

@@ -3,6 +3,7 @@
 
 use std::task::{Context, Poll};
 
+use super::bad_message;
 use super::h1;
 use super::report::Stage;
 use super::stream::Exchange;
@@ -168,6 +169,7 @@ impl ResponseWait {
             let (earlier, announced) = (exchange.client.output.len(), self.informational);
             let counted = exchange.account.bytes_out;
             let head = self.take_heads(exchange).inspect_err(|_| {
+                bad_message::keep_response(exchange, self.limits);
                 exchange.client.output.truncate(earlier);
                 exchange.account.bytes_out = counted;
             })?;
@@ -203,11 +205,12 @@ impl ResponseWait {
                 Err(_refused) => return Err(BAD),
                 Ok(Progress::Partial) => break,
                 Ok(Progress::Complete { consumed, wire }) => {
-                    input.consume(consumed);
                     // A body that is bad from its beginning is no answer; later, all that is left is to break off.
-                    if wire.body == Body::Chunked && chunk::check(input.bytes(), buffers.size()).is_err() {
+                    let rest = input.bytes().get(consumed..).unwrap_or_default();
+                    if wire.body == Body::Chunked && chunk::check(rest, buffers.size()).is_err() {
                         return Err(BAD);
                     }
+                    input.consume(consumed);
                     input.release(buffers);
                     if !wire.is_informational(exchange.response.status()) {
                         return Ok(Some(ResponseWire { keep_alive: wire.keep_alive && !self.ending, ..wire }));

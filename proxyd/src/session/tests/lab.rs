@@ -108,6 +108,7 @@ impl Plan {
             log_tag: "proxyd".into(),
             logs: self.logs.clone().into(),
             traffic: Arc::new(Traffic::new(1)),
+            bad_messages: Arc::default(),
         }
     }
 
@@ -255,6 +256,7 @@ impl Lab {
             session_rate: Limit::default(),
             connections: Arc::default(),
             accepted: Arc::new(Traffic::new(1)),
+            bad_messages: Arc::default(),
             hard_stop_after: None,
             case_adjustment: Arc::default(),
             variables: crate::sample::variable::ProcessVariables::default(),

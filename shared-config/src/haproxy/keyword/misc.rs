@@ -186,7 +186,7 @@ pub const CLI_COMMANDS: &[CliCommand] = &[
     command("show defaults", false, true, Normal, Unsupported),
     command("show dev", false, true, Normal, Unsupported),
     command("show env", true, true, Normal, Works),
-    command("show errors", false, true, Normal, Unsupported),
+    command("show errors", false, true, Normal, Works),
     command("show events", false, true, Normal, Works),
     command("show fd", false, true, Normal, Unsupported),
     command("show info", false, true, Normal, Works),
