@@ -6,46 +6,6 @@ use std::sync::Arc;
 /// Elements of an array at most, as of `gpc`.
 pub const ARRAY_MAX: u8 = 100;
 
-/// A kind of data, in the order in which haproxy lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the variants are the words of the manual")]
-pub enum DataType {
-    ServerId,
-    Gpt0,
-    Gpc0,
-    Gpc0Rate,
-    ConnCnt,
-    ConnRate,
-    ConnCur,
-    SessCnt,
-    SessRate,
-    HttpReqCnt,
-    HttpReqRate,
-    HttpErrCnt,
-    HttpErrRate,
-    BytesInCnt,
-    BytesInRate,
-    BytesOutCnt,
-    BytesOutRate,
-    Gpc1,
-    Gpc1Rate,
-    ServerKey,
-    HttpFailCnt,
-    HttpFailRate,
-    Gpt,
-    Gpc,
-    GpcRate,
-    GlitchCnt,
-    GlitchRate,
-}
-
-use DataType::{
-    BytesInCnt, BytesInRate, BytesOutCnt, BytesOutRate, ConnCnt, ConnCur, ConnRate, GlitchCnt, GlitchRate, Gpc, Gpc0,
-    Gpc0Rate, Gpc1, Gpc1Rate, GpcRate, Gpt, Gpt0, HttpErrCnt, HttpErrRate, HttpFailCnt, HttpFailRate, HttpReqCnt,
-    HttpReqRate, ServerId, ServerKey, SessCnt, SessRate,
-};
-
 /// What a datum is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -59,99 +19,85 @@ pub enum Form {
     Name,
 }
 
-impl DataType {
-    /// All of them, in their order.
-    pub const ALL: [Self; 27] = [
-        ServerId,
-        Gpt0,
-        Gpc0,
-        Gpc0Rate,
-        ConnCnt,
-        ConnRate,
-        ConnCur,
-        SessCnt,
-        SessRate,
-        HttpReqCnt,
-        HttpReqRate,
-        HttpErrCnt,
-        HttpErrRate,
-        BytesInCnt,
-        BytesInRate,
-        BytesOutCnt,
-        BytesOutRate,
-        Gpc1,
-        Gpc1Rate,
-        ServerKey,
-        HttpFailCnt,
-        HttpFailRate,
-        Gpt,
-        Gpc,
-        GpcRate,
-        GlitchCnt,
-        GlitchRate,
-    ];
-
-    /// The word of the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            ServerId => "server_id",
-            Gpt0 => "gpt0",
-            Gpc0 => "gpc0",
-            Gpc0Rate => "gpc0_rate",
-            ConnCnt => "conn_cnt",
-            ConnRate => "conn_rate",
-            ConnCur => "conn_cur",
-            SessCnt => "sess_cnt",
-            SessRate => "sess_rate",
-            HttpReqCnt => "http_req_cnt",
-            HttpReqRate => "http_req_rate",
-            HttpErrCnt => "http_err_cnt",
-            HttpErrRate => "http_err_rate",
-            BytesInCnt => "bytes_in_cnt",
-            BytesInRate => "bytes_in_rate",
-            BytesOutCnt => "bytes_out_cnt",
-            BytesOutRate => "bytes_out_rate",
-            Gpc1 => "gpc1",
-            Gpc1Rate => "gpc1_rate",
-            ServerKey => "server_key",
-            HttpFailCnt => "http_fail_cnt",
-            HttpFailRate => "http_fail_rate",
-            Gpt => "gpt",
-            Gpc => "gpc",
-            GpcRate => "gpc_rate",
-            GlitchCnt => "glitch_cnt",
-            GlitchRate => "glitch_rate",
+/// The kinds of data in the order in which haproxy lists them: the kind, the word of the configuration, what it is made of.
+macro_rules! data_types {
+    ($($kind:ident $name:literal $form:ident,)*) => {
+        /// A kind of data.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "the variants are the words of the manual")]
+        pub enum DataType {
+            $($kind,)*
         }
-    }
 
+        impl DataType {
+            /// All of them, in their order.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$kind),*];
+
+            /// The word of the configuration.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// What it is made of.
+            pub fn form(self) -> Form {
+                match self {
+                    $(Self::$kind => Form::$form,)*
+                }
+            }
+        }
+    };
+}
+
+data_types! {
+    ServerId "server_id" Number,
+    Gpt0 "gpt0" Number,
+    Gpc0 "gpc0" Number,
+    Gpc0Rate "gpc0_rate" Rate,
+    ConnCnt "conn_cnt" Number,
+    ConnRate "conn_rate" Rate,
+    ConnCur "conn_cur" Number,
+    SessCnt "sess_cnt" Number,
+    SessRate "sess_rate" Rate,
+    HttpReqCnt "http_req_cnt" Number,
+    HttpReqRate "http_req_rate" Rate,
+    HttpErrCnt "http_err_cnt" Number,
+    HttpErrRate "http_err_rate" Rate,
+    BytesInCnt "bytes_in_cnt" Long,
+    BytesInRate "bytes_in_rate" Rate,
+    BytesOutCnt "bytes_out_cnt" Long,
+    BytesOutRate "bytes_out_rate" Rate,
+    Gpc1 "gpc1" Number,
+    Gpc1Rate "gpc1_rate" Rate,
+    ServerKey "server_key" Name,
+    HttpFailCnt "http_fail_cnt" Number,
+    HttpFailRate "http_fail_rate" Rate,
+    Gpt "gpt" Number,
+    Gpc "gpc" Number,
+    GpcRate "gpc_rate" Rate,
+    GlitchCnt "glitch_cnt" Number,
+    GlitchRate "glitch_rate" Rate,
+}
+
+impl DataType {
     /// The type of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What it is made of.
-    pub fn form(self) -> Form {
-        match self {
-            ServerId | Gpt0 | Gpc0 | Gpc1 | ConnCnt | ConnCur | SessCnt | HttpReqCnt | HttpErrCnt | HttpFailCnt
-            | Gpt | Gpc | GlitchCnt => Form::Number,
-            BytesInCnt | BytesOutCnt => Form::Long,
-            Gpc0Rate | ConnRate | SessRate | HttpReqRate | HttpErrRate | BytesInRate | BytesOutRate | Gpc1Rate
-            | HttpFailRate | GpcRate | GlitchRate => Form::Rate,
-            ServerKey => Form::Name,
-        }
-    }
-
     /// Whether it is an array whose length is given.
     pub fn is_array(self) -> bool {
-        matches!(self, Gpt | Gpc | GpcRate)
+        matches!(self, Self::Gpt | Self::Gpc | Self::GpcRate)
     }
 
     /// The name of an element: `gpc7`, `gpc7_rate`.
     pub fn element(self, index: u8) -> String {
         match self {
-            Gpt => format!("gpt{index}"),
-            Gpc => format!("gpc{index}"),
-            GpcRate => format!("gpc{index}_rate"),
+            Self::Gpt => format!("gpt{index}"),
+            Self::Gpc => format!("gpc{index}"),
+            Self::GpcRate => format!("gpc{index}_rate"),
             _ => self.name().to_owned(),
         }
     }
