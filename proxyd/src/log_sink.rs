@@ -4,10 +4,10 @@
 //! the ring's servers.
 
 pub mod backing;
+mod datagrams;
 pub mod ship;
 
 use std::cell::RefCell;
-use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, UnixAddr};
+use nix::sys::socket::{SockaddrStorage, UnixAddr};
 
 use crate::log::Record;
 use crate::log::backend::Way;
@@ -285,6 +285,8 @@ struct Batch {
     bytes: Vec<u8>,
     /// Where each line ends in `bytes`.
     ends: Vec<usize>,
+    /// The longest line that may be joined with others on their way, as far as is known.
+    joined_length: usize,
 }
 
 #[derive(Debug)]
@@ -325,7 +327,13 @@ impl Batch {
                 |batch| !matches!(&batch.socket, Socket::Ring(ring) if ring.is_closed() && batch.ends.is_empty()),
             );
             let socket = ring.map_or(Socket::Closed, |ring| Socket::Ring(Arc::clone(ring)));
-            batches.push(Self { address: address.clone(), socket, bytes: Vec::new(), ends: Vec::new() });
+            batches.push(Self {
+                address: address.clone(),
+                socket,
+                bytes: Vec::new(),
+                ends: Vec::new(),
+                joined_length: 0,
+            });
             batches.len() - 1
         });
         &mut batches[at]
@@ -366,17 +374,21 @@ impl Batch {
         }
         if matches!(self.socket, Socket::Closed) {
             self.socket = Socket::open(&self.address, settings.kernel_buffers).unwrap_or(Socket::Closed);
+            self.joined_length =
+                if let Socket::Udp(socket) = &self.socket { datagrams::joined_length(socket) } else { 0 };
         }
+        let waiting = datagrams::Lines { bytes: &self.bytes, ends: &self.ends };
+        let longest = &mut self.joined_length;
         let sent = match (&self.socket, &self.address) {
             (Socket::Udp(socket), LogAddress::Udp(to)) => {
                 let to = (!is_connected(to)).then(|| SockaddrStorage::from(*to));
-                self.send_datagrams(socket.as_raw_fd(), to)
+                waiting.send(socket.as_raw_fd(), to, longest)
             }
             (Socket::Unix(socket), LogAddress::Unix(path)) => {
-                UnixAddr::new(path).map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), Some(to)))
+                UnixAddr::new(path).map_or(0, |to| waiting.send(socket.as_raw_fd(), Some(to), longest))
             }
             (Socket::Unix(socket), LogAddress::Abstract(name)) => UnixAddr::new_abstract(name.as_bytes())
-                .map_or(0, |to| self.send_datagrams(socket.as_raw_fd(), Some(to))),
+                .map_or(0, |to| waiting.send(socket.as_raw_fd(), Some(to), longest)),
             (Socket::Inherited(fd), _) => self.write_lines(*fd),
             (Socket::Ring(ring), _) => self.ends.len() - ring.append(self.lines()),
             (Socket::Closed | Socket::Udp(_) | Socket::Unix(_), _) => 0,
@@ -387,34 +399,6 @@ impl Batch {
         }
         self.bytes.clear();
         self.ends.clear();
-    }
-
-    /// Sends each line as a datagram, to where the socket is connected if `to` is nothing; returns how many were taken.
-    fn send_datagrams<A: SockaddrLike + Copy>(&self, fd: RawFd, to: Option<A>) -> usize {
-        let slices: Vec<_> = self.lines().map(|line| [IoSlice::new(line)]).collect();
-        let (mut next, mut taken, mut is_refused) = (0, 0, false);
-        while next < slices.len() {
-            let rest = &slices[next..];
-            let mut headers = MultiHeaders::preallocate(rest.len(), None);
-            let addresses = vec![to; rest.len()];
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-            match nix::sys::socket::sendmmsg(fd, &mut headers, rest, &addresses, [], flags) {
-                Ok(results) => {
-                    let count = results.count().max(1);
-                    next += count;
-                    taken += count;
-                }
-                Err(nix::errno::Errno::EINTR) => {}
-                // Nobody listened when something was sent before: the kernel says so once, and has sent nothing now.
-                Err(nix::errno::Errno::ECONNREFUSED) if !is_refused => is_refused = true,
-                // Nobody listens: to an unconnected socket, they would have been sent all the same.
-                Err(nix::errno::Errno::ECONNREFUSED) => return slices.len(),
-                // One that is too long for a datagram keeps the others from nothing.
-                Err(nix::errno::Errno::EMSGSIZE) => next += 1,
-                Err(_) => break,
-            }
-        }
-        taken
     }
 
     /// Writes line by line, so that lines of several processes mix only where they are longer than a pipe's atomic write.
