@@ -124,6 +124,8 @@ pub struct Probe {
     pub via_socks4: bool,
     /// A PROXY header comes first.
     pub send_proxy: Option<SendProxy>,
+    /// `pp2-never-send-local`: that header is one of a client's connection.
+    pub never_local: bool,
     /// `http-check send-state`; the node's name.
     pub send_state: Option<String>,
     /// `timeout connect` of the backend.

@@ -28,6 +28,7 @@ mod halog;
 mod health;
 mod http;
 mod inheritance;
+mod insecure;
 mod keep_alive;
 mod last_server;
 mod limits;

@@ -204,6 +204,17 @@ fn checks_tell_of_themselves() {
     }
 }
 
+/// Or that it is a client's, where servers understand nothing else.
+#[test]
+fn checks_pretend_to_be_clients_where_asked_for() {
+    let config = config("", "", "send-proxy-v2 check inter 100ms");
+    let config = format!("global\n    pp2-never-send-local\n{config}");
+    let rig = Rig::start("preface-never", &config, vec![Step::ReadToEnd]);
+    let message = rig.origin.message();
+    let found = shown(message.strip_prefix("\r\n\r\n\0\r\nQUIT\n").unwrap());
+    assert!(found.starts_with("!<11><00><0c><7f><00><00><01><7f><00><00><01>"), "{found}");
+}
+
 /// Additions of one's own are a word of 3.x.
 #[test]
 fn additions_of_ones_own() {

@@ -195,14 +195,14 @@ async fn open(probe: &Probe, target: &Target, step: &ConnectStep, only: bool) ->
         stream.reset_on_close();
     }
     if let Some(send) = header {
-        let header = proxy_header(send, stream.local_address(), target);
+        let header = proxy_header(probe, send, stream.local_address(), target);
         stream.write_all(&header).await?;
     }
     Ok(stream)
 }
 
-/// A check is nobody's connection: version 2 says so, and of its additions those that are no client's.
-fn proxy_header(send: &SendProxy, local: Option<SocketAddr>, target: &Target) -> Vec<u8> {
+/// A check is nobody's connection: version 2 says so, unless it must not, and of its additions those that are no client's.
+fn proxy_header(probe: &Probe, send: &SendProxy, local: Option<SocketAddr>, target: &Target) -> Vec<u8> {
     let mut header = Vec::new();
     match (send.version, local, target) {
         (ProxyVersion::V2, _, _) => {
@@ -210,7 +210,13 @@ fn proxy_header(send: &SendProxy, local: Option<SocketAddr>, target: &Target) ->
             if send.tls {
                 additions.push(kind::SSL, &proxy_protocol::NO_TLS);
             }
-            proxy_protocol::write_v2(None, &additions, &mut header);
+            let ends = match (local, target) {
+                (Some(source), Target::Tcp(destination)) if probe.never_local => {
+                    Some(Ends { source, destination: *destination })
+                }
+                _ => None,
+            };
+            proxy_protocol::write_v2(ends, &additions, &mut header);
         }
         (ProxyVersion::V1, Some(source), Target::Tcp(destination)) => {
             proxy_protocol::write_v1(Some(Ends { source, destination: *destination }), &mut header);

@@ -50,6 +50,7 @@ fn probe(kind: &CheckKind, address: std::net::SocketAddr) -> Probe {
         socks4: None,
         via_socks4: false,
         send_proxy: None,
+        never_local: false,
         send_state: None,
         connect_timeout: None,
         check_timeout: None,

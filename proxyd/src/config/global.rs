@@ -115,6 +115,8 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         "noreuseport" => flag(line, &mut global.no_reuse_port),
         "expose-experimental-directives" => flag(line, &mut extra.experimental),
         "h1-accept-payload-with-any-method" => flag(line, &mut global.tune.any_payload),
+        "h1-do-not-close-on-insecure-transfer-encoding" => flag(line, &mut global.tune.keep_ambiguous),
+        "pp2-never-send-local" => flag(line, &mut global.never_send_local),
         "harden.reject-privileged-ports.tcp" => {
             let choice = line.words.next().map(Word::as_str);
             match choice {

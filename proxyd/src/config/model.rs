@@ -214,6 +214,8 @@ pub struct Global {
     pub server_state_base: Option<PathBuf>,
     /// `server-state-file` in `global`.
     pub server_state_file: Option<PathBuf>,
+    /// `pp2-never-send-local`: checks say in PROXY headers that they are a client.
+    pub never_send_local: bool,
     /// `external-check` was allowed.
     pub external_check: bool,
     /// `setenv` and friends: the environment of programs that are run, after all changes. `None` value: removed.
@@ -265,6 +267,7 @@ impl Default for Global {
             case_adjustment: CaseAdjustment::default(),
             server_state_base: None,
             server_state_file: None,
+            never_send_local: false,
             external_check: false,
             environment: Vec::new(),
         }

@@ -70,13 +70,16 @@ pub struct Limits {
     pub fields: usize,
     /// `h1-accept-payload-with-any-method`: a request of HTTP/1.0 may have a body whatever its method.
     pub any_payload: bool,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`
+    pub keep_ambiguous: bool,
     /// `option accept-unsafe-violations-in-http-request` or `-response`: what it names is let pass.
     pub lax: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: crate::limits::HEAD_MAX, fields: crate::limits::FIELDS_MAX, any_payload: false, lax: false }
+        let (head, fields) = (crate::limits::HEAD_MAX, crate::limits::FIELDS_MAX);
+        Self { head, fields, any_payload: false, keep_ambiguous: false, lax: false }
     }
 }
 

@@ -310,6 +310,8 @@ pub struct Tune {
     pub pipesize: Option<u32>,
     /// `h1-accept-payload-with-any-method`: a request of HTTP/1.0 may have a body whatever its method.
     pub any_payload: bool,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`: a message with two framings does not end its connection.
+    pub keep_ambiguous: bool,
     /// `harden.reject-privileged-ports.tcp`: clients do not come from ports below 1024.
     pub reject_privileged_ports: bool,
     /// `maxconnrate`: connections per second over all frontends.
@@ -344,6 +346,7 @@ impl Default for Tune {
             runqueue_depth: None,
             pipesize: None,
             any_payload: false,
+            keep_ambiguous: false,
             reject_privileged_ports: false,
             connection_rate: None,
             session_rate: None,

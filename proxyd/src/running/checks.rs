@@ -137,6 +137,7 @@ impl Settings<'_> {
             socks4: self.server.socks4,
             via_socks4: false,
             send_proxy: None,
+            never_local: self.model.global.never_send_local,
             send_state: None,
             connect_timeout: self.backend.proxy.timeouts.connect,
             check_timeout: self.backend.proxy.timeouts.check,

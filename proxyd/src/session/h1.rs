@@ -116,6 +116,7 @@ pub fn limits(session: &Session) -> Limits {
         head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
         fields: usize::from(tune.http_maxhdr),
         any_payload: tune.any_payload,
+        keep_ambiguous: tune.keep_ambiguous,
         lax: session.frontend.accept_unsafe_requests,
     }
 }

@@ -64,6 +64,8 @@ impl ResponseWait {
                 head: tune.bufsize.saturating_sub(tune.maxrewrite) as usize,
                 fields: usize::from(tune.http_maxhdr),
                 any_payload: false,
+                // Its connection is the server's, and another is as good.
+                keep_ambiguous: false,
                 lax: view.backend.accept_unsafe_responses,
             },
             client: Silence::new(exchange.client_timeout(), now),

@@ -185,7 +185,7 @@ fn accept(head: &mut Head, seen: &Seen, limits: Limits) -> Result<RequestWire, R
     }
     seen.strip_connection(head, h2c);
     // Two framings at once, or a coding HTTP/1.0 does not know: served as haproxy does, but nothing after it is trusted.
-    let ambiguous = seen.chunked && (old || seen.content_length.is_some());
+    let ambiguous = seen.chunked && (old || seen.content_length.is_some() && !limits.keep_ambiguous);
     let keep_alive = !seen.close && !ambiguous && (!old || seen.keep_alive);
     Ok(RequestWire {
         body: match (seen.chunked, seen.content_length) {

@@ -20,7 +20,7 @@ pub const OPTIONS: &[Keyword] = &[
     row("checkcache", Sections::BACKENDS, NONE, Works).no_or_default().http(),
     row("clitcpka", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("contstats", Sections::FRONTENDS, NONE, Works).no_or_default(),
-    row("disable-h2-upgrade", Sections::FRONTENDS, NONE, NoEffect).no_or_default().http(),
+    row("disable-h2-upgrade", Sections::FRONTENDS, NONE, Works).no_or_default().http(),
     row("dontlog-normal", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("dontlognull", Sections::FRONTENDS, NONE, Works).no_or_default(),
     row("external-check", Sections::BACKENDS, NONE, Works),

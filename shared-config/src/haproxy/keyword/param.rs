@@ -72,7 +72,7 @@ pub const BIND_PARAMS: &[Param] = &[
     param("default-crt", ONE, NoEffect).ssl(),
     param("defer-accept", NONE, Works),
     param("ecdhe", ONE, NoEffect).ssl(),
-    param("expose-fd", ONE, NoEffect),
+    param("expose-fd", ONE, Works),
     param("force-sslv3", NONE, NoEffect).ssl(),
     param("force-tlsv10", NONE, NoEffect).ssl(),
     param("force-tlsv11", NONE, NoEffect).ssl(),
