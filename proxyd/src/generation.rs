@@ -11,7 +11,7 @@ use crate::log::forward::Forwarder;
 use crate::log::profile::Profile;
 use crate::log::ring::Ring;
 use crate::proxy::frontend::Limit;
-use crate::proxy::settings::Tune;
+use crate::proxy::settings::{CloseSpread, Tune};
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
 use crate::sample::pattern_file::PatternFile;
@@ -68,6 +68,8 @@ pub struct Global {
     pub bad_messages: Arc<AtomicU64>,
     /// `hard-stop-after`.
     pub hard_stop_after: Option<Duration>,
+    /// `close-spread-time`
+    pub close_spread: Option<CloseSpread>,
     /// `node`, or the host's name.
     pub node: String,
     /// `description`.
@@ -186,6 +188,7 @@ mod tests {
             accepted: Arc::new(Traffic::new(1)),
             bad_messages: Arc::default(),
             hard_stop_after: None,
+            close_spread: None,
             node: String::new(),
             description: None,
             tune: Tune::default(),

@@ -165,6 +165,7 @@ impl Builder<'_> {
             bad_messages: self.previous.map(|previous| Arc::clone(&previous.global.bad_messages)).unwrap_or_default(),
             accepted: self.traffic(self.previous.map(|previous| &previous.global.accepted)),
             hard_stop_after: global.hard_stop_after,
+            close_spread: global.close_spread,
             node: global.node.clone().unwrap_or_else(|| self.facts.hostname.clone()),
             description: global.description.clone(),
             tune: global.tune.clone(),

@@ -103,7 +103,7 @@ pub struct Session {
     /// Few ask for it.
     destination: OnceCell<Box<Option<SocketAddr>>>,
     _places: Places,
-    _presence: Presence,
+    presence: Presence,
 }
 
 /// What is kept of a PROXY header besides the addresses.
@@ -136,7 +136,7 @@ impl Session {
 
     /// Whether the connection should end rather than take another request.
     pub fn is_closing(&self) -> bool {
-        self.worker.is_closing(&self.frontend)
+        self.worker.is_closing(&self.frontend, self.presence.turn())
     }
 
     /// Whether the client's connection is to end while it is idle.
@@ -209,7 +209,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         counters: Counters::default(),
         destination: OnceCell::new(),
         _places: places,
-        _presence: presence,
+        presence,
         worker,
         frontend,
         frontend_id: FrontendId(u32::MAX),

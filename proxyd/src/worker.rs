@@ -24,6 +24,7 @@ use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
+use tokio::time::sleep;
 
 use crate::clock::{Moment, Wall};
 use crate::generation::{Generation, Handle, Reader};
@@ -35,6 +36,7 @@ use crate::name_service::Asked;
 use crate::net::accept::{self, Waiting};
 use crate::net::listen;
 use crate::proxy::frontend::{AcceptState, Limit};
+use crate::proxy::settings::CloseSpread;
 use crate::proxy::{Backend, Frontend, Listener};
 use crate::rules::effect::Effect;
 use crate::session;
@@ -128,6 +130,13 @@ const EVENTS_PER_TURN: usize = 128;
 /// Tasks that run before the loop looks at its sockets again: those that one wait woke.
 const TASKS_PER_TURN: u32 = 128;
 
+/// Connections end in so many steps, with `close-spread-time`.
+const TURNS: u16 = 1_000;
+/// From one connection's turn to the next one's; it has no divisor in common with [`TURNS`], so that every turn is taken.
+const TURN_STEP: u16 = 617;
+/// How often a worker that drains looks whose turn it is.
+const BETWEEN_TURNS: Duration = Duration::from_millis(50);
+
 /// The other threads' end of a worker.
 #[derive(Debug)]
 pub struct WorkerHandle {
@@ -220,6 +229,10 @@ pub struct Worker {
     started: Moment,
     wall: Wall,
     draining: Cell<bool>,
+    /// While it drains, connections whose turn is before this are to end.
+    turns: Cell<u16>,
+    /// The turn of the next connection.
+    next_turn: Cell<u16>,
     connections: Cell<usize>,
     /// How many workers there are.
     workers: u64,
@@ -249,6 +262,8 @@ impl Worker {
             started: settings.started.into(),
             wall: Wall::default(),
             draining: Cell::new(false),
+            turns: Cell::new(0),
+            next_turn: Cell::new(0),
             connections: Cell::new(0),
             workers,
             exchanges: Cell::new(0),
@@ -300,8 +315,11 @@ impl Worker {
     }
 
     /// No more requests are taken from connections of this frontend than those that have begun.
-    pub fn is_closing(&self, frontend: &Frontend) -> bool {
-        self.draining.get() || frontend.accepting.get() == AcceptState::Stopped
+    pub fn is_closing(&self, frontend: &Frontend, turn: u16) -> bool {
+        if self.draining.get() {
+            return turn < self.turns.get();
+        }
+        frontend.accepting.ends_connections()
     }
 
     /// Asks the sessions; the answer comes when the last one has answered.
@@ -319,20 +337,33 @@ impl Worker {
     /// Counts a connection for as long as it lives.
     pub fn enter(self: &Rc<Self>) -> Presence {
         self.connections.set(self.connections.get() + 1);
-        Presence(Rc::clone(self))
+        // Neighbours have turns far from each other.
+        let turn = self.next_turn.get();
+        self.next_turn.set((turn + TURN_STEP) % TURNS);
+        Presence { worker: Rc::clone(self), turn }
     }
 }
 
 /// A connection of this worker.
 #[derive(Debug)]
-pub struct Presence(Rc<Worker>);
+pub struct Presence {
+    worker: Rc<Worker>,
+    turn: u16,
+}
+
+impl Presence {
+    /// When it is its turn to end, of all [`TURNS`] of a process that closes its connections little by little.
+    pub fn turn(&self) -> u16 {
+        self.turn
+    }
+}
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let left = self.0.connections.get() - 1;
-        self.0.connections.set(left);
+        let left = self.worker.connections.get() - 1;
+        self.worker.connections.set(left);
         if left == 0 {
-            self.0.empty.notify_one();
+            self.worker.empty.notify_one();
         }
     }
 }
@@ -423,10 +454,15 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
         close(&worker, door);
     }
     worker.draining.set(true);
-    worker.timers.wake_all();
+    let spread = worker.view().generation.global.close_spread;
+    let begun = crate::clock::moment();
+    close_next(&worker, spread, begun);
     while worker.connections.get() > 0 {
         tokio::select! {
             () = worker.empty.notified() => {}
+            () = sleep(BETWEEN_TURNS), if matches!(spread, Some(CloseSpread::Over(_))) && worker.turns.get() < TURNS => {
+                close_next(&worker, spread, begun);
+            }
             command = commands.recv() => match command {
                 Some(Command::Stop) | None => break,
                 Some(Command::Ask(question, asker)) => worker.ask(question, asker),
@@ -436,6 +472,21 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
         }
     }
     end(&worker);
+}
+
+/// Lets those connections end whose turn it is, in a worker that drains since then.
+fn close_next(worker: &Worker, spread: Option<CloseSpread>, begun: crate::clock::Moment) {
+    let turns = match spread {
+        None => TURNS,
+        Some(CloseSpread::Never) => 0,
+        Some(CloseSpread::Over(time)) => {
+            let passed = crate::clock::moment().milliseconds_since(begun);
+            let turns = u128::from(passed) * u128::from(TURNS) / time.as_millis().max(1);
+            u16::try_from(turns).unwrap_or(TURNS).min(TURNS)
+        }
+    };
+    worker.turns.set(turns);
+    worker.timers.wake_all();
 }
 
 fn end(worker: &Worker) {

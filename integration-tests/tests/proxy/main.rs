@@ -62,6 +62,7 @@ mod severity;
 mod silence;
 mod sockets;
 mod socks4;
+mod spread;
 mod states;
 mod stick;
 mod switch;

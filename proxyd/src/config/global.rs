@@ -5,7 +5,7 @@ use super::bind;
 use super::default_path::DefaultPath;
 use super::line::{Line, code};
 use super::log;
-use super::model::{Global, LogHostname, StatsSocket};
+use super::model::{CloseSpread, Global, LogHostname, StatsSocket};
 use super::option::Negation;
 use super::proxy::Tools;
 use super::tune::{statuses, stick_counters, tune};
@@ -374,12 +374,14 @@ fn times(line: &mut Line<'_, '_>, global: &mut Global) {
     let name = line.name.to_owned();
     let Some(word) = line.expect(format!("'{name}' expects <time> as argument.")) else { return };
     if &*name == "close-spread-time" && &*word.text == "infinite" {
+        global.close_spread = Some(CloseSpread::Never);
         return;
     }
     let Some(time) = line.time(word, Unit::Milliseconds, &name) else { return };
     match &*name {
         "hard-stop-after" => global.hard_stop_after = Some(time).filter(|time| !time.is_zero()),
         "grace" => global.grace = time,
+        "close-spread-time" => global.close_spread = Some(CloseSpread::Over(time)).filter(|_| !time.is_zero()),
         _ => {}
     }
 }

@@ -21,8 +21,9 @@ pub use crate::log::target::{LogAddress, LogSample, LogTarget, SyslogFormat};
 pub use crate::proxy::address::{SendProxy, ServerAddress, ServerPort, Source, UseSource};
 pub use crate::proxy::listen::{Bind, ListenAddress, SocketOwner};
 pub use crate::proxy::settings::{
-    ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, KeepAlive,
-    Mode, Network, OddNames, RetryOn, SeverityOutput, Splice, Stats, StatsLevel, TcpOptions, Timeouts, Tune,
+    CloseSpread, ConnectionMode, CookieCapture, Credential, ErrorAnswer, ErrorFile, ForwardFor, HeaderCapture,
+    HttpReuse, KeepAlive, Mode, Network, OddNames, RetryOn, SeverityOutput, Splice, Stats, StatsLevel, TcpOptions,
+    Timeouts, Tune,
 };
 pub use crate::proxy::userlist::{Password, User, Userlist};
 use crate::resolvers::{self, Wish};
@@ -190,6 +191,8 @@ pub struct Global {
     pub stats_maxconn: u32,
     /// `hard-stop-after`: how long a soft stop may take. `None`: until the last connection ends.
     pub hard_stop_after: Option<Duration>,
+    /// `close-spread-time`. `None`: connections are closed at once.
+    pub close_spread: Option<CloseSpread>,
     /// `grace`: how long to go on accepting after a soft stop was asked for.
     pub grace: Duration,
     /// `spread-checks`: per cent by which the interval of checks varies, 0 to 50.
@@ -255,6 +258,7 @@ impl Default for Global {
             stats_timeout: Duration::from_secs(10),
             stats_maxconn: 10,
             hard_stop_after: None,
+            close_spread: None,
             grace: Duration::ZERO,
             spread_checks: 0,
             max_spread_checks: None,

@@ -425,7 +425,11 @@ impl Control {
         let generation = self.parts.handle.load();
         for (frontend, section) in sections(&generation).filter(|(_, section)| due.contains(&section.name)) {
             if let Some(frontend) = frontend {
-                frontend.accepting.set(AcceptState::Stopped);
+                if generation.global.close_spread.is_some() {
+                    frontend.accepting.stop_slowly();
+                } else {
+                    frontend.accepting.set(AcceptState::Stopped);
+                }
             }
             self.announce_stop(&generation, frontend, section);
         }

@@ -123,6 +123,9 @@ pub enum AcceptState {
     Stopped,
 }
 
+/// A frontend that is stopped, while its connections are not.
+const STOPPED_SLOWLY: u8 = 3;
+
 /// The [`AcceptState`] of a frontend, read by every worker.
 #[derive(Debug, Default)]
 pub struct Accepting(AtomicU8);
@@ -144,7 +147,21 @@ impl Accepting {
             AcceptState::Paused => 1,
             AcceptState::Stopped => 2,
         };
-        let keep_stopped = |old| (old != 2).then_some(number);
+        self.change(number);
+    }
+
+    /// Stops it, but leaves it to the worker when which of its connections ends (`close-spread-time`).
+    pub fn stop_slowly(&self) {
+        self.change(STOPPED_SLOWLY);
+    }
+
+    /// Whether its connections are to end at once.
+    pub fn ends_connections(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 2
+    }
+
+    fn change(&self, number: u8) {
+        let keep_stopped = |old| (old < 2).then_some(number);
         // Refused only where it is stopped already, and then nothing is to be changed.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, keep_stopped);
     }

@@ -381,6 +381,15 @@ pub struct KernelBuffers {
     pub sent_datagrams: SocketBuffers,
 }
 
+/// `close-spread-time`: over how long connections are closed once the process is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseSpread {
+    /// So long.
+    Over(Duration),
+    /// They are not: each ends when it would end anyway.
+    Never,
+}
+
 /// `severity-output`: how an answer to a runtime command says what kind it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SeverityOutput {

@@ -258,6 +258,7 @@ impl Lab {
             accepted: Arc::new(Traffic::new(1)),
             bad_messages: Arc::default(),
             hard_stop_after: None,
+            close_spread: None,
             case_adjustment: Arc::default(),
             variables: crate::sample::variable::ProcessVariables::default(),
             system: crate::generation::System::default(),

@@ -29,7 +29,7 @@ pub const GLOBAL: &[Keyword] = &[
     row("busy-polling", GLOBAL_ONLY, NONE, Works).no(),
     row("ca-base", GLOBAL_ONLY, ONE, NoEffect),
     row("chroot", GLOBAL_ONLY, ONE, Works),
-    row("close-spread-time", GLOBAL_ONLY, ONE, NoEffect),
+    row("close-spread-time", GLOBAL_ONLY, ONE, Works),
     row("cluster-secret", GLOBAL_ONLY, ONE, NoEffect),
     row("cpu-affinity", GLOBAL_ONLY, Arity::at_least(1), NoEffect),
     row("cpu-map", GLOBAL_ONLY, Arity::at_least(2), Works),
