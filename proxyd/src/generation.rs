@@ -14,7 +14,7 @@ use crate::proxy::frontend::Limit;
 use crate::proxy::settings::{CloseSpread, Tune};
 use crate::proxy::userlist::Userlist;
 use crate::proxy::{Backend, Frontend};
-use crate::sample::pattern_file::PatternFile;
+use crate::sample::pattern_file::{PatternFile, WrittenPatterns};
 use crate::sample::variable::ProcessVariables;
 use crate::stats::{Gauge, Traffic};
 use crate::stick::Table;
@@ -43,6 +43,8 @@ pub struct Generation {
     pub profiles: Vec<Arc<Profile>>,
     /// Files of patterns that can be changed, in the order in which the configuration names them.
     pub pattern_files: Vec<Arc<PatternFile>>,
+    /// The patterns of ACLs that stand in the configuration itself, for those who list them.
+    pub written_patterns: Vec<WrittenPatterns>,
     /// What was said about the configuration when it was read, as lines (`show startup-logs`).
     pub startup_logs: String,
     /// What holds for all of them.
@@ -208,6 +210,7 @@ mod tests {
             forwarders: Vec::new(),
             profiles: Vec::new(),
             pattern_files: Vec::new(),
+            written_patterns: Vec::new(),
             startup_logs: String::new(),
             global,
         }

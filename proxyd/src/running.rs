@@ -89,6 +89,7 @@ pub fn build(model: &Model, facts: &Facts, previous: Option<&Generation>) -> Gen
         forwarders: model.log_forwards.iter().map(|section| Arc::new(builder.forwarder(section))).collect(),
         profiles: model.profiles.clone(),
         pattern_files: model.pattern_files.clone(),
+        written_patterns: model.written_patterns.clone(),
         startup_logs: String::new(),
         global: builder.global(maxconn),
         frontends,

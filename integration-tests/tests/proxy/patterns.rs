@@ -250,7 +250,88 @@ fn files_are_listed_with_their_numbers() {
         assert_eq!(by_number, rig.command(&format!("{command} {name}")));
         assert_eq!(by_number.lines().filter(|line| !line.is_empty()).count(), count, "{by_number}");
     }
-    let ours = Subject::from_env() != Subject::Theirs;
-    // haproxy also lists patterns that stand in the configuration itself.
-    assert_eq!(rig.command("show acl").contains(" () acl '"), !ours);
+}
+
+/// ACLs of many kinds.
+const WRITTEN: &str = "
+global
+    stats socket {runtime} level admin
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 1s
+frontend f
+    bind {front}
+    acl one path_beg /a /b
+    acl one path_beg -i /c
+    acl two hdr(host) -m str -i -f FILES/paths.acl x \"y z\"
+    acl three src_port gt 1024
+    acl four src_port 5 7:9 le 3
+    acl five hdr(x) -m found
+    acl six src 10.0.0.0/8 1.2.3.4 ::1
+    acl seven hdr(x),lower -m reg ^a b$
+    http-request deny if one TRUE
+    http-request deny if METH_GET !two { path /z } { src 10.0.0.0/8 }
+    http-request set-path %[path,map(FILES/a.map)] if three four five six seven
+    default_backend be
+backend be
+    http-request deny if { path_end .x }
+    server s {server}
+";
+
+/// Patterns in the configuration itself: each test of an ACL has a number, after that of its files.
+#[test]
+fn patterns_in_the_configuration_are_listed() {
+    let folder = Folder::new("patterns-written");
+    let rig = Rig::start("patterns-written", &WRITTEN.replace("FILES", &folder.0.display().to_string()), Vec::new());
+    let file = rig.file();
+    let all = rig.command("show acl");
+    let lines = all.lines().skip(1).take_while(|line| !line.contains("'httpclient'") && !line.is_empty());
+    // haproxy says on which line a file is used.
+    let lines =
+        lines.map(|line| if line.contains("()") { line } else { line.split(" pattern").next().unwrap_or(line) });
+    let lines: Vec<_> = lines.map(|line| line.replace(&format!("file '{file}' "), "")).collect();
+    let name = folder.0.join("paths.acl").display().to_string();
+    let written = |number: usize, keyword: &str, line: usize, count: usize| {
+        format!("{number} () acl '{keyword}' line {line}. curr_ver=0 next_ver=0 entry_cnt={count}")
+    };
+    let expected = [
+        written(0, "path_beg", 11, 2),
+        written(1, "path_beg", 12, 1),
+        format!("2 ({name})"),
+        written(3, "hdr", 13, 2),
+        written(4, "src_port", 14, 1),
+        written(5, "src_port", 15, 3),
+        written(6, "hdr", 16, 0),
+        written(7, "src", 17, 3),
+        written(8, "req.hdr", 18, 2),
+        written(9, "always_true", 19, 0),
+        written(10, "method", 20, 2),
+        written(11, "path", 20, 1),
+        written(12, "src", 20, 1),
+        written(14, "path_end", 24, 1),
+    ];
+    assert_eq!(lines, expected);
+    assert!(rig.command("show map").contains("\n13 ("), "a map has a number of its own");
+    for (number, patterns) in [
+        (0, "REF /a\nREF /b\n\n"),
+        (3, "REF x\nREF y z\n\n"),
+        (4, "REF 1025:\n\n"),
+        (5, "REF 5\nREF 7:9\nREF :3\n\n"),
+        (6, "\n"),
+        (8, "REF ^a\nREF b$\n\n"),
+        (10, "REF GET\nREF HEAD\n\n"),
+    ] {
+        assert_eq!(blurred(&rig.command(&format!("show acl #{number}"))), patterns, "{number}");
+    }
+    if Subject::from_env() == Subject::Ours {
+        for command in ["add acl #0 /x", "del acl #0 /a", "clear acl #0", "get acl #0 /a", "prepare acl #0"] {
+            let answer = rig.command(command);
+            assert!(
+                answer.starts_with("The patterns of this ACL stand in the configuration itself"),
+                "{command}: {answer}"
+            );
+        }
+    }
 }

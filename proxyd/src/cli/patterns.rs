@@ -3,7 +3,7 @@
 use super::server::Answer;
 use crate::generation::Generation;
 use crate::sample::pattern::Method;
-use crate::sample::pattern_file::{Entry, Found, Kind, PatternFile, Refused, Values};
+use crate::sample::pattern_file::{Entry, Found, Kind, PatternFile, Refused, Values, WrittenPatterns};
 use crate::sample::prefix_map::Case;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -40,7 +40,16 @@ fn find<'g>(generation: &'g Generation, kind: Kind, word: &str) -> Result<&'g Ar
         None => &*file.name == word,
     };
     let mut files = generation.pattern_files.iter().filter(|file| file.is(kind));
-    files.find(is_it).ok_or_else(|| unknown(called(kind)))
+    files.find(is_it).ok_or_else(|| match written(generation, kind, word) {
+        Some(_) => "The patterns of this ACL stand in the configuration itself and can only be listed.\n".to_owned(),
+        None => unknown(called(kind)),
+    })
+}
+
+/// The patterns in the configuration that have that number after `#`.
+fn written<'g>(generation: &'g Generation, kind: Kind, word: &str) -> Option<&'g WrittenPatterns> {
+    let number = word.strip_prefix('#').filter(|_| kind == Kind::Acl)?.parse().ok()?;
+    generation.written_patterns.iter().find(|written| written.number == number)
 }
 
 fn unknown(what: &str) -> String {
@@ -51,19 +60,14 @@ fn show(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
     let mut out = String::new();
     let (version, words) = versioned(words);
     // Writing to a String cannot fail.
-    let Some(word) = words.first().or(version.is_some().then_some(&"")) else {
-        out.push_str("# id (file) description\n");
-        for file in generation.pattern_files.iter().filter(|file| file.is(kind)) {
-            let (name, versions) = (&file.name, file.versions());
-            let users = if kind == Kind::Map { "map" } else { "acl" };
-            let _ = writeln!(
-                out,
-                "{} ({name}) pattern loaded from file '{name}' used by {users}. curr_ver={} next_ver={} entry_cnt={}",
-                file.number, versions.current, versions.next, versions.lines
-            );
+    let Some(word) = words.first().or(version.is_some().then_some(&"")) else { return Ok(list(generation, kind)) };
+    if let Some(written) = written(generation, kind, word) {
+        let shown = if version.unwrap_or(0) == 0 { &*written.patterns } else { &[] };
+        for (index, pattern) in shown.iter().enumerate() {
+            let _ = writeln!(out, "{:#x} {pattern}", index + 1);
         }
         return Ok(out);
-    };
+    }
     let file = find(generation, kind, word)?;
     for Entry { id, key, value } in version.map_or_else(|| file.entries(), |version| file.version(version)) {
         let _ = write!(out, "{id:#x} {}", String::from_utf8_lossy(&key));
@@ -73,6 +77,30 @@ fn show(generation: &Generation, kind: Kind, words: &[&str]) -> Answer {
         out.push('\n');
     }
     Ok(out)
+}
+
+/// All maps or ACLs, by their numbers.
+fn list(generation: &Generation, kind: Kind) -> String {
+    let users = if kind == Kind::Map { "map" } else { "acl" };
+    let files = generation.pattern_files.iter().filter(|file| file.is(kind)).map(|file| {
+        let (number, name, versions) = (file.number, &file.name, file.versions());
+        let line = format!(
+            "{number} ({name}) pattern loaded from file '{name}' used by {users}. curr_ver={} next_ver={} entry_cnt={}\n",
+            versions.current, versions.next, versions.lines
+        );
+        (number, line)
+    });
+    let written = generation.written_patterns.iter().filter(|_| kind == Kind::Acl).map(|written| {
+        let WrittenPatterns { number, keyword, place: (file, line), patterns } = written;
+        let count = patterns.len();
+        let text =
+            format!("{number} () acl '{keyword}' file '{file}' line {line}. curr_ver=0 next_ver=0 entry_cnt={count}\n");
+        (*number, text)
+    });
+    let mut lines: Vec<(usize, String)> = files.chain(written).collect();
+    lines.sort();
+    let texts = lines.into_iter().map(|(_, line)| line);
+    std::iter::once("# id (file) description\n".to_owned()).chain(texts).collect()
 }
 
 /// The version that a word such as `@2` names, and the words after it. What is no number is 0.

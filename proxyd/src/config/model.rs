@@ -31,7 +31,7 @@ use crate::rules::Rules;
 use crate::rules::effect::Effect;
 use crate::rules::forwarded::Forwarded;
 use crate::sample::Expression;
-use crate::sample::pattern_file::PatternFile;
+use crate::sample::pattern_file::{PatternFile, WrittenPatterns};
 use crate::stick;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -62,6 +62,8 @@ pub struct Model {
     pub profiles: Vec<Arc<Profile>>,
     /// Files of patterns that can be changed, in the order in which the configuration names them.
     pub pattern_files: Vec<Arc<PatternFile>>,
+    /// Where there is a runtime socket: the patterns of ACLs that stand in the configuration itself.
+    pub written_patterns: Vec<WrittenPatterns>,
 }
 
 /// A health check, of a backend or of a `healthcheck` section.

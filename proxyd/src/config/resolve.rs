@@ -139,6 +139,7 @@ pub(super) fn complete(
         log_forwards,
         profiles,
         pattern_files,
+        written_patterns: names.placed_patterns(sources),
     };
     ring::missing(&model, out);
     model

@@ -22,6 +22,19 @@ pub struct PatternFile {
     inner: RwLock<Inner>,
 }
 
+/// The patterns that a test of an ACL has in the configuration itself: compiled for good, listed for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenPatterns {
+    /// Their number, among the files.
+    pub number: usize,
+    /// The word that tells what is tested.
+    pub keyword: Box<str>,
+    /// The configuration's file, and the line there.
+    pub place: (Box<str>, u32),
+    /// The patterns.
+    pub patterns: Vec<Box<str>>,
+}
+
 /// Who uses a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -7,7 +7,7 @@ use super::report::{self, code};
 use crate::rules::acl::{Acl, AclIndex, Test};
 use crate::sample::Patterns;
 use crate::sample::pattern::Method;
-use crate::sample::pattern_file::{Use, Values};
+use crate::sample::pattern_file::{Use, Values, WrittenPatterns};
 use crate::sample::prefix_map::Case;
 use shared_config::diagnostic::Diagnostic;
 use shared_config::haproxy::expr;
@@ -174,6 +174,7 @@ impl Lowering<'_> {
         if flags.has_no_patterns() && !matches!(method, Method::Found | Method::Bool) {
             self.warn_no_pattern(criterion, &keyword);
         }
+        let written_patterns = self.names.files_change.then(|| flags.written(method));
         let mut patterns = pattern::compile(method, &mut flags)?;
         for (path, span, case) in std::mem::take(&mut flags.changing) {
             let word = Word::plain(path.as_str(), span);
@@ -185,11 +186,24 @@ impl Lowering<'_> {
                 patterns.into()
             });
         }
+        if let Some(patterns) = written_patterns {
+            // A converter after a derivative makes it what it is derived from.
+            let name = if written.converters.is_empty() { &keyword } else { fetch_name };
+            self.note_patterns(criterion.span, name, patterns);
+        }
         for unsupported in flags.unsupported {
             report::unsupported(self.out, unsupported.0, unsupported.1);
         }
         let test = lowered.expression.zip(patterns).map(|(expression, patterns)| Test { expression, patterns });
         Ok(Read { test, places: lowered.places, keyword })
+    }
+
+    /// For those who list ACLs. A line of `defaults` is read for each section.
+    fn note_patterns(&self, span: Span, keyword: &str, patterns: Vec<Box<str>>) {
+        let number = self.names.next_patterns();
+        let (keyword, place) = (keyword.into(), (Box::default(), 0));
+        let noted = || WrittenPatterns { number, keyword, place, patterns };
+        self.names.written_patterns.borrow_mut().entry(span).or_insert_with(noted);
     }
 
     fn warn_no_pattern(&mut self, criterion: &Word, keyword: &str) {

@@ -4,7 +4,7 @@ use crate::ids::{BackendId, FrontendId, ProfileId, ServerIndex, TableId, Userlis
 use crate::proxy::settings::ErrorFile;
 use crate::rules::acl::Acl;
 use crate::sample::convert::jwe::Allowed;
-use crate::sample::pattern_file::PatternFile;
+use crate::sample::pattern_file::{PatternFile, WrittenPatterns};
 use crate::sample::transaction::Written;
 use crate::stick::table::Settings;
 use crate::stick::tracked::COUNTERS_DEFAULT;
@@ -14,7 +14,7 @@ use shared_config::haproxy::keyword::{SampleType, SectionKind};
 use shared_config::source::{Sources, Span};
 use shared_config::words::Word;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The names of all sections, collected before rules are lowered.
@@ -52,6 +52,8 @@ pub struct Names {
     pub acls: RefCell<HashMap<(SectionKind, String), Vec<Acl>>>,
     /// Files of patterns that can change, read so far.
     pub files: RefCell<HashMap<String, Arc<PatternFile>>>,
+    /// Where there is a runtime socket: the patterns in the configuration itself, by what is tested. Their place is not looked up.
+    pub written_patterns: RefCell<BTreeMap<Span, WrittenPatterns>>,
     /// `resolvers` sections, and the one that is there without being written.
     pub resolvers: HashSet<String>,
     /// `http-errors` sections, whose answers rules give.
@@ -60,6 +62,22 @@ pub struct Names {
     pub environment: HashMap<String, String>,
     /// The host's name, for `hostname`.
     pub hostname: String,
+}
+
+impl Names {
+    /// The next number of a file, or of patterns in the configuration.
+    pub(super) fn next_patterns(&self) -> usize {
+        self.files.borrow().len() + self.written_patterns.borrow().len()
+    }
+
+    /// The patterns in the configuration with the place of each.
+    pub fn placed_patterns(&self, sources: &Sources) -> Vec<WrittenPatterns> {
+        let placed = |(span, written): (&Span, &WrittenPatterns)| {
+            let file = sources.get(span.source).path().display().to_string();
+            WrittenPatterns { place: (file.into(), sources.position(*span).line), ..written.clone() }
+        };
+        self.written_patterns.borrow().iter().map(placed).collect()
+    }
 }
 
 /// The samples that tell where a rule is written.

@@ -50,9 +50,9 @@ impl Lowering<'_> {
         };
         let entries: Vec<(Vec<u8>, Vec<u8>)> = pattern::lines(path, word.span)?.iter().map(entry).collect();
         let lines: Vec<(&[u8], &[u8])> = entries.iter().map(|(key, value)| (&**key, &**value)).collect();
-        let (name, mut files) = (plain_name(path), self.names.files.borrow_mut());
-        let file = Arc::new(PatternFile::new(name, files.len(), &lines));
-        files.insert(name.to_owned(), Arc::clone(&file));
+        let (name, number) = (plain_name(path), self.names.next_patterns());
+        let file = Arc::new(PatternFile::new(name, number, &lines));
+        self.names.files.borrow_mut().insert(name.to_owned(), Arc::clone(&file));
         Ok(file)
     }
 

@@ -270,6 +270,7 @@ impl Lab {
         };
         let handle = Handle::new(Generation {
             pattern_files: Vec::new(),
+            written_patterns: Vec::new(),
             frontends: vec![Arc::new(plan.frontend(bind))],
             backends: vec![Arc::new(plan.backend())],
             userlists: Vec::new(),

@@ -45,6 +45,28 @@ pub(super) struct Flags {
 }
 
 impl Flags {
+    /// The patterns as lists show them: numbers without operators.
+    pub(super) fn written(&self, method: Method) -> Vec<Box<str>> {
+        let mut operator = "eq";
+        let mut shown = Vec::new();
+        for Written { text, .. } in &self.patterns {
+            if !matches!(method, Method::Int | Method::Len) {
+                shown.push(text.as_str().into());
+            } else if matches!(text.as_str(), "eq" | "ge" | "gt" | "le" | "lt") {
+                operator = text;
+            } else {
+                shown.push(match (operator, text.parse::<i64>()) {
+                    ("ge", Ok(number)) => format!("{number}:").into(),
+                    ("gt", Ok(number)) => format!("{}:", number.saturating_add(1)).into(),
+                    ("le", Ok(number)) => format!(":{number}").into(),
+                    ("lt", Ok(number)) => format!(":{}", number.saturating_sub(1)).into(),
+                    _ => text.as_str().into(),
+                });
+            }
+        }
+        shown
+    }
+
     /// Whether there is nothing to compare with, and that was not said to be meant.
     pub(super) fn has_no_patterns(&self) -> bool {
         self.patterns.is_empty() && !self.from_file && !self.ended
