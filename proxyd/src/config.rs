@@ -24,6 +24,7 @@ mod files;
 mod forwarded;
 mod frontend;
 mod global;
+mod guid;
 mod healthcheck;
 mod keep_alive;
 mod legacy;

@@ -1,6 +1,7 @@
 //! `bind` lines and the parameters they share with `stats socket`.
 
 use super::address::{Accept, Address, Host, Port, Resolver, abstract_name};
+use super::guid::{self, Guid};
 use super::line::{Line, code};
 use super::mux::{self, Named};
 use super::support::Support;
@@ -45,6 +46,7 @@ pub(super) struct BindSettings {
     pub level: StatsLevel,
     pub severity: SeverityOutput,
     pub expose_fd_listeners: bool,
+    pub guid_prefix: Option<Guid>,
     pub mux: Option<Named>,
     pub ssl: bool,
     pub has_certificate: bool,
@@ -57,6 +59,8 @@ pub(super) struct BindDraft {
     pub bind: Bind,
     /// The addresses on the line.
     pub span: Span,
+    /// `guid-prefix`, and which listener of the line it is.
+    pub guid: Option<Guid>,
     /// `proto`
     pub mux: Option<Named>,
     /// Where TLS is asked for, a certificate is named.
@@ -72,7 +76,9 @@ pub(super) fn bind(line: &mut Line<'_, '_>, resolver: &mut Resolver, support: &m
     let settings = params(line, &prefix, support);
     addresses
         .into_iter()
-        .map(|address| BindDraft {
+        .zip(1..)
+        .map(|(address, number): (_, u32)| BindDraft {
+            guid: settings.guid_prefix.as_ref().map(|prefix| prefix.numbered(number)),
             bind: listener(&settings, address, &word.text),
             span: word.span,
             mux: settings.mux,
@@ -298,6 +304,18 @@ impl<'a> Reader<'_, 'a, '_> {
                 }
             }
             "severity-output" => self.severity(s),
+            // Of addresses that begin with `rhttp@`, which are refused.
+            "nbconn" => {
+                let _number = self.count();
+            }
+            "guid-prefix" => {
+                if let Some(word) = self.argument("missing prefix") {
+                    match guid::read(word) {
+                        Ok(guid) => s.guid_prefix = Some(guid),
+                        Err(problem) => self.error(word.span, &problem),
+                    }
+                }
+            }
             "expose-fd" => {
                 let word = self.argument("expects 'listeners' or 'process'");
                 s.expose_fd_listeners = word.is_some_and(|word| &*word.text == "listeners");

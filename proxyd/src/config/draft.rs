@@ -3,6 +3,7 @@
 //! [`Settings`] is what a `defaults` section hands on by being cloned; a [`Section`] adds what belongs to one proxy only.
 
 use super::bind::BindDraft;
+use super::guid::Guid;
 use super::model::{
     ConnectionMode, CookieCapture, Credential, ErrorFile, ForwardFor, HeaderCapture, HttpReuse, KeepAlive, LogTarget,
     Mode, Network, OddNames, RetryOn, ServerStateFrom, Source, Timeouts,
@@ -381,6 +382,8 @@ pub(super) struct Section {
     pub settings: Settings,
     pub id: Option<At<u32>>,
     pub description: Option<String>,
+    /// `guid`
+    pub guid: Option<Guid>,
     pub binds: Vec<BindDraft>,
     pub servers: Vec<ServerDraft>,
     pub dispatch: Option<SocketAddr>,
@@ -412,6 +415,7 @@ impl Section {
             settings,
             id: None,
             description: None,
+            guid: None,
             binds: Vec::new(),
             servers: Vec::new(),
             dispatch: None,

@@ -149,6 +149,7 @@ fn listen_on(word: &Word, section: &mut Section, tools: &mut Tools, out: &mut Di
     let binds = addresses.into_iter().map(|address| BindDraft {
         bind: Bind::plain(address, &*word.text),
         span: word.span,
+        guid: None,
         mux: None,
         has_certificate: false,
     });

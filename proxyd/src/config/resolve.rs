@@ -5,6 +5,7 @@ use super::check;
 use super::cookie;
 use super::draft::{CheckDraft, ExternalCheck, Flag, LogEntry, Section, Settings, StatsDraft};
 use super::global::Extra;
+use super::guid;
 use super::line::code;
 use super::model::{
     Agent, Backend, Check, ConnectionMode, Frontend, Global, HttpReuse, LogTarget, Mode, Model, Proxy, ProxyKind,
@@ -92,6 +93,7 @@ pub(super) fn complete(
     // Where there is a `stats socket`, it has the first number.
     let first = if global.stats_sockets.is_empty() { 1 } else { 2 };
     let ids = ids::of_proxies(&sections, first, sources, out);
+    guid::unique(&sections, sources, out);
     let positions = Positions::of(&sections);
     let mut frontends = Vec::new();
     let mut backends = Vec::new();

@@ -2,6 +2,7 @@
 
 use super::address::{Accept, Address, Host, Port, Resolver, abstract_name};
 use super::draft::Section;
+use super::guid::Guid;
 use super::line::{Line, code};
 use super::log_backend;
 use super::model::{ServerAddress, ServerPort, Source};
@@ -193,6 +194,8 @@ pub(super) struct ServerDraft {
     /// It is one of datagrams, which only log backends send: what is wrong elsewhere.
     pub datagram: Option<String>,
     pub id: Option<(u32, Span)>,
+    /// `guid`
+    pub guid: Option<Guid>,
     pub settings: ServerSettings,
 }
 
@@ -206,6 +209,8 @@ pub(super) struct Target<'a> {
     pub is_default: bool,
     /// `id`
     pub id: Option<(u32, Span)>,
+    /// `guid`
+    pub guid: Option<Guid>,
 }
 
 /// The words after `default-server`.
@@ -215,7 +220,7 @@ pub(super) fn default_server(
     resolver: &mut Resolver,
     support: &mut Support,
 ) {
-    let mut target = Target { prefix: String::new(), name: "default-server", is_default: true, id: None };
+    let mut target = Target { prefix: String::new(), name: "default-server", is_default: true, id: None, guid: None };
     params(line, settings, &mut target, resolver, support);
 }
 
@@ -236,8 +241,13 @@ pub(super) fn server(
         );
         return None;
     };
-    let mut target =
-        Target { prefix: format!("'server {proxy}/{}' : ", name.text), name: &name.text, is_default: false, id: None };
+    let mut target = Target {
+        prefix: format!("'server {proxy}/{}' : ", name.text),
+        name: &name.text,
+        is_default: false,
+        id: None,
+        guid: None,
+    };
     check_name(line, name);
     let parsed = parse_address(line, address, &target.prefix, resolver, support);
     params(line, &mut settings, &mut target, resolver, support);
@@ -250,6 +260,7 @@ pub(super) fn server(
         address_span: address.span,
         datagram,
         id: target.id,
+        guid: target.guid,
         settings,
     })
 }
@@ -281,6 +292,7 @@ pub(super) fn template(
         name: &prefix.text,
         is_default: false,
         id: None,
+        guid: None,
     };
     check_name(line, prefix);
     let parsed = parse_address(line, address, &target.prefix, resolver, support);
@@ -295,6 +307,7 @@ pub(super) fn template(
             address_span: address.span,
             datagram: datagram.clone(),
             id: target.id.filter(|_| number == low),
+            guid: target.guid.as_ref().map(|guid| guid.numbered(number)),
             settings: settings.clone(),
         })
         .collect()
@@ -386,7 +399,7 @@ fn params(
 /// Words that undo what is not there change nothing, whatever the table says about them.
 fn takes_nothing_here(row: &Param, settings: &ServerSettings) -> bool {
     // Without TLS on the line its parameters have nothing to act on, as with haproxy.
-    row.support == Row::Works || (row.ssl && row.name != "ssl" && !settings.ssl)
+    row.support == Row::Works || (row.ssl && row.name != "ssl" && !settings.ssl && !settings.check_ssl)
 }
 
 fn unknown(line: &mut Line<'_, '_>, word: &Word, target: &Target<'_>) {

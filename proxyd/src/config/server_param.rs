@@ -1,6 +1,7 @@
 //! The parameters of `server` lines, one by one.
 
 use super::address::{self, Port, Resolver};
+use super::guid;
 use super::line::{Line, code};
 use super::mux;
 use super::send_proxy;
@@ -199,6 +200,7 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             "cookie" => s.cookie = self.argument("<value>").map(|word| word.text.to_string()).or(s.cookie.take()),
             "redir" => s.redir = self.argument("<prefix>").map(|word| word.text.to_string()).or(s.redir.take()),
             "id" => self.id(),
+            "guid" | "proto" | "check-proto" | "ws" => self.names(row, s),
             "send-proxy"
             | "send-proxy-v2"
             | "send-proxy-v2-ssl"
@@ -213,23 +215,6 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
                 s.hash_key = self
                     .choice(&choices, "'id', 'addr', or 'addr-port'", "expects one of 'id', 'addr', or 'addr-port'")
                     .unwrap_or_default();
-            }
-            "proto" | "check-proto" => {
-                if let Some(word) = self.argument("a protocol") {
-                    let named = mux::named(word);
-                    if named.is_none() {
-                        self.error(word.span, &format!("'{}' :  unknown MUX protocol '{}'", self.word.text, word.text));
-                    }
-                    if row.name == "proto" { s.mux = named } else { s.check_mux = named }
-                }
-            }
-            "ws" => {
-                let word = self.line.words.next();
-                if !word.is_some_and(|word| matches!(word.as_str(), "auto" | "h1" | "h2")) {
-                    let at = word.map_or(self.line.words.here(), |word| word.span);
-                    self.error(at, "'ws' has to be 'auto', 'h1' or 'h2'");
-                }
-                s.ws = word.and_then(mux::named);
             }
             "log-proto" => {
                 let complaint = "expects one of 'legacy' or 'octet-count'";
@@ -255,6 +240,37 @@ impl<'a> ServerParam<'_, 'a, '_, '_, '_> {
             _ => (0..row.arity.min).for_each(|_| {
                 let _argument = self.argument("a value");
             }),
+        }
+    }
+
+    /// What has a name: the server itself, and what is spoken with it.
+    fn names(&mut self, row: &'static Param, s: &mut ServerSettings) {
+        match row.name {
+            "guid" => {
+                if let Some(word) = self.argument("a name") {
+                    match guid::read(word) {
+                        Ok(guid) => self.target.guid = Some(guid),
+                        Err(problem) => self.error(word.span, &format!("'guid' : {problem}")),
+                    }
+                }
+            }
+            "proto" | "check-proto" => {
+                if let Some(word) = self.argument("a protocol") {
+                    let named = mux::named(word);
+                    if named.is_none() {
+                        self.error(word.span, &format!("'{}' :  unknown MUX protocol '{}'", self.word.text, word.text));
+                    }
+                    if row.name == "proto" { s.mux = named } else { s.check_mux = named }
+                }
+            }
+            _ => {
+                let word = self.line.words.next();
+                if !word.is_some_and(|word| matches!(word.as_str(), "auto" | "h1" | "h2")) {
+                    let at = word.map_or(self.line.words.here(), |word| word.span);
+                    self.error(at, "'ws' has to be 'auto', 'h1' or 'h2'");
+                }
+                s.ws = word.and_then(mux::named);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::line::{Line, code};
 use super::model::{ErrorAnswer, ErrorFile, HttpReuse, Mode, RetryOn, ServerStateFrom};
 use super::proxy::{Tools, at};
 use super::value::{self, TimeProblem, Unit};
-use super::{files, keep_alive, log, stick};
+use super::{files, guid, keep_alive, log, stick};
 use shared_config::diagnostic::{Diagnostic, Place};
 use shared_config::haproxy::ast::Statement;
 use std::sync::Arc;
@@ -69,6 +69,14 @@ fn rest(line: &mut Line<'_, '_>, section: &mut Section, tools: &mut Tools) {
     let settings = &mut section.settings;
     match line.name {
         "id" => id(line, section),
+        "guid" => {
+            let Some(word) = line.expect("'guid' expects a name as argument.") else { return };
+            match guid::read(word) {
+                Ok(guid) => section.guid = Some(guid),
+                Err(problem) => line.error(code::BAD_VALUE, word.span, format!("'guid' : {problem}.")),
+            }
+            line.end();
+        }
         "description" => {
             if line.words.is_empty() {
                 let missing = Diagnostic::error(

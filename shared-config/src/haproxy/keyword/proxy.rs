@@ -68,7 +68,7 @@ pub const PROXY: &[Keyword] = &[
     row("force-persist", Sections::NAMED_BACKENDS, Arity::at_least(2), Works),
     row("fullconn", Sections::BACKENDS, ONE, Works),
     row("grace", Sections::PROXIES, ONE, Works).legacy("the 'grace' keyword of the 'global' section"),
-    row("guid", Sections::NAMED_PROXIES, ONE, NoEffect),
+    row("guid", Sections::NAMED_PROXIES, ONE, Works),
     row("hash-balance-factor", Sections::BACKENDS, ONE, Works),
     row("hash-preserve-affinity", Sections::BACKENDS, ONE, Works),
     row("hash-type", Sections::BACKENDS, Arity::at_least(1), Works),
