@@ -181,5 +181,16 @@ mod tests {
         accepting.set(AcceptState::Stopped);
         accepting.set(AcceptState::Open);
         assert_eq!(accepting.get(), AcceptState::Stopped);
+        assert!(accepting.ends_connections());
+    }
+
+    #[test]
+    fn one_that_is_stopped_slowly_is_stopped_all_the_same() {
+        let accepting = Accepting::default();
+        assert!(!accepting.ends_connections());
+        accepting.stop_slowly();
+        accepting.set(AcceptState::Open);
+        assert_eq!(accepting.get(), AcceptState::Stopped);
+        assert!(!accepting.ends_connections());
     }
 }

@@ -176,3 +176,30 @@ impl std::fmt::Display for ListenAddress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_counted_in_all_or_in_their_group() {
+        // Of so many threads in so many groups, which are named.
+        for (group, set, threads, groups, expected) in [
+            (None, 0b1, 4, 1, &[0][..]),
+            (None, 0b1010, 4, 2, &[1, 3]),
+            (None, u64::MAX, 3, 1, &[0, 1, 2]),
+            (None, 0b1_0000, 4, 1, &[]),
+            (Some(1), 0b11, 4, 2, &[0, 1]),
+            (Some(2), 0b11, 4, 2, &[2, 3]),
+            (Some(2), 0b10, 4, 2, &[3]),
+            (Some(2), u64::MAX, 5, 2, &[3, 4]),
+            (Some(2), u64::MAX, 4, 1, &[]),
+            (Some(1), 0b1, 1, 1, &[0]),
+        ] {
+            let named = Threads { group, set };
+            let found: Vec<_> = (0..threads).filter(|thread| named.has(*thread, threads, groups)).collect();
+            assert_eq!(found, expected, "{named:?} of {threads} in {groups}");
+        }
+        assert!(!Threads { group: None, set: u64::MAX }.has(64, 100, 1), "numbers end at 64");
+    }
+}
