@@ -19,6 +19,7 @@ mod severity;
 mod show;
 mod workers;
 
+pub use dialogue::PAYLOAD_MAX;
 pub use workers::Workers;
 
 use std::cell::RefCell;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub workers: Workers,
     /// `stats timeout`: how long a connection may idle.
     pub timeout: Duration,
+    /// `tune.cli.max-payload-size`: bytes that may come with a command.
+    pub payload_max: usize,
     /// Where it listens, and who may do what there.
     pub sockets: Vec<(String, StatsLevel)>,
     /// `stats maxconn`: connections at the same time over all sockets; more of them wait.
@@ -95,7 +98,7 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, access: Runti
     // The semaphore is never closed.
     let Ok(_place) = settings.connections.acquire().await else { return };
     // A client that has left needs no answer.
-    let _ = Dialogue::new(access, settings.timeout).lead(&mut stream, &settings).await;
+    let _ = Dialogue::new(access, settings.timeout, settings.payload_max).lead(&mut stream, &settings).await;
 }
 
 /// Gives the answer to a command.

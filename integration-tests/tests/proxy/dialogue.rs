@@ -179,6 +179,25 @@ fn unfinished_commands() {
     std::fs::remove_file(&map).unwrap();
 }
 
+/// A word of 3.x: what is longer than that is not obeyed.
+#[test]
+fn payloads_have_a_limit() {
+    if Subject::from_env() == Subject::Theirs {
+        return;
+    }
+    let map = std::env::temp_dir().join(format!("proxy-payloads-{}.map", std::process::id()));
+    std::fs::write(&map, "a 1\n").unwrap();
+    let name = map.display().to_string();
+    let global = "global\n    tune.cli.max-payload-size 10";
+    let rig = Rig::start("payloads", &CONFIG.replace("MAP", &name).replace("global", global), Vec::new());
+    for (payload, answer, last) in [("b 2\nc 3\n\n", "\n", " c 3\n\n"), ("d 4\ne 5\nf 6\n\n", "", " c 3\n\n")] {
+        assert_eq!(converse(&rig, &format!("add map {name} <<\n{payload}")), answer, "{payload}");
+        let lines = converse(&rig, &format!("show map {name}\n"));
+        assert!(lines.ends_with(last), "{payload}: {lines}");
+    }
+    std::fs::remove_file(&map).unwrap();
+}
+
 /// The commands that the table of words says to work are those that are answered.
 #[test]
 fn the_table_of_commands_is_right() {

@@ -12,8 +12,8 @@ use crate::proxy::settings::{RuntimeAccess, SeverityOutput, StatsLevel};
 
 /// Bytes of one line of commands; haproxy's limit is its buffer.
 const LINE_MAX: usize = 16_384;
-/// Bytes of a payload.
-const PAYLOAD_MAX: usize = 1 << 20;
+/// Bytes of a payload where `tune.cli.max-payload-size` does not say how many.
+pub const PAYLOAD_MAX: usize = 1 << 20;
 
 /// What is agreed on with a client.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Dialogue {
     expert: bool,
     /// `stats timeout` or `set timeout cli`
     patience: Duration,
+    /// `tune.cli.max-payload-size`
+    payload_max: usize,
 }
 
 /// A command.
@@ -46,9 +48,9 @@ pub(super) struct Command {
 
 impl Dialogue {
     /// Nothing is agreed on yet.
-    pub(super) fn new(access: RuntimeAccess, patience: Duration) -> Self {
+    pub(super) fn new(access: RuntimeAccess, patience: Duration, payload_max: usize) -> Self {
         let RuntimeAccess { level, severity } = access;
-        Self { level, severity, prompts: false, experimental: false, expert: false, patience }
+        Self { level, severity, prompts: false, experimental: false, expert: false, patience, payload_max }
     }
 
     /// What the client may do.
@@ -133,7 +135,7 @@ impl Dialogue {
                 return Ok(Some(lines));
             }
             // One that is not finished is not obeyed.
-            if end.is_none() || lines.len() + line.len() > PAYLOAD_MAX {
+            if end.is_none() || lines.len() + line.len() > self.payload_max {
                 return Ok(None);
             }
             lines.push_str(line);
@@ -304,6 +306,7 @@ mod tests {
         let mut dialogue = Dialogue::new(
             RuntimeAccess { level: StatsLevel::Admin, ..RuntimeAccess::default() },
             Duration::from_secs(10),
+            PAYLOAD_MAX,
         );
         let mut ask = |line: &str| {
             let words: Vec<&str> = line.split(' ').collect();

@@ -18,6 +18,7 @@ use shared_config::diagnostic::{Diagnostic, Diagnostics, Place};
 use shared_config::haproxy::ast::Statement;
 use shared_config::haproxy::keyword::{self, GLOBAL, Keyword, Prefix, SectionKind};
 use shared_config::suggest;
+use shared_config::value::size;
 use shared_config::words::Word;
 
 /// What `global` says that only the lowering of other sections needs.
@@ -151,6 +152,7 @@ fn lower(line: &mut Line<'_, '_>, row: &'static Keyword, global: &mut Global, ex
         | "tune.renice.runtime" => process::statement(line, global),
         "hard-stop-after" | "grace" | "close-spread-time" | "mworker-max-reloads" => times(line, global),
         "unix-bind" => unix_bind(line, extra, tools),
+        "tune.cli.max-payload-size" => payload(line, global),
         "tune.stick-counters" => stick_counters(line, extra),
         "jwt.decrypt_alg_list" | "jwt.decrypt_enc_list" => tokens(line, row, &mut extra.tokens),
         "strict-limits" => {
@@ -405,6 +407,18 @@ fn default_path(line: &mut Line<'_, '_>, extra: &mut Extra) {
             return line.error(code::UNKNOWN_NAME, word.span, message);
         }
     };
+    line.end();
+}
+
+/// `tune.cli.max-payload-size`
+fn payload(line: &mut Line<'_, '_>, global: &mut Global) {
+    let message = "'tune.cli.max-payload-size' expects a size.";
+    let Some(word) = line.expect(message) else { return };
+    let size = size::parse(&word.text).ok().and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+    if size.is_none() {
+        line.error(code::BAD_VALUE, word.span, message);
+    }
+    global.payload_max = size;
     line.end();
 }
 

@@ -189,6 +189,8 @@ pub struct Global {
     pub stats_sockets: Vec<StatsSocket>,
     /// `stats timeout`: how long such a connection may idle.
     pub stats_timeout: Duration,
+    /// `tune.cli.max-payload-size`: bytes that may come with a runtime command. `None`: left to the program.
+    pub payload_max: Option<usize>,
     /// `stats maxconn`: concurrent connections to the stats sockets.
     pub stats_maxconn: u32,
     /// `hard-stop-after`: how long a soft stop may take. `None`: until the last connection ends.
@@ -258,6 +260,7 @@ impl Default for Global {
             log_hostname: LogHostname::Absent,
             stats_sockets: Vec::new(),
             stats_timeout: Duration::from_secs(10),
+            payload_max: None,
             stats_maxconn: 10,
             hard_stop_after: None,
             close_spread: None,

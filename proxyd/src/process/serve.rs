@@ -272,6 +272,7 @@ fn runtime(
         workers: cli::Workers::new(workers, global.stats_timeout),
         started,
         timeout: global.stats_timeout,
+        payload_max: global.payload_max.unwrap_or(cli::PAYLOAD_MAX),
         sockets: global.stats_sockets.iter().map(|socket| (shown(&socket.address), socket.level)).collect(),
         connections: Semaphore::new(global.stats_maxconn.max(1) as usize),
         checks: Rc::default(),

@@ -175,7 +175,7 @@ pub const GLOBAL: &[Keyword] = &[
     row("tune.bufsize.large", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.bufsize.small", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.chksize", GLOBAL_ONLY, ONE, NoEffect),
-    row("tune.cli.max-payload-size", GLOBAL_ONLY, ONE, NoEffect),
+    row("tune.cli.max-payload-size", GLOBAL_ONLY, ONE, Works),
     row("tune.comp.maxlevel", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.defaults.purge", GLOBAL_ONLY, ONE, NoEffect),
     row("tune.disable-fast-forward", GLOBAL_ONLY, NONE, Works),
