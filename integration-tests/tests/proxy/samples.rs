@@ -28,6 +28,7 @@ frontend f
     http-request capture req.hdr(x-l) id 0
     http-request set-var(txn.seven) int(7)
     http-request set-var(txn.text) str(abc)
+    http-request set-var(txn.bin) bin(610062)
     http-request set-var(txn.hs) str(HS256)
     http-request set-var(txn.rs) str(RS256)
     http-request set-var(txn.ps) str(PS256)

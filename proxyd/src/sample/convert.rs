@@ -5,6 +5,7 @@ use super::regex::Regex;
 use super::value::{self, Value};
 use super::variable::Name;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 pub mod cipher;
 pub mod condition;
@@ -81,10 +82,10 @@ pub enum Converter {
     Length,
     /// `ipmask`
     IpMask {
-        /// Leading bits kept of IPv4.
-        v4: u8,
-        /// Leading bits kept of IPv6.
-        v6: u8,
+        /// Bits kept of IPv4, also where it stands within IPv6.
+        v4: u32,
+        /// Bits kept of IPv6. `None`: there is no value then.
+        v6: Option<u128>,
     },
     /// `field`: between delimiters, empty fields counted.
     Field {
@@ -92,7 +93,7 @@ pub enum Converter {
         index: i64,
         /// Any of these separates.
         delimiters: Box<[u8]>,
-        /// So many fields; 0: all that follow.
+        /// So many fields; 0 or less: all that follow.
         count: i64,
     },
     /// `word`: between delimiters, empty fields skipped.
@@ -101,7 +102,7 @@ pub enum Converter {
         index: i64,
         /// Any of these separates.
         delimiters: Box<[u8]>,
-        /// So many words; 0: all that follow.
+        /// So many words; 0 or less: all that follow.
         count: i64,
     },
     /// `regsub`
@@ -168,7 +169,10 @@ impl Converter {
             Self::Lower => text::change(value, u8::to_ascii_lowercase),
             Self::Upper => text::change(value, u8::to_ascii_uppercase),
             Self::Length => Value::count(value.into_text().len() as u64),
-            Self::IpMask { v4, v6 } => Value::Ip(value::mask(value.to_ip()?, *v4, *v6)),
+            Self::IpMask { v4, v6 } => Value::Ip(match value.to_ip()?.to_canonical() {
+                IpAddr::V4(ip) => IpAddr::V4((u32::from(ip) & v4).into()),
+                IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (*v6)?).into()),
+            }),
             Self::Field { index, delimiters, count } => {
                 Value::Str(text::part(value.into_text(), |text| text::field(text, *index, delimiters, *count))?)
             }

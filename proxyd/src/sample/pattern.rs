@@ -132,7 +132,7 @@ impl Networks {
 }
 
 /// The IPv4 address inside `::ffff:a.b.c.d`, `::a.b.c.d` or `2002:aabb:ccdd::`.
-fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(super) fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     match ip.octets() {
         [0x20, 0x02, a, b, c, d, ..] => Some(Ipv4Addr::new(a, b, c, d)),
         _ => ip.to_ipv4(),
@@ -204,8 +204,10 @@ pub enum Patterns {
     Ip(Networks),
     /// Any of the ranges, for the length.
     Len(Box<[Range]>),
-    /// Any of the texts or bytes.
+    /// Any of the texts.
     Equal(PrefixMap),
+    /// Any of them, for the bytes.
+    Bytes(PrefixMap),
     /// Any of the texts within.
     Sub(Regexes),
     /// Any of the expressions.
@@ -230,7 +232,8 @@ impl Patterns {
     pub fn texts(method: Method, case: Case, texts: Vec<Vec<u8>>) -> Option<Self> {
         let map = |texts: Vec<Vec<u8>>| PrefixMap::new(case, texts.into_iter().map(|text| (text, 0)));
         Some(match method {
-            Method::Str | Method::Bin => Self::Equal(map(texts)),
+            Method::Str => Self::Equal(map(texts)),
+            Method::Bin => Self::Bytes(map(texts)),
             Method::Beg => Self::Beg(map(texts)),
             Method::End => Self::End(map(texts.into_iter().map(|text| text.into_iter().rev().collect()).collect())),
             Method::Dir => Self::Part(map(stripped(texts, DIR_DELIMITERS)), DIR_DELIMITERS),
@@ -252,6 +255,7 @@ impl Patterns {
             Self::Ip(networks) => value.to_ip().is_some_and(|ip| networks.contains(ip)),
             Self::Len(ranges) => i64::try_from(value.matched().len()).is_ok_and(|length| in_ranges(ranges, length)),
             Self::Equal(map) => map.get(&value.matched()).is_some(),
+            Self::Bytes(map) => map.get(&value.matched_bytes()).is_some(),
             Self::Sub(set) | Self::Reg(set) => set.is_match(&value.matched()),
             Self::File(file, number) => file.matches(*number, value),
             Self::Beg(map) => map.least_prefix(&value.matched()).is_some(),
@@ -304,6 +308,7 @@ impl Patterns {
             | Self::Int(_)
             | Self::Ip(_)
             | Self::Len(_)
+            | Self::Bytes(_)
             | Self::Sub(_)
             | Self::Reg(_)
             | Self::File(..)

@@ -4,7 +4,7 @@
 //! A file is one list, whoever uses it; each use looks it up in its own way. Reading takes a shared lock, and only where a
 //! file is used: patterns written in the configuration are compiled for good and take none.
 
-use super::pattern::{Method, Range};
+use super::pattern::{Method, Range, embedded_ipv4};
 use super::prefix_map::Case;
 use super::regex::Regex;
 use super::value::Value;
@@ -239,6 +239,16 @@ impl PatternFile {
         Self::find(&self.read(), number, sample).is_some()
     }
 
+    /// Whether a sample can be looked up at all.
+    pub fn takes(&self, number: usize, sample: &Value<'_>) -> bool {
+        match self.read().uses.get(number).map(|lookup| lookup.how.method) {
+            Some(Method::Ip) => sample.to_ip().is_some(),
+            Some(Method::Int) => sample.to_int().is_some(),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
     /// The value of the key that a sample satisfies.
     pub fn value(&self, number: usize, sample: &Value<'_>) -> Option<Vec<u8>> {
         let inner = self.read();
@@ -467,9 +477,8 @@ impl Lookup {
     fn find(&self, sample: &Value<'_>) -> Option<usize> {
         match self.how.method {
             Method::Found => return Some(0),
-            Method::Str | Method::Bin if self.how.case == Case::Exact => {
-                return self.exact.get(&*sample.matched()).copied();
-            }
+            Method::Str if self.how.case == Case::Exact => return self.exact.get(&*sample.matched()).copied(),
+            Method::Bin if self.how.case == Case::Exact => return self.exact.get(&*sample.matched_bytes()).copied(),
             Method::Beg if self.how.case == Case::Exact => return self.beginning(&sample.matched()),
             Method::Ip => return self.network(sample.to_ip()?),
             _ => {}
@@ -484,15 +493,21 @@ impl Lookup {
 
     fn network(&self, ip: IpAddr) -> Option<usize> {
         let address = match ip {
-            IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
-            IpAddr::V6(ip) => u128::from(ip),
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
         };
+        let embedded = || self.network_of(u128::from(embedded_ipv4(address)?.to_ipv6_mapped()));
+        self.network_of(u128::from(address)).or_else(embedded)
+    }
+
+    fn network_of(&self, address: u128) -> Option<usize> {
         let mut prefixes = self.lengths.iter().rev().filter_map(|&length| u8::try_from(length).ok());
         prefixes.find_map(|prefix| self.networks.get(&(prefix, masked(address, prefix)))).copied()
     }
 
     fn fits(&self, key: &Key, sample: &Value<'_>) -> bool {
         match key {
+            Key::Text(text) if self.how.method == Method::Bin => self.text_fits(text, &sample.matched_bytes()),
             Key::Text(text) => self.text_fits(text, &sample.matched()),
             Key::Number(range) => {
                 let number = match self.how.method {
@@ -568,6 +583,33 @@ mod tests {
             assert_eq!(ask(method, case, sample).as_deref(), expected, "{method:?} {sample}");
         }
         assert_eq!(file.add_use(Use { method: Method::Dom, case: Exact, values: Values::Text }, text).1, [3]);
+    }
+
+    #[test]
+    fn addresses_are_looked_up_wherever_they_stand() {
+        let network = |_, _, _: &[u8]| {
+            let ip = "10.0.0.0".parse::<std::net::Ipv4Addr>().unwrap();
+            Ok(Key::Network(ip.to_ipv6_mapped().into(), 104))
+        };
+        let file = file(&[("10.0.0.0/8", "1")]);
+        let (number, _) = file.add_use(Use { method: Method::Ip, case: Case::Exact, values: Values::Text }, network);
+        let ip = |text: &str| Value::Ip(text.parse().unwrap());
+        for (sample, found, taken) in [
+            (ip("10.1.2.3"), true, true),
+            (ip("11.1.2.3"), false, true),
+            (ip("::ffff:10.1.2.3"), true, true),
+            (ip("::10.1.2.3"), true, true),
+            (ip("2002:a01:203::1"), true, true),
+            (ip("2002:b01:203::1"), false, true),
+            (Value::text(b"10.1.2.3:80"), true, true),
+            (Value::text(b"x"), false, false),
+        ] {
+            assert_eq!(
+                (file.value(number, &sample).is_some(), file.takes(number, &sample)),
+                (found, taken),
+                "{sample:?}"
+            );
+        }
     }
 
     #[test]

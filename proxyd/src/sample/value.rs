@@ -1,7 +1,7 @@
 //! What a sample is: a typed value, borrowed from the message where it stands there.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +44,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As an integer; `None` where the type has none.
+    /// As an integer; `None` where the type has none, or of an empty text.
     pub fn to_int(&self) -> Option<i64> {
         match self {
             Self::Bool(value) => Some(i64::from(*value)),
             Self::Int(value) => Some(*value),
             Self::Ip(IpAddr::V4(ip)) => Some(i64::from(u32::from(*ip))),
-            Self::Str(text) => Some(leading_int(text)),
+            Self::Str(text) => (!text.is_empty()).then(|| leading_int(text)),
             Self::Ip(IpAddr::V6(_)) | Self::Bin(_) | Self::Method(_) => None,
         }
     }
@@ -65,7 +65,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Ip(ip) => Some(*ip),
             Self::Int(value) => Some(IpAddr::V4(Ipv4Addr::from((*value & 0xffff_ffff).try_into().unwrap_or(0_u32)))),
-            Self::Str(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+            Self::Str(text) => leading_ip(text),
             Self::Bool(_) | Self::Bin(_) | Self::Method(_) => None,
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Value<'a> {
             Self::Str(text) | Self::Method(text) => text,
             Self::Bool(value) => Cow::Borrowed(if value { b"1" } else { b"0" }),
             Self::Int(value) => Cow::Owned(value.to_string().into_bytes()),
-            Self::Ip(ip) => Cow::Owned(ip.to_string().into_bytes()),
+            Self::Ip(ip) => Cow::Owned(written(ip).into_bytes()),
             Self::Bin(bytes) => until_nul(bytes),
         }
     }
@@ -112,11 +112,20 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What pattern matching looks at: the text, or the bytes themselves.
+    /// What patterns that are texts are compared with: as [`Value::into_text`].
     pub(crate) fn matched(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Str(bytes) | Self::Method(bytes) | Self::Bin(bytes) => Cow::Borrowed(bytes),
+            Self::Str(bytes) | Self::Method(bytes) => Cow::Borrowed(bytes),
+            Self::Bin(bytes) => until_nul(Cow::Borrowed(bytes)),
             Self::Bool(_) | Self::Int(_) | Self::Ip(_) => self.clone().into_text(),
+        }
+    }
+
+    /// What patterns that are bytes are compared with: as [`Value::into_bytes`].
+    pub(crate) fn matched_bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Str(bytes) | Self::Method(bytes) | Self::Bin(bytes) => Cow::Borrowed(bytes),
+            Self::Bool(_) | Self::Int(_) | Self::Ip(_) => self.clone().into_bytes(),
         }
     }
 }
@@ -137,6 +146,32 @@ pub fn leading_int(text: &[u8]) -> i64 {
     value
 }
 
+/// An address as `inet_ntop` writes it: with the IPv4 address at the end of one that has nothing else.
+fn written(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V6(v6) if matches!(v6.segments(), [0, 0, 0, 0, 0, 0, last, _] if last > 0) => {
+            let [.., a, b, c, d] = v6.octets();
+            format!("::{a}.{b}.{c}.{d}")
+        }
+        ip => ip.to_string(),
+    }
+}
+
+/// An address, or the IPv4 address that a text begins with, as in `10.0.0.1:80` and `10.0.0.0/8`.
+fn leading_ip(text: &[u8]) -> Option<IpAddr> {
+    if let Some(ip) = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
+        return Some(ip);
+    }
+    let end = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.')).unwrap_or(text.len());
+    let mut numbers = text[..end].split(|&byte| byte == b'.').map(|digits| {
+        let number = |number: u8, digit: &u8| number.checked_mul(10)?.checked_add(digit - b'0');
+        digits.iter().try_fold(0, number).filter(|_| !digits.is_empty())
+    });
+    let mut octet = || numbers.next().flatten();
+    let ip = Ipv4Addr::new(octet()?, octet()?, octet()?, octet()?);
+    numbers.next().is_none().then_some(IpAddr::V4(ip))
+}
+
 fn until_nul(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     match bytes.iter().position(|&byte| byte == 0) {
         None => bytes,
@@ -154,20 +189,6 @@ fn until_nul(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 pub fn hex(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
-}
-
-/// The address with the bits after the prefix cleared; prefixes beyond the length keep all bits.
-pub fn mask(ip: IpAddr, v4: u8, v6: u8) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let bits = u32::MAX.checked_shl(32 - u32::from(v4.min(32))).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from(u32::from(ip) & bits))
-        }
-        IpAddr::V6(ip) => {
-            let bits = u128::MAX.checked_shl(128 - u32::from(v6.min(128))).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from(u128::from(ip) & bits))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -190,13 +211,21 @@ mod tests {
     }
 
     #[test]
-    fn masks() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(mask(ip("192.168.3.7"), 24, 64), ip("192.168.3.0"));
-        assert_eq!(mask(ip("192.168.3.7"), 0, 64), ip("0.0.0.0"));
-        assert_eq!(mask(ip("192.168.3.7"), 32, 64), ip("192.168.3.7"));
-        assert_eq!(mask(ip("2001:db8::1"), 24, 32), ip("2001:db8::"));
-        assert_eq!(mask(ip("2001:db8::1"), 24, 0), ip("::"));
+    fn addresses_in_text() {
+        for (text, expected) in [
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("10.0.0.1:80", Some("10.0.0.1")),
+            ("010.0.0.1/8", Some("10.0.0.1")),
+            ("10.0.0.1.2", None),
+            ("10.0.0.", None),
+            ("10.0.0.256", None),
+            (" 10.0.0.1", None),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("2001:db8::1/64", None),
+            ("", None),
+        ] {
+            assert_eq!(Value::text(text.as_bytes()).to_ip(), expected.map(|ip| ip.parse().unwrap()), "{text}");
+        }
     }
 
     #[test]
@@ -206,5 +235,7 @@ mod tests {
         assert_eq!(&*Value::Bin(Cow::Borrowed(b"\x01\xab\0c")).into_text(), b"\x01\xab");
         assert_eq!(&*Value::Int(1).into_bytes(), [0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*Value::Ip("10.0.0.1".parse().unwrap()).into_bytes(), [10, 0, 0, 1]);
+        assert_eq!(&*Value::Ip("::a00:1".parse().unwrap()).into_text(), b"::10.0.0.1");
+        assert_eq!(&*Value::Ip("::1".parse().unwrap()).into_text(), b"::1");
     }
 }

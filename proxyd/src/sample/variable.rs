@@ -65,7 +65,8 @@ impl Name {
             "psess" | "ptxn" | "preq" | "pres" => Scope::Elsewhere,
             _ => return None,
         };
-        (!name.is_empty()).then(|| Self { scope, name: name.into() })
+        let good = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+        (good && !name.is_empty()).then(|| Self { scope, name: name.into() })
     }
 }
 

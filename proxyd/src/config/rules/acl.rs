@@ -171,6 +171,10 @@ impl Lowering<'_> {
             );
             return Err(problem(message, criterion.span));
         };
+        if !lowered.output.casts_to(looked_at(method)) {
+            let message = format!("matching method '{}' cannot be used with fetch keyword '{keyword}'", method.name());
+            return Err(problem(message, criterion.span));
+        }
         if flags.has_no_patterns() && !matches!(method, Method::Found | Method::Bool) {
             self.warn_no_pattern(criterion, &keyword);
         }
@@ -229,6 +233,24 @@ fn default_method(output: SampleType) -> Option<Method> {
         SampleType::Addr | SampleType::Ipv4 | SampleType::Ipv6 => Some(Method::Ip),
         SampleType::Str | SampleType::Meth => Some(Method::Str),
         SampleType::Any | SampleType::Same | SampleType::Bin => None,
+    }
+}
+
+/// The type that a method looks at.
+fn looked_at(method: Method) -> SampleType {
+    match method {
+        Method::Found => SampleType::Any,
+        Method::Bool | Method::Int => SampleType::Sint,
+        Method::Ip => SampleType::Addr,
+        Method::Bin => SampleType::Bin,
+        Method::Str
+        | Method::Len
+        | Method::Sub
+        | Method::Reg
+        | Method::Beg
+        | Method::End
+        | Method::Dir
+        | Method::Dom => SampleType::Str,
     }
 }
 

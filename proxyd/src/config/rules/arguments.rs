@@ -65,11 +65,11 @@ impl<'a> Arguments<'a> {
     fn check_kind(&self, index: usize) -> Result<(), Problem> {
         let (word, kind) = (&self.list[index], self.kinds[index].kind);
         let good = match kind {
-            ArgKind::Integer => word.text.is_empty() || word.text.parse::<i64>().is_ok(),
+            ArgKind::Integer => word.text.is_empty() || whole_number(&word.text).is_some(),
             ArgKind::Ipv4Address => word.text.parse::<std::net::Ipv4Addr>().is_ok(),
             ArgKind::Ipv6Address => word.text.parse::<std::net::Ipv6Addr>().is_ok(),
-            ArgKind::Ipv4Mask => word.text.is_empty() || prefix(&word.text, 32).is_some(),
-            ArgKind::Ipv6Mask => word.text.is_empty() || prefix(&word.text, 128).is_some(),
+            ArgKind::Ipv4Mask => word.text.is_empty() || mask4(&word.text).is_some(),
+            ArgKind::Ipv6Mask => word.text.is_empty() || mask6(&word.text).is_some(),
             ArgKind::Str
             | ArgKind::Regex
             | ArgKind::Frontend
@@ -107,14 +107,24 @@ impl<'a> Arguments<'a> {
         self.word(index).map(|word| shared_config::source::encode(&word.text.to_ascii_lowercase()).into())
     }
 
-    /// As a number.
+    /// As a number; beyond the range of the type, the nearest there is.
     pub(super) fn integer(&self, index: usize) -> Option<i64> {
-        self.word(index)?.text.parse().ok()
+        whole_number(&self.word(index)?.text)
     }
 
-    /// As a number of leading bits.
-    pub(super) fn prefix(&self, index: usize, bits: u8) -> Option<u8> {
-        prefix(&self.word(index)?.text, bits)
+    /// As a number, which is 0 where nothing stands behind a comma.
+    pub(super) fn integer_or_nothing(&self, index: usize) -> Option<i64> {
+        if self.list.get(index)?.text.is_empty() { Some(0) } else { self.integer(index) }
+    }
+
+    /// As the bits of IPv4 that are kept.
+    pub(super) fn mask4(&self, index: usize) -> Option<u32> {
+        mask4(&self.word(index)?.text)
+    }
+
+    /// As the bits of IPv6 that are kept.
+    pub(super) fn mask6(&self, index: usize) -> Option<u128> {
+        mask6(&self.word(index)?.text)
     }
 
     /// As the name of a backend; `None` where there is none.
@@ -217,15 +227,25 @@ pub(super) fn field_numbers(text: &str) -> Option<Box<[u32]>> {
     if text.ends_with('.') || text.is_empty() { None } else { text.split('.').map(number).collect() }
 }
 
-/// A mask as a number of bits, or for IPv4 as an address.
-fn prefix(text: &str, bits: u8) -> Option<u8> {
-    if let Ok(prefix) = text.parse::<u8>() {
-        return Some(prefix).filter(|&prefix| prefix <= bits);
+/// A number that may be too large for its type, which makes it the nearest there is.
+fn whole_number(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let good = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    good.then(|| crate::sample::value::leading_int(text.as_bytes()))
+}
+
+/// A mask as a number of bits or as an address.
+fn mask4(text: &str) -> Option<u32> {
+    match text.parse::<u8>() {
+        Ok(bits) => (bits <= 32).then(|| u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)),
+        Err(_) => text.parse::<std::net::Ipv4Addr>().ok().map(u32::from),
     }
-    if bits == 32 {
-        let mask = u32::from(text.parse::<std::net::Ipv4Addr>().ok()?);
-        let ones = mask.leading_ones();
-        return (mask.checked_shl(ones).unwrap_or(0) == 0).then(|| u8::try_from(ones).unwrap_or(32));
+}
+
+/// The same for IPv6.
+fn mask6(text: &str) -> Option<u128> {
+    match text.parse::<u8>() {
+        Ok(bits) => (bits <= 128).then(|| u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)),
+        Err(_) => text.parse::<std::net::Ipv6Addr>().ok().map(u128::from),
     }
-    None
 }

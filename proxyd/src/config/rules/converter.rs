@@ -23,9 +23,7 @@ pub(super) fn lower(
         "lower" => Converter::Lower,
         "upper" => Converter::Upper,
         "length" => Converter::Length,
-        "ipmask" => {
-            Converter::IpMask { v4: arguments.prefix(0, 32).unwrap_or(32), v6: arguments.prefix(1, 128).unwrap_or(128) }
-        }
+        "ipmask" => Converter::IpMask { v4: arguments.mask4(0).unwrap_or(u32::MAX), v6: arguments.mask6(1) },
         "field" | "word" => return part(row.name, arguments),
         "regsub" => return regsub(arguments),
         "bytes" => return bytes_part(arguments),
@@ -71,7 +69,8 @@ fn arithmetic(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>
         "xor" => Arithmetic::Xor,
         _ => return Ok(None),
     };
-    if let Some(number) = arguments.integer(0) {
+    let nothing = arguments.word(0).is_none();
+    if let Some(number) = arguments.integer(0).or(nothing.then_some(0)) {
         return Ok(Some(Converter::Arithmetic(operation, Operand::Number(number))));
     }
     match arguments.word(0) {
@@ -89,7 +88,10 @@ fn part(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>, Prob
         return Err(problem("the index must not be 0", arguments.span()));
     }
     let delimiters = arguments.bytes(1).unwrap_or_default();
-    let count = arguments.integer(2).unwrap_or(1);
+    if delimiters.is_empty() {
+        return Err(problem("Empty separators list", arguments.span()));
+    }
+    let count = arguments.integer_or_nothing(2).unwrap_or(1);
     Ok(Some(if name == "field" {
         Converter::Field { index, delimiters, count }
     } else {
@@ -99,9 +101,12 @@ fn part(name: &str, arguments: &Arguments<'_>) -> Result<Option<Converter>, Prob
 
 fn bytes_part(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
     let operand = |index: usize| -> Result<Option<Operand>, Problem> {
+        if let Some(number) = arguments.integer_or_nothing(index) {
+            return Ok(Some(Operand::Number(number)));
+        }
         let Some(word) = arguments.word(index) else { return Ok(None) };
-        match word.text.parse::<u32>() {
-            Ok(number) => Ok(Some(Operand::Number(number.into()))),
+        match word.text.parse::<i64>() {
+            Ok(number) => Ok(Some(Operand::Number(number))),
             // 3.x takes a variable here.
             Err(_) if word.text.contains('.') => {
                 super::effect::variable_name(&word.text, word).map(Operand::Variable).map(Some)
@@ -109,8 +114,13 @@ fn bytes_part(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {
             Err(_) => Err(problem(format!("'{}' is not a number", word.text), word.span)),
         }
     };
-    let offset = operand(0)?.unwrap_or(Operand::Number(0));
-    Ok(Some(Converter::Bytes { offset, length: operand(1)? }))
+    let Some(offset) = operand(0)?.filter(|_| arguments.word(0).is_some()) else {
+        return Err(problem("expected type 'integer' at position 1, but got nothing", arguments.span()));
+    };
+    // Before the first byte there are none, and less than none are all that follow.
+    let offset = if matches!(offset, Operand::Number(..0)) { Operand::Number(i64::MAX) } else { offset };
+    let length = operand(1)?.filter(|length| !matches!(length, Operand::Number(..0)));
+    Ok(Some(Converter::Bytes { offset, length }))
 }
 
 fn regsub(arguments: &Arguments<'_>) -> Result<Option<Converter>, Problem> {

@@ -335,6 +335,9 @@ pub(super) fn condition(text: &str, word: &Word) -> Result<Condition, Problem> {
 /// The name of a variable.
 pub(super) fn variable_name(name: &str, word: &Word) -> Result<Name, Problem> {
     Name::parse(name).ok_or_else(|| {
+        if let Some(at) = name.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.')) {
+            return problem(format!("invalid syntax at char '{}'", &name[at..]), word.span);
+        }
         let message = format!(
             "invalid variable name '{name}'. A variable name must be start by its scope. The scope can be 'proc', \
              'sess', 'txn', 'req', 'res' or 'check'"

@@ -57,6 +57,9 @@ pub(super) fn url_base64(bytes: &[u8]) -> Vec<u8> {
 
 /// RFC 4648 base64url, padded or not.
 pub(super) fn url_base64_decode(text: &[u8]) -> Option<Vec<u8>> {
+    if text.iter().any(|byte| matches!(byte, b'+' | b'/')) {
+        return None;
+    }
     let mut plain: Vec<u8> = text
         .iter()
         .map(|byte| match byte {

@@ -59,6 +59,8 @@ pub enum Step {
     Member(String),
     /// An element of an array.
     Element(usize),
+    /// What is written is no path: it leads nowhere, as with haproxy.
+    Nowhere,
 }
 
 /// Reads `$.a.b[1]`.
@@ -87,7 +89,7 @@ pub fn path(text: &str) -> Option<Vec<Step>> {
 /// Arrays and objects within one another; beyond this the text is refused.
 const DEPTH_MAX: usize = 64;
 
-/// The value at the end of a path: a text, a number, a boolean; `integer`: of a number, what stands before its point. Objects
+/// The value at the end of a path: a text, a number as it is written, a boolean; `integer`: of a number, what stands before its point. Objects
 /// and `null` give none; an array of JSON Web Tokens and the like is given as it is written, from haproxy 3.0 on.
 pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Value<'a>> {
     let mut reader = Reader { text, at: 0 };
@@ -96,6 +98,7 @@ pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Val
         match step {
             Step::Member(name) => reader.member(name)?,
             Step::Element(index) => reader.element(*index)?,
+            Step::Nowhere => return None,
         }
     }
     reader.blanks();
@@ -106,9 +109,11 @@ pub(super) fn query<'a>(text: &[u8], path: &[Step], integer: bool) -> Option<Val
         b'-' | b'0'..=b'9' => {
             let number = reader.number()?;
             match std::str::from_utf8(number).ok()?.parse::<i64>() {
-                Ok(number) => Value::Int(number),
+                Ok(number) if integer => Value::Int(number),
+                // Digits alone are a number too large.
+                Err(_) if integer && number.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')) => return None,
                 Err(_) if integer => Value::Int(leading_int(number)),
-                Err(_) => Value::Str(Cow::Owned(number.to_vec())),
+                _ => Value::Str(Cow::Owned(number.to_vec())),
             }
         }
         _ => return None,

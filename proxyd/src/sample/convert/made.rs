@@ -202,7 +202,7 @@ impl Made {
         let made = |text: Vec<u8>| Value::Str(Cow::Owned(text));
         Some(match self {
             Self::Table(id, wanted) => table::apply(context, *id, *wanted, &value)?,
-            Self::Concat(..) | Self::AddItem(..) => made(self.joined(context, value.into_written().into_owned())),
+            Self::Concat(..) | Self::AddItem(..) => made(self.joined(context, value.into_text().into_owned())),
             Self::Compare(name) => {
                 let other = stream.variable(name)?.into_text();
                 Value::Int(text::order(&value.into_text(), &other))
@@ -234,8 +234,8 @@ impl Made {
                 let utc_offset = if *local { stream.live.utc_offset(seconds) } else { 0 };
                 made(time::format(format, seconds, utc_offset, fraction, *unit))
             }
-            Self::Json(input) => made(json::escape(&value.into_written(), *input)?),
-            Self::JsonQuery(path, integer) => json::query(&value.into_written(), path, *integer)?,
+            Self::Json(input) => made(json::escape(&value.into_text(), *input)?),
+            Self::JsonQuery(path, integer) => json::query(&value.into_text(), path, *integer)?,
             Self::TokenPart(part, query) => jwt::query(&value.into_text(), *part, query.as_ref())?,
             Self::DecryptToken(decrypter) => Value::Bin(Cow::Owned(decrypter.decrypt(context, &value.into_bytes())?)),
             Self::VerifyToken(verifier) => Value::Int(verifier.verify(context, &value.into_text())?),
@@ -282,7 +282,7 @@ impl Made {
                 value
             }
             Self::HasControl => Value::Bool(value.into_bytes().iter().any(|byte| *byte < 32 || *byte == 127)),
-            Self::CutLine => Value::Str(text::part(value.into_written(), |text| {
+            Self::CutLine => Value::Str(text::part(value.into_text(), |text| {
                 Some(0..text.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(text.len()))
             })?),
             Self::Capture(side, slot) => {
@@ -291,8 +291,9 @@ impl Made {
                     Side::Request => &transaction.captured_request,
                     Side::Response => &transaction.captured_response,
                 };
-                list.borrow_mut().get_mut(*slot)?.keep(&value.clone().into_written());
-                value
+                let text = value.into_text();
+                list.borrow_mut().get_mut(*slot)?.keep(&text);
+                Value::Str(text)
             }
             Self::ServersUp => {
                 let backend = stream.live.backend_named(&value.into_text())?;
@@ -307,6 +308,8 @@ impl Made {
                 Value::Bool(stream.live.server_up(backend, server))
             }
             Self::Map { file, number, output, default } => {
+                // What cannot be looked up has no default either.
+                file.takes(*number, &value).then_some(())?;
                 looked_up(file, *number, *output, &value).or_else(|| default.clone())?
             }
             Self::FrontendExists => Value::Bool(stream.live.has_frontend(&value.into_text())),
@@ -316,7 +319,7 @@ impl Made {
     /// `concat` and `add_item`.
     fn joined(&self, context: &Context<'_>, mut text: Vec<u8>) -> Vec<u8> {
         let (Self::Concat(before, name, after) | Self::AddItem(before, name, after)) = self else { return text };
-        let value = name.as_ref().and_then(|name| context.stream.variable(name)).map(Value::into_written);
+        let value = name.as_ref().and_then(|name| context.stream.variable(name)).map(Value::into_text);
         let between = match self {
             Self::AddItem(..) => !text.is_empty() && (value.is_some() || !after.is_empty()),
             _ => true,

@@ -105,10 +105,10 @@ fn ranges<'a>(text: &'a [u8], delimiters: &'a [u8]) -> impl DoubleEndedIterator<
     })
 }
 
-/// From the field `index` on, in the direction it is counted from, `count` fields; all with 0.
+/// From the field `index` on, in the direction it is counted from, `count` fields; all with 0 or less.
 fn pick(mut fields: impl DoubleEndedIterator<Item = Range<usize>>, index: i64, count: i64) -> Option<Range<usize>> {
     let skip = usize::try_from(index.unsigned_abs()).ok()?.checked_sub(1)?;
-    let more = usize::try_from(count).ok()?.checked_sub(1);
+    let more = usize::try_from(count).unwrap_or(0).checked_sub(1);
     if index > 0 {
         let first = fields.nth(skip)?;
         let last = match more {
@@ -126,12 +126,11 @@ fn pick(mut fields: impl DoubleEndedIterator<Item = Range<usize>>, index: i64, c
     }
 }
 
-/// -1, 0 or 1: what `strcmp` says, of the bytes they have in common and then of their lengths.
+/// What `strcmp` says: by how much the first bytes that differ do, else -1, 0 or 1 for the lengths.
 pub(super) fn order(one: &[u8], other: &[u8]) -> i64 {
-    match one.cmp(other) {
-        std::cmp::Ordering::Less => -1,
-        std::cmp::Ordering::Equal => 0,
-        std::cmp::Ordering::Greater => 1,
+    match one.iter().zip(other).find(|(one, other)| one != other) {
+        Some((one, other)) => i64::from(*one) - i64::from(*other),
+        None => i64::from(one.len() > other.len()) - i64::from(one.len() < other.len()),
     }
 }
 
@@ -153,7 +152,7 @@ pub(super) fn parameter(text: &[u8], name: &[u8], delimiters: &[u8]) -> Option<R
     })
 }
 
-/// Replaces the first match, or all.
+/// Replaces the first match, or all. As with haproxy, what is behind the last match is looked at once more, also where it is empty.
 pub(super) fn replace<'t>(regex: &Regex, replacement: &Replacement, all: bool, text: Cow<'t, [u8]>) -> Cow<'t, [u8]> {
     let mut out = Vec::new();
     let (mut copied, mut at) = (0, 0);
@@ -162,9 +161,10 @@ pub(super) fn replace<'t>(regex: &Regex, replacement: &Replacement, all: bool, t
         out.extend_from_slice(text.get(copied..whole.start).unwrap_or_default());
         replacement.write(&text, &groups, &mut out);
         copied = whole.end;
-        // After an empty match the search goes on behind the next byte.
-        at = if whole.is_empty() { whole.end + 1 } else { whole.end };
-        if !all {
+        // Where a match took nothing the search goes on behind the next byte.
+        let stays = whole.end == at;
+        at = if stays { at + 1 } else { whole.end };
+        if !all || at == text.len() && !stays && !regex.is_match(b"") {
             break;
         }
     }

@@ -132,17 +132,108 @@ pub(super) fn format(format: &[u8], seconds: i64, utc_offset: i32, fraction: i64
         match bytes.next() {
             Some(b'N') => {
                 let digits = match unit {
-                    Unit::Seconds => String::new(),
+                    Unit::Seconds => "%N".to_owned(),
                     Unit::Milliseconds => format!("{fraction:03}"),
                     Unit::Microseconds => format!("{fraction:06}"),
                 };
                 out.extend_from_slice(digits.as_bytes());
             }
-            Some(&letter) => out.extend_from_slice(field(letter, local, seconds, utc_offset).as_bytes()),
+            Some(_) => {
+                let rest = bytes.as_slice();
+                let conversion = format.get(format.len() - rest.len() - 1..).unwrap_or_default();
+                let (written, length) = Modifiers::of(conversion, |letter| field(letter, local, seconds, utc_offset));
+                out.extend_from_slice(written.as_bytes());
+                bytes = conversion.get(length..).unwrap_or_default().iter();
+            }
             None => out.push(b'%'),
         }
     }
     out
+}
+
+/// What glibc takes between `%` and the letter.
+struct Modifiers {
+    /// `_`, `-` or `0`: what numbers are filled up with.
+    fill: Option<u8>,
+    /// `^`
+    upper: bool,
+    /// `#`: upper case, of names that are upper case anyhow lower case.
+    other_case: bool,
+    /// At least so many characters.
+    width: usize,
+}
+
+impl Modifiers {
+    /// The widest field.
+    const WIDTH_MAX: usize = 1_000;
+
+    /// What a conversion is written as, given what its letter alone is, and how many bytes it took. One that is none is written as it is.
+    fn of(conversion: &[u8], field: impl FnOnce(u8) -> String) -> (String, usize) {
+        let mut modifiers = Self { fill: None, upper: false, other_case: false, width: 0 };
+        let mut bytes = conversion.iter().copied().enumerate().peekable();
+        while let Some((_, flag)) = bytes.next_if(|(_, byte)| matches!(byte, b'_' | b'-' | b'0' | b'^' | b'#')) {
+            match flag {
+                b'^' => modifiers.upper = true,
+                b'#' => modifiers.other_case = true,
+                fill => modifiers.fill = Some(fill),
+            }
+        }
+        while let Some((_, digit)) = bytes.next_if(|(_, byte)| byte.is_ascii_digit()) {
+            modifiers.width = (modifiers.width * 10 + usize::from(digit - b'0')).min(Self::WIDTH_MAX);
+        }
+        // Other calendars and digits: the C locale has none.
+        let _ = bytes.next_if(|(_, byte)| matches!(byte, b'E' | b'O'));
+        match bytes.next() {
+            Some((at, letter)) if is_conversion(letter) => (modifiers.write(letter, field(letter)), at + 1),
+            Some((at, _)) => (format!("%{}", String::from_utf8_lossy(&conversion[..=at])), at + 1),
+            None => (format!("%{}", String::from_utf8_lossy(conversion)), conversion.len()),
+        }
+    }
+
+    fn write(&self, letter: u8, mut text: String) -> String {
+        if self.upper || self.other_case && matches!(letter, b'a' | b'A' | b'b' | b'B' | b'h') {
+            text.make_ascii_uppercase();
+        } else if self.other_case && matches!(letter, b'p' | b'Z') {
+            text.make_ascii_lowercase();
+        }
+        let digits = text.trim_start_matches([' ', '0']);
+        let number = text.trim_start().bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
+        let digits = if number && digits.is_empty() { "0" } else { digits };
+        let fill = match self.fill {
+            Some(b'_') => ' ',
+            None if !number || matches!(letter, b'e' | b'k' | b'l') => ' ',
+            _ => '0',
+        };
+        match self.fill {
+            Some(b'-') if number => digits.to_owned(),
+            Some(b'-') => text,
+            Some(_) if number => filled(digits, fill, text.len().max(self.width)),
+            _ => filled(&text, fill, self.width),
+        }
+    }
+}
+
+fn filled(text: &str, fill: char, width: usize) -> String {
+    std::iter::repeat_n(fill, width.saturating_sub(text.len())).chain(text.chars()).collect()
+}
+
+fn is_conversion(letter: u8) -> bool {
+    b"aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%".contains(&letter)
+}
+
+/// The year that the week of ISO 8601 belongs to, and its number.
+fn iso_week(at: &Civil, yday: i64, weekday: usize) -> (i64, i64) {
+    let days = |year: i64| if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) { 366 } else { 365 };
+    // A week belongs to the year that its Thursday is in.
+    let thursday = yday + 3 - (i64::try_from(weekday).unwrap_or(0) + 6) % 7;
+    let year = at.year;
+    if thursday < 0 {
+        (year - 1, (thursday + days(year - 1)) / 7 + 1)
+    } else if thursday >= days(year) {
+        (year + 1, (thursday - days(year)) / 7 + 1)
+    } else {
+        (year, thursday / 7 + 1)
+    }
 }
 
 /// From 0.
@@ -179,6 +270,9 @@ fn field(letter: u8, local: i64, seconds: i64, utc_offset: i32) -> String {
         b'D' | b'x' => format!("{:02}/{:02}/{:02}", at.month, at.day, at.year.rem_euclid(100)),
         b'e' => format!("{:2}", at.day),
         b'F' => format!("{:04}-{:02}-{:02}", at.year, at.month, at.day),
+        b'g' => format!("{:02}", iso_week(&at, yday, weekday).0.rem_euclid(100)),
+        b'G' => iso_week(&at, yday, weekday).0.to_string(),
+        b'V' => format!("{:02}", iso_week(&at, yday, weekday).1),
         b'H' => format!("{:02}", at.hour),
         b'I' => format!("{hour12:02}"),
         b'j' => format!("{:03}", yday + 1),

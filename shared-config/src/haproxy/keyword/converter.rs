@@ -29,7 +29,7 @@ pub const CONVERTERS: &[ConverterRow] = &[
     converter("base2", &[], Bin, Str, Works),
     converter("base64", &[], Bin, Str, Works),
     converter("be2dec", args::STR_O_INT_INT, Bin, Str, Works),
-    converter("be2hex", args::STR_O_INT_INT, Bin, Str, Works),
+    converter("be2hex", args::O_STR_INT_INT, Bin, Str, Works),
     converter("bool", &[], Sint, Bool, Works),
     converter("bytes", args::STR_O_STR, Bin, Bin, Works),
     converter("capture-req", args::INT, Str, Str, Works),

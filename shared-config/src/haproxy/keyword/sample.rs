@@ -45,7 +45,8 @@ impl SampleType {
         use SampleType::{Addr, Any, Bin, Bool, Ipv4, Ipv6, Meth, Same, Sint, Str};
         match wanted {
             Any | Same | Str | Bin => true,
-            Bool | Sint => matches!(self, Any | Same | Bool | Sint | Addr | Ipv4 | Str),
+            Bool => matches!(self, Any | Same | Bool | Sint | Str),
+            Sint => matches!(self, Any | Same | Bool | Sint | Addr | Ipv4 | Str),
             Addr | Ipv4 | Ipv6 => matches!(self, Any | Same | Sint | Addr | Ipv4 | Ipv6 | Str),
             Meth => matches!(self, Any | Same | Str | Bin | Meth),
         }
@@ -300,6 +301,7 @@ pub(super) mod args {
     pub(crate) const O_INT_STR: &[Arg] = &[optional(Integer), optional(Str)];
     pub(crate) const O_STR: &[Arg] = &[optional(Str)];
     pub(crate) const O_STR_INT: &[Arg] = &[optional(Str), optional(Integer)];
+    pub(crate) const O_STR_INT_INT: &[Arg] = &[optional(Str), optional(Integer), optional(Integer)];
     pub(crate) const O_STR_INT_STR: &[Arg] = &[optional(Str), optional(Integer), optional(Str)];
     pub(crate) const O_STR_STR: &[Arg] = &[optional(Str), optional(Str)];
     pub(crate) const O_STR_STR_STR: &[Arg] = &[optional(Str), optional(Str), optional(Str)];

@@ -125,7 +125,7 @@ fn casts_are_those_of_haproxy() {
     for (from, accepted) in [
         (Bool, [true, true, false, true, true]),
         (Sint, [true; 5]),
-        (Ipv4, [true; 5]),
+        (Ipv4, [false, true, true, true, true]),
         (Ipv6, [false, false, true, true, true]),
         (Str, [true; 5]),
         (Bin, [false, false, false, true, true]),

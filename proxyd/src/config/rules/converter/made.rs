@@ -166,9 +166,7 @@ fn json_query(arguments: &Arguments<'_>) -> Result<Made, Problem> {
 
 /// A path, and whether the value is made an integer.
 pub(super) fn query(path: &str, arguments: &Arguments<'_>) -> Result<jwt::Query, Problem> {
-    let Some(steps) = json::path(path) else {
-        return Err(problem("invalid json_path", arguments.span()));
-    };
+    let steps = json::path(path).unwrap_or_else(|| vec![json::Step::Nowhere]);
     let integer = match arguments.word(1).map(Word::as_str) {
         None => false,
         Some("int") => true,
@@ -178,12 +176,15 @@ pub(super) fn query(path: &str, arguments: &Arguments<'_>) -> Result<jwt::Query,
 }
 
 fn grouping(arguments: &Arguments<'_>, form: Form) -> Result<Made, Problem> {
-    let most = if form == Form::Hexadecimal { i64::MAX } else { 8 };
-    let size = arguments.integer(1).unwrap_or(1);
-    let Some(size) =
-        usize::try_from(size).ok().filter(|size| *size > 0 && i64::try_from(*size).is_ok_and(|size| size <= most))
-    else {
-        return Err(problem(format!("chunk_size value must be in range (1-{most})"), arguments.span()));
+    let size = arguments.integer(1).unwrap_or(0);
+    let size = match (form, usize::try_from(size)) {
+        // Without a separator it does not matter where one would stand.
+        (Form::Hexadecimal, _) if arguments.word(0).is_none() => 1,
+        (Form::Hexadecimal, Ok(size @ 1..)) | (_, Ok(size @ 1..=8)) => size,
+        (Form::Hexadecimal, _) => {
+            return Err(problem(format!("chunk_size needs to be positive ({size})"), arguments.span()));
+        }
+        _ => return Err(problem(format!("chunk_size out of [1..8] range ({size})"), arguments.span())),
     };
     Ok(Made::Groups(Grouping {
         separator: arguments.bytes(0).unwrap_or_default(),
