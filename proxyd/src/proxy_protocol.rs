@@ -21,6 +21,12 @@ const V1_MAX: usize = 107;
 /// Bytes after the fixed part of a version 2 header that are read: addresses and TLVs.
 const V2_MAX: usize = 4_096;
 
+/// The longest name of a host in an addition, as haproxy has it.
+const AUTHORITY_MAX: usize = 255;
+
+/// The longest id in an addition, as the specification has it.
+const UNIQUE_ID_MAX: usize = 128;
+
 /// Bytes of the additions that are written at most: the length of a header is a number of 16 bits.
 const ADDITIONS_MAX: usize = u16::MAX as usize - 36;
 
@@ -234,7 +240,10 @@ fn read_v1(input: &[u8]) -> Result<Progress, HeaderError> {
         Some("TCP6") => text.parse::<Ipv6Addr>().map(IpAddr::V6).map_err(|_| HeaderError::Invalid),
         Some(_) | None => Err(HeaderError::Invalid),
     };
-    let port = |text: &str| text.parse::<u16>().map_err(|_| HeaderError::Invalid);
+    let port = |text: &str| match text.parse::<u16>() {
+        Ok(port) if !text.starts_with('+') => Ok(port),
+        _ => Err(HeaderError::Invalid),
+    };
     let ends = Ends {
         source: SocketAddr::new(address(source)?, port(from)?),
         destination: SocketAddr::new(address(destination)?, port(to)?),
@@ -282,10 +291,16 @@ fn checksum(before: &[u8], after: &[u8]) -> u32 {
     crc32c(before.iter().chain(&[0; 4]).chain(after).copied())
 }
 
-/// Whether each TLV ends within the header. They say nothing that is used, but one that leads out of it is an attempt.
+/// Whether each TLV ends within the header and is as long as it may be: one that leads out of it is an attempt.
 fn tlvs_fit(mut tlvs: &[u8]) -> bool {
-    while let [_, high, low, rest @ ..] = tlvs {
-        let Some(next) = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
+    while let [kind, high, low, rest @ ..] = tlvs {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let most = match *kind {
+            kind::AUTHORITY => AUTHORITY_MAX,
+            kind::UNIQUE_ID => UNIQUE_ID_MAX,
+            _ => usize::MAX,
+        };
+        let Some(next) = rest.get(length..).filter(|_| length <= most) else { return false };
         tlvs = next;
     }
     tlvs.is_empty()

@@ -8,11 +8,12 @@
 //! - [`policy`] where the rules have their say; [`server_content`] those on what a server sends, [`body`] waiting for a body
 //! - [`cookies`] persistence by cookies, [`capture`] what is kept for the log
 //! - [`stickiness`] persistence by stick tables
-//! - [`preface`] what comes before a client's first byte and says who it is, [`send_proxy`] what servers are told of that
+//! - [`admission`] the rules that are asked before anything is read, [`preface`] what comes before a client's first byte and says who it is, [`send_proxy`] what servers are told of that
 //! - [`service`] answers that proxyd gives itself
 //! - [`tcp`] a connection in `mode tcp`
 //! - [`relay`] bytes in both directions, [`transfer`] in one, [`conn`] one end, [`pool`] server connections put aside
 
+pub mod admission;
 pub mod attempt;
 mod bad_message;
 pub mod body;
@@ -111,6 +112,8 @@ pub struct Session {
 pub struct ProxyHeader {
     /// Its additions, as they came.
     pub tlvs: Box<[u8]>,
+    /// The ends of the connection itself: the client's, then ours.
+    pub own: [Option<SocketAddr>; 2],
 }
 
 /// A client's connection and what is known of it, in one piece that goes with the request being answered.
@@ -127,6 +130,11 @@ impl Session {
     /// The address the client connected to; asked from the system once.
     pub fn destination(&self, client: &Conn) -> Option<SocketAddr> {
         **self.destination.get_or_init(|| Box::new(client.stream().local_address()))
+    }
+
+    /// From now on the client has connected to there.
+    pub fn set_destination(&mut self, destination: SocketAddr) {
+        self.destination = OnceCell::from(Box::new(Some(destination)));
     }
 
     /// The same, if it was asked for.
@@ -227,13 +235,13 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
         let mut link = link;
         let Link { session, client } = &mut *link;
         // What only some connections need, or only for a while, is allocated when they do.
-        let told = match policy::admits_connection(session, client) {
+        let told = match admission::admits_connection(session, client) {
             Some(expected) if expected != Expected::default() => {
                 Box::pin(preface::read(session, client, expected)).await
             }
             expected => expected.is_some(),
         };
-        if told && policy::admits_session(session, client) {
+        if told && admission::becomes_session(session, client) {
             let http = match (is_monitor(session), session.frontend.section.mode) {
                 (true, _) => {
                     Box::pin(service::answer_monitor_net(session, client)).await;
@@ -254,7 +262,7 @@ pub fn run(worker: Rc<Worker>, presence: Presence, entrance: Entrance, accepted:
             }
             let Link { session, client } = &mut *link;
             client.release(&session.worker.buffers);
-            if session.frontend.nolinger {
+            if http && session.frontend.nolinger {
                 client.stream().reset_on_close();
             }
         }
@@ -270,9 +278,7 @@ fn count_accepted(session: &Session, now: Moment) {
     for traffic in [&session.frontend.section.traffic, &session.listener.traffic] {
         let counters = traffic.of(index);
         counters.add(Count::Connections, 1);
-        counters.add(Count::Sessions, 1);
         traffic.event(index, Event::Connection, now_ms);
-        traffic.event(index, Event::Session, now_ms);
     }
 }
 

@@ -67,4 +67,5 @@ mod states;
 mod stick;
 mod switch;
 mod tcp;
+mod tcp_ends;
 mod threads;

@@ -212,6 +212,8 @@ pub async fn serve(
         pace.turn(&limits).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // Another worker may have had its turn since.
+                pace.turn(&limits).await;
                 let places = loop {
                     // Other workers accept too: the last place may be gone, then this connection waits for one.
                     match limits().take() {

@@ -264,6 +264,7 @@ impl Effect {
                     gpt.set(data, value, stream.now_ms);
                 });
             }
+            Self::Address(..) | Self::Port(..) => self.say(context),
             Self::LogLevel(_)
             | Self::Mark(_)
             | Self::Tos(_)
@@ -272,8 +273,6 @@ impl Effect {
             | Self::SendOnce
             | Self::PriorityClass(_)
             | Self::PriorityOffset(_)
-            | Self::Address(..)
-            | Self::Port(..)
             | Self::Timeout(..)
             | Self::Retries(_)
             | Self::Bandwidth(_)
@@ -282,9 +281,37 @@ impl Effect {
         true
     }
 
+    /// Says of the connection where it comes from or leads to.
+    fn say(&self, context: &Context<'_>) {
+        let stream = context.stream;
+        match self {
+            Self::Address(end, expression) => {
+                if let Some(ip) = expression.value(context).and_then(|value| value.to_ip()) {
+                    let port = stream.end(*end).map_or(0, |address| address.port());
+                    stream.said_of(*end).inspect(|place| place.set(Some(SocketAddr::new(ip, port))));
+                }
+            }
+            Self::Port(end, expression) => {
+                let port = expression.value(context).and_then(|value| u16::try_from(value.to_int()?).ok());
+                if let Some(port) = port {
+                    let ip = stream.end(*end).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+                    stream.said_of(*end).inspect(|place| place.set(Some(SocketAddr::new(ip, port))));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Notes it for the data path.
     fn note(&self, context: &Context<'_>) {
-        let Some(transaction) = context.stream.transaction else { return };
+        let Some(transaction) = context.stream.transaction else {
+            match (self, context.stream.said) {
+                (Self::Mark(mark), Some(said)) => said.mark.set(Some(*mark)),
+                (Self::Tos(tos), Some(said)) => said.tos.set(Some(*tos)),
+                _ => {}
+            }
+            return;
+        };
         match self {
             Self::LogLevel(level) => transaction.log_level.set(Some(*level)),
             Self::Mark(mark) => transaction.mark.set(Some(*mark)),
@@ -310,19 +337,6 @@ impl Effect {
                     transaction.priority_offset.set(offset);
                 }
             }
-            Self::Address(end, expression) => {
-                if let Some(ip) = expression.value(context).and_then(|value| value.to_ip()) {
-                    let port = known(context, *end).map_or(0, |address| address.port());
-                    place(context, *end).inspect(|place| place.set(Some(SocketAddr::new(ip, port))));
-                }
-            }
-            Self::Port(end, expression) => {
-                let port = expression.value(context).and_then(|value| u16::try_from(value.to_int()?).ok());
-                if let Some(port) = port {
-                    let ip = known(context, *end).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-                    place(context, *end).inspect(|place| place.set(Some(SocketAddr::new(ip, port))));
-                }
-            }
             Self::Retries(retries) => {
                 let retries = retries.number(context).and_then(|number| u8::try_from(number).ok());
                 if let Some(retries) = retries.filter(|retries| *retries <= RETRIES_MAX) {
@@ -343,6 +357,8 @@ impl Effect {
             | Self::Track { .. }
             | Self::CountUp { .. }
             | Self::SetTag { .. }
+            | Self::Address(..)
+            | Self::Port(..)
             | Self::Nothing => {}
         }
     }
@@ -378,24 +394,6 @@ fn track(context: &Context<'_>, number: u8, table: TableId, key: &Expression) ->
     }
     transaction.counters.start(number, tracked);
     true
-}
-
-/// The address as rules see it now.
-fn known(context: &Context<'_>, end: End) -> Option<SocketAddr> {
-    let stream = context.stream;
-    let own = match end {
-        End::Source => stream.source,
-        End::Destination => stream.destination,
-    };
-    place(context, end).and_then(Cell::get).or(own)
-}
-
-fn place<'a>(context: &Context<'a>, end: End) -> Option<&'a Cell<Option<SocketAddr>>> {
-    let transaction = context.stream.transaction?;
-    Some(match end {
-        End::Source => &transaction.source,
-        End::Destination => &transaction.destination,
-    })
 }
 
 /// A place for a `capture` action, beyond those that the frontend declares.

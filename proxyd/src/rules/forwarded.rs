@@ -1,6 +1,7 @@
 //! `option forwarded`: what a request is told of the way it came, as one element of the `Forwarded` header (RFC 7239).
 
 use crate::sample::convert::forwarded::{self, Parameter};
+use crate::sample::fetch::End;
 use crate::sample::{Context, Expression, Value};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -73,10 +74,8 @@ impl Forwarded<Expression> {
         if let Some(host) = self.host.as_ref().and_then(|host| host_of(host, context)) {
             parameter(&mut out, b"host", &host, true);
         }
-        for (name, node, address) in
-            [(b"by".as_slice(), &self.by, context.stream.destination), (b"for", &self.client, context.stream.source)]
-        {
-            if let Some(text) = node.text(address, context) {
+        for (name, node, end) in [(b"by".as_slice(), &self.by, End::Destination), (b"for", &self.client, End::Source)] {
+            if let Some(text) = node.text(context.stream.end(end), context) {
                 parameter(&mut out, name, &text, false);
             }
         }

@@ -4,7 +4,7 @@ use super::Value;
 use super::content::{Body, Content};
 use super::fetch::course::Course;
 use super::fetch::socket::{Socket, Which};
-use super::fetch::{Figure, Side};
+use super::fetch::{End, Figure, Side};
 use super::transaction::Transaction;
 use super::variable::{Name, ProcessVariables, Scope, Target, Variables};
 use super::variable_limits::VariableLimits;
@@ -13,6 +13,7 @@ use crate::ids::{BackendId, FrontendId, ServerIndex, TableId, UserlistId};
 use crate::proxy_protocol::PrefaceError;
 use crate::stick::tracked::Statuses;
 use crate::stick::{Counters, DataType, Table, Tracked};
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +32,14 @@ pub struct Context<'a> {
 /// The connection a request came over, and the process around it.
 #[derive(Clone, Copy)]
 pub struct Stream<'a> {
-    /// The client; `None` on a socket without addresses.
+    /// The client, as the connection has it; `None` on a socket without addresses.
     pub source: Option<SocketAddr>,
-    /// Where the client connected to.
+    /// Where the client connected to, likewise.
     pub destination: Option<SocketAddr>,
+    /// Both, as they were before a PROXY header told others.
+    pub own: Option<[Option<SocketAddr>; 2]>,
+    /// Where rules on the connection itself keep what they say of it.
+    pub said: Option<&'a Said>,
     /// The frontend's id and name.
     pub frontend: (FrontendId, &'a str),
     /// The backend's id and name, once one is chosen.
@@ -95,7 +100,48 @@ impl<'a> Context<'a> {
     }
 }
 
+/// What rules say of a connection before there is an exchange on it.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// `set-src`, `set-src-port`
+    pub source: Cell<Option<SocketAddr>>,
+    /// `set-dst`, `set-dst-port`
+    pub destination: Cell<Option<SocketAddr>>,
+    /// `set-mark`
+    pub mark: Cell<Option<u32>>,
+    /// `set-tos`
+    pub tos: Cell<Option<u8>>,
+}
+
 impl<'a> Stream<'a> {
+    /// Where a rule keeps what it says of an end of the connection.
+    pub(crate) fn said_of(&self, end: End) -> Option<&'a Cell<Option<SocketAddr>>> {
+        match (self.transaction, self.said, end) {
+            (Some(transaction), _, End::Source) => Some(&transaction.source),
+            (Some(transaction), _, End::Destination) => Some(&transaction.destination),
+            (None, Some(said), End::Source) => Some(&said.source),
+            (None, Some(said), End::Destination) => Some(&said.destination),
+            (None, None, _) => None,
+        }
+    }
+
+    /// An end of the connection as rules see it, which may have changed it.
+    pub(crate) fn end(&self, end: End) -> Option<SocketAddr> {
+        self.said_of(end).and_then(Cell::get).or(match end {
+            End::Source => self.source,
+            End::Destination => self.destination,
+        })
+    }
+
+    /// The same as the connection itself has it.
+    pub(crate) fn own_end(&self, end: End) -> Option<SocketAddr> {
+        let [source, destination] = self.own.unwrap_or([self.source, self.destination]);
+        match end {
+            End::Source => source,
+            End::Destination => destination,
+        }
+    }
+
     /// The counters that have this number and those that stand behind them: of the exchange, of the connection.
     fn all_counters(&self) -> impl Iterator<Item = &'a Counters> {
         self.transaction.map(|transaction| &transaction.counters).into_iter().chain([self.counters])
@@ -118,6 +164,8 @@ impl<'a> Stream<'a> {
         Self {
             source: None,
             destination: None,
+            own: None,
+            said: None,
             frontend: (FrontendId(0), ""),
             backend: None,
             listener: 0,

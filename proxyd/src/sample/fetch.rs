@@ -142,8 +142,12 @@ pub enum Fetch {
     Never,
     /// `src`, `dst`
     Address(End),
+    /// `fc_src`, `fc_dst`: of the connection, whatever rules on what it carries say.
+    OwnAddress(End),
     /// `src_port`, `dst_port`
     Port(End),
+    /// `fc_src_port`, `fc_dst_port`
+    OwnPort(End),
     /// `path`, `url` and the like.
     Target(TargetPart),
     /// `url_param`
@@ -248,6 +252,8 @@ pub enum Fetch {
     Bearer(Option<Box<[u8]>>),
     /// `src_is_local`, `dst_is_local`
     IsLocal(End),
+    /// `fc_src_is_local`, `fc_dst_is_local`
+    OwnIsLocal(End),
     /// `fc_http_major`, `bc_http_major`
     HttpMajor(Side),
     /// `fc_rcvd_proxy`: the connection began with a PROXY header.
@@ -292,13 +298,16 @@ impl Fetch {
         match self {
             Self::Header(fetch, wanted) => {
                 let head = head(context, fetch.side)?;
-                // A header without an occurrence means the last one here.
-                let occurrence = fetch.occurrence.unwrap_or(-1);
+                // A header without an occurrence means the last one here, and without a name either none.
+                let occurrence = fetch.occurrence.or(fetch.name.as_ref().map(|_| -1))?;
                 nth(fetch.values(head), occurrence).and_then(|text| made(text, *wanted))
             }
-            Self::Cookie { side, name, wanted } => cookie::values(head(context, *side)?, *side, name.as_deref())
-                .last()
-                .and_then(|text| made(text, *wanted)),
+            Self::Cookie { side, name, wanted } => {
+                let mut values = cookie::values(head(context, *side)?, *side, name.as_deref());
+                // Of those of a name the last, else the first.
+                let text = if name.is_some() { values.last() } else { values.next() };
+                text.and_then(|text| made(text, *wanted))
+            }
             Self::AdmittedGroups(_) => self.single(context),
             _ => {
                 let mut found = None;
@@ -325,6 +334,7 @@ impl Fetch {
                     Some(occurrence) => {
                         nth(fetch.values(head), occurrence).and_then(made).map_or(ControlFlow::Continue(()), wants_more)
                     }
+                    None if fetch.name.is_none() => ControlFlow::Continue(()),
                     None => fetch.values(head).filter_map(&mut made).try_for_each(wants_more),
                 }
             }
@@ -369,8 +379,10 @@ impl Fetch {
                 };
                 list.get(*number)?.text.clone().map(|text| Value::Str(Cow::Owned(text)))
             }
-            Self::Address(end) => address(stream, *end).map(|address| Value::Ip(address.ip().to_canonical())),
-            Self::Port(end) => address(stream, *end).map(|address| Value::Int(address.port().into())),
+            Self::Address(end) => stream.end(*end).map(|address| Value::Ip(address.ip().to_canonical())),
+            Self::OwnAddress(end) => stream.own_end(*end).map(|address| Value::Ip(address.ip().to_canonical())),
+            Self::Port(end) => port(stream.end(*end)),
+            Self::OwnPort(end) => port(stream.own_end(*end)),
             Self::Target(part) => target::part(request()?, *part).map(Value::Str),
             Self::UrlParam { name, delimiter, ignore_case, wanted } => {
                 target::parameter(request()?, name.as_deref(), *delimiter, *ignore_case)
@@ -430,7 +442,8 @@ impl Fetch {
             Self::ProtoHttp => Some(Value::Bool(request().is_some())),
             Self::Date(offset, unit) => Some(Value::Int(since_1970(stream.now, *unit).saturating_add(*offset))),
             Self::DateFraction => Some(Value::Int(stream.now.subsec_micros().into())),
-            Self::IsLocal(end) => address(stream, *end).map(|address| Value::Bool(stream.live.is_local(address.ip()))),
+            Self::IsLocal(end) => is_local(stream, stream.end(*end)),
+            Self::OwnIsLocal(end) => is_local(stream, stream.own_end(*end)),
             Self::ProxyHeader => Some(Value::Bool(stream.proxy_header.is_some())),
             Self::Socket(fetch) => fetch.value(stream),
             Self::Acls(acls) => {
@@ -510,11 +523,13 @@ fn head<'a>(context: &Context<'a>, side: Side) -> Option<&'a Head> {
     head
 }
 
-fn address(stream: &Stream<'_>, end: End) -> Option<SocketAddr> {
-    match end {
-        End::Source => stream.source,
-        End::Destination => stream.destination,
-    }
+/// Where there is none, 0 is written.
+fn port(address: Option<SocketAddr>) -> Option<Value<'static>> {
+    address.map(|address| address.port()).filter(|port| *port != 0).map(|port| Value::Int(port.into()))
+}
+
+fn is_local(stream: &Stream<'_>, address: Option<SocketAddr>) -> Option<Value<'static>> {
+    address.map(|address| Value::Bool(stream.live.is_local(address.ip())))
 }
 
 fn made(text: &[u8], wanted: As) -> Option<Value<'_>> {

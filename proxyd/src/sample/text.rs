@@ -1,6 +1,7 @@
 //! Text with samples in it, as the arguments of rules have it: `https://%[hdr(host)]%[pathq]`.
 
 use super::context::Context;
+use super::fetch::End;
 use super::transaction::{Captured, Transaction};
 use super::{Expression, Value};
 use crate::http::Head;
@@ -175,8 +176,8 @@ fn as_logged(context: &Context<'_>, shows: impl Fn(Alias) -> bool, write: impl F
     let record = Record {
         backend: stream.backend.map(|(_, name)| name),
         server: stream.server.map_or(Responder::Nobody, |(_, name)| Responder::Server(name)),
-        client: stream.source,
-        destination: stream.destination,
+        client: stream.end(End::Source),
+        destination: stream.end(End::Destination),
         status: context.response.map(Head::status),
         request,
         captured_request: &of_request,

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::task::Poll;
+use std::task::{self, Poll, ready};
 use std::time::Duration;
 
 use super::conn::Conn;
@@ -13,7 +13,7 @@ use super::report::Stage;
 use super::service::Answer;
 use super::stream::Exchange;
 use super::transfer::poll_silence;
-use super::{cookies, form, h1, logging, own, policy, repeat, response_wait, send_proxy, stickiness};
+use super::{cookies, finish, form, h1, logging, own, policy, repeat, response_wait, send_proxy, stickiness};
 use crate::balance::dispatcher::{Choice, Slot, Wait, Waited, Wanted};
 use crate::balance::key::{self, RequestKey};
 use crate::balance::persist::{Attempt, may_redispatch};
@@ -221,8 +221,13 @@ impl Exchange<'_> {
                 }
             }
         };
+        if let Some(failed) = self.avoid {
+            let other = failed != slot.index();
+            self.count_attempt(view, if other { Count::Redispatches } else { Count::Retries });
+            self.account.redispatched |= other;
+            self.account.dequeued = Some(self.tick());
+        }
         self.account.dequeued.get_or_insert(self.account.now);
-        self.account.redispatched |= self.avoid.is_some_and(|failed| failed != slot.index());
         self.take_slot(slot);
         self.redirected(view)
     }
@@ -254,17 +259,16 @@ impl Exchange<'_> {
         let (Some(view), Some(index)) = (self.backend, self.server_index) else { return };
         let Some(server) = view.backend.servers.get(index) else { return };
         self.server_use = Some(InUse::enter(&server.traffic.sessions));
-        for traffic in [&server.traffic, &view.backend.section.traffic] {
-            traffic.of(self.session.worker.index).add(Count::Selected, 1);
+        if self.avoid != Some(index) {
+            for traffic in [&server.traffic, &view.backend.section.traffic] {
+                traffic.of(self.session.worker.index).add(Count::Selected, 1);
+            }
         }
         self.count_session(&server.traffic);
-        if self.account.retries == 0 {
-            self.count_session(&view.backend.section.traffic);
-        }
     }
 
-    /// A server counts each attempt, a backend each request.
-    fn count_session(&self, traffic: &Traffic) {
+    /// A server counts each attempt, a backend each request that is given to it.
+    pub(super) fn count_session(&self, traffic: &Traffic) {
         let worker = &self.session.worker;
         traffic.of(worker.index).add(Count::Sessions, 1);
         traffic.event(worker.index, Event::Session, worker.milliseconds(self.account.now));
@@ -286,8 +290,8 @@ impl Exchange<'_> {
             {
                 return Poll::Ready(Ok(waited));
             }
-            if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
-                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Queue, None)));
+            if let Poll::Ready(end) = self.poll_left(context, leaves, Phase::Queue) {
+                return Poll::Ready(Err(end));
             }
             let tell = || Some(self.report(Stage::Queue).connecting(deadline));
             poll_silence(context, session, &[(deadline, ())], tell)
@@ -381,8 +385,8 @@ impl Exchange<'_> {
             if let Poll::Ready(connected) = connecting.poll(context) {
                 return Poll::Ready(connected.map_err(|_| End::connect(Cause::ServerAbort)));
             }
-            if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
-                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
+            if let Poll::Ready(end) = self.poll_left(context, leaves, Phase::Connect) {
+                return Poll::Ready(Err(end));
             }
             let tell = || Some(self.report(Stage::Connect).connecting(deadline).towards(connecting.stream()));
             poll_silence(context, session, &[(deadline, ())], tell).map(|()| Err(End::connect(Cause::ServerTimeout)))
@@ -395,6 +399,21 @@ impl Exchange<'_> {
         }
         self.server = Some(ServerConn { conn, requests: 1, moves });
         Ok(())
+    }
+
+    /// The client has left, and that counts before there is a connection to a server: with `abortonclose`, and in `mode tcp` if
+    /// it reset its connection.
+    fn poll_left(&mut self, context: &mut task::Context<'_>, leaves: bool, phase: Phase) -> Poll<End> {
+        let bytes = !finish::is_http(self);
+        if !(leaves || bytes) {
+            return Poll::Pending;
+        }
+        ready!(self.client.poll_gone(context, &self.session.worker.buffers));
+        match (bytes && self.client.broken, leaves) {
+            (true, _) => Poll::Ready(End::new(Cause::ClientAbort, Phase::Data, None)),
+            (false, true) => Poll::Ready(End::new(Cause::ClientAbort, phase, None)),
+            (false, false) => Poll::Pending,
+        }
     }
 
     /// What rules have set of what few exchanges have.
@@ -506,28 +525,32 @@ impl Exchange<'_> {
         self.account.retries += 1;
         repeat::restore(self);
         let redispatch = self.redispatches(view);
-        self.count_attempt(view, if redispatch { Count::Redispatches } else { Count::Retries });
+        if !redispatch {
+            self.count_attempt(view, Count::Retries);
+        }
         let sent = end.retry != Retry::Connection;
         if sent {
             // haproxy counts that the request is sent again, and then the attempt.
             self.count_attempt(view, Count::Retries);
         }
         if redispatch {
-            // Where the server was reached, the line tells of another one only if it is another.
-            self.account.redispatched |= !sent;
             self.server_use = None;
             self.slot = None;
             self.avoid = self.server_index;
-            return Ok(());
+            if view.backend.farm.usable().active > 1 {
+                return Ok(());
+            }
         }
-        if let Some(server) = self.server_index.and_then(|index| view.backend.servers.get(index)) {
+        // Where it was waited for, that was long enough.
+        if !sent && end.cause != Cause::ServerTimeout {
+            let pause = view.backend.section.timeouts.connect.map_or(TURN_AROUND, |limit| limit.min(TURN_AROUND));
+            self.pause(view, pause).await?;
+        }
+        let server = self.server_index.and_then(|index| view.backend.servers.get(index));
+        if let Some(server) = server.filter(|_| !redispatch) {
             self.count_session(&server.traffic);
         }
-        if sent {
-            return Ok(());
-        }
-        let pause = view.backend.section.timeouts.connect.map_or(TURN_AROUND, |limit| limit.min(TURN_AROUND));
-        self.pause(view, pause).await
+        Ok(())
     }
 
     /// `option redispatch`: at the attempts it names, or at once where another server would do as well.
@@ -548,8 +571,8 @@ impl Exchange<'_> {
         let session = self.session;
         let leaves = view.backend.abortonclose;
         std::future::poll_fn(|context| {
-            if leaves && self.client.poll_gone(context, &session.worker.buffers).is_ready() {
-                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Connect, None)));
+            if let Poll::Ready(end) = self.poll_left(context, leaves, Phase::Connect) {
+                return Poll::Ready(Err(end));
             }
             let tell = || Some(self.report(Stage::Pause).connecting(Some(until)));
             poll_silence(context, session, &[(Some(until), ())], tell).map(Ok)

@@ -17,12 +17,14 @@ pub struct Conn {
     pub output: Buffer,
     /// The peer will send no more.
     pub ended: bool,
+    /// It has reset the connection.
+    pub broken: bool,
 }
 
 impl Conn {
     /// A connection without bytes.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, input: Buffer::default(), output: Buffer::default(), ended: false }
+        Self { stream, input: Buffer::default(), output: Buffer::default(), ended: false, broken: false }
     }
 
     /// The socket.
@@ -47,6 +49,7 @@ impl Conn {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
                     self.ended = matches!(read, Ok(0));
+                    self.broken |= read.is_err();
                     return Poll::Ready(read);
                 }
             }
@@ -112,8 +115,9 @@ impl Conn {
             match pipe.fill(&self.stream, most) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 taken => {
-                    if let Ok(count) = taken {
-                        self.ended = count == 0;
+                    match taken {
+                        Ok(count) => self.ended = count == 0,
+                        Err(_) => self.broken = true,
                     }
                     return Poll::Ready(taken);
                 }

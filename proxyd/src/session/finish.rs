@@ -26,6 +26,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
         }
         Err(end) => answer(exchange, end).await,
     };
+    exchange.account.server_broke = exchange.server.as_ref().is_some_and(|server| server.conn.broken);
     give_back_connection(exchange, end);
     part(exchange);
     let now = if end.is_some() || exchange.account.answered.is_none() { exchange.tick() } else { exchange.account.now };
@@ -217,7 +218,9 @@ fn count(exchange: &mut Exchange<'_>, end: Option<End>, timers: &Timers, now: Mo
     if let Some(view) = exchange.backend {
         count(&view.backend.section.traffic);
         count_sent(&view.backend.section.traffic, exchange, end, timers);
-        if end.is_some_and(|end| (end.cause, end.phase) == (Cause::Proxy, Phase::Request)) {
+        let refused =
+            end.is_some_and(|end| end.cause == Cause::Proxy && matches!(end.phase, Phase::Request | Phase::Tarpit));
+        if refused && !exchange.account.rejected {
             view.backend.section.traffic.of(index).add(Count::DeniedRequests, 1);
         }
     }
@@ -257,7 +260,9 @@ fn count_tracked(exchange: &Exchange<'_>, end: Option<End>) {
 fn count_request_end(counters: &Counters, exchange: &Exchange<'_>, end: End) {
     match (end.cause, end.phase) {
         (Cause::Local, _) => counters.add(Count::Intercepted, 1),
-        (Cause::Proxy, Phase::Request) if exchange.request_wire.is_some() => counters.add(Count::DeniedRequests, 1),
+        (Cause::Proxy, Phase::Request | Phase::Tarpit) if exchange.request_wire.is_some() || !is_http(exchange) => {
+            counters.add(Count::DeniedRequests, 1);
+        }
         (Cause::Proxy | Cause::ClientAbort | Cause::ClientTimeout, Phase::Request) => {
             counters.add(Count::RequestErrors, 1);
         }
@@ -272,8 +277,12 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
     if is_http(exchange) {
         counters.add(Count::Requests, 1);
     }
+    if exchange.account.server_broke {
+        counters.add(Count::ResponseErrors, 1);
+    }
     if let Some(end) = end {
         let what = match (end.cause, end.phase) {
+            (Cause::ClientAbort, Phase::Queue | Phase::Connect) if !is_http(exchange) => None,
             (_, Phase::Queue | Phase::Connect) => Some(Count::ConnectErrors),
             // Refused by rules: the server has done its part.
             (Cause::Proxy, Phase::Headers) if exchange.response_wire.is_some() => None,
@@ -283,6 +292,7 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
                 Cause::ServerAbort | Cause::ServerTimeout | Cause::Proxy | Cause::Down | Cause::Up | Cause::Killed,
                 Phase::Headers,
             ) => Some(Count::ResponseErrors),
+            (Cause::ClientAbort, Phase::Request) if !is_http(exchange) => Some(Count::ClientAborts),
             (Cause::ClientAbort | Cause::ClientTimeout, Phase::Headers | Phase::Data | Phase::Last) => {
                 Some(Count::ClientAborts)
             }

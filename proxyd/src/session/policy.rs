@@ -1,8 +1,6 @@
 //! Where the rules of frontend and backend meet an exchange: what they see, and what is done with their verdicts.
 
-use std::cell::Cell;
 use std::mem;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -12,7 +10,6 @@ use tokio::sync::oneshot;
 use super::Session;
 use super::attempt::InUse;
 use super::conn::Conn;
-use super::preface::Expected;
 use super::report::Stage;
 use super::service::{self, Answer};
 use super::stream::{Account, Exchange};
@@ -30,7 +27,7 @@ use crate::proxy::Server;
 use crate::proxy::settings::Mode;
 use crate::rules::acl::Condition;
 use crate::rules::resolve::Question;
-use crate::rules::tcp::{Preface, TcpVerdict};
+use crate::rules::tcp::TcpVerdict;
 use crate::rules::{self, Rules, Service, Silence, Verdict};
 use crate::sample::content::{Body, Content};
 use crate::sample::fetch::Side;
@@ -57,10 +54,11 @@ pub fn stream<'a>(
 ) -> Stream<'a> {
     let transaction = noted.map(|(transaction, _)| transaction);
     let now = noted.map_or(session.since, |(_, account)| account.now);
-    let said = |of: fn(&Transaction) -> &Cell<Option<SocketAddr>>| transaction.and_then(|noted| of(noted).get());
     Stream {
-        source: said(|noted| &noted.source).or(session.source),
-        destination: said(|noted| &noted.destination).or_else(|| session.destination(client)),
+        source: session.source,
+        destination: session.destination(client),
+        own: session.proxy_header.as_ref().map(|header| header.own),
+        said: None,
         frontend: (session.frontend_id, session.frontend.name()),
         backend: backend.map(|view| (view.id, view.backend.name())),
         listener: session.listener.bind.id,
@@ -100,59 +98,6 @@ pub fn seen<'e>(exchange: &'e Exchange<'_>, backend: Option<&'e BackendView>) ->
     stream.server_requests = server.as_ref().map(|server| server.requests);
     stream.course = Some(exchange);
     stream
-}
-
-/// `tcp-request connection`: whether the connection may go on at all, and what then has to come first. It sees the ends of the
-/// connection itself, whatever a header will say.
-pub fn admits_connection(session: &Session, client: &Conn) -> Option<Expected> {
-    let bind = &session.listener.bind;
-    let mut expected = Expected { proxy: bind.accept_proxy, netscaler: bind.netscaler_magic.is_some() };
-    let rules = &session.frontend.section.rules;
-    if rules.tcp_request_connection.is_empty() {
-        return Some(expected);
-    }
-    let stream = stream(session, client, None, None, None);
-    let mut at = 0;
-    loop {
-        match rules.tcp_request_connection(&stream, &mut at) {
-            TcpVerdict::Log(profile) => logging::by_rule_on_connection(session, client, Step::TcpConnection, profile),
-            TcpVerdict::Expect(Preface::Proxy) => expected.proxy = true,
-            TcpVerdict::Expect(Preface::NetScaler) => expected.netscaler = true,
-            verdict => return (!refuses(session, client, &verdict, Count::DeniedConnections)).then_some(expected),
-        }
-    }
-}
-
-/// `tcp-request session`: likewise, once it is known who the client is.
-pub fn admits_session(session: &Session, client: &Conn) -> bool {
-    let rules = &session.frontend.section.rules;
-    if rules.tcp_request_connection.is_empty() && rules.tcp_request_session.is_empty() {
-        return true;
-    }
-    let stream = stream(session, client, None, None, None);
-    let mut at = 0;
-    let verdict = loop {
-        match rules.tcp_request_session(&stream, &mut at) {
-            TcpVerdict::Log(profile) => logging::by_rule_on_connection(session, client, Step::TcpSession, profile),
-            verdict => break verdict,
-        }
-    };
-    if refuses(session, client, &verdict, Count::DeniedSessions) {
-        return false;
-    }
-    session.counters.count(&tracked::SESSION, session.worker.milliseconds(session.since));
-    true
-}
-
-fn refuses(session: &Session, client: &Conn, verdict: &TcpVerdict, denied: Count) -> bool {
-    if let TcpVerdict::SilentDrop(silence) = verdict {
-        forget_client(client, *silence);
-    }
-    let ends = *verdict != TcpVerdict::Continue;
-    if ends {
-        session.frontend.section.traffic.of(session.worker.index).add(denied, 1);
-    }
-    ends
 }
 
 /// The frontend's rules on a request, and what it serves itself.
@@ -281,6 +226,7 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
             }
             TcpVerdict::Reject | TcpVerdict::Close => {
                 body::withdraw_request(exchange);
+                exchange.account.rejected = true;
                 return Err(End::new(Cause::Proxy, Phase::Request, None));
             }
         }
@@ -487,6 +433,7 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
         return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
     };
     exchange.backend = Some(view);
+    exchange.count_session(&view.backend.section.traffic);
     let mode = view.backend.section.mode;
     // What begins as bytes may become requests, but not the other way.
     exchange.switches_to_http = exchange.request_wire.is_none() && mode == Mode::Http;
@@ -631,8 +578,7 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
             Verdict::Pause(time) => Box::pin(body::pause(exchange, time)).await?,
             Verdict::Log(profile) => logging::by_rule(exchange, Step::HttpResponse, profile),
             Verdict::Deny(answer) | Verdict::Tarpit(answer) => {
-                let traffic = &exchange.session.frontend.section.traffic;
-                traffic.of(exchange.session.worker.index).add(Count::DeniedResponses, 1);
+                count_denied_response(exchange);
                 body::withdraw_response(exchange);
                 return Err(answered(exchange, &answer, Cause::Proxy, Phase::Headers));
             }
@@ -646,6 +592,20 @@ async fn obey_response_rules(exchange: &mut Exchange<'_>, section: &Section) -> 
                 return Err(forget_client(exchange.client, silence));
             }
         }
+    }
+}
+
+/// A response was refused: told of the frontend, the backend and the server.
+pub fn count_denied_response(exchange: &Exchange<'_>) {
+    let backend = exchange.backend.map(|view| &view.backend);
+    let server = backend.zip(exchange.server_index).and_then(|(backend, index)| backend.servers.get(index));
+    let traffic = [
+        Some(&exchange.session.frontend.section.traffic),
+        backend.map(|backend| &backend.section.traffic),
+        server.map(|server| &server.traffic),
+    ];
+    for traffic in traffic.into_iter().flatten() {
+        traffic.of(exchange.session.worker.index).add(Count::DeniedResponses, 1);
     }
 }
 

@@ -41,7 +41,8 @@ async fn read_one(session: &mut Session, client: &mut Conn, what: Preface) -> bo
             Ok(Progress::Complete { consumed, ends }) => {
                 if what == Preface::Proxy {
                     let tlvs = proxy_protocol::tlvs(input.get(..consumed).unwrap_or_default()).into();
-                    session.proxy_header = Some(Box::new(ProxyHeader { tlvs }));
+                    let own = [session.source, session.destination(client)];
+                    session.proxy_header = Some(Box::new(ProxyHeader { tlvs, own }));
                 }
                 client.input.consume(consumed);
                 if let Some(ends) = ends {

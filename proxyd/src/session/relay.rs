@@ -183,6 +183,10 @@ impl Relay {
                 }
                 if self.tunnel {
                     // The client may go on sending; if it is gone, the other direction shows it.
+                    if self.uploaded && exchange.session.frontend.nolinger {
+                        exchange.client.stream().reset_on_close();
+                        return Ok(());
+                    }
                     let _ = exchange.client.stream().shutdown_write();
                     let limit = exchange.session.frontend.section.timeouts.client_fin;
                     self.client.limit = limit.or(self.client.limit);
@@ -212,19 +216,29 @@ impl Relay {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 self.uploaded = true;
-                if self.tunnel {
+                if self.tunnel && exchange.backend.is_some_and(|view| view.backend.nolinger) {
+                    // The connection to the server is not ended but reset, and with it what the server still has to say.
+                    self.downloaded = true;
+                } else if self.tunnel {
                     let _ = server.conn.stream().shutdown_write();
                     let limit = exchange.backend.and_then(|view| view.backend.section.timeouts.server_fin);
                     self.server.limit = limit.or(self.server.limit);
                 }
             }
-            Poll::Ready(Err(Broken::Source)) => return Err(End::new(Cause::ClientAbort, self.phase(), None)),
+            Poll::Ready(Err(Broken::Source)) => {
+                if self.tunnel {
+                    server.conn.stream().reset_on_close();
+                }
+                return Err(End::new(Cause::ClientAbort, self.phase(), None));
+            }
             Poll::Ready(Err(Broken::Invalid)) => return Err(End::new(Cause::Proxy, self.phase(), None)),
             // It has broken off what it had not ended.
             Poll::Ready(Err(Broken::Reset)) if self.tunnel || self.downloaded => {
+                server.conn.broken |= self.tunnel;
                 return Err(End::new(Cause::ServerAbort, self.phase(), None));
             }
             Poll::Ready(Err(Broken::Sink)) if self.tunnel => {
+                server.conn.broken = true;
                 return Err(End::new(Cause::ServerAbort, self.phase(), None));
             }
             // A server that answers may stop reading the request: what it answered still counts.

@@ -65,6 +65,8 @@ fn poll_tunnel(
             // That the client has ended is told to the server by the relay.
             Poll::Pending | Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(Broken::Source | Broken::Invalid)) => {
+                server.conn.stream().reset_on_close();
+                exchange.account.bytes_out = server.conn.input.len() as u64;
                 return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Data, None)));
             }
             Poll::Ready(Err(Broken::Sink | Broken::Reset)) => {
@@ -210,8 +212,9 @@ fn obey(exchange: &mut Exchange<'_>, verdict: &TcpVerdict, seen: bool) -> Result
 }
 
 fn refused(exchange: &Exchange<'_>, verdict: &TcpVerdict) -> End {
-    match verdict {
-        TcpVerdict::SilentDrop(silence) => policy::forget_client(exchange.client, *silence),
-        _ => End::new(Cause::Proxy, Phase::Data, None),
+    if let TcpVerdict::SilentDrop(silence) = verdict {
+        return policy::forget_client(exchange.client, *silence);
     }
+    policy::count_denied_response(exchange);
+    End::new(Cause::Proxy, Phase::Data, None)
 }

@@ -142,6 +142,10 @@ pub struct Account {
     pub service: Option<log::Service>,
     /// The log line was written before the end.
     pub logged: bool,
+    /// A rule on the connection's content has refused it.
+    pub rejected: bool,
+    /// The server has reset its connection.
+    pub server_broke: bool,
     /// Nothing is logged nor counted: it ended before it began.
     pub silent: bool,
 }
@@ -225,6 +229,8 @@ impl<'s> Exchange<'s> {
             cookies: *b"--",
             service: None,
             logged: false,
+            rejected: false,
+            server_broke: false,
             silent: false,
         };
         Self {

@@ -5,9 +5,11 @@ use super::conn::Conn;
 use super::server_content::{self, Opening};
 use super::stream::{Done, Exchange};
 use super::transfer::Transfer;
+use std::task::Poll;
+
 use super::{capture, finish, logging, policy, relay, stickiness};
 use crate::http::h1::Body;
-use crate::termination::End;
+use crate::termination::{Cause, End, Phase};
 
 /// How far the story got.
 enum Begun {
@@ -33,10 +35,25 @@ pub async fn serve(session: &Session, client: &mut Conn) -> bool {
             finish::abandon(&mut exchange);
             return true;
         }
-        Err(end) => Err(end),
+        Err(end) => {
+            take_in(&mut exchange).await;
+            Err(end)
+        }
     };
     Box::pin(finish::finish(&mut exchange, result)).await;
     false
+}
+
+/// Takes what the client has sent by now, as much as a buffer holds: it counts though nobody gets it, and the close is no reset.
+async fn take_in(exchange: &mut Exchange<'_>) {
+    let buffers = &exchange.session.worker.buffers;
+    std::future::poll_fn(|context| {
+        let _ = exchange.client.poll_gone(context, buffers);
+        Poll::Ready(())
+    })
+    .await;
+    // Bytes that are no message are never bad ones.
+    let _ = exchange.upload.drain(&mut exchange.client.input, buffers);
 }
 
 /// The story, up to where bytes go both ways.
@@ -51,6 +68,9 @@ async fn begin(exchange: &mut Exchange<'_>) -> Result<Begun, End> {
         return Ok(Begun::Http);
     }
     policy::on_connection(exchange).await?;
+    if exchange.client.broken {
+        return Err(End::new(Cause::ClientAbort, Phase::Request, None));
+    }
     exchange.get_connection().await?;
     stickiness::store(exchange);
     logging::before_transfer(exchange);

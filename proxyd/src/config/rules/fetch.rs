@@ -72,7 +72,7 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
         "int" => Value::Int(arguments.integer(0).unwrap_or(0)),
         "str" => text(arguments.bytes(0).unwrap_or_default().into()),
         "meth" => Value::Method(Cow::Owned(arguments.bytes(0).unwrap_or_default().into())),
-        "bool" => match arguments.word(0).map_or("", |word| word.as_str()) {
+        "bool" => match &*arguments.word(0).map_or("", |word| word.as_str()).to_ascii_lowercase() {
             "true" | "1" => Value::Bool(true),
             "false" | "0" => Value::Bool(false),
             _ => return Err(problem("Expects 'true', 'false', '0' or '1'", arguments.span())),
@@ -86,8 +86,10 @@ fn constant(row: &FetchRow, arguments: &Arguments<'_>, names: &Names) -> Result<
             None => return Err(problem("expects an address", arguments.span())),
         },
         "env" => {
-            let value = arguments.word(0).and_then(|word| names.environment.get(&*word.text));
-            text(value.map(|value| value.clone().into_bytes()).unwrap_or_default())
+            let Some(value) = arguments.word(0).and_then(|word| names.environment.get(&*word.text)) else {
+                return Ok(Some(Fetch::Never));
+            };
+            text(value.clone().into_bytes())
         }
         "hostname" => text(names.hostname.clone().into_bytes()),
         "nbproc" | "proc" => Value::Int(1),
@@ -289,12 +291,18 @@ fn ignores_case(arguments: &Arguments<'_>, index: usize) -> Result<bool, Problem
 /// From the connection.
 fn connection(name: &str) -> Option<Fetch> {
     Some(match name {
-        "src" | "fc_src" => Fetch::Address(End::Source),
-        "dst" | "fc_dst" => Fetch::Address(End::Destination),
-        "src_port" | "fc_src_port" => Fetch::Port(End::Source),
-        "dst_port" | "fc_dst_port" => Fetch::Port(End::Destination),
-        "src_is_local" | "fc_src_is_local" => Fetch::IsLocal(End::Source),
-        "dst_is_local" | "fc_dst_is_local" => Fetch::IsLocal(End::Destination),
+        "src" => Fetch::Address(End::Source),
+        "dst" => Fetch::Address(End::Destination),
+        "fc_src" => Fetch::OwnAddress(End::Source),
+        "fc_dst" => Fetch::OwnAddress(End::Destination),
+        "src_port" => Fetch::Port(End::Source),
+        "dst_port" => Fetch::Port(End::Destination),
+        "fc_src_port" => Fetch::OwnPort(End::Source),
+        "fc_dst_port" => Fetch::OwnPort(End::Destination),
+        "src_is_local" => Fetch::IsLocal(End::Source),
+        "dst_is_local" => Fetch::IsLocal(End::Destination),
+        "fc_src_is_local" => Fetch::OwnIsLocal(End::Source),
+        "fc_dst_is_local" => Fetch::OwnIsLocal(End::Destination),
         "fc_rcvd_proxy" => Fetch::ProxyHeader,
         "so_name" => Fetch::ListenerName,
         "fe_defbe" => Fetch::DefaultBackend,

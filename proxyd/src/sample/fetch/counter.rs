@@ -1,5 +1,6 @@
 //! What stick tables know: of the entry that a counter tracks, of the client's address, and of a whole table.
 
+use super::End;
 use crate::ids::TableId;
 use crate::sample::context::Stream;
 use crate::sample::value::Value;
@@ -83,7 +84,7 @@ fn other_key<'a>(stream: &Stream<'a>, number: u8, table: TableId) -> Option<(&'a
 
 fn of_source(stream: &Stream<'_>, table: TableId, ask: Ask) -> Option<u64> {
     let table = stream.live.table(table)?;
-    let ip: IpAddr = stream.source?.ip().to_canonical();
+    let ip: IpAddr = stream.end(End::Source)?.ip().to_canonical();
     let key = Key::of(table.settings().kind, &Value::Ip(ip))?;
     if ask.changes() {
         let entry = table.obtain(&key, stream.now_ms)?;

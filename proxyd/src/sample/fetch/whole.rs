@@ -1,7 +1,7 @@
 //! Samples of a message as a whole: all its fields, hashes of its target, its line as it came.
 
 use super::auth::authorization;
-use super::{Context, Fetch, Line, Side, address, cookie, head};
+use super::{Context, Fetch, Line, Side, cookie, head};
 use super::{End, target};
 use crate::balance::hash::{Function, mix};
 use crate::http::{self, Head, Version, varint};
@@ -22,7 +22,7 @@ pub(super) fn value<'a>(fetch: &'a Fetch, context: &Context<'a>) -> Option<Value
                 return Some(Value::Int(hash.into()));
             }
             let mut bytes = hash.to_be_bytes().to_vec();
-            match address(context.stream, End::Source)?.ip().to_canonical() {
+            match context.stream.end(End::Source)?.ip().to_canonical() {
                 IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
                 IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
             }

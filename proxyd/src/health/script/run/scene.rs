@@ -80,6 +80,8 @@ impl Run<'_> {
         let stream = Stream {
             source: None,
             destination: None,
+            own: None,
+            said: None,
             frontend: FRONTEND,
             backend: Some(scene.backend),
             listener: 0,
