@@ -14,7 +14,7 @@ global
 defaults
     mode tcp
     log global
-    log-format \"[-] %b %s %Tt %B %ts %rc %[src] %[fc_src] %[dst_port]\"
+    log-format \"[-] %b %s %Tt %B %ts %rc %[src] %[fc_src] %[dst_port] %[sc0_conn_cur]\"
     timeout client 5s
     timeout server 5s
     timeout connect 50ms
@@ -99,6 +99,12 @@ const CASES: &[Case] = &[
     },
     Case {
         front: "tcp-request content set-src ipv4(9.8.7.6)\n    tcp-request content reject if !{ src 9.8.7.6 }",
+        then: Ends,
+        ..CASE
+    },
+    Case {
+        front: "tcp-request content track-sc0 src table b",
+        back: "stick-table type ip size 10 store conn_cur",
         then: Ends,
         ..CASE
     },

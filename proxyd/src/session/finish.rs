@@ -41,6 +41,11 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
         count(exchange, end, &timers, now);
         logging::at_the_end(exchange, end, timers, now);
     }
+    // The log may show what is counted of those that are tracked.
+    let counters = &exchange.transaction.counters;
+    if !counters.is_empty() {
+        counters.end(exchange.session.worker.milliseconds(now));
+    }
     give_back_heads(exchange);
     (exchange.keep_alive && exchange.upload.is_done()).then_some(now)
 }
@@ -253,7 +258,6 @@ fn count_tracked(exchange: &Exchange<'_>, end: Option<End>) {
     }
     let head = exchange.request_wire.map_or(account.bytes_in, |_| exchange.request.counted_request_len());
     policy::track(exchange, &tracked::bytes(head + exchange.upload.moved, account.bytes_out));
-    counters.end(session.worker.milliseconds(account.now));
 }
 
 /// What a frontend counts of a request that was not simply passed on.
