@@ -71,7 +71,9 @@ impl Redirect {
 
     fn push_path(&self, context: &Context<'_>, location: &mut Vec<u8>) {
         let Some(request) = context.request else { return };
-        location.extend_from_slice(request.path());
+        // A target without a path (`*`) is the root.
+        let path = request.path();
+        location.extend_from_slice(if path.is_empty() { b"/" } else { path });
         if let (Some(query), false) = (request.query(), self.drop_query) {
             location.push(b'?');
             location.extend_from_slice(query);
