@@ -215,7 +215,7 @@ impl<'a> Completion<'a> {
             mode: section.mode(),
             disabled: settings.disabled,
             description: section.description.clone(),
-            timeouts: timeouts(settings),
+            timeouts: timeouts(settings, section.kind),
             logs: self.logs(settings),
             log_tag: settings.log_tag.clone(),
             connection_mode: settings.connection_mode.unwrap_or(ConnectionMode::KeepAlive),
@@ -661,8 +661,9 @@ fn splice(settings: &Settings) -> Splice {
     Splice { request: one(Flag::SpliceRequest), response: one(Flag::SpliceResponse) }
 }
 
-/// What is unset and falls back to another time.
-fn timeouts(settings: &Settings) -> Timeouts {
+/// What is unset and falls back to another time. Nothing is connected to by a frontend.
+fn timeouts(settings: &Settings, kind: SectionKind) -> Timeouts {
     let set = &settings.timeouts;
-    Timeouts { queue: set.queue.or(set.connect), tarpit: set.tarpit.or(set.connect), ..set.clone() }
+    let connect = set.connect.filter(|_| kind != SectionKind::Frontend);
+    Timeouts { queue: set.queue.or(set.connect), tarpit: set.tarpit.or(connect), ..set.clone() }
 }

@@ -71,7 +71,7 @@ pub struct Timeouts {
     pub tunnel: Option<Duration>,
     /// `timeout queue`: waiting for a place on a server; unset, it is `connect`.
     pub queue: Option<Duration>,
-    /// `timeout tarpit`; unset, it is `connect`.
+    /// `timeout tarpit`; unset, it is `connect`, but not in a frontend.
     pub tarpit: Option<Duration>,
     /// `timeout check`: the answer to a health check.
     pub check: Option<Duration>,
