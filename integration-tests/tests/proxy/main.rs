@@ -16,6 +16,7 @@ mod check_formats;
 mod checks;
 mod content;
 mod cookies;
+mod counters;
 mod dialogue;
 mod differ;
 mod early;

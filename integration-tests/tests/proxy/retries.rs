@@ -280,11 +280,19 @@ fn another_server_may_be_tried() {
 /// A backend counts requests, a server attempts; what is sent again is counted twice. Who answers is counted by what it answered.
 #[test]
 fn attempts_are_counted() {
-    let rig = Rig::start("retry-count", &config("", "    retries 3"), vec![Step::ReadMessage, Step::Close]);
-    let _ = talk(&rig, post("").as_bytes(), false, QUIET);
-    assert_eq!(logged(&rig), "502 SH 3 s1 57");
-    assert_eq!(counted(&rig, "s1"), [4, 1, 4, 6, 0, 1, 0, 0]);
-    assert_eq!(counted(&rig, "BACKEND"), [1, 1, 4, 6, 0, 1, 0, 1]);
+    // Where nobody demanded a server, what it has got stays with the only one. What is no response counts each time.
+    let junk = || Step::Write(b"junk\n\n".to_vec());
+    for (back, script, told, errors) in [
+        ("    retries 3", vec![Step::ReadMessage, Step::Close], "502 SH 3 s1 57", 1),
+        ("    retries 3\n    option redispatch 1", vec![Step::ReadMessage, Step::Close], "502 SH 3 s1 57", 1),
+        ("    retries 3", vec![Step::ReadMessage, junk(), Step::Close], "502 PH 3 s1 57", 4),
+    ] {
+        let rig = Rig::start("retry-count", &config("", back), script);
+        let _ = talk(&rig, post("").as_bytes(), false, QUIET);
+        assert_eq!(logged(&rig), told);
+        assert_eq!(counted(&rig, "s1"), [4, 1, 4, 6, 0, errors, 0, 0]);
+        assert_eq!(counted(&rig, "BACKEND"), [1, 1, 4, 6, 0, errors, 0, 1]);
+    }
 
     let refuses =
         config("", "").replace("server s1 {server}", "server s1 {dead}").replace("connect 5s", "connect 50ms");

@@ -107,11 +107,18 @@ pub enum Written {
     Deleted,
 }
 
+impl CookieSettings {
+    /// A cookie that is only read leaves no letter in the log.
+    fn only_read(&self) -> bool {
+        self.mode == CookieMode::Passive && !self.indirect
+    }
+}
+
 impl Found {
     /// The letter in the log; a cookie that is only read leaves none.
     pub fn letter(self, settings: &CookieSettings) -> char {
-        match (settings.mode, self) {
-            (CookieMode::Passive, _) => '-',
+        match (settings.only_read(), self) {
+            (true, _) => '-',
             (_, Self::None) => 'N',
             (_, Self::Invalid) => 'I',
             (_, Self::Down) => 'D',
@@ -126,8 +133,8 @@ impl Found {
 impl Written {
     /// The letter in the log; a cookie that is only read leaves none.
     pub fn letter(self, settings: &CookieSettings) -> char {
-        match (settings.mode, self) {
-            (CookieMode::Passive, _) => '-',
+        match (settings.only_read(), self) {
+            (true, _) => '-',
             (_, Self::None) => 'N',
             (_, Self::Inserted) => 'I',
             (_, Self::Updated) => 'U',
@@ -165,6 +172,14 @@ pub struct CookieRead {
 }
 
 impl CookieRead {
+    /// Another server is tried than the one that the client's cookie means.
+    pub fn redispatch(&mut self) {
+        self.server = None;
+        if self.found == Found::Valid {
+            self.found = Found::Down;
+        }
+    }
+
     /// `ignore-persist`: what the client brought does not count, and it is given nothing.
     pub fn ignore(&mut self) {
         self.ignored = true;
@@ -301,7 +316,7 @@ pub fn write<'a>(
     for (line, bytes) in set_cookies.into_iter().enumerate() {
         let mut crumb = crumbs::set_cookie(bytes);
         if crumb.name == settings.name.as_bytes() && crumb.value.is_some() {
-            write.written = write_ours(settings, id, &mut crumb);
+            write.written = write_ours(settings, id, read.server == Some(server), &mut crumb);
         }
         let mended = crumb.mend(bytes);
         if mended.as_deref() != Some(bytes) {
@@ -323,14 +338,16 @@ pub fn write<'a>(
     write
 }
 
-/// Does to the server's own cookie what the mode says.
-fn write_ours(settings: &CookieSettings, id: Option<&str>, crumb: &mut Crumb<'_>) -> Written {
+/// Does to the server's own cookie what the mode says. `led_here`: the client's own cookie is right.
+fn write_ours(settings: &CookieSettings, id: Option<&str>, led_here: bool, crumb: &mut Crumb<'_>) -> Written {
+    if settings.preserve {
+        return Written::Preserved;
+    }
+    if settings.mode == CookieMode::Insert || settings.indirect && led_here {
+        crumb.removed = true;
+        return Written::Deleted;
+    }
     match (settings.mode, id) {
-        (CookieMode::Insert, _) if settings.preserve => Written::Preserved,
-        (CookieMode::Insert, _) => {
-            crumb.removed = true;
-            Written::Deleted
-        }
         (CookieMode::Rewrite, Some(id)) => {
             crumb.prefix = Some(id.as_bytes().to_vec());
             crumb.value = Some(b"");
@@ -340,7 +357,7 @@ fn write_ours(settings: &CookieSettings, id: Option<&str>, crumb: &mut Crumb<'_>
             crumb.prefix = Some([id.as_bytes(), b"~"].concat());
             Written::Rewritten
         }
-        (CookieMode::Passive | CookieMode::Rewrite | CookieMode::Prefix, _) => Written::Preserved,
+        (_, _) => Written::Preserved,
     }
 }
 
@@ -411,6 +428,8 @@ pub struct Attempt {
     pub directed: bool,
     /// `force-persist` applies.
     pub forced: bool,
+    /// The server was reached, and is asked once more (`retry-on`).
+    pub sent: bool,
 }
 
 /// Whether the next attempt may go to another server.
@@ -421,7 +440,9 @@ pub fn may_redispatch(farm: &Farm, attempt: &Attempt) -> bool {
     }
     let lost = farm.servers().get(attempt.server).is_none_or(|server| !server.reachable());
     let divisor = if interval < 0 { i64::from(attempt.retries) + 1 + i64::from(interval) } else { interval.into() };
-    let its_turn = interval != 0 && divisor > 0 && i64::from(attempt.retry) % divisor == 0;
+    // What a server has got goes on to another one by turns only if persistence led it there.
+    let its_turn =
+        (attempt.directed || !attempt.sent) && interval != 0 && divisor > 0 && i64::from(attempt.retry) % divisor == 0;
     let free = !attempt.directed && farm.usable().active > 1 && !farm.settings().algorithm.is_hash();
     lost || its_turn || free
 }

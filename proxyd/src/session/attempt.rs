@@ -22,6 +22,7 @@ use crate::clock;
 use crate::health::Observe;
 use crate::health::observe::Evidence;
 use crate::http::Head;
+use crate::http::target::from_path;
 use crate::net::connect::{self, Connecting, Target};
 use crate::proxy::Server;
 use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
@@ -209,7 +210,7 @@ impl Exchange<'_> {
         };
         let wanted = Wanted { hash, server, avoid: self.avoid, priority };
         let slot = loop {
-            match view.dispatcher.choose(&wanted) {
+            match self.choose(view, &wanted) {
                 Choice::Slot(slot) => break slot,
                 Choice::Wait(wait) => {
                     if let Some(slot) = self.queue(view, wait).await? {
@@ -236,8 +237,10 @@ impl Exchange<'_> {
     fn redirected(&mut self, view: &BackendView) -> Result<(), End> {
         let prefix = self.server_index.and_then(|index| view.backend.servers.get(index)?.redir.as_ref());
         let Some(prefix) = prefix.filter(|_| matches!(self.request.method(), b"GET" | b"HEAD")) else { return Ok(()) };
-        let location = [prefix.as_bytes(), self.request.target()].concat();
-        self.answer = Some(Box::new(Answer::redirect(302, &location)));
+        let location = [prefix.as_bytes(), from_path(self.request.target())].concat();
+        let mut answer = Answer::redirect(302, &location);
+        answer.head.append(b"connection", b"close");
+        self.answer = Some(Box::new(answer));
         Err(End::new(Cause::Local, Phase::Connect, Some(302)))
     }
 
@@ -259,12 +262,28 @@ impl Exchange<'_> {
         let (Some(view), Some(index)) = (self.backend, self.server_index) else { return };
         let Some(server) = view.backend.servers.get(index) else { return };
         self.server_use = Some(InUse::enter(&server.traffic.sessions));
-        if self.avoid != Some(index) {
-            for traffic in [&server.traffic, &view.backend.section.traffic] {
+        self.count_session(&server.traffic);
+    }
+
+    /// What the algorithm chooses is counted; what was demanded, and whom the backend's queue lets go on, is not.
+    fn choose(&self, view: &BackendView, wanted: &Wanted) -> Choice {
+        let choice = view.dispatcher.choose(wanted);
+        let index = match &choice {
+            Choice::Slot(slot) => slot.index(),
+            Choice::Wait(wait) => match wait.place() {
+                Place::Server(index) => index,
+                Place::Backend => return choice,
+            },
+            Choice::QueueFull | Choice::NoServer => return choice,
+        };
+        let demanded = self.directed && wanted.server == Some(index);
+        if !demanded && self.avoid != Some(index) {
+            let server = view.backend.servers.get(index).map(|server| &server.traffic);
+            for traffic in server.into_iter().chain([&view.backend.section.traffic]) {
                 traffic.of(self.session.worker.index).add(Count::Selected, 1);
             }
         }
-        self.count_session(&server.traffic);
+        choice
     }
 
     /// A server counts each attempt, a backend each request that is given to it.
@@ -524,11 +543,14 @@ impl Exchange<'_> {
         self.response_wire = None;
         self.account.retries += 1;
         repeat::restore(self);
-        let redispatch = self.redispatches(view);
+        let sent = end.retry != Retry::Connection;
+        let redispatch = self.redispatches(view, sent);
         if !redispatch {
             self.count_attempt(view, Count::Retries);
         }
-        let sent = end.retry != Retry::Connection;
+        if end.retry == Retry::JunkResponse {
+            self.count_attempt(view, Count::ResponseErrors);
+        }
         if sent {
             // haproxy counts that the request is sent again, and then the attempt.
             self.count_attempt(view, Count::Retries);
@@ -537,6 +559,8 @@ impl Exchange<'_> {
             self.server_use = None;
             self.slot = None;
             self.avoid = self.server_index;
+            self.directed = false;
+            cookies::redispatch(self);
             if view.backend.farm.usable().active > 1 {
                 return Ok(());
             }
@@ -554,7 +578,7 @@ impl Exchange<'_> {
     }
 
     /// `option redispatch`: at the attempts it names, or at once where another server would do as well.
-    fn redispatches(&self, view: &BackendView) -> bool {
+    fn redispatches(&self, view: &BackendView, sent: bool) -> bool {
         let Some(server) = self.server_index else { return false };
         let attempt = Attempt {
             server,
@@ -562,6 +586,7 @@ impl Exchange<'_> {
             retries: self.retries(view),
             directed: self.directed,
             forced: self.forced,
+            sent,
         };
         may_redispatch(&view.backend.farm, &attempt)
     }

@@ -6,7 +6,6 @@ use crate::balance::persist::{self, Edit, Written};
 use crate::http::Head;
 use crate::log::syslog::Level;
 use crate::log_sink::Destination;
-use crate::stats::Count;
 use crate::termination::{Cause, End, Phase};
 use crate::worker::view::BackendView;
 
@@ -21,7 +20,7 @@ pub fn read(exchange: &mut Exchange<'_>, view: &BackendView) -> Option<usize> {
         let lines = exchange.request.values(b"cookie");
         let now = exchange.date().as_secs();
         let mut read = persist::read(farm, lines, now, exchange.forced);
-        apply(&mut exchange.request, b"cookie", &read.edits);
+        apply(&mut exchange.request, |name| name == b"cookie", &read.edits);
         if policy::holds(exchange, view, &rules.ignore_persist) {
             read.ignore();
         }
@@ -39,9 +38,10 @@ pub fn write(exchange: &mut Exchange<'_>) {
     let (Some(settings), Some(read)) = (&farm.settings().cookie, &exchange.cookie_read) else { return };
     let is_post = exchange.request.method() == b"POST";
     let now = exchange.date().as_secs();
-    let write = persist::write(farm, read, server, exchange.response.values(b"set-cookie"), is_post, now);
+    let lines = exchange.response.fields().filter(|(name, _)| is_set_cookie(name)).map(|(_, value)| value);
+    let write = persist::write(farm, read, server, lines, is_post, now);
     let response = &mut exchange.response;
-    apply(response, b"set-cookie", &write.edits);
+    apply(response, is_set_cookie, &write.edits);
     if let Some(cookie) = &write.add {
         response.append(b"set-cookie", cookie);
     }
@@ -55,6 +55,19 @@ pub fn write(exchange: &mut Exchange<'_>) {
     exchange.account.cookies[1] = letter(write.written.letter(settings));
 }
 
+/// Another server is tried than the one that the client's cookie means.
+pub fn redispatch(exchange: &mut Exchange<'_>) {
+    let settings = exchange.backend.and_then(|view| view.backend.farm.settings().cookie.as_ref());
+    if let (Some(settings), Some(read)) = (settings, &mut exchange.cookie_read) {
+        read.redispatch();
+        exchange.account.cookies[0] = letter(read.found.letter(settings));
+    }
+}
+
+fn is_set_cookie(name: &[u8]) -> bool {
+    matches!(name, b"set-cookie" | b"set-cookie2")
+}
+
 /// `option checkcache`: a response with a cookie that a shared cache could give to others is not passed on.
 pub fn check_cache(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let Some(view) = exchange.backend.filter(|view| view.backend.checkcache) else { return Ok(()) };
@@ -62,7 +75,7 @@ pub fn check_cache(exchange: &mut Exchange<'_>) -> Result<(), End> {
         return Ok(());
     }
     let session = exchange.session;
-    session.frontend.section.traffic.of(session.worker.index).add(Count::DeniedResponses, 1);
+    policy::count_denied_response(exchange);
     body::withdraw_response(exchange);
     let section = &view.backend.section;
     let server = exchange.server_index.and_then(|index| view.backend.servers.get(index));
@@ -97,13 +110,13 @@ fn letter(letter: char) -> u8 {
     u8::try_from(letter).unwrap_or(b'-')
 }
 
-/// Changes the lines of one field. Ranks count the lines as they were before any edit, so it goes from the last to the first.
-fn apply(head: &mut Head, name: &[u8], edits: &[Edit]) {
+/// Changes the lines of the fields with such a name. Ranks count the lines as they were before any edit, so it goes from the last to the first.
+fn apply(head: &mut Head, is: impl Fn(&[u8]) -> bool, edits: &[Edit]) {
     if edits.is_empty() {
         return;
     }
     let lines: Vec<usize> =
-        head.fields().enumerate().filter(|(_, (field, _))| *field == name).map(|(index, _)| index).collect();
+        head.fields().enumerate().filter(|(_, (name, _))| is(name)).map(|(index, _)| index).collect();
     for edit in edits.iter().rev() {
         match (lines.get(edit.line), &edit.value) {
             (Some(&index), Some(value)) => head.set_value(index, value),

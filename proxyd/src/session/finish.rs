@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use super::pool::ServerConn;
 use super::report::Stage;
-use super::stream::{Done, Exchange};
+use super::stream::{Done, Exchange, Telling};
 use super::transfer::poll_silence;
 use super::{exporter, h1, logging, policy, service};
 use crate::clock::{self, Moment};
@@ -36,7 +36,7 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     exchange.backend_use = None;
     exchange.farm_use = None;
     count_tracked(exchange, end);
-    if !exchange.account.silent {
+    if exchange.account.telling != Telling::Nothing {
         let timers = exchange.account.timers(now);
         count(exchange, end, &timers, now);
         logging::at_the_end(exchange, end, timers, now);
@@ -189,7 +189,9 @@ pub fn count_bytes(exchange: &mut Exchange<'_>, bytes_in: u64, bytes_out: u64) {
     };
     add(&session.frontend.section.traffic);
     add(&session.listener.traffic);
-    if let Some(view) = exchange.backend {
+    // A `listen` section is its own backend until rules choose another.
+    let own = || session.view.backend(session.frontend.listen?);
+    if let Some(view) = exchange.backend.or_else(own) {
         add(&view.backend.section.traffic);
         if let Some(server) = exchange.server_index.and_then(|server| view.backend.servers.get(server)) {
             add(&server.traffic);
@@ -211,7 +213,9 @@ fn count(exchange: &mut Exchange<'_>, end: Option<End>, timers: &Timers, now: Mo
     }
     let server = exchange.backend.zip(exchange.server_index);
     let server = server.and_then(|(view, server)| view.backend.servers.get(server)).map(|server| &server.traffic);
-    let status = account.status.map(Count::of_status);
+    // A request that was left without an answer counts as well.
+    let unanswered = exchange.request_wire.filter(|_| is_http(exchange)).map(|_| 0);
+    let status = account.status.or(unanswered).map(Count::of_status);
     let count = |traffic: &Traffic| {
         let counters = traffic.of(index);
         if let Some(status) = status {
@@ -263,7 +267,7 @@ fn count_tracked(exchange: &Exchange<'_>, end: Option<End>) {
 /// What a frontend counts of a request that was not simply passed on.
 fn count_request_end(counters: &Counters, exchange: &Exchange<'_>, end: End) {
     match (end.cause, end.phase) {
-        (Cause::Local, _) => counters.add(Count::Intercepted, 1),
+        (Cause::Local, _) if exchange.backend.is_none() => counters.add(Count::Intercepted, 1),
         (Cause::Proxy, Phase::Request | Phase::Tarpit) if exchange.request_wire.is_some() || !is_http(exchange) => {
             counters.add(Count::DeniedRequests, 1);
         }
@@ -281,12 +285,14 @@ fn count_sent(traffic: &Traffic, exchange: &Exchange<'_>, end: Option<End>, time
     if is_http(exchange) {
         counters.add(Count::Requests, 1);
     }
-    if exchange.account.server_broke {
+    let broke = end.is_some_and(|end| (end.cause, end.phase) == (Cause::ServerAbort, Phase::Data));
+    if exchange.account.server_broke || (broke && is_http(exchange)) {
         counters.add(Count::ResponseErrors, 1);
     }
     if let Some(end) = end {
         let what = match (end.cause, end.phase) {
-            (Cause::ClientAbort, Phase::Queue | Phase::Connect) if !is_http(exchange) => None,
+            // `redir`: nobody was connected to. Nor is it the server's fault that a client does not wait.
+            (Cause::Local, Phase::Connect) | (Cause::ClientAbort, Phase::Queue | Phase::Connect) => None,
             (_, Phase::Queue | Phase::Connect) => Some(Count::ConnectErrors),
             // Refused by rules: the server has done its part.
             (Cause::Proxy, Phase::Headers) if exchange.response_wire.is_some() => None,

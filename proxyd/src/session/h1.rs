@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::conn::Conn;
-use super::stream::{Done, Exchange};
+use super::stream::{Done, Exchange, Telling};
 use super::transfer::{Transfer, nothing_to_tell, poll_silence};
 use super::{Link, Session, bad_message, framing, policy, stream};
 use super::{logging, relay};
@@ -193,7 +193,11 @@ fn no_request(exchange: &mut Exchange<'_>, why: NoMore) -> End {
     let begun = account.first_byte.is_some() && !exchange.client.input.is_empty();
     let null = !begun && session.requests == 0;
     let probe = session.frontend.http_ignore_probes && null;
-    account.silent = (!begun && session.requests > 0) || probe || (null && session.frontend.logging.dontlognull);
+    if (!begun && session.requests > 0) || probe {
+        account.telling = Telling::Nothing;
+    } else if null && session.frontend.logging.dontlognull {
+        account.telling = Telling::Counted;
+    }
     let unanswered = probe || (!begun && session.requests > 0);
     exchange.request.clear();
     account.now = clock::moment();
@@ -233,6 +237,16 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     });
     exchange.transaction.body.set(Body::None);
     framing::settle_request(exchange);
+    // What the client calls the server does not count.
+    if let Some(name) = backend.and_then(|view| view.backend.send_name_header.as_ref()) {
+        exchange.request.remove(name.to_ascii_lowercase().as_bytes());
+    }
+    let old = exchange.request.version().sent() == Version::HTTP_10;
+    // HTTP/1.0 need not be told what a rule has said.
+    let closes = old && exchange.request.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+    if closes {
+        exchange.request.remove(b"connection");
+    }
     let Some(server) = &mut exchange.server else { return };
     let out = server.conn.output.space(&session.worker.buffers);
     let start = out.len();
@@ -263,10 +277,10 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
         let index = exchange.server_index.and_then(|index| backend?.backend.servers.get(index));
         write_lower(out, name, |out| out.extend_from_slice(index.map_or(b"", |server| server.name.as_bytes())));
     }
-    let old = exchange.request.version().sent() == Version::HTTP_10;
     // What asks for an upgrade keeps its own words, and nothing is kept where the body's end is doubtful.
     let silent = |wire: RequestWire| wire.announces_upgrade || (old && wire.body == Body::Chunked && !pretends);
     match (close, old) {
+        (false, true) if closes => out.extend_from_slice(b"\r\n"),
         _ if exchange.request_wire.is_some_and(silent) => out.extend_from_slice(b"\r\n"),
         (true, false) => out.extend_from_slice(b"connection: close\r\n\r\n"),
         (false, true) => out.extend_from_slice(b"connection: keep-alive\r\n\r\n"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::attempt::target;
 use super::conn::Conn;
 use super::finish::is_http;
-use super::stream::Exchange;
+use super::stream::{Exchange, Telling};
 use super::{Session, body, policy};
 use crate::clock::{self, Moment};
 use crate::ids::ProfileId;
@@ -116,8 +116,8 @@ pub fn at_the_end(exchange: &Exchange<'_>, end: Option<End>, timers: Timers, now
     if !due {
         return;
     }
-    // Of HTTP, what brought no request is not even counted.
-    if logging.dontlognull && !is_http(exchange) && exchange.account.bytes_in + exchange.upload.moved == 0 {
+    let null = || !is_http(exchange) && exchange.account.bytes_in + exchange.upload.moved == 0;
+    if exchange.account.telling == Telling::Counted || (logging.dontlognull && null()) {
         return;
     }
     log(exchange, step, end, timers, now);

@@ -351,7 +351,7 @@ async fn obey(exchange: &mut Exchange<'_>, verdict: Verdict) -> Result<(), End> 
 /// `timeout tarpit`: the client waits, unless it leaves.
 async fn hold(exchange: &mut Exchange<'_>) -> Result<(), End> {
     let ruled = exchange.transaction.known_rare().and_then(|rare| rare.tarpit_timeout.get());
-    let limit = ruled.or_else(|| exchange.timeout(|section| section.timeouts.tarpit.or(section.timeouts.connect)));
+    let limit = ruled.or_else(|| exchange.timeout(|section| section.timeouts.tarpit));
     let until = clock::moment() + limit.unwrap_or_default();
     let session = exchange.session;
     // What it waits is told as the time in a queue, and none for the request.
@@ -430,6 +430,8 @@ pub fn choose_backend(exchange: &mut Exchange<'_>) -> Result<(), End> {
     // Log lines alone go to the servers of a log backend.
     let requests = |view: &&BackendView| view.backend.section.mode != Mode::Log;
     let Some(view) = chosen.and_then(|id| session.view.backend(id)).filter(requests) else {
+        // The log tells no time for a request that nobody is there for.
+        exchange.account.received = None;
         return Err(End::new(Cause::ServerAbort, Phase::Connect, Some(503)));
     };
     exchange.backend = Some(view);

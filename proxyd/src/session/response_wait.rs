@@ -14,6 +14,7 @@ use crate::http::h1::response::{self, ResponseWire};
 use crate::http::h1::{Body, Limits, Progress, write_response};
 use crate::limits::INFORMATIONAL_MAX;
 use crate::rules::bandwidth::Direction;
+use crate::stats::Count;
 use crate::termination::{Cause, End, Phase, Retry};
 use crate::worker::view::BackendView;
 
@@ -175,6 +176,7 @@ impl ResponseWait {
                 exchange.client.output.truncate(earlier);
                 exchange.account.bytes_out = counted;
             })?;
+            count_informational(exchange, self.informational - announced);
             if self.informational > announced
                 && let Poll::Ready(Err(_)) = exchange.client.poll_flush(context, buffers)
             {
@@ -232,5 +234,18 @@ impl ResponseWait {
             }
         }
         Ok(None)
+    }
+}
+
+/// A server counts each response, also those that announce another one.
+fn count_informational(exchange: &Exchange<'_>, count: usize) {
+    if count == 0 {
+        return;
+    }
+    let server = exchange.backend.zip(exchange.server_index);
+    if let Some(server) = server.and_then(|(view, server)| view.backend.servers.get(server)) {
+        let counters = server.traffic.of(exchange.session.worker.index);
+        counters.add(Count::Requests, count as u64);
+        counters.add(Count::Responses1xx, count as u64);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::conn::Conn;
 use super::h1::answer_head;
-use super::stream::Exchange;
+use super::stream::{Exchange, Telling};
 use super::{Session, policy};
 use crate::http::h1::request::Tunnel;
 use crate::http::h1::{Body, response};
@@ -158,7 +158,7 @@ pub fn monitor(exchange: &mut Exchange<'_>) -> Result<(), End> {
     if exchange.request.target() != uri.as_bytes() {
         return Ok(());
     }
-    exchange.account.silent = true;
+    exchange.account.telling = Telling::Counted;
     policy::count_request(exchange);
     let code = if policy::monitor_fails(exchange) { 503 } else { 200 };
     Err(End::new(Cause::Local, Phase::Request, Some(code)))

@@ -146,8 +146,19 @@ pub struct Account {
     pub rejected: bool,
     /// The server has reset its connection.
     pub server_broke: bool,
-    /// Nothing is logged nor counted: it ended before it began.
-    pub silent: bool,
+    /// Whether it is logged and counted.
+    pub telling: Telling,
+}
+
+/// What is told of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// It is counted and logged.
+    All,
+    /// It is counted: `monitor-uri`, `option dontlognull`.
+    Counted,
+    /// Nothing: it ended before it began.
+    Nothing,
 }
 
 /// What was counted of a response or tunnel before its end.
@@ -231,7 +242,7 @@ impl<'s> Exchange<'s> {
             logged: false,
             rejected: false,
             server_broke: false,
-            silent: false,
+            telling: Telling::All,
         };
         Self {
             request: session.worker.head(),

@@ -8,9 +8,9 @@ use super::{
     Attempt, CookieMode, CookieRead, CookieSettings, CookieWrite, Edit, Found, Redispatch, cacheable, may_redispatch,
     read, write,
 };
-use crate::balance::Algorithm;
 use crate::balance::farm::{Farm, FarmSettings};
 use crate::balance::server_state::{AdminState, Running, ServerSettings, ServerState};
+use crate::balance::{Algorithm, KeySource};
 
 const NOW: u64 = 1_795_874_253;
 
@@ -214,12 +214,16 @@ fn when_another_server_may_be_tried() {
         let redispatch = Some(Redispatch { interval });
         farm_of(FarmSettings { algorithm, redispatch, ..FarmSettings::default() }, &[Some("A"), Some("B")])
     };
-    let attempt = |retry, directed| Attempt { server: 0, retry, retries: 3, directed, forced: false };
+    let attempt = |retry, directed| Attempt { server: 0, retry, retries: 3, directed, forced: false, sent: false };
     let round_robin = farm(-1, Algorithm::RoundRobin);
     assert!(may_redispatch(&round_robin, &attempt(1, false)));
     assert!(!may_redispatch(&round_robin, &attempt(2, true)));
     assert!(may_redispatch(&round_robin, &attempt(3, true)));
     assert!(!may_redispatch(&round_robin, &Attempt { forced: true, ..attempt(3, true) }));
+    let hashed = farm(1, Algorithm::Hash(KeySource::Source));
+    assert!(may_redispatch(&hashed, &attempt(1, false)));
+    let sent = |directed| Attempt { sent: true, ..attempt(1, directed) };
+    assert_eq!([false, true].map(|directed| may_redispatch(&hashed, &sent(directed))), [false, true]);
     let second = farm(2, Algorithm::RoundRobin);
     assert_eq!([1, 2, 3].map(|retry| may_redispatch(&second, &attempt(retry, true))), [false, true, false]);
     round_robin.set_running(0, Running::Down);
