@@ -8,9 +8,11 @@
 //!   interfaces), `nftables` (the packet filter);
 //! - `checks`: what watches for the trackers, with `track_file` and `track_process`;
 //! - `notify`: who is told, with `fifo` and `mail`; `one_shot`: scripts that are run once;
-//! - `script`: starting and ending processes; `vet`: which commands can run.
+//! - `script`: starting and ending processes; `vet`: which commands can run;
+//! - `background`: what ends when nobody wants it any more.
 
 pub mod arp_socket;
+pub mod background;
 pub mod checks;
 pub mod fifo;
 pub mod kernel;
@@ -34,6 +36,7 @@ use crate::track::script::Outcome;
 use crate::vrrp::event::Advertisement;
 use crate::vrrp::settings::Transport;
 use crate::vrrp::{Level, Settings};
+use background::Background;
 use checks::Checks;
 use kernel::Kernel;
 use netlink::Fact;
@@ -43,7 +46,6 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use vrrp_socket::{Received, Receiver, Scope, Sender};
 
 /// Something that happened outside.
@@ -109,13 +111,7 @@ struct Transmission {
 /// The socket that adverts come in by.
 struct Reception {
     scope: Scope,
-    reader: JoinHandle<()>,
-}
-
-impl Drop for Reception {
-    fn drop(&mut self) {
-        self.reader.abort();
-    }
+    _reader: Background,
 }
 
 impl Io {
@@ -257,7 +253,7 @@ impl Reception {
     fn open(scope: Scope, events: mpsc::Sender<Event>) -> io::Result<Self> {
         let receiver = Receiver::open(&scope)?;
         let interface = scope.index;
-        let reader = tokio::spawn(async move {
+        let reader = Background::start(async move {
             loop {
                 match receiver.receive().await {
                     Ok(packet) => {
@@ -270,7 +266,7 @@ impl Reception {
                 }
             }
         });
-        Ok(Self { scope, reader })
+        Ok(Self { scope, _reader: reader })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What watches on behalf of the trackers: check scripts that run, files and processes that are looked at.
 
+use super::background::Background;
 use super::{Event, script, track_file, track_process};
 use crate::command::Command;
 use crate::router::Router;
@@ -16,8 +17,8 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Checks {
     running: HashMap<String, Run>,
-    files: (Vec<file::Settings>, Option<track_file::Watcher>),
-    processes: (Vec<process::Settings>, Option<track_process::Watcher>),
+    files: (Vec<file::Settings>, Option<Background>),
+    processes: (Vec<process::Settings>, Option<Background>),
     started: bool,
     events: mpsc::Sender<Event>,
 }
@@ -48,7 +49,7 @@ impl Checks {
             if !self.started {
                 seen.extend(track_file::first_look(files.clone()).await);
             }
-            let watcher = (!files.is_empty()).then(|| track_file::Watcher::start(files.clone(), self.events.clone()));
+            let watcher = (!files.is_empty()).then(|| track_file::watch(files.clone(), self.events.clone()));
             self.files = (files, watcher);
         }
         let processes: Vec<_> = router.processes().map(|process| process.settings().clone()).collect();
@@ -56,7 +57,7 @@ impl Checks {
             if !self.started {
                 seen.extend(track_process::first_look(processes.clone()).await);
             }
-            let start = || track_process::Watcher::start(processes.clone(), self.events.clone());
+            let start = || track_process::watch(processes.clone(), self.events.clone());
             let watcher = (!processes.is_empty()).then(start);
             self.processes = (processes, watcher);
         }

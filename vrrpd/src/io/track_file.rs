@@ -2,6 +2,7 @@
 //! link, on a network file system) is found by reading it now and then.
 
 use super::Event;
+use super::background::Background;
 use crate::limits::{FILE_POLL, FIRST_LOOK, TRACK_FILE_MAX};
 use crate::sys;
 use crate::track::file::{Reading, Settings, parse};
@@ -15,26 +16,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 /// Mode of a file that `init_file` makes, as keepalived's default umask leaves it.
 const FILE_MODE: u32 = 0o600;
 
-/// Watches until it is dropped.
-#[derive(Debug)]
-pub struct Watcher(JoinHandle<()>);
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Watcher {
-    /// Watches these files and tells of each reading that differs from the last one.
-    pub fn start(files: Vec<Settings>, events: mpsc::Sender<Event>) -> Self {
-        Self(tokio::spawn(run(files, events)))
-    }
+/// Watches these files and tells of each reading that differs from the last one.
+pub fn watch(files: Vec<Settings>, events: mpsc::Sender<Event>) -> Background {
+    Background::start(run(files, events))
 }
 
 /// Writes what `init_file` says. Files that exist are overwritten only if `start`, and if the configuration says so.
@@ -229,7 +217,7 @@ mod tests {
         let folder = folder("change");
         let path = folder.join("tf");
         let (sender, mut events) = mpsc::channel(8);
-        let _watcher = Watcher::start(vec![settings(path.clone())], sender);
+        let _watcher = watch(vec![settings(path.clone())], sender);
         let mut next = async || {
             let event = tokio::time::timeout(Duration::from_secs(10), events.recv()).await.unwrap().unwrap();
             let Event::FileRead { reading, .. } = event else { panic!("{event:?}") };

@@ -2,6 +2,7 @@
 //! there is none (another network or process namespace, not allowed) they are looked for every second.
 
 use super::Event;
+use super::background::Background;
 use crate::limits::{FIRST_LOOK, PROCESS_EVENTS_MAX, PROCESS_POLL};
 use crate::sys;
 use crate::track::process::{Settings, event};
@@ -13,24 +14,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Counts until it is dropped.
-#[derive(Debug)]
-pub struct Watcher(JoinHandle<()>);
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Watcher {
-    /// Counts these processes and tells of each count that differs from the last one.
-    pub fn start(processes: Vec<Settings>, events: mpsc::Sender<Event>) -> Self {
-        Self(tokio::spawn(run(Table::new(processes), events)))
-    }
+/// Counts these processes and tells of each count that differs from the last one.
+pub fn watch(processes: Vec<Settings>, events: mpsc::Sender<Event>) -> Background {
+    Background::start(run(Table::new(processes), events))
 }
 
 /// A first count of each, for a start that must not be decided without it.
@@ -306,7 +294,7 @@ mod tests {
             "{counted:?}"
         );
         let (sender, mut events) = mpsc::channel(8);
-        let _watcher = Watcher::start(vec![settings], sender);
+        let _watcher = watch(vec![settings], sender);
         let mut next = async || {
             let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap().unwrap();
             let Event::ProcessesCounted { count, .. } = event else { panic!("{event:?}") };
