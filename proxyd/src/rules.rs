@@ -447,6 +447,8 @@ impl Rules {
             match rule.judge(&self.acls, context) {
                 None => {
                     rule.waits(context.stream);
+                    // With more bytes all rules are asked again, as with haproxy: what they keep is of those bytes then.
+                    *at = 0;
                     return TcpVerdict::Wait;
                 }
                 Some(false) => {}

@@ -14,7 +14,7 @@ global
 defaults
     mode tcp
     log global
-    log-format \"[-] %b %s %Tt %B %ts %rc %[src] %[fc_src] %[dst_port] %[sc0_conn_cur]\"
+    log-format \"[-] %b %s %Tt %B %ts %rc %[src] %[fc_src] %[dst_port] %[sc0_conn_cur] %[var(sess.v)]\"
     timeout client 5s
     timeout server 5s
     timeout connect 50ms
@@ -105,6 +105,12 @@ const CASES: &[Case] = &[
     Case {
         front: "tcp-request content track-sc0 src table b",
         back: "stick-table type ip size 10 store conn_cur",
+        then: Ends,
+        ..CASE
+    },
+    Case {
+        front: "tcp-request inspect-delay 5s\n    tcp-request content set-var(sess.v) req.len\n    \
+                tcp-request content accept if { req.len ge 5 }",
         then: Ends,
         ..CASE
     },
