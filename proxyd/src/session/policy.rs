@@ -204,8 +204,10 @@ async fn on_content(exchange: &mut Exchange<'_>, section: &Section) -> Result<()
     let mut at = 0;
     loop {
         let full = exchange.client.input.len() >= exchange.session.worker.buffers.size();
+        // Of a request without a body nothing more will come.
+        let whole = exchange.request_wire.is_some() && exchange.upload.is_done();
         let complete =
-            full || exchange.client.ended || deadline.is_none_or(|deadline| exchange.account.now >= deadline);
+            full || whole || exchange.client.ended || deadline.is_none_or(|deadline| exchange.account.now >= deadline);
         match content_verdict(exchange, &section.rules, complete, &mut at) {
             TcpVerdict::Continue => break,
             TcpVerdict::Log(profile) => logging::by_rule(exchange, Step::TcpContent, profile),

@@ -31,8 +31,8 @@ pub enum Opening {
 pub async fn on_tunnel(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
     let Some(section) = exchange.backend.map(|view| &view.backend.section) else { return Ok(Opening::Open) };
     let deadline = section.response_inspect_delay.map(|delay| exchange.account.now + delay);
-    let mut at = 0;
-    let verdict = std::future::poll_fn(|task| poll_tunnel(task, exchange, section, deadline, &mut at)).await?;
+    let mut place = Place { at: 0, seen: None };
+    let verdict = std::future::poll_fn(|task| poll_tunnel(task, exchange, section, deadline, &mut place)).await?;
     exchange.tick();
     let received = exchange.server.as_ref().map_or(0, |server| server.conn.input.len() as u64);
     match verdict {
@@ -50,13 +50,21 @@ pub async fn on_tunnel(exchange: &mut Exchange<'_>) -> Result<Opening, End> {
     }
 }
 
+/// Where the rules are.
+struct Place {
+    /// At which rule.
+    at: usize,
+    /// What they saw last: so many bytes, and whether that was all.
+    seen: Option<(usize, bool)>,
+}
+
 /// One look, and another with each bytes that come. The client's bytes pass meanwhile: the server may wait for them.
 fn poll_tunnel(
     task: &mut Task<'_>,
     exchange: &mut Exchange<'_>,
     section: &Section,
     deadline: Option<Moment>,
-    at: &mut usize,
+    place: &mut Place,
 ) -> Poll<Result<TcpVerdict, End>> {
     let session = exchange.session;
     if let Some(server) = &mut exchange.server {
@@ -80,12 +88,15 @@ fn poll_tunnel(
         let complete = deadline.is_none_or(|deadline| clock::moment() >= deadline)
             || ended
             || input.len() >= session.worker.buffers.size();
+        // Who was woken by the client has nothing new to look at.
+        let news = place.seen.replace((input.len(), complete)) != Some((input.len(), complete));
         let content = Content::new(Side::Response, input.bytes(), complete, false);
         let stream = Stream { content: Some(&content), ..policy::seen(exchange, exchange.backend) };
         let context = Context { request: None, response: None, stream: &stream };
-        let verdict = section.rules.tcp_response_content(&context, at);
+        let verdict = if news { section.rules.tcp_response_content(&context, &mut place.at) } else { TcpVerdict::Wait };
         policy::apply_to_client(exchange);
         if let TcpVerdict::Log(profile) = verdict {
+            place.seen = None;
             logging::by_rule(exchange, Step::TcpResponse, profile);
             continue;
         }
