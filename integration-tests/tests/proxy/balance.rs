@@ -86,6 +86,28 @@ fn forms_are_looked_into() {
     assert_eq!(seen.len(), 3, "no such parameter: in turn");
 }
 
+/// Of a field that is there more than once, or has a list, the first element counts; where that is empty, nothing is hashed.
+#[test]
+fn the_first_element_of_a_field_is_hashed() {
+    let rig = Rig::start("hash-field", &config("http", "balance hdr(x-h)"), answering(OK));
+    let of = |values: &[&str]| {
+        let fields: Vec<String> = values.iter().map(|value| format!("x-h: {value}\r\n")).collect();
+        servers(&rig, &get("/", &fields.concat()))
+    };
+    let [a, b] = ["a", "c"].map(|value| of(&[value]));
+    assert!(a != b && [&a, &b].iter().all(|servers| servers.split(' ').all(|one| servers.starts_with(one))), "{a} {b}");
+    for values in [&["a,c"][..], &["a", "c"], &[" a , c", "c"], &["a,"]] {
+        assert_eq!(of(values), a, "{values:?}");
+    }
+    let quoted = of(&["\"a,c\""]);
+    assert_eq!(of(&["\"a,c\",c"]), quoted);
+    for values in [&[",a"][..], &["", "a"], &[" , a"], &[","]] {
+        let servers = of(values);
+        let [first, second, third] = servers.split(' ').collect::<Vec<_>>()[..] else { panic!("{servers}") };
+        assert!(first != second && second != third, "{values:?}: {servers}");
+    }
+}
+
 #[test]
 fn a_form_is_waited_for() {
     // What comes in time is no matter of how busy the machine is.

@@ -15,7 +15,7 @@ pub trait RequestKey {
     fn target(&self) -> Option<&[u8]> {
         None
     }
-    /// The last value of a header field, surrounding blanks removed.
+    /// The first element of the first header field of that name, surrounding blanks removed.
     fn header(&self, _name: &str) -> Option<&[u8]> {
         None
     }

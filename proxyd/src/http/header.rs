@@ -41,6 +41,26 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
+/// Where a value is separated: commas between double quotes are none of those.
+pub fn commas(value: &[u8]) -> impl Iterator<Item = usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.iter().enumerate().filter_map(move |(at, &byte)| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return Some(at),
+            _ => {}
+        }
+        None
+    })
+}
+
+/// The first element of a value, quotes and all; empty where a comma is its first byte.
+pub fn first_element(value: &[u8]) -> &[u8] {
+    trim(commas(value).next().map_or(value, |end| &value[..end]))
+}
+
 /// Where `needle` first occurs.
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len().max(1)).position(|window| window == needle)
@@ -78,6 +98,9 @@ mod tests {
         assert_eq!(trim(b" \ta b\t "), b"a b");
         assert_eq!(trim(b"  "), b"");
         assert_eq!(list(b"close, ,x-foo ,").collect::<Vec<_>>(), [&b"close"[..], b"x-foo"]);
+        assert_eq!(first_element(b" a , b"), b"a");
+        assert_eq!(first_element(b"\"a,\\\"b\" ,c"), b"\"a,\\\"b\"");
+        assert_eq!(first_element(b",b"), b"");
         assert_eq!(find(b"http://h", b"://"), Some(4));
         assert_eq!(find(b"h", b"://"), None);
     }

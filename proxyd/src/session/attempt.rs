@@ -21,8 +21,8 @@ use crate::balance::queue::{Place, Position, Priority};
 use crate::clock;
 use crate::health::Observe;
 use crate::health::observe::Evidence;
-use crate::http::Head;
 use crate::http::target::from_path;
+use crate::http::{Head, header};
 use crate::net::connect::{self, Connecting, Target};
 use crate::proxy::Server;
 use crate::proxy::address::{ServerAddress, ServerPort, Source, UseSource};
@@ -76,7 +76,7 @@ impl RequestKey for Key<'_> {
 
     fn header(&self, name: &str) -> Option<&[u8]> {
         let same = |(field, _): &(&[u8], &[u8])| field.eq_ignore_ascii_case(name.as_bytes());
-        self.request?.fields().rfind(same).map(|(_, value)| value)
+        self.request?.fields().find(same).map(|(_, value)| header::first_element(value))
     }
 
     fn form(&self) -> Option<&[u8]> {

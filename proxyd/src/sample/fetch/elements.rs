@@ -26,7 +26,7 @@ impl<'a> Iterator for Elements<'a> {
         if self.whole {
             return Some(rest);
         }
-        match commas(rest).next() {
+        match header::commas(rest).next() {
             Some(at) => {
                 self.rest = Some(&rest[at + 1..]);
                 Some(header::trim(&rest[..at]))
@@ -42,7 +42,7 @@ impl<'a> DoubleEndedIterator for Elements<'a> {
         if self.whole {
             return Some(rest);
         }
-        match commas(rest).last() {
+        match header::commas(rest).last() {
             Some(at) => {
                 self.rest = Some(&rest[..at]);
                 Some(header::trim(&rest[at + 1..]))
@@ -50,21 +50,6 @@ impl<'a> DoubleEndedIterator for Elements<'a> {
             None => Some(header::trim(rest)),
         }
     }
-}
-
-/// Where a value is separated.
-fn commas(value: &[u8]) -> impl Iterator<Item = usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    value.iter().enumerate().filter_map(move |(at, &byte)| {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return Some(at),
-            _ => {}
-        }
-        None
-    })
 }
 
 /// The n-th from 1, or from the end with a negative number; 0 is the last.
