@@ -77,7 +77,8 @@ pub(crate) const RULES: &[Rule] = &[
         name: "chunk line",
         reason: "the line of a chunk's size must end with CR LF, as for haproxy 3.5",
         applies: |case, ours, theirs| {
-            ours.last_status() == 400 && has_lone_lf_in_chunk(&[&case.sent(), SENTINEL].concat()) && theirs != ours
+            let refused = ours.last_status() == 400 || answered_by_then(ours, theirs);
+            refused && has_lone_lf_in_chunk(&[&case.sent(), SENTINEL].concat()) && theirs != ours
         },
     },
     Rule {
@@ -109,10 +110,7 @@ pub(crate) const RULES: &[Rule] = &[
         applies: |case, ours, theirs| {
             let sent = case.sent();
             let bad = chunked_bodies(&sent).any(|body| has_strange_trailers(trailers_of(body)));
-            // Who has been answered by then is told nothing.
-            let cut = |outcome: &Outcome| outcome.requests().last().is_some_and(|request| !request.complete);
-            let answered = theirs.client.starts_with(&ours.client) && cut(ours) && !cut(theirs);
-            bad && (answered || refused(case, ours, theirs, 400, |_| true))
+            bad && (answered_by_then(ours, theirs) || refused(case, ours, theirs, 400, |_| true))
         },
     },
     Rule {
@@ -484,6 +482,12 @@ fn refused(case: &Case, ours: &Outcome, theirs: &Outcome, status: u16, has: fn(&
         && (at_theirs.get(at_ours.len()).is_some_and(|next| has(&next.head)) || has(&case.sent()))
 }
 
+/// Whether a request that we refused had been answered by then, so that its client was told nothing, and they went on.
+fn answered_by_then(ours: &Outcome, theirs: &Outcome) -> bool {
+    let cut = |outcome: &Outcome| outcome.requests().last().is_some_and(|request| !request.complete);
+    theirs.client.starts_with(&ours.client) && cut(ours) && !cut(theirs)
+}
+
 /// Whether the client's bytes do not come all at once: in several writes, or more than haproxy reads into one buffer.
 fn in_pieces(case: &Case) -> bool {
     case.segments.len() > 1 || case.ending == Ending::LateSentinel || case.sent().len() + SENTINEL.len() > 15_000
@@ -647,8 +651,9 @@ fn has_strange_trailers(trailers: &[u8]) -> bool {
             || name.len() == line.len()
             || !name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
     };
-    let lines = trailers.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
-    lines.filter(|line| !line.is_empty()).any(strange)
+    let folded = |line: &[u8]| line.first().is_some_and(|byte| b" \t".contains(byte));
+    let mut lines = trailers.split(|&byte| byte == b'\n');
+    lines.any(|line| folded(line) || !line.trim_ascii_end().is_empty() && strange(line.trim_ascii_end()))
 }
 
 /// A difference that is meant: its name, and why.
