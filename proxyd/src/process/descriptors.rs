@@ -132,22 +132,23 @@ mod tests {
         assert!(room.unwrap() >= limit.min(ROOM_MAX), "{room:?} of {limit}");
     }
 
+    const WANTED: Wanted = Wanted {
+        maxconn: Some(2000),
+        maxpipes: None,
+        ulimit_n: None,
+        hard_limit: None,
+        strict: None,
+        listeners: 6,
+        workers: 2,
+    };
+
     #[test]
     fn connections_and_descriptors_follow_from_each_other() {
-        let wanted = Wanted {
-            maxconn: Some(2000),
-            maxpipes: None,
-            ulimit_n: None,
-            hard_limit: None,
-            strict: None,
-            listeners: 6,
-            workers: 2,
-        };
-        let files = wanted.files(u64::MAX).unwrap();
+        let files = WANTED.files(u64::MAX).unwrap();
         assert_eq!(files, 5122);
-        assert_eq!(wanted.allowed(files), Provided { maxconn: 2000, pipes: 500 });
-        assert_eq!(Wanted { ulimit_n: Some(500), ..wanted }.files(u64::MAX), Some(500));
-        let open = Wanted { maxconn: None, ..wanted };
+        assert_eq!(WANTED.allowed(files), Provided { maxconn: 2000, pipes: 500 });
+        assert_eq!(Wanted { ulimit_n: Some(500), ..WANTED }.files(u64::MAX), Some(500));
+        let open = Wanted { maxconn: None, ..WANTED };
         assert_eq!(open.files(u64::MAX), None);
         assert_eq!(open.allowed(0), Provided { maxconn: LEAST_MAXCONN, pipes: 0 });
         assert_eq!(open.allowed(5122), Provided { maxconn: 2000, pipes: 500 });
@@ -156,18 +157,9 @@ mod tests {
 
     #[test]
     fn pipes_give_way_to_connections() {
-        let wanted = Wanted {
-            maxconn: Some(2000),
-            maxpipes: None,
-            ulimit_n: None,
-            hard_limit: None,
-            strict: None,
-            listeners: 6,
-            workers: 2,
-        };
-        assert_eq!(wanted.files(4_300), Some(4_300));
-        assert_eq!(wanted.allowed(4_300), Provided { maxconn: 2000, pipes: 89 });
-        assert_eq!(wanted.files(4_000), Some(4_122), "the warning that follows is about connections");
-        assert_eq!(wanted.allowed(4_122).pipes, 0);
+        assert_eq!(WANTED.files(4_300), Some(4_300));
+        assert_eq!(WANTED.allowed(4_300), Provided { maxconn: 2000, pipes: 89 });
+        assert_eq!(WANTED.files(4_000), Some(4_122), "the warning that follows is about connections");
+        assert_eq!(WANTED.allowed(4_122).pipes, 0);
     }
 }
