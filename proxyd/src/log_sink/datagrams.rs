@@ -1,5 +1,6 @@
 //! Lines as datagrams: many with one system call, and neighbours of one length as one message, which the kernel cuts into
-//! datagrams at the end of their way (`UDP_SEGMENT`, udp(7)). All that a datagram costs before is then paid once for them.
+//! datagrams at the end of their way (`UDP_SEGMENT`, udp(7)); a shorter line may be the last of them. All that a datagram costs
+//! before is then paid once for them.
 
 use std::io::IoSlice;
 use std::net::UdpSocket;
@@ -43,10 +44,15 @@ impl<'b> Lines<'b> {
     }
 
     /// How many lines from this one on can be one message, where those of up to `longest` bytes are joined; 1 if it stands alone.
-    fn alike(self, first: usize, longest: usize) -> usize {
-        let length = self.span(first, 1).len();
-        let same = |&line: &usize| self.span(line, 1).len() == length;
-        if length > longest { 1 } else { (first..self.ends.len()).take(JOINED_MAX).take_while(same).count() }
+    fn together(self, first: usize, longest: usize) -> usize {
+        let length = |line| self.span(line, 1).len();
+        let all = first..self.ends.len().min(first + JOINED_MAX);
+        if length(first) > longest {
+            return 1;
+        }
+        let alike = all.clone().take_while(|&line| length(line) == length(first)).count();
+        let shorter = all.skip(alike).take(1).filter(|&line| (1..length(first)).contains(&length(line)));
+        alike + shorter.count()
     }
 
     /// Sends each line as a datagram, to where the socket is connected if `to` is nothing; returns how many were taken. `longest` is
@@ -54,9 +60,12 @@ impl<'b> Lines<'b> {
     pub(super) fn send<A: SockaddrLike + Copy>(self, fd: RawFd, to: Option<A>, longest: &mut usize) -> usize {
         let (mut next, mut taken, mut is_refused) = (0, 0, false);
         while next < self.ends.len() {
-            let alike = self.alike(next, *longest);
-            let sent =
-                if alike > 1 { self.joined(fd, to.as_ref(), next, alike) } else { self.apart(fd, to, next, *longest) };
+            let together = self.together(next, *longest);
+            let sent = if together > 1 {
+                self.joined(fd, to.as_ref(), next, together)
+            } else {
+                self.apart(fd, to, next, *longest)
+            };
             match sent {
                 Ok(count) => {
                     next += count;
@@ -70,7 +79,7 @@ impl<'b> Lines<'b> {
                 // A full socket; it may have room for less, but what comes later should not arrive in place of what came first.
                 Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
                 // It is too much at once, or more than the way can do.
-                Err(_) if alike > 1 => *longest = 0,
+                Err(_) if together > 1 => *longest = 0,
                 // One that is too long for a datagram keeps the others from nothing.
                 Err(Errno::EMSGSIZE) => next += 1,
                 Err(_) => break,
@@ -94,7 +103,7 @@ impl<'b> Lines<'b> {
         first: usize,
         longest: usize,
     ) -> nix::Result<usize> {
-        let until = (first + 1..self.ends.len()).find(|&line| self.alike(line, longest) > 1);
+        let until = (first + 1..self.ends.len()).find(|&line| self.together(line, longest) > 1);
         let slices: Vec<_> =
             (first..until.unwrap_or(self.ends.len())).map(|line| [IoSlice::new(self.span(line, 1))]).collect();
         let mut headers = MultiHeaders::preallocate(slices.len(), None);
@@ -136,7 +145,7 @@ mod tests {
 
     #[test]
     fn each_line_is_a_datagram_however_many_are_alike() {
-        let texts = texts([3, 5, 5, 5, 4, 1, 1, 2, 1500, 1500, 7].into_iter().chain([9; 130]));
+        let texts = texts([3, 5, 5, 5, 4, 3, 1, 1, 2, 1500, 1500, 7, 6].into_iter().chain([9; 130]));
         for first in [JOINED_LENGTH_MAX, 0] {
             let mut longest = first;
             assert_eq!(send(&texts, &mut longest), texts);
@@ -153,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_joined_are_neighbours_of_one_length() {
+    fn lines_that_are_joined_are_neighbours_of_one_length_and_a_shorter_one() {
         let ends = [2, 4, 6, 7, 8, 1008, 2008, 2009];
         let lines = Lines { bytes: &[b'x'; 2009], ends: &ends };
-        let alike = |longest| (0..8).map(|line| lines.alike(line, longest)).collect::<Vec<_>>();
-        assert_eq!(alike(JOINED_LENGTH_MAX), [3, 2, 1, 2, 1, 1, 1, 1]);
-        assert_eq!(alike(1000), [3, 2, 1, 2, 1, 2, 1, 1]);
-        assert_eq!(alike(0), [1; 8]);
+        let together = |longest| (0..8).map(|line| lines.together(line, longest)).collect::<Vec<_>>();
+        assert_eq!(together(JOINED_LENGTH_MAX), [4, 3, 2, 2, 1, 1, 1, 1]);
+        assert_eq!(together(1000), [4, 3, 2, 2, 1, 3, 2, 1]);
+        assert_eq!(together(0), [1; 8]);
         let ends: Vec<usize> = (1..=200).collect();
-        assert_eq!(Lines { bytes: &[b'x'; 200], ends: &ends }.alike(0, 1), JOINED_MAX);
+        assert_eq!(Lines { bytes: &[b'x'; 200], ends: &ends }.together(0, 1), JOINED_MAX);
     }
 }
