@@ -85,11 +85,18 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes `output` and, in the same call, what follows it from elsewhere; says how much of that was written.
-    pub fn poll_write_with(&mut self, context: &mut Context<'_>, rest: &[u8]) -> Poll<io::Result<usize>> {
-        let written = if self.output.is_empty() {
-            ready!(self.stream.poll_write(context, rest))?
+    /// Writes `output` and, in the same call, the first `count` bytes of what follows it; says how many of these were written. One
+    /// piece costs the kernel less than two, so `output` is put in front of what follows where a head has left room for it.
+    pub fn poll_write_with(
+        &mut self,
+        context: &mut Context<'_>,
+        rest: &mut Buffer,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        let written = if let Some(all) = rest.behind(self.output.bytes(), count) {
+            ready!(self.stream.poll_write(context, all))?
         } else {
+            let rest = rest.bytes().get(..count).unwrap_or_default();
             ready!(self.stream.poll_write_both(context, [self.output.bytes(), rest]))?
         };
         if written == 0 {

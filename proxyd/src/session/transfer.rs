@@ -352,8 +352,7 @@ fn poll_write_together(
     sink: &mut Conn,
     ahead: usize,
 ) -> Poll<io::Result<usize>> {
-    let bytes = source.input.bytes().get(..ahead).unwrap_or_default();
-    let written = ready!(sink.poll_write_with(context, bytes))?;
+    let written = ready!(sink.poll_write_with(context, &mut source.input, ahead))?;
     source.input.consume(written);
     Poll::Ready(Ok(written))
 }

@@ -116,6 +116,15 @@ impl Buffer {
         block.bytes.splice(block.start..block.start, bytes.iter().copied());
     }
 
+    /// `before` and then the first `count` bytes held as one piece, where there is room for the former in front of the latter. What
+    /// is held stays the same.
+    pub fn behind(&mut self, before: &[u8], count: usize) -> Option<&[u8]> {
+        let block = self.block.as_mut()?;
+        let from = block.start.checked_sub(before.len())?;
+        block.bytes.get_mut(from..block.start)?.copy_from_slice(before);
+        block.bytes.get(from..block.start + count)
+    }
+
     /// Where bytes are appended, with its memory. Append freely: it grows, but blocks that grew past their size are not kept.
     pub fn space(&mut self, buffers: &Buffers) -> &mut Vec<u8> {
         &mut self.block.get_or_insert_with(|| buffers.take(false)).bytes
@@ -175,5 +184,18 @@ mod tests {
         assert!(buffer.room(&buffers, true).unwrap().capacity() >= BULK_BUFFER_SIZE);
         buffer.discard(&buffers);
         assert_eq!(buffers.large.borrow().len(), 1);
+    }
+    #[test]
+    fn a_head_is_put_in_front_of_a_body_where_there_was_a_longer_one() {
+        let buffers = Buffers::new(16);
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.behind(b"", 0), None);
+        buffer.space(&buffers).extend_from_slice(b"headbody");
+        buffer.consume(4);
+        assert_eq!(buffer.behind(b"head!", 2), None);
+        assert_eq!(buffer.behind(b"HEAD", 4), Some(&b"HEADbody"[..]));
+        assert_eq!(buffer.behind(b"==", 2), Some(&b"==bo"[..]));
+        assert_eq!(buffer.behind(b"==", 5), None);
+        assert_eq!(buffer.bytes(), b"body");
     }
 }
