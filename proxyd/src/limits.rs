@@ -58,11 +58,14 @@ pub const SPLICE_MIN: u64 = 32_768;
 /// Bytes of a body that are copied behind those before them, rather than written from where they are.
 pub const COPY_MAX: usize = 1_024;
 
+/// Requests that begin in one turn of a worker's loop while others wait (docs/speed.md).
+pub const STARTS_PER_TURN: usize = 32;
+
 /// Places for exchanges a worker keeps for re-use.
 pub const FUTURES_KEPT: usize = 1_024;
 
-/// Message heads a worker keeps for re-use.
-pub const HEADS_KEPT: usize = 1_024;
+/// Message heads a worker keeps for re-use: two for each place.
+pub const HEADS_KEPT: usize = 2 * FUTURES_KEPT;
 
 /// Commands that may wait for a worker; who gives one more waits.
 pub const COMMANDS_WAITING: usize = 64;

@@ -7,6 +7,7 @@
 pub mod buffers;
 pub mod kept;
 pub mod pipes;
+pub mod starts;
 pub mod survey;
 pub mod timers;
 pub mod view;
@@ -49,6 +50,7 @@ use crate::stats::{Clear, WorkerIndex};
 use buffers::Buffers;
 use kept::Kept;
 use pipes::{PipeLimits, Pipes};
+use starts::Starts;
 use survey::{Question, Survey};
 use timers::Timers;
 use view::View;
@@ -126,7 +128,7 @@ pub enum Command {
 
 /// Sockets that one wait of the loop reports. The kernel looks at each of them then; the sooner its task runs, the less of
 /// that has left the cache.
-const EVENTS_PER_TURN: usize = 128;
+const EVENTS_PER_TURN: usize = 512;
 /// Tasks that run before the loop looks at its sockets again: those that one wait woke.
 const TASKS_PER_TURN: u32 = 128;
 
@@ -158,7 +160,7 @@ pub fn spawn(settings: Settings) -> io::Result<WorkerHandle> {
         let mut runtime = Builder::new_current_thread();
         runtime.max_io_events_per_tick(events).event_interval(tasks);
         stay_on(&settings.processors);
-        match runtime.enable_all().on_thread_park(flush_log).build_local(options) {
+        match runtime.enable_all().on_thread_park(turn_over).build_local(options) {
             Ok(runtime) => runtime.block_on(run(settings, received)),
             Err(error) => tracing::error!(%error, "a worker cannot start"),
         }
@@ -184,8 +186,8 @@ fn stay_on(processors: &[u16]) {
 /// `busy-polling`: there is always something to do, so that the loop never sleeps. An end of the process needs no haste.
 async fn keep_awake(worker: Rc<Worker>) {
     while !worker.draining.get() {
-        // The loop never has nothing to do, which is when lines leave otherwise.
-        worker.log.flush();
+        // The loop never has nothing to do, which is when a turn is over otherwise.
+        worker.turn_over();
         yield_now().await;
     }
 }
@@ -195,11 +197,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
 }
 
-/// Once per turn of the loop: the lines of all requests of the turn leave together.
-fn flush_log() {
+/// Once per turn of the loop: the lines of all requests of the turn leave together, and others may begin in the next.
+fn turn_over() {
     CURRENT.with(|current| {
         if let Some(worker) = &*current.borrow() {
-            worker.log.flush();
+            worker.turn_over();
         }
     });
 }
@@ -217,6 +219,8 @@ pub struct Worker {
     pub pipes: Pipes,
     /// Its memory for exchanges.
     pub futures: Kept,
+    /// Which requests begin in a turn of its loop.
+    pub starts: Starts,
     /// The connections to servers that it has put aside.
     pub pools: Pools,
     /// Its log.
@@ -253,6 +257,7 @@ impl Worker {
             buffers: Buffers::new(view.generation.global.tune.bufsize as usize),
             pipes: Pipes::new(Arc::clone(&settings.pipes)),
             futures: Kept::default(),
+            starts: Starts::default(),
             pools: Pools::default(),
             log: LogSink::new(settings.log.clone()),
             process: Arc::clone(&settings.process),
@@ -269,6 +274,11 @@ impl Worker {
             exchanges: Cell::new(0),
             empty: Notify::new(),
         }
+    }
+
+    fn turn_over(&self) {
+        self.log.flush();
+        self.starts.turn_over();
     }
 
     /// This worker's side of the generation in force.
@@ -417,6 +427,7 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     crate::clock::measure_usage();
     spawn_local(worker.timers.clone().drive());
     spawn_local(pool::purge_idle(Rc::clone(&worker)));
+    spawn_local(starts::usher(Rc::clone(&worker)));
     if settings.busy {
         spawn_local(keep_awake(Rc::clone(&worker)));
     }

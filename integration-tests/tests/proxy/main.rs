@@ -11,6 +11,7 @@ mod balance;
 mod bandwidth;
 mod body;
 mod browser;
+mod bursts;
 mod check_connects;
 mod check_formats;
 mod checks;

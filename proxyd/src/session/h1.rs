@@ -54,13 +54,23 @@ pub type Begun = Result<Moment, NoMore>;
 
 /// Waits for the first bytes of a request. Here connections spend their lives: it keeps nothing but where they are.
 fn first_bytes(session: &Session, client: &mut Conn) -> impl Future<Output = Begun> {
+    let starts = &session.worker.starts;
+    let mut has_waited = false;
     std::future::poll_fn(move |context| {
         if !client.input.is_empty() {
             // It was sent before the previous response had ended.
             return Poll::Ready(Ok(session.since));
         }
+        if starts.is_full() && !has_waited && client.stream().poll_read_ready(context).is_ready() {
+            has_waited = true;
+            starts.wait(context.waker());
+            return Poll::Pending;
+        }
         let more = poll_more(context, session, client, first_deadline(session), session.requests > 0);
-        more.map_ok(|()| clock::moment())
+        more.map_ok(|()| {
+            starts.begin();
+            clock::moment()
+        })
     })
 }
 
