@@ -17,7 +17,7 @@ use std::time::Duration;
 const SERVERS: usize = 10_000;
 const TIMES: usize = 3;
 /// How often it is tried to measure it [`TIMES`] times undisturbed.
-const TRIES: usize = 6;
+const TRIES: usize = 12;
 /// A load that stood still for longer saw answers so much later than they came.
 const STALL_MAX: f64 = 1.0;
 /// Requests per second, each on a connection of its own.
