@@ -322,7 +322,7 @@ impl Builder<'_> {
             checkcache: backend.checkcache,
             http_reuse: backend.http_reuse,
             forwarded: backend.forwarded.clone(),
-            send_name_header: backend.send_name_header.clone(),
+            send_name_header: backend.send_name_header.as_deref().map(str::to_ascii_lowercase),
             tcp_keep_alive: backend.tcp_keep_alive,
             tcp_smart_connect: backend.tcp_smart_connect,
             nolinger: backend.nolinger,

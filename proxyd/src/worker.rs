@@ -227,7 +227,9 @@ pub struct Worker {
     pub log: LogSink,
     /// The process, for the statistics page.
     pub process: Arc<dyn Process>,
-    heads: RefCell<Vec<Head>>,
+    /// Each where it is, so that none is copied when it is taken and given back.
+    #[expect(clippy::vec_box, reason = "the box is what is kept")]
+    heads: RefCell<Vec<Box<Head>>>,
     reader: RefCell<Reader>,
     view: RefCell<Rc<View>>,
     started: Moment,
@@ -311,16 +313,18 @@ impl Worker {
     }
 
     /// A head to read into.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> Box<Head> {
         self.heads.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Gives a head back.
-    pub fn give_head(&self, mut head: Head) {
+    /// Gives heads back.
+    pub fn give_heads(&self, given: [Box<Head>; 2]) {
         let mut heads = self.heads.borrow_mut();
-        if heads.len() < HEADS_KEPT {
-            head.clear();
-            heads.push(head);
+        for mut head in given {
+            if heads.len() < HEADS_KEPT {
+                head.clear();
+                heads.push(head);
+            }
         }
     }
 

@@ -47,7 +47,7 @@ pub struct Backend {
     pub http_reuse: HttpReuse,
     /// `option forwarded`. `None`: no such header.
     pub forwarded: Option<Box<Forwarded<Expression>>>,
-    /// `http-send-name-header`.
+    /// `http-send-name-header`, in lower case.
     pub send_name_header: Option<String>,
     /// `option srvtcpka` or `tcpka`.
     pub tcp_keep_alive: Option<KeepAlive>,

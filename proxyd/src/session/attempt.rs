@@ -196,7 +196,7 @@ impl Exchange<'_> {
             return Ok(());
         }
         form::wait(self, view).await?;
-        let request = self.request_wire.map(|_| &self.request);
+        let request = self.request_wire.map(|_| &*self.request);
         let sample = policy::balance_key(self, view);
         let key = Key { request, source: self.source(), sample, form: form::received(self, view) };
         let hash = key::hash(view.backend.farm.settings(), &key);

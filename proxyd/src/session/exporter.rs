@@ -16,7 +16,7 @@ pub(super) async fn answer(exchange: &mut Exchange<'_>) -> End {
     };
     service::serves(exchange, log::Service::Metrics);
     let code = answer.head.status();
-    exchange.response = std::mem::take(&mut answer.head);
+    *exchange.response = std::mem::take(&mut answer.head);
     if let Err(end) = policy::on_service_response(exchange).await {
         return end;
     }

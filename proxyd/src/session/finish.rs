@@ -46,7 +46,6 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
     if !counters.is_empty() {
         counters.end(exchange.session.worker.milliseconds(now));
     }
-    give_back_heads(exchange);
     (exchange.keep_alive && exchange.upload.is_done()).then_some(now)
 }
 
@@ -54,13 +53,6 @@ pub async fn finish(exchange: &mut Exchange<'_>, result: Result<Done, End>) -> O
 pub fn abandon(exchange: &mut Exchange<'_>) {
     let worker = &exchange.session.worker;
     exchange.transaction.counters.end(worker.milliseconds(exchange.account.now));
-    give_back_heads(exchange);
-}
-
-fn give_back_heads(exchange: &mut Exchange<'_>) {
-    let worker = &exchange.session.worker;
-    worker.give_head(std::mem::take(&mut exchange.request));
-    worker.give_head(std::mem::take(&mut exchange.response));
 }
 
 /// Sends the answer to a request that ended early, if one can still be sent. What is told afterwards may be another end:

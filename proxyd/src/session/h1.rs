@@ -249,7 +249,7 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     framing::settle_request(exchange);
     // What the client calls the server does not count.
     if let Some(name) = backend.and_then(|view| view.backend.send_name_header.as_ref()) {
-        exchange.request.remove(name.to_ascii_lowercase().as_bytes());
+        exchange.request.remove(name.as_bytes());
     }
     let old = exchange.request.version().sent() == Version::HTTP_10;
     // HTTP/1.0 need not be told what a rule has said.
@@ -285,7 +285,9 @@ pub fn send_head(exchange: &mut Exchange<'_>) {
     let out = server.conn.output.space(&session.worker.buffers);
     if let Some(name) = backend.and_then(|view| view.backend.send_name_header.as_ref()) {
         let index = exchange.server_index.and_then(|index| backend?.backend.servers.get(index));
-        write_lower(out, name, |out| out.extend_from_slice(index.map_or(b"", |server| server.name.as_bytes())));
+        header::write_with(out, name.as_bytes(), |out| {
+            out.extend_from_slice(index.map_or(b"", |server| server.name.as_bytes()));
+        });
     }
     // What asks for an upgrade keeps its own words, and nothing is kept where the body's end is doubtful.
     let silent = |wire: RequestWire| wire.announces_upgrade || (old && wire.body == Body::Chunked && !pretends);

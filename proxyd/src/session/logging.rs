@@ -247,8 +247,8 @@ fn sample(exchange: &Exchange<'_>, expression: &Expression, record: &Record<'_>)
     let course = Logged { record, exchange };
     let stream = Stream { course: Some(&course), ..policy::seen(exchange, exchange.backend) };
     let context = Context {
-        request: exchange.request_wire.map(|_| &exchange.request),
-        response: exchange.response_wire.map(|_| &exchange.response),
+        request: exchange.request_wire.map(|_| &*exchange.request),
+        response: exchange.response_wire.map(|_| &*exchange.response),
         stream: &stream,
     };
     expression.value(&context).map(Value::into_owned)

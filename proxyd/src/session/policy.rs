@@ -506,7 +506,7 @@ pub fn with_request<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl F
 /// Looks at the response, as far as there is one, as rules of the backend see it.
 pub fn with_response<T>(exchange: &Exchange<'_>, view: &BackendView, look: impl FnOnce(&Context<'_>) -> T) -> T {
     let stream = seen(exchange, Some(view));
-    let response = exchange.response_wire.map(|_| &exchange.response);
+    let response = exchange.response_wire.map(|_| &*exchange.response);
     look(&Context { request: exchange.visible_request(), response, stream: &stream })
 }
 
@@ -622,7 +622,7 @@ pub fn after_response(exchange: &mut Exchange<'_>) {
         let mut at = 0;
         let mut next = |exchange: &mut Exchange<'_>| {
             change_response(exchange, |exchange, stream, response| {
-                let request = exchange.request_wire.map(|_| &exchange.request);
+                let request = exchange.request_wire.map(|_| &*exchange.request);
                 section.rules.http_after_response(request, response, stream, &mut at)
             })
         };

@@ -170,7 +170,7 @@ fn ask(exchange: &Exchange<'_>, section: &Section, shown: bool, complete: bool, 
     let content = Content::new(Side::Response, &[], complete, !shown).of_length(length);
     let body = policy::response_body(exchange).filter(|_| shown);
     let stream = Stream { content: Some(&content), response_body: body, ..policy::seen(exchange, exchange.backend) };
-    let response = shown.then_some(&exchange.response);
+    let response = shown.then_some(&*exchange.response);
     let context = Context { request: Some(&exchange.request), response, stream: &stream };
     loop {
         match section.rules.tcp_response_content(&context, at) {

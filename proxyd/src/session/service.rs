@@ -138,7 +138,7 @@ pub fn give(exchange: &mut Exchange<'_>, answer: Answer) -> Option<Box<Scrape>> 
     };
     // The pages of requests that are broken or late say so, and files may.
     exchange.keep_alive &= !answer.head.value(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
-    exchange.response = answer.head;
+    *exchange.response = answer.head;
     let sent = answer_head(exchange, body, true);
     // Its client takes it for the beginning of a tunnel: what follows is no request.
     let opens = exchange.request_wire.is_some_and(|wire| wire.tunnel == Tunnel::Connect);

@@ -64,11 +64,11 @@ pub struct Exchange<'s> {
     /// In `mode tcp`: the bytes that have come begin with the head of a request, which stands in `request` for rules to see.
     pub peeked: bool,
     /// The request's head.
-    pub request: Head,
+    pub request: Box<Head>,
     /// What it says; `None` before it is complete.
     pub request_wire: Option<RequestWire>,
     /// The response's head.
-    pub response: Head,
+    pub response: Box<Head>,
     /// What it says; `None` before it is complete.
     pub response_wire: Option<ResponseWire>,
     /// Where the request goes.
@@ -357,7 +357,10 @@ pub async fn run(mut link: Box<Link>, begun: Begun) -> (Box<Link>, Option<Moment
             exchange.transaction.rare().waits_before.set(session.timer.waits());
         }
         let result = answer(&mut exchange, begun).await;
-        finish::finish(&mut exchange, result).await
+        let ended = finish::finish(&mut exchange, result).await;
+        let Exchange { request, response, .. } = exchange;
+        session.worker.give_heads([request, response]);
+        ended
     };
     (link, ended)
 }

@@ -29,19 +29,23 @@ pub async fn serve(session: &Session, client: &mut Conn) -> bool {
     exchange.account.received = Some(session.since);
     exchange.upload = Transfer::new(Body::Tunnel);
     let result = match Box::pin(begin(&mut exchange)).await {
-        Ok(Begun::Relay) => relay::run(&mut exchange, Body::Tunnel).await,
-        Ok(Begun::Over(done)) => Ok(done),
-        Ok(Begun::Http) => {
-            finish::abandon(&mut exchange);
-            return true;
-        }
+        Ok(Begun::Relay) => Some(relay::run(&mut exchange, Body::Tunnel).await),
+        Ok(Begun::Over(done)) => Some(Ok(done)),
+        Ok(Begun::Http) => None,
         Err(end) => {
             take_in(&mut exchange).await;
-            Err(end)
+            Some(Err(end))
         }
     };
-    Box::pin(finish::finish(&mut exchange, result)).await;
-    false
+    let carries_requests = result.is_none();
+    if let Some(result) = result {
+        Box::pin(finish::finish(&mut exchange, result)).await;
+    } else {
+        finish::abandon(&mut exchange);
+    }
+    let Exchange { request, response, .. } = exchange;
+    session.worker.give_heads([request, response]);
+    carries_requests
 }
 
 /// Takes what the client has sent by now, as much as a buffer holds: it counts though nobody gets it, and the close is no reset.
