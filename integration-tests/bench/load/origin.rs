@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::fcntl::OFlag;
 use nix::sys::sendfile::sendfile;
 use nix::sys::socket::{MsgFlags, recv, send};
 use std::fs::File;
 use std::io::Write;
 use std::net::{IpAddr, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
 /// The longest head of a request that is accepted.
@@ -24,7 +25,7 @@ const COPIES: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Small(Vec<u8>),
-    /// Several times in a file of memory.
+    /// Several times in a file.
     Large {
         file: Arc<File>,
         length: usize,
@@ -39,11 +40,18 @@ impl Answer {
         if body.len() <= SENDFILE {
             return Ok(Self::Small(whole));
         }
-        let file: OwnedFd = memfd_create("body", MFdFlags::MFD_CLOEXEC).context("a file in memory")?;
-        let mut file = File::from(file);
+        // A file of a disk, all of it cached: the kernel finds many of its pages at once, those of a file in memory one by one.
+        let nameless = OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
+        let folder = std::env::temp_dir();
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(nameless.bits())
+            .open(&folder)
+            .with_context(|| format!("a file without a name in {}", folder.display()))?;
         let copies = COPIES.div_ceil(whole.len());
         for _ in 0..copies {
-            file.write_all(&whole).context("a file in memory")?;
+            file.write_all(&whole).context("the bodies")?;
         }
         Ok(Self::Large { file: Arc::new(file), length: whole.len(), copies })
     }
