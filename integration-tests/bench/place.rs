@@ -1,7 +1,8 @@
 //! A network namespace with a load in it. Each subject has its own, so that all can listen on the same ports at once.
 
 use crate::load::Load;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use integration_tests::netns::run;
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 use std::process::Command;
@@ -39,12 +40,9 @@ impl Place {
     }
 }
 
-fn ip(command: &str) -> Result<()> {
-    let status = Command::new("ip").args(command.split(' ')).status().context("ip")?;
-    if !status.success() {
-        bail!("ip {command}: {status}");
-    }
-    Ok(())
+/// In the namespace of the calling thread.
+fn ip(arguments: &str) -> Result<()> {
+    run(Command::new("ip").args(arguments.split(' '))).map(drop)
 }
 
 #[cfg(test)]

@@ -126,10 +126,9 @@ pub enum Command {
     Stop,
 }
 
-/// Sockets that one wait of the loop reports. The kernel looks at each of them then; the sooner its task runs, the less of
-/// that has left the cache.
+/// Sockets that one wait of the loop reports: enough that answers are found behind many requests, of which only some begin.
 const EVENTS_PER_TURN: usize = 512;
-/// Tasks that run before the loop looks at its sockets again: those that one wait woke.
+/// Tasks that run before the loop looks at its sockets again.
 const TASKS_PER_TURN: u32 = 128;
 
 /// Connections end in so many steps, with `close-spread-time`.
