@@ -1,6 +1,7 @@
 //! `halog`, haproxy's own reader of its logs, on the lines of either: what it makes of the same traffic is the same. The
 //! expectations are what it says of haproxy's lines; `*` stands for a number that depends on the machine's speed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -147,11 +148,17 @@ fn halog_reads_the_lines() {
         let same = answer.len() == expected.len() && expected.iter().all(said);
         assert!(same, "halog {options}: {answer:#?} is not {expected:#?}\n{errors}\n{lines}");
     }
-    // Lines for percentiles and graphs, as many as there are percentiles and times.
-    for options in ["-pct -H", "-gt -H", "-ad 0 -H"] {
+    // Lines for percentiles, as many as there are percentiles.
+    for options in ["-pct -H", "-gt -H"] {
         let (answer, errors) = halog(options, &lines);
         assert!(answer.lines().count() > 3, "halog {options}: {answer}\n{errors}");
     }
+    // And one for each pause between two connections; those of the same millisecond have none between them.
+    let http = lines.lines().filter(|line| line.ends_with('"'));
+    let times: BTreeSet<_> = http.map(|line| line.split(['[', ']']).nth(3).unwrap()).collect();
+    let (answer, errors) = halog("-ad 0 -H", &lines);
+    assert!(times.len() > 1, "a request took 300 ms: {times:?}");
+    assert_eq!(answer.lines().count(), times.len() - 1, "{answer}\n{errors}\n{lines}");
 }
 
 /// The analyzer from `PyPI` that dashboards are made with; `deploy/setup --peers` installs it.
