@@ -167,15 +167,9 @@ async fn run(
         }
         ["show", "servers", "conn", rest @ ..] => servers::connections(generation, rest.first().copied()),
         ["get", "weight", rest @ ..] => server::get_weight(settings, generation, rest),
-        [verb @ ("show" | "clear" | "set"), "table", words @ ..] => {
-            let verb = match *verb {
-                "show" => Verb::Show,
-                "clear" => Verb::Clear,
-                _ => Verb::Set,
-            };
-            let command = stick::show::Command { verb, words, operator: level >= StatsLevel::Operator, now_ms };
-            if command.run(&generation.tables, &mut out) { Ok(out) } else { Err(out) }
-        }
+        ["show", "table", words @ ..] => table(Verb::Show, words, level, generation, now_ms),
+        ["clear", "table", words @ ..] => table(Verb::Clear, words, level, generation, now_ms),
+        ["set", "table", words @ ..] => table(Verb::Set, words, level, generation, now_ms),
         ["show", "errors", rest @ ..] => errors::show(generation, rest),
         ["show", "resolvers", rest @ ..] => place::resolvers(settings, rest.first().copied()),
         ["clear", "counters", rest @ ..] => {
@@ -205,11 +199,21 @@ async fn run(
         }
         ["shutdown", "sessions", "server", rest @ ..] => server::shutdown_sessions(settings, generation, rest),
         ["shutdown", "session", rest @ ..] => sessions::shutdown(settings, rest.first().copied()).await,
-        _ => frontend::run(words, settings, generation)
-            .or_else(|| patterns::run(words, payload, generation))
-            .or_else(|| about::run(words, level, settings, generation))?,
+        _ => match frontend::run(words, settings, generation).await {
+            Some(answer) => answer,
+            None => {
+                patterns::run(words, payload, generation).or_else(|| about::run(words, level, settings, generation))?
+            }
+        },
     };
     Some(answer)
+}
+
+/// A command on stick-tables.
+fn table(verb: Verb, words: &[&str], level: StatsLevel, generation: &Generation, now_ms: u64) -> Answer {
+    let command = stick::show::Command { verb, words, operator: level >= StatsLevel::Operator, now_ms };
+    let mut out = String::new();
+    if command.run(&generation.tables, &mut out) { Ok(out) } else { Err(out) }
 }
 
 /// Whom a command is for. Those on tables look at that themselves.

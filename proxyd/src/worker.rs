@@ -37,6 +37,7 @@ use crate::name_service::Asked;
 use crate::net::accept::{self, Waiting};
 use crate::net::listen;
 use crate::proxy::frontend::{AcceptState, Limit};
+use crate::proxy::listen::ListenAddress;
 use crate::proxy::settings::CloseSpread;
 use crate::proxy::{Backend, Frontend, Listener};
 use crate::rules::effect::Effect;
@@ -86,8 +87,6 @@ pub trait Process: Send + Sync + std::fmt::Debug {
     fn stats(&self, generation: &Generation) -> ProcessStats;
     /// Acts on a server of a backend, given by its place there; false if it cannot.
     fn act(&self, backend: &Arc<Backend>, server: usize, action: Action) -> bool;
-    /// Something has changed: those who wait look again.
-    fn wake(&self);
     /// A frontend is to accept from now on, or not to.
     fn accept(&self, frontend: &Arc<Frontend>, state: AcceptState);
     /// Traffic has told too often in a row that something is wrong with a server, given likewise.
@@ -114,8 +113,9 @@ pub struct Listening {
 pub enum Command {
     /// Another generation is in force: accept on these sockets too, and no longer on those it does not know.
     Reload(Vec<Listening>),
-    /// A frontend's [`Accepting`](crate::proxy::frontend::Accepting) or a limit has changed.
-    Update,
+    /// A frontend's [`Accepting`](crate::proxy::frontend::Accepting) or a limit has changed; who asks for it is told when it is
+    /// in force.
+    Update(Option<oneshot::Sender<()>>),
     /// Ask the sessions; who asks waits for the answer before the next question is put.
     Ask(Question, oneshot::Sender<Vec<Report>>),
     /// Forget what was counted; the answer is what was forgotten.
@@ -387,11 +387,19 @@ pub fn milliseconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_millis()))
 }
 
-/// A listening socket and the task that accepts on it, if it accepts.
+/// A socket and the task that accepts on it, if it accepts.
 struct Door {
     socket: Socket,
     face: Rc<RefCell<Face>>,
     task: Option<JoinHandle<()>>,
+}
+
+impl Door {
+    /// Whether the kernel may be told to take nobody for it any more. A unix socket that is told so never listens again, and its
+    /// other owners are told for ever that there is something to accept; one that the process was given is not only its own.
+    fn can_be_shut(&self) -> bool {
+        matches!(self.face.borrow().listener.bind.address, ListenAddress::Tcp(_))
+    }
 }
 
 /// For whom a door accepts. A reload changes it under the task that accepts.
@@ -438,6 +446,7 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
     add(&worker, &mut doors, settings.listening, &settings.waiting);
     update(&worker, &mut doors);
     loop {
+        let mut done = None;
         // Without anybody who could give commands, the process is ending.
         match commands.recv().await.unwrap_or(Command::Stop) {
             Command::Reload(listening) => {
@@ -453,19 +462,24 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
                 worker.clear(what, asker);
                 continue;
             }
-            Command::Update => {
+            Command::Update(asker) => {
                 for door in &doors {
                     door.face.borrow_mut().look_again(&settings.waiting);
                 }
                 settings.waiting.wake();
+                done = asker;
             }
             Command::Drain => break,
             Command::Stop => return end(&worker),
         }
         update(&worker, &mut doors);
+        if let Some(asker) = done {
+            // Who does not wait any longer need not know.
+            let _ = asker.send(());
+        }
     }
-    for door in doors {
-        close(&worker, door);
+    for mut door in doors {
+        stop_listening(&worker, &mut door);
     }
     worker.draining.set(true);
     let spread = worker.view().generation.global.close_spread;
@@ -481,7 +495,7 @@ async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>) {
                 Some(Command::Stop) | None => break,
                 Some(Command::Ask(question, asker)) => worker.ask(question, asker),
                 Some(Command::Clear(what, asker)) => worker.clear(what, asker),
-                Some(Command::Reload(_) | Command::Update | Command::Drain) => {}
+                Some(Command::Reload(_) | Command::Update(_) | Command::Drain) => {}
             },
         }
     }
@@ -520,14 +534,14 @@ fn add(worker: &Rc<Worker>, doors: &mut Vec<Door>, listening: Vec<Listening>, wa
 /// Shows every door its frontend in the generation in force; closes those that it does not have.
 fn reface(worker: &Rc<Worker>, doors: &mut Vec<Door>, waiting: &Arc<Waiting>) {
     let view = worker.view();
-    for door in std::mem::take(doors) {
+    for mut door in std::mem::take(doors) {
         let face = door.face.borrow().of(&view, waiting);
         match face {
             Some(face) => {
                 door.face.replace(face);
                 doors.push(door);
             }
-            None => close(worker, door),
+            None => stop_listening(worker, &mut door),
         }
     }
 }
@@ -537,36 +551,33 @@ fn update(worker: &Rc<Worker>, doors: &mut Vec<Door>) {
     for mut door in std::mem::take(doors) {
         let state = door.face.borrow().frontend.accepting.get();
         match state {
-            AcceptState::Open => {
+            AcceptState::Paused if !accept::is_unix(&door.socket) => {
+                stop_listening(worker, &mut door);
+                doors.push(door);
+            }
+            // As haproxy, which does not pause unix sockets.
+            AcceptState::Open | AcceptState::Paused => {
                 door.task = door.task.take().or_else(|| open(worker, &door));
                 doors.push(door);
             }
-            AcceptState::Paused => {
-                stop_accepting(worker, &mut door);
-                // The kernel stops taking connections for us; another process may take them.
-                let _ = door.socket.shutdown(std::net::Shutdown::Read);
-                doors.push(door);
-            }
-            AcceptState::Stopped => close(worker, door),
+            AcceptState::Stopped => stop_listening(worker, &mut door),
         }
     }
     worker.timers.wake_all();
 }
 
-/// Ends the task that accepts, and takes what the kernel has accepted for it. Also where no task was yet: the socket listens
-/// from its opening on, and the end may be told before the worker has begun.
-fn stop_accepting(worker: &Rc<Worker>, door: &mut Door) {
+/// Ends the task that accepts, and takes what the kernel has accepted for it: there may be some before there is a task, as the
+/// socket listens from its opening on. The kernel stops taking connections for us where it can; another process may take them.
+fn stop_listening(worker: &Rc<Worker>, door: &mut Door) {
     if let Some(task) = door.task.take() {
         task.abort();
     }
     let limits = Rc::clone(&door.face.borrow().limits);
     accept::sweep(&door.socket, &limits, begin(worker, &door.face));
-}
-
-/// Closes a door for good.
-fn close(worker: &Rc<Worker>, mut door: Door) {
-    stop_accepting(worker, &mut door);
-    let _ = door.socket.shutdown(std::net::Shutdown::Read);
+    // Shut twice, a socket would hand its end down to all that it accepts when it listens again.
+    if door.can_be_shut() && door.socket.is_listener().unwrap_or(false) {
+        let _ = door.socket.shutdown(std::net::Shutdown::Read);
+    }
 }
 
 /// Begins the session of a connection.

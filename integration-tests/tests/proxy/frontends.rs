@@ -3,8 +3,10 @@
 use super::rig::{BOUND, Rig, answering, read_all};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
-use std::io::{Read as _, Write};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 const CONFIG: &str = "
@@ -113,6 +115,8 @@ fn a_disabled_frontend_takes_nobody() {
     assert_eq!(rig.command("disable frontend fe"), "\n");
     let refused = || TcpStream::connect(rig.front).is_err().then_some(());
     wait::until("nobody listens", BOUND, refused).unwrap();
+    // Workers that are told something else in the meantime leave it closed, and whole.
+    assert_eq!(rig.command("set maxconn global 100"), "\n");
     assert_eq!(column(&rig, "fe", "status"), "PAUSED");
     assert!(ask(&mut kept).starts_with("HTTP/1.1 200 "), "who is there stays");
     assert_eq!(rig.command("enable frontend #2"), "\n");
@@ -122,6 +126,54 @@ fn a_disabled_frontend_takes_nobody() {
     assert!(ask(&mut client).starts_with("HTTP/1.1 200 "));
     assert_eq!(rig.command("shutdown frontend fe"), "\n");
     wait::until("nobody listens", BOUND, refused).unwrap();
+}
+
+/// What has a place in the file system cannot be closed and opened again: it goes on in both programs.
+#[test]
+fn a_unix_socket_is_not_disabled() {
+    let config = CONFIG.replace("bind {front}", "bind {front}\n    bind unix@{second}");
+    let socket = std::env::temp_dir().join(format!("proxy-lab-disabled-{}.sock", std::process::id()));
+    let rig = Rig::start("disabled-unix", &config.replace("{second}", socket.to_str().unwrap()), answering(OK));
+    let ask = || {
+        let mut client = wait::until("somebody listens", BOUND, || UnixStream::connect(&socket).ok()).unwrap();
+        client.set_read_timeout(Some(BOUND)).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for (command, status) in [("disable frontend fe", "PAUSED"), ("enable frontend fe", "OPEN")] {
+        assert_eq!(rig.command(command), "\n");
+        assert_eq!(column(&rig, "fe", "status"), status);
+        assert!(ask().starts_with("HTTP/1.1 200 "), "{command}");
+    }
+    drop(rig);
+    let _ = std::fs::remove_file(socket);
+}
+
+/// All workers share a unix socket: whoever closes it first leaves the others able to work.
+#[test]
+fn unix_sockets_are_closed_by_all_workers() {
+    const FRONTENDS: usize = 24;
+    let folder = std::env::temp_dir().join(format!("proxy-lab-unix-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = |number| folder.join(format!("{number}.sock"));
+    let mut config = CONFIG.replace("maxconn 200", "maxconn 200\n    nbthread 4");
+    for number in 0..FRONTENDS {
+        let _ = writeln!(config, "frontend u{number}\n    bind unix@{}", socket(number).display());
+        config.push_str("    http-request return status 200\n");
+    }
+    let rig = Rig::start("unix-sockets", &config, answering(OK));
+    for number in 0..FRONTENDS {
+        wait::until("somebody listens", BOUND, || UnixStream::connect(socket(number)).ok()).unwrap();
+        assert_eq!(rig.command(&format!("shutdown frontend u{number}")), "\n");
+        let refused = || UnixStream::connect(socket(number)).is_err().then_some(());
+        wait::until("nobody listens", BOUND, refused).unwrap();
+        // Each worker is asked.
+        assert!(rig.command("show sess").ends_with('\n'));
+    }
+    drop(rig);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// Who came too many is served as soon as an operator makes room, where haproxy 2.6 then stands still.

@@ -14,15 +14,23 @@ const RATE_LIMITS: &str = "'set rate-limit' only supports :\n   \
     - 'ssl-sessions global' to set the per-process maximum SSL session rate\n   \
     - 'http-compression global' to set the per-process maximum compression speed in kB/s\n";
 
-/// The answer, if it is one of these commands.
-pub(super) fn run(words: &[&str], settings: &Settings, generation: &Generation) -> Option<Answer> {
+/// The answer, if it is one of these commands. When it is given, what the command changed is in force.
+pub(super) async fn run(words: &[&str], settings: &Settings, generation: &Generation) -> Option<Answer> {
+    let answer = change(words, settings, generation)?;
+    if answer.is_ok() {
+        settings.workers.update().await;
+    }
+    Some(answer)
+}
+
+fn change(words: &[&str], settings: &Settings, generation: &Generation) -> Option<Answer> {
     Some(match words {
         ["disable", "frontend", rest @ ..] => accept(settings, generation, rest, AcceptState::Paused),
         ["enable", "frontend", rest @ ..] => accept(settings, generation, rest, AcceptState::Open),
         ["shutdown", "frontend", rest @ ..] => accept(settings, generation, rest, AcceptState::Stopped),
-        ["set", "maxconn", "frontend", rest @ ..] => set_maxconn(settings, generation, rest),
-        ["set", "maxconn", "global", rest @ ..] => set_global_maxconn(settings, generation, rest.first().copied()),
-        ["set", "rate-limit", rest @ ..] => set_rate_limit(settings, generation, rest),
+        ["set", "maxconn", "frontend", rest @ ..] => set_maxconn(generation, rest),
+        ["set", "maxconn", "global", rest @ ..] => set_global_maxconn(generation, rest.first().copied()),
+        ["set", "rate-limit", rest @ ..] => set_rate_limit(generation, rest),
         _ => return None,
     })
 }
@@ -54,27 +62,25 @@ fn accept(settings: &Settings, generation: &Generation, words: &[&str], wanted: 
     Err(refused.to_owned())
 }
 
-fn set_maxconn(settings: &Settings, generation: &Generation, words: &[&str]) -> Answer {
+fn set_maxconn(generation: &Generation, words: &[&str]) -> Answer {
     let frontend = find(generation, words)?;
     let limit = number(words.get(1).ok_or("Integer value expected.\n")?);
     frontend.maxconn.set(u64::try_from(limit).map_err(|_| "Value out of range.\n")?);
-    settings.process.wake();
     Ok(String::new())
 }
 
 /// None at all, or less, is what the process began with.
-fn set_global_maxconn(settings: &Settings, generation: &Generation, word: Option<&str>) -> Answer {
+fn set_global_maxconn(generation: &Generation, word: Option<&str>) -> Answer {
     let (global, limit) = (&generation.global, number(word.ok_or("Expects an integer value.\n")?));
     let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(global.hard_maxconn);
     if limit > global.hard_maxconn {
         return Err("Value out of range.\n".to_owned());
     }
     global.maxconn.set(limit);
-    settings.process.wake();
     Ok(String::new())
 }
 
-fn set_rate_limit(settings: &Settings, generation: &Generation, words: &[&str]) -> Answer {
+fn set_rate_limit(generation: &Generation, words: &[&str]) -> Answer {
     let [what, "global", rest @ ..] = words else { return Err(RATE_LIMITS.to_owned()) };
     let limit = match *what {
         "connections" => &generation.global.connection_rate,
@@ -85,7 +91,6 @@ fn set_rate_limit(settings: &Settings, generation: &Generation, words: &[&str]) 
     };
     let wanted = number(rest.first().ok_or("Expects an integer value.\n")?);
     limit.set(u64::try_from(wanted).map_err(|_| "Value out of range.\n")?);
-    settings.process.wake();
     Ok(String::new())
 }
 

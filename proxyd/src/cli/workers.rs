@@ -45,6 +45,11 @@ impl Workers {
         clear::shared(generation, what);
     }
 
+    /// Lets all workers look at what has changed; when it resolves, that is in force.
+    pub(super) async fn update(&self) {
+        self.tell(|asker| Command::Update(Some(asker))).await;
+    }
+
     /// What frontends had counted when that was forgotten.
     pub(super) fn cleared(&self) -> Totals {
         self.cleared.get()

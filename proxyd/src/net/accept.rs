@@ -130,7 +130,7 @@ enum Listener {
 
 impl Listener {
     fn new(socket: Socket) -> io::Result<Self> {
-        if socket.domain()? == socket2::Domain::UNIX {
+        if is_unix(&socket) {
             UnixListener::from_std(socket.into()).map(Self::Unix)
         } else {
             TcpListener::from_std(socket.into()).map(Self::Tcp)
@@ -193,7 +193,7 @@ async fn room(limits: &impl Fn() -> Rc<Limits>) {
 
 /// Accepts on one socket until the future is dropped, which closes it. At a limit nothing more is taken, the kernel holds what
 /// arrives. A failure that concerns one connection only is passed over; one that lasts (no descriptors left) waits for a
-/// connection to end. The limits are asked for anew each time: a reload changes them.
+/// connection to end; where the socket does not listen any more, that is the end. The limits are asked for anew each time: a reload changes them.
 pub async fn serve(
     socket: Socket,
     limits: impl Fn() -> Rc<Limits>,
@@ -233,6 +233,7 @@ pub async fn serve(
                 tracing::warn!(%error, "cannot accept");
                 limits().waiting.wait(|| true).await;
             }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Err(error),
             Err(_) => {}
         }
     }
@@ -241,7 +242,7 @@ pub async fn serve(
 /// Takes what already stands in the queue of a socket that is about to close: the kernel would reset those connections, though
 /// their clients have been told that they are connected. At a limit the rest is left to that fate.
 pub fn sweep(socket: &Socket, limits: &Rc<Limits>, mut session: impl FnMut(Accepted)) {
-    let unix = socket.domain().is_ok_and(|domain| domain == socket2::Domain::UNIX);
+    let unix = is_unix(socket);
     for _ in 0..SWEEP_MAX {
         let Some(places) = limits.take() else { return };
         let Ok((taken, peer)) = socket.accept() else { return };
@@ -254,6 +255,11 @@ pub fn sweep(socket: &Socket, limits: &Rc<Limits>, mut session: impl FnMut(Accep
             session(Accepted { stream, peer, places });
         }
     }
+}
+
+/// Whether it is a socket of the file system or of the abstract name space.
+pub fn is_unix(socket: &Socket) -> bool {
+    socket.domain().is_ok_and(|domain| domain == socket2::Domain::UNIX)
 }
 
 /// Ports below it are for privileged programs.

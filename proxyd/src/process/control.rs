@@ -100,7 +100,7 @@ pub(super) enum Request {
     WorkerEnded,
     /// A worker or a health check has something to log about a backend.
     Note(Note),
-    /// Sessions were shut down, or limits changed: wake them.
+    /// Sessions were shut down: wake them.
     Wake,
     /// An operator has changed whether a frontend accepts.
     Accept(Arc<Frontend>),
@@ -292,7 +292,7 @@ impl Control {
             Request::Dump => self.dump(),
             Request::Reload => self.reload(),
             Request::Note(note) => self.note(&note),
-            Request::Wake => self.command(|| Command::Update).await,
+            Request::Wake => self.command(|| Command::Update(None)).await,
             Request::Accept(frontend) => {
                 let state = frontend.accepting.get();
                 if state == AcceptState::Stopped {
@@ -300,7 +300,7 @@ impl Control {
                 } else {
                     self.announce_pause(&frontend, state);
                 }
-                self.command(|| Command::Update).await;
+                self.command(|| Command::Update(None)).await;
             }
             Request::Lead(farm, server) => self.checks().borrow().lead(&farm, server),
             Request::Observed(farm, server, last) => self.checks().borrow().analyze(&farm, server, last),
@@ -433,7 +433,7 @@ impl Control {
             }
             self.announce_stop(&generation, frontend, section);
         }
-        self.command(|| if last { Command::Drain } else { Command::Update }).await;
+        self.command(|| if last { Command::Drain } else { Command::Update(None) }).await;
     }
 
     fn announce_stop(&self, generation: &Generation, frontend: Option<&Frontend>, section: &Section) {
@@ -459,7 +459,7 @@ impl Control {
             frontend.accepting.set(state);
             self.announce_pause(frontend, state);
         }
-        self.command(|| Command::Update).await;
+        self.command(|| Command::Update(None)).await;
     }
 
     fn announce_pause(&self, frontend: &Frontend, state: AcceptState) {

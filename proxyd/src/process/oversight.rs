@@ -95,11 +95,6 @@ impl worker::Process for Oversight {
         true
     }
 
-    fn wake(&self) {
-        // Where many are to wake already, they look at this, too.
-        let _ = self.control.try_send(Request::Wake);
-    }
-
     fn accept(&self, frontend: &Arc<Frontend>, state: AcceptState) {
         frontend.accepting.set(state);
         let _ = self.control.try_send(Request::Accept(Arc::clone(frontend)));

@@ -352,8 +352,6 @@ impl Process for NoProcess {
         }
     }
 
-    fn wake(&self) {}
-
     fn accept(&self, _: &Arc<Frontend>, _: AcceptState) {}
 
     fn observed(&self, _: &Arc<Backend>, _: usize, _: Evidence) {}
