@@ -15,6 +15,7 @@ pub mod netns;
 pub mod origin;
 pub mod pair;
 pub mod process;
+pub mod sockets;
 pub mod speaker;
 pub mod subject;
 pub mod wait;

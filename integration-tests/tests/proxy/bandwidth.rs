@@ -66,7 +66,7 @@ fn a_stream_goes_no_faster_than_its_limit() {
         "filter bwlim-out slow default-limit 30000 default-period 1s\n    http-response set-bandwidth-limit slow";
     let Some(rig) = start("bwlim-out", filter, answer()) else { return };
     let (time, early) = download(rig.front);
-    assert!(time >= Duration::from_millis(1_900) && time < BOUND, "{time:?}");
+    assert!(time >= Duration::from_millis(1_900) && time < BOUND / 3, "{time:?}");
     assert!(early < 12_000, "{early} bytes came at once");
     let line = rig.log_line();
     assert!(line.contains(" 200 ") && line.contains(" ---- "), "{line}");
@@ -78,7 +78,7 @@ fn a_rule_says_another_limit() {
                   http-response set-bandwidth-limit slow limit 60k period 1s";
     let Some(rig) = start("bwlim-rule", filter, answer()) else { return };
     let (time, _) = download(rig.front);
-    assert!(time >= Duration::from_millis(900) && time < BOUND, "{time:?}");
+    assert!(time >= Duration::from_millis(900) && time < BOUND / 3, "{time:?}");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn streams_of_one_key_share_a_limit() {
     });
     // Two bodies of a second each.
     let time = clock::now() - started;
-    assert!(time >= Duration::from_millis(1_500) && time < BOUND, "{time:?}");
+    assert!(time >= Duration::from_millis(1_500) && time < BOUND / 3, "{time:?}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn requests_are_slowed_down_too() {
         let count = client.read(&mut answer).unwrap();
         assert!(answer[..count].starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
         let time = clock::now() - started;
-        assert!(time >= Duration::from_millis(900) && time < BOUND, "{framing}: {time:?}");
+        assert!(time >= Duration::from_millis(900) && time < BOUND / 3, "{framing}: {time:?}");
         let received = rig.origin.message();
         assert_eq!(received.matches('y').count(), BODY, "{framing}");
     }
@@ -154,5 +154,5 @@ fn tunnels_are_slowed_down_too() {
     client.read_to_end(&mut got).unwrap();
     assert_eq!(got.len(), BODY);
     let time = clock::now() - started;
-    assert!(time >= Duration::from_millis(900) && time < BOUND, "{time:?}");
+    assert!(time >= Duration::from_millis(900) && time < BOUND / 3, "{time:?}");
 }

@@ -234,7 +234,7 @@ fn outcome(proxy: &Proxy, number: usize, case: &Case, told: &Receiver<String>) -
         status.split('|').nth(1).is_some_and(|status| status.starts_with('L')).then_some(())
     };
     wait::until("the check", BOUND, ended).unwrap();
-    let patience = if case.checks > 1 { BOUND } else { BOUND / 50 };
+    let patience = if case.checks > 1 { BOUND } else { BOUND / 150 };
     let said: Vec<String> = (0..case.checks).filter_map(|_| told.recv_timeout(patience).ok()).collect();
     format!("{} => {status}", said.join(" // "))
 }
@@ -249,7 +249,7 @@ fn what_checks_put_together() {
         let lines = case.lines.replace("{b}", &addresses.1.to_string());
         let _ = writeln!(config, "backend c{number}\n {}\n {lines}", option_of(case.lines));
         // The shortest interval is the one in which all begin.
-        let inter = if case.checks > 1 { "300ms" } else { "3s" };
+        let inter = if case.checks > 1 { "1s" } else { "3s" };
         let _ = writeln!(config, " server s{number} {} check inter {inter} fall 1 rise 1", addresses.0);
         servers.push((addresses, told));
     }

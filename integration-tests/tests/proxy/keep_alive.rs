@@ -1,7 +1,7 @@
 //! `clitcpka-idle` and its kin: how long the system waits before it asks a silent peer whether it still exists.
 
 use super::rig::{BOUND, Rig, answering, read_all};
-use integration_tests::wait;
+use integration_tests::{sockets, wait};
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -28,14 +28,10 @@ backend b
 /// Seconds until the kernel probes the peer of a socket, by the ports of its two ends; 0 stands for any.
 fn until_probed(local: u16, remote: u16) -> u64 {
     let find = || {
-        let sockets = std::fs::read_to_string("/proc/net/tcp").ok()?;
-        let matches = |port: u16, end: &str| port == 0 || end.ends_with(&format!(":{port:04X}"));
-        let established = |words: &&Vec<&str>| {
-            words.len() > 5 && words[3] == "01" && matches(local, words[1]) && matches(remote, words[2])
-        };
-        let lines: Vec<Vec<&str>> = sockets.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
-        let timer = lines.iter().find(established)?[5].strip_prefix("02:")?;
-        Some(u64::from_str_radix(timer, 16).unwrap() / 100)
+        let is_it = |port: u16, end: u16| port == 0 || end == port;
+        let mut established = sockets::tcp().filter(|socket| socket.state == sockets::ESTABLISHED);
+        let socket = established.find(|socket| is_it(local, socket.local) && is_it(remote, socket.remote))?;
+        (socket.timer.0 == 2).then(|| u64::from(socket.timer.1 / 100))
     };
     wait::until("a keep-alive timer", BOUND, find).unwrap()
 }

@@ -1,5 +1,6 @@
 //! What is logged, when, as what and in which words: each case sends bytes and names all the lines that come of it.
 
+use super::halog;
 use super::rig::{Rig, answering, talk};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ const CASES: &[Case] = &[
     Case {
         lines: "    unique-id-format id\n    log-format '%ID %Ti %TR %Tq %ST %sp %{+Q}sp %r'",
         sent: &[BAD],
-        logged: &["<134>- 0 -1 -1 400 - \"\" <BADREQ>"],
+        logged: &["<134>- * -1 -1 400 - \"\" <BADREQ>"],
         ..HTTP
     },
     Case { lines: "    log-format '%U %B'", logged: &["<134>58 51"], ..HTTP },
@@ -264,7 +265,8 @@ fn lines_are_haproxys() {
         while let Some(line) = rig.log_text(logged.len() < case.logged.len()) {
             logged.push(line);
         }
-        if logged != case.logged {
+        let same = logged.iter().zip(case.logged).all(|(line, expected)| halog::is(line, expected));
+        if !same || logged.len() != case.logged.len() {
             wrong.push(format!("{}\n  {:?}: {logged:#?}", case.lines, case.sent));
         }
     }

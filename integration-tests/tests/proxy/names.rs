@@ -492,6 +492,8 @@ fn a_reload_keeps_what_name_servers_said() {
     let config = front(&names)
         + "backend be\n server s1 one.test:7 resolvers dns init-addr none resolve-prefer ipv4 weight 1\n server-template t 1 \
            _http._tcp.test resolvers dns init-addr none resolve-prefer ipv4 weight 1\n";
+    // Long enough for the reload.
+    let config = config.replace("hold timeout 600ms", "hold timeout 1m");
     let proxy = Proxy::start("names-reload", &config, answering(OK));
     wait_for(&proxy, "s1", "127.0.0.2 0 1 one.test 7 -");
     wait_for(&proxy, "t1", "127.0.0.3 64 2 a.test 81 _http._tcp.test");
@@ -499,7 +501,7 @@ fn a_reload_keeps_what_name_servers_said() {
         names.set(name, Reply::Silence);
     }
     proxy.rig.reload(
-        |text| text.replace("hold timeout 600ms", "hold timeout 1h").replace("weight 1", "weight 9"),
+        |text| text.replace("hold timeout 1m", "hold timeout 1h").replace("weight 1", "weight 9"),
         |_| state(&proxy, "s1").starts_with("127.0.0.2 0 9 "),
     );
     assert_eq!(state(&proxy, "s1"), "127.0.0.2 0 9 one.test 7 -");

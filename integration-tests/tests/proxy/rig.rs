@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use integration_tests::sockets;
 use integration_tests::subject::Subject;
 use integration_tests::wait;
 use nix::sys::signal::Signal;
@@ -16,7 +17,7 @@ use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 /// Nothing here takes longer, unless it is broken.
-pub(crate) const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
 /// After what nobody logs, nothing comes for so long.
 const SILENCE: Duration = Duration::from_millis(50);
 
@@ -206,32 +207,15 @@ pub(crate) fn command(socket: &Path, line: &str) -> String {
 
 /// Whether somebody listens on a TCP port, found without a connection that the proxy would count.
 fn has_listener(port: u16) -> bool {
-    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let end = format!(":{port:04X}");
-    sockets
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_ascii_whitespace().skip(1);
-            Some((words.next()?, words.nth(1)?))
-        })
-        .any(|(local, state)| local.ends_with(&end) && state == "0A")
+    sockets::tcp().take_while(|socket| socket.state == sockets::LISTEN).any(|socket| socket.local == port)
 }
 
 /// Waits until the proxy has read everything that a client sent: it has arrived, and nothing of it is left in the kernel.
 pub(crate) fn wait_until_read(client: &TcpStream) {
-    let (proxy, client) = (client.peer_addr().unwrap().port(), client.local_addr().unwrap().port());
-    let queues = |local: u16, remote: u16| {
-        let sockets = std::fs::read_to_string("/proc/net/tcp").ok()?;
-        let mut lines = sockets.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
-        let ends = [format!(":{local:04X}"), format!(":{remote:04X}")];
-        let line =
-            lines.find(|words| words.len() > 4 && words[1].ends_with(&ends[0]) && words[2].ends_with(&ends[1]))?;
-        line[4].split_once(':').map(|(sent, received)| (sent.to_owned(), received.to_owned()))
-    };
+    let (proxy, client) = (client.peer_addr().unwrap(), client.local_addr().unwrap());
     let read = || {
-        let (unacknowledged, _) = queues(client, proxy)?;
-        let (_, unread) = queues(proxy, client)?;
-        [unacknowledged, unread].iter().all(|queue| queue.bytes().all(|digit| digit == b'0')).then_some(())
+        let (here, there) = (sockets::queues(client, proxy).unwrap()?, sockets::queues(proxy, client).unwrap()?);
+        (here.unacknowledged == 0 && there.unread == 0).then_some(())
     };
     wait::until("the proxy reads", BOUND, read).unwrap();
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use integration_tests::sockets::{self, Entry};
 use integration_tests::subject::Subject;
 use integration_tests::wait;
 use nix::sys::signal::Signal;
@@ -170,16 +171,8 @@ fn messages_wait_for_a_server_that_is_away() {
 
 /// Waits until no connection to this address is left.
 fn wait_until_closed(address: SocketAddr) {
-    let end = format!(":{:04X}", address.port());
-    let gone = || {
-        let sockets = std::fs::read_to_string("/proc/net/tcp").ok()?;
-        let mut ends = sockets.lines().skip(1).filter_map(|line| {
-            let words: Vec<_> = line.split_ascii_whitespace().collect();
-            // In TIME_WAIT, nobody owns it any more.
-            (words.len() > 3 && words[2].ends_with(&end) && words[3] != "06").then_some(())
-        });
-        ends.next().is_none().then_some(())
-    };
+    let owned = |socket: Entry| socket.remote == address.port() && socket.state != sockets::TIME_WAIT;
+    let gone = || (!sockets::tcp().any(owned)).then_some(());
     wait::until("the ring's connection ends", BOUND, gone).unwrap();
 }
 

@@ -2,6 +2,7 @@
 //! `SUBJECT=theirs BLESS=1 cargo test -p integration-tests --test proxy server_content`.
 
 use super::rig::{Rig, Step, read_all};
+use integration_tests::sockets;
 use integration_tests::subject::Subject;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -170,15 +171,8 @@ fn a_dropped_client_is_not_told() {
         let read = std::io::Read::read(&mut client, &mut [0; 9]);
         assert!(read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "{rule}");
         // The kernel of this host knows the connection only from the client's side.
-        let ends = [rig.front.port(), client.local_addr().unwrap().port()].map(|port| format!(":{port:04X}"));
-        let gone = || {
-            let sockets = std::fs::read_to_string("/proc/net/tcp").ok()?;
-            let held = sockets.lines().any(|line| {
-                let mut words = line.split_ascii_whitespace().skip(1);
-                ends.iter().all(|end| words.next().is_some_and(|word| word.ends_with(end)))
-            });
-            (!held).then_some(())
-        };
+        let ends = (rig.front.port(), client.local_addr().unwrap().port());
+        let gone = || sockets::tcp().all(|socket| (socket.local, socket.remote) != ends).then_some(());
         integration_tests::wait::until("the connection is forgotten", super::rig::BOUND, gone).unwrap();
     }
 }
