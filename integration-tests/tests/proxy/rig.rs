@@ -55,17 +55,17 @@ impl Rig {
         std::fs::write(&file, text).unwrap();
         let program = Subject::from_env().proxy().unwrap();
         let [written, errors] = ["written", "output"].map(|name| std::fs::File::create(folder.join(name)).unwrap());
-        let mut child =
-            Command::new(program).arg(way).arg("-f").arg(&file).stdout(written).stderr(errors).spawn().unwrap();
+        let child = Command::new(program).arg(way).arg("-f").arg(&file).stdout(written).stderr(errors).spawn().unwrap();
+        let mut rig = Self { front, origin, log, child, folder };
         let listens = || {
-            if let Some(status) = child.try_wait().unwrap() {
-                let output = std::fs::read_to_string(folder.join("output")).unwrap_or_default();
+            if let Some(status) = rig.child.try_wait().unwrap() {
+                let output = std::fs::read_to_string(rig.folder.join("output")).unwrap_or_default();
                 panic!("{name}: the proxy ended with {status}: {output}");
             }
             has_listener(front.port()).then_some(())
         };
         wait::until("the proxy listens", BOUND, listens).unwrap();
-        Self { front, origin, log, child, folder }
+        rig
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

@@ -276,6 +276,7 @@ impl Exchange<'_> {
             },
             Choice::QueueFull | Choice::NoServer => return choice,
         };
+        view.prefetch(&self.session.worker, index);
         let demanded = self.directed && wanted.server == Some(index);
         if !demanded && self.avoid != Some(index) {
             let server = view.backend.servers.get(index).map(|server| &server.traffic);

@@ -15,6 +15,7 @@ use crate::limits::IDLE_CONNECTIONS_MAX;
 use crate::proxy::backend::Reach;
 use crate::proxy::{Location, Server};
 use crate::stats::Gauge;
+use crate::sys;
 use crate::worker::Worker;
 use crate::worker::buffers::Buffers;
 use crate::worker::timers::Elapsed;
@@ -151,6 +152,14 @@ impl Pool {
             most,
             longest: server.pool_purge_delay,
             requests: server.max_reuse.map_or(u32::MAX, |reuse| reuse.saturating_add(1)),
+        }
+    }
+
+    /// Lets the processor fetch the connection that is taken next.
+    pub fn prefetch(&self) {
+        sys::prefetch(&*self.location, size_of::<Location>());
+        if let Some(idle) = self.idle.borrow().back() {
+            sys::prefetch(idle, size_of::<Idle>());
         }
     }
 

@@ -12,6 +12,11 @@ use crate::generation::Generation;
 use crate::ids::BackendId;
 use crate::proxy::Backend;
 use crate::session::pool::Pool;
+use crate::stats::Gauge;
+use crate::sys;
+
+/// Bytes at the beginning of [`Counters`](crate::stats::Counters) that a request changes.
+const COUNTED_PER_REQUEST: usize = 4 * 64;
 
 /// One generation as one worker sees it.
 #[derive(Debug)]
@@ -52,6 +57,17 @@ impl BackendView {
             Self::with(id, backend, Rc::clone(&self.dispatcher))
         } else {
             Self::new(id, backend, worker)
+        }
+    }
+
+    /// Lets the processor fetch what an attempt at this server will need. Among many servers nothing of it is in its caches, and
+    /// each piece would be waited for when its turn comes.
+    pub fn prefetch(&self, worker: &Worker, server: usize) {
+        let pool = self.pools.get(server).and_then(OnceCell::get);
+        if let (Some(pool), Some(server)) = (pool, self.backend.servers.get(server)) {
+            pool.prefetch();
+            sys::prefetch(&server.traffic.sessions, size_of::<Gauge>());
+            sys::prefetch(server.traffic.of(worker.index), COUNTED_PER_REQUEST);
         }
     }
 
