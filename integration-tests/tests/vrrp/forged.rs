@@ -156,6 +156,8 @@ const FLOOD: u32 = 10_000;
 const LINES: usize = 200;
 /// What the steps of the kernel's clock, and other work on the machine, may add to processor time.
 const BLUR: Duration = Duration::from_millis(150);
+/// Tests run a daemon that the compiler has not optimized, beside one that it has: so many times as long it may take.
+const UNOPTIMIZED: u32 = 2;
 
 /// keepalived has the kernel drop wrong checksums of IPv6 and never sees them; so much may it cost to count them.
 const COUNTED: Duration = Duration::from_millis(200);
@@ -199,7 +201,7 @@ fn a_flood_of_forged_adverts_is_bounded() {
                 );
                 let _ = writeln!(std::io::stderr(), "{figures}");
                 assert!(ours.lines <= LINES, "{figures}");
-                assert!(ours.processor <= theirs.processor.max(COUNTED) + BLUR, "{figures}");
+                assert!(ours.processor <= theirs.processor.max(COUNTED) * UNOPTIMIZED + BLUR, "{figures}");
             });
         }
     });
