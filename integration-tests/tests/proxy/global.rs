@@ -62,11 +62,12 @@ fn unix_sockets_have_a_common_prefix_and_mode() {
     );
     for (name, mode) in [("a.sock", 0o600), ("b.sock", 0o666)] {
         let path = folder.0.join(name);
-        let there = || std::fs::metadata(&path).ok();
-        let metadata = wait::until("the socket is there", BOUND, there).unwrap();
+        // Its mode is set before it listens.
+        let listens = || UnixStream::connect(&path).ok();
+        let mut client = wait::until("the socket listens", BOUND, listens).unwrap();
+        let metadata = std::fs::metadata(&path).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
         assert_eq!(metadata.uid(), nix::unistd::getuid().as_raw(), "{name}");
-        let mut client = UnixStream::connect(&path).unwrap();
         client.write_all(REQUEST).unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
