@@ -102,7 +102,7 @@ pub(super) enum Request {
     Note(Note),
     /// Sessions were shut down: wake them.
     Wake,
-    /// An operator has changed whether a frontend accepts.
+    /// An operator has changed whether a frontend accepts: to be logged. The runtime socket tells the workers itself.
     Accept(Arc<Frontend>),
     /// A worker has changed a server, given by its rank: those that track it follow.
     Lead(Arc<Farm>, usize),
@@ -300,7 +300,6 @@ impl Control {
                 } else {
                     self.announce_pause(&frontend, state);
                 }
-                self.command(|| Command::Update(None)).await;
             }
             Request::Lead(farm, server) => self.checks().borrow().lead(&farm, server),
             Request::Observed(farm, server, last) => self.checks().borrow().analyze(&farm, server, last),
